@@ -1,0 +1,13 @@
+"""The two ways a run ends early by the user's doing: wrong input, and Ctrl-C."""
+
+
+class InputError(ValueError):
+    """A setting, file or name given by the user breaks a rule.
+
+    The message is one line: the argument in backticks, the rule, and the value that came.
+    The command line prints it without a traceback and exits with code 2.
+    """
+
+
+class Interrupted(Exception):
+    """Ctrl-C: the message names the stage that was cut off. What was finished before it is kept."""

@@ -1,0 +1,152 @@
+"""Settings of every step, with the texts' own values as the only defaults (thesis 3, 5.1 and Appendix A)."""
+
+from dataclasses import dataclass
+
+from mi_keras.errors import InputError
+
+COMBINATIONS = ("o", "a", "x", "o+a", "o+x", "a+x", "o+a+x")
+OBJECTIVES = ("logit_mse", "cross_entropy")
+STARTS = ("class_average", "class_instance", "random")
+IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How a labelled source is cut into disjoint sets (thesis 3.3.1).
+
+    Attributes:
+        train_per_class: images per class taken from the source's training part, halved into target and shadow.
+        test_per_class: images per class taken from the source's test part, cut in three.
+        method: "random" as the text says, or "stratified" for equal class counts in every set.
+    """
+
+    train_per_class: int = 2000
+    test_per_class: int = 400
+    method: str = "random"
+
+    def __post_init__(self) -> None:
+        _at_least("train_per_class", self.train_per_class, 2)
+        _at_least("test_per_class", self.test_per_class, 3)
+        _one_of("method", self.method, ("random", "stratified"))
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """Target and shadow CNN, M_T and M_S (thesis 3.1.1, 4.2, Appendix A)."""
+
+    channels: tuple[int, ...] = (128, 256, 512)
+    epochs: int = 20
+    batch_size: int = 64  # not stated in the text
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _check_fit(self.channels, self.epochs, self.batch_size, self.learning_rate)
+
+
+@dataclass(frozen=True)
+class GradientSettings:
+    """Gradient reconstruction X~ (thesis 3.4 and 5.1).
+
+    Attributes:
+        steps: exact number of updates per image.
+        start: "class_average", "class_instance" or "random".
+        optimizer: "adam" or "gradient_descent"; the text does not say which (docs/gradient_settings.md has
+            the measurements behind this choice).
+        learning_rate: step size, in units of pixel value for Adam.
+        l2_weight: lambda_reg-l2 of formula 3, on the sum of squares of an image.
+        tv_weight: lambda_reg-tv of formula 4, on the sum of absolute neighbour differences of an image.
+        batch_size: images optimised together; results do not depend on it beyond float rounding.
+    """
+
+    steps: int = 400
+    start: str = "class_average"
+    optimizer: str = "adam"
+    learning_rate: float = 0.03
+    l2_weight: float = 4.4323e-5
+    tv_weight: float = 9.48785e-3
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        _at_least("steps", self.steps, 1)
+        _one_of("start", self.start, STARTS)
+        _one_of("optimizer", self.optimizer, ("adam", "gradient_descent"))
+        _positive("learning_rate", self.learning_rate)
+        _at_least("l2_weight", self.l2_weight, 0)
+        _at_least("tv_weight", self.tv_weight, 0)
+        _at_least("batch_size", self.batch_size, 1)
+
+
+@dataclass(frozen=True)
+class ActivationSettings:
+    """Last-linear-layer activations A^L (thesis 3.5).
+
+    Attributes:
+        method: "gradient_descent" as in the text, or "minimum_norm", the closed form.
+        start: "random" (standard normal) or "zeros"; the text does not say which.
+        threshold: tau, the mean squared error of the logits below which a vector stops moving.
+        learning_rate: eta of the update.
+        max_steps: bound on the number of updates; vectors still above tau are counted and reported.
+    """
+
+    method: str = "gradient_descent"
+    start: str = "random"
+    threshold: float = 1.5
+    learning_rate: float = 0.1
+    max_steps: int = 10_000
+
+    def __post_init__(self) -> None:
+        _one_of("method", self.method, ("gradient_descent", "minimum_norm"))
+        _one_of("start", self.start, ("random", "zeros"))
+        _positive("threshold", self.threshold)
+        _positive("learning_rate", self.learning_rate)
+        _at_least("max_steps", self.max_steps, 1)
+
+
+@dataclass(frozen=True)
+class InverterSettings:
+    """Inversion model M_I (thesis 3.6, 5.2, Appendix A)."""
+
+    channels: tuple[int, ...] = (512, 256, 128)
+    epochs: int = 20
+    batch_size: int = 64  # not stated in the text
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _check_fit(self.channels, self.epochs, self.batch_size, self.learning_rate)
+
+
+@dataclass(frozen=True)
+class PrototypeSettings:
+    """Class prototype: the image per class with the highest mean SSIM on the shadow training set."""
+
+    steps: int = 400
+    learning_rate: float = 0.03  # falls to zero along a cosine
+    batch_size: int = 512  # images of any class per update
+
+    def __post_init__(self) -> None:
+        _at_least("steps", self.steps, 1)
+        _positive("learning_rate", self.learning_rate)
+        _at_least("batch_size", self.batch_size, 1)
+
+
+def _check_fit(channels: tuple[int, ...], epochs: int, batch_size: int, learning_rate: float) -> None:
+    if len(channels) != 3 or min(channels) < 1:
+        raise InputError(f"`channels` must be three numbers >= 1; got {channels!r}.")
+    _at_least("epochs", epochs, 1)
+    _at_least("batch_size", batch_size, 2)  # batch normalisation needs two
+    _positive("learning_rate", learning_rate)
+
+
+def _at_least(name: str, value: float, low: float) -> None:
+    if not value >= low:
+        raise InputError(f"`{name}` must be >= {low}; got {value!r}.")
+
+
+def _positive(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise InputError(f"`{name}` must be a positive finite number; got {value!r}.")
+
+
+def _one_of(name: str, value: str, legal: tuple[str, ...]) -> None:
+    if value not in legal:
+        raise InputError(f"`{name}` must be one of {', '.join(legal)}; got {value!r}.")

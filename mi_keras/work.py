@@ -1,0 +1,58 @@
+"""What long work needs from outside: a place to report progress and a place to keep unfinished state."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Bar(Protocol):
+    """A known amount of work in a named unit."""
+
+    def advance(self, amount: float = 1) -> None:
+        """Report that `amount` more of the work is done."""
+
+
+class Progress(Protocol):
+    """Opens bars; the one for terminals is `experiments.console.TerminalProgress`."""
+
+    def bar(self, label: str, total: float, unit: str, done: float = 0) -> AbstractContextManager[Bar]:
+        """Open a bar for `total` units, of which `done` were finished by an earlier, interrupted run."""
+
+
+class Workspace(Protocol):
+    """Keeps named parts of unfinished work; the one on disk is `experiments.store.DiskWorkspace`."""
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """Return a part saved before, or None."""
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        """Write or replace a part; it is there whole or not at all."""
+
+
+class SilentProgress:
+    """Reports nothing."""
+
+    @contextmanager
+    def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
+        yield self
+
+    def advance(self, amount: float = 1) -> None:
+        pass
+
+
+class MemoryWorkspace:
+    """Keeps parts for as long as the object lives."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, dict[str, NDArray[Any]]] = {}
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        return self.parts.get(name)
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        self.parts[name] = {key: np.array(value) for key, value in arrays.items()}
