@@ -1,0 +1,129 @@
+"""Read a user's own labelled images from one npz file with the keys of `keras.datasets` (no pickle)."""
+
+import os
+import zipfile
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.data.source import Source, fingerprint, first_line
+from mi_keras.errors import InputError
+from mi_keras.types import Floats, Ints
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+def read_npz(file: str) -> Source:
+    """Return the labelled images in `file`, checked.
+
+    `x_train` and `x_test` are `(count, height, width)` or `(count, height, width, channels)`, uint8 in 0..255
+    or floating point in [0, 1]; `y_train` and `y_test` are `(count,)` integers. The classes are 0 up to the
+    largest training label, each with a training image; their numbers are their names.
+
+    Raises:
+        InputError: the file or one of its arrays breaks a rule above.
+    """
+    spec = f"`--data npz:{file}`"
+    arrays = _read_arrays(spec, os.path.expanduser(file))
+    images = {key: _checked_images(f"{spec}: `{key}`", arrays[key]) for key in ("x_train", "x_test")}
+    labels = {key: _checked_labels(f"{spec}: `{key}`", arrays[key]) for key in ("y_train", "y_test")}
+    _check_together(spec, images, labels)
+    ordered = (images["x_train"], labels["y_train"], images["x_test"], labels["y_test"])
+    return Source(
+        f"npz:{file}",
+        *ordered,
+        class_names=tuple(str(number) for number in range(labels["y_train"].max() + 1)),
+        fingerprint=fingerprint(*ordered),
+    )
+
+
+def _read_arrays(spec: str, path: str) -> dict[str, NDArray[np.generic]]:
+    if not (os.path.isfile(path) and os.access(path, os.R_OK)):
+        raise InputError(f"{spec} must be an existing file that can be read; got {os.path.abspath(path)}.")
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{spec} must be an npz file; got a truncated file or one of another format.")
+    arrays = {}
+    member = "its list of keys"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            _check_keys(spec, stored.files)
+            for key in KEYS:
+                member = f"`{key}`"
+                arrays[key] = np.asarray(stored[key])  # numpy gives bytes for a member that is no array
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        said = first_line(error)
+        raise InputError(f"{spec}: {member} must be readable, without pickle; numpy says: {said}.") from error
+    return arrays
+
+
+def _check_keys(spec: str, found: list[str]) -> None:
+    missing = [key for key in KEYS if key not in found]
+    if missing:
+        raise InputError(
+            f"{spec} must have the keys {', '.join(KEYS)}; it lacks {', '.join(missing)} "
+            f"and has {', '.join(found) or 'none'}."
+        )
+
+
+def _checked_images(name: str, images: NDArray[np.generic]) -> NDArray[np.uint8] | Floats:
+    if images.ndim not in (3, 4) or 0 in images.shape:
+        raise InputError(
+            f"{name} must be (count, height, width) or (count, height, width, channels), "
+            f"none of them 0; got {images.shape}."
+        )
+    if images.ndim == 3:
+        images = images[..., np.newaxis]  # (count, height, width, 1)
+    if images.dtype == np.uint8:
+        return images.astype(np.uint8, copy=False)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise InputError(f"{name} must be uint8 in 0..255 or floating point in [0, 1]; got {images.dtype}.")
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 1):  # so written, NaN fails too
+        raise InputError(
+            f"{name} is floating point and must be in [0, 1], without NaN; got values from {low:g} to {high:g}."
+        )
+    return images.astype(np.float32)
+
+
+def _checked_labels(name: str, labels: NDArray[np.generic]) -> Ints:
+    if labels.ndim != 1:
+        raise InputError(f"{name} must be (count,) class numbers; got shape {labels.shape}.")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"{name} must be integer class numbers; got {labels.dtype}.")
+    numbers = labels.astype(np.int64)
+    if len(numbers) and numbers.min() < 0:
+        raise InputError(f"{name} must be class numbers >= 0; got {numbers.min()}.")
+    return numbers
+
+
+def _check_together(
+    spec: str, images: dict[str, NDArray[np.uint8] | Floats], labels: dict[str, Ints]
+) -> None:
+    for images_key, labels_key in (("x_train", "y_train"), ("x_test", "y_test")):
+        if len(images[images_key]) != len(labels[labels_key]):
+            raise InputError(
+                f"{spec}: `{images_key}` and `{labels_key}` must have equal lengths; "
+                f"got {len(images[images_key])} and {len(labels[labels_key])}."
+            )
+    train, test = images["x_train"], images["x_test"]
+    if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
+        raise InputError(
+            f"{spec}: `x_train` and `x_test` must have images of one shape and type; "
+            f"got {train.shape[1:]} {train.dtype} and {test.shape[1:]} {test.dtype}."
+        )
+    classes = np.unique(labels["y_train"])
+    gaps = np.flatnonzero(classes != np.arange(len(classes)))
+    if len(classes) < 2 or len(gaps):
+        raise InputError(
+            f"{spec}: `y_train` must use every class number from 0 up, two at least; "
+            + (f"got no image of class {gaps[0]}." if len(gaps) else "got class 0 alone.")
+        )
+    unknown = np.setdiff1d(labels["y_test"], classes)
+    if len(unknown):
+        raise InputError(
+            f"{spec}: `y_test` must keep to the classes of `y_train`, 0..{classes[-1]}; got {unknown[0]}."
+        )

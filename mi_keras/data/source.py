@@ -1,0 +1,48 @@
+"""`Source`: what every reader of labelled images returns (thesis 3.3)."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.types import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Source:
+    """A labelled set as it was published: a training part and a test part, not yet cut or resized.
+
+    Attributes:
+        name: where it came from, in the form that `--data` takes.
+        train_images: `(count, height, width, channels)` uint8 in 0..255, or float32 in [0, 1].
+        train_labels: `(count,)` class numbers.
+        test_images: as `train_images`.
+        test_labels: as `train_labels`; no class that the training part lacks.
+        class_names: `(classes,)` one name per class number.
+        fingerprint: SHA-256 of images and labels, in hexadecimal; equal contents, equal fingerprint.
+    """
+
+    name: str
+    train_images: NDArray[np.uint8] | Floats
+    train_labels: Ints
+    test_images: NDArray[np.uint8] | Floats
+    test_labels: Ints
+    class_names: tuple[str, ...]
+    fingerprint: str
+
+
+def fingerprint(*arrays: NDArray[np.generic]) -> str:
+    """Return the SHA-256 of the types, shapes and values of `arrays`, in order, in hexadecimal."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of `error`, cut at 200 characters, to quote inside a message of one line."""
+    text = str(error).strip() or type(error).__name__
+    line = text.splitlines()[0].rstrip(" .:")
+    return line if len(line) <= 200 else f"{line[:200]}..."
