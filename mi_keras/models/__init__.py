@@ -1,0 +1,14 @@
+"""Functional Keras models of both works; TensorFlow is imported on first use."""
+
+from typing import Any
+
+_HOMES = {"build_cnn": "cnn", "build_tcnn": "tcnn"}
+__all__ = ["build_cnn", "build_tcnn"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module `mi_keras.models` has no attribute {name!r}.")
+    from importlib import import_module
+
+    return getattr(import_module(f"mi_keras.models.{_HOMES[name]}"), name)

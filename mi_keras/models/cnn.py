@@ -1,0 +1,98 @@
+"""The classifier M_T and M_S (thesis 3.1.1, Figure 25)."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mi_keras.models.layers import BitDropout, FusedBatchNormalization, torch_uniform
+from mi_keras.seeds import derive
+from mi_keras.settings import IMAGE_SIZE
+from mi_keras.types import Floats, Observation
+
+ACTIVATION_UNITS = 50
+
+
+def build_cnn(
+    input_shape: tuple[int, int, int] = (IMAGE_SIZE, IMAGE_SIZE, 1),
+    classes: int = 10,
+    *,
+    channels: Sequence[int] = (128, 256, 512),
+    seed: int = 1,
+) -> keras.Model:
+    """Build the CNN of Figure 25: three blocks of convolution, batch normalisation, max-pooling and ReLU, two dense layers.
+
+    Args:
+        input_shape: `(height, width, image channels)`, height and width multiples of 8; images in [0, 1].
+        classes: width of the output vector.
+        channels: filters of the three blocks; the text's have 1,888,560 trainable parameters.
+        seed: of the initial weights and of dropout.
+
+    Returns:
+        A functional model from `(batch, height, width, image channels)` to a dictionary: `logits`, the output vector
+        O of `(batch, classes)`, and `activations`, A^L of `(batch, 50)`, what the last dense layer sees.
+    """
+    images = maps = keras.Input(input_shape, name="image")
+    fan_in = 9 * input_shape[-1]
+    for block, filters in enumerate(channels):
+        initial = _torch_initializers(fan_in, derive(seed, "conv", block))
+        maps = keras.layers.Conv2D(filters, 3, padding="same", **initial, name=f"conv_{block}")(maps)
+        maps = FusedBatchNormalization(name=f"norm_{block}")(maps)
+        maps = keras.layers.MaxPool2D(2, name=f"pool_{block}")(maps)
+        maps = keras.layers.ReLU(name=f"relu_{block}")(maps)
+        fan_in = 9 * filters
+    flat = keras.layers.Flatten(name="flatten")(maps)
+    activations = _dense(flat, ACTIVATION_UNITS, "activations", seed)
+    dropped = BitDropout(0.5, seed=derive(seed, "dropout"), name="dropout")(activations)
+    logits = _dense(dropped, classes, "logits", seed)
+    return keras.Model(images, {"logits": logits, "activations": activations}, name="cnn")
+
+
+def last_linear_layer(cnn: keras.Model) -> tuple[Floats, Floats]:
+    """Return the weights `(50, classes)` and bias `(classes,)` that map A^L to the output vector (thesis 3.5)."""
+    weights, bias = cnn.get_layer("logits").get_weights()
+    return weights, bias
+
+
+def observe(cnn: keras.Model, images: Floats, *, batch_size: int = 256) -> Observation:
+    """Query a classifier as an outsider would: `(count, height, width, channels)` images in, output vectors out."""
+    batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+    return Observation(np.concatenate([cnn(batch, training=False)["logits"].numpy() for batch in batches]))
+
+
+def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the inference-mode map from images to logits, with constant weights and batch normalisation folded in.
+
+    Optimising images through it is a quarter faster than through the model, and cannot change the model.
+    """
+    blocks = []
+    for block in range(3):
+        kernel, bias = cnn.get_layer(f"conv_{block}").get_weights()
+        gamma, beta, mean, variance = cnn.get_layer(f"norm_{block}").get_weights()
+        scale = gamma / np.sqrt(variance + cnn.get_layer(f"norm_{block}").epsilon)
+        blocks.append((tf.constant(kernel * scale), tf.constant((bias - mean) * scale + beta)))
+    dense = [
+        [tf.constant(w) for w in cnn.get_layer(name).get_weights()] for name in ("activations", "logits")
+    ]
+
+    def logits(images: tf.Tensor) -> tf.Tensor:
+        maps = images
+        for kernel, bias in blocks:
+            maps = tf.nn.bias_add(tf.nn.conv2d(maps, kernel, strides=1, padding="SAME"), bias)
+            maps = tf.nn.relu(tf.nn.max_pool2d(maps, 2, 2, "VALID"))
+        vector = tf.reshape(maps, (-1, dense[0][0].shape[0]))
+        for weights, bias in dense:
+            vector = tf.matmul(vector, weights) + bias
+        return vector
+
+    return logits
+
+
+def _dense(inputs: keras.KerasTensor, units: int, name: str, seed: int) -> keras.KerasTensor:
+    initial = _torch_initializers(inputs.shape[-1], derive(seed, name))
+    return keras.layers.Dense(units, **initial, name=name)(inputs)
+
+
+def _torch_initializers(fan_in: int, seed: int) -> dict[str, keras.initializers.Initializer]:
+    return {f"{name}_initializer": torch_uniform(fan_in, derive(seed, name)) for name in ("kernel", "bias")}
