@@ -1,0 +1,44 @@
+"""Training of the target and shadow classifiers with cross-entropy (thesis 4.2, formula 16)."""
+
+import keras
+import tensorflow as tf
+
+from mi_keras.models.cnn import build_cnn
+from mi_keras.seeds import derive
+from mi_keras.settings import ClassifierSettings
+from mi_keras.training.loop import Examples, FitSettings, fit
+from mi_keras.types import ImageSet
+from mi_keras.work import Progress, Workspace
+
+
+def train_classifier(
+    training: ImageSet,
+    validation: ImageSet,
+    settings: ClassifierSettings,
+    *,
+    classes: int,
+    seed: int,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+    label: str = "classifier",
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Train the CNN of Figure 25 from its initial weights; return it with its loss curves (see `loop.fit`)."""
+    cnn = build_cnn(
+        training.images.shape[1:], classes, channels=settings.channels, seed=derive(seed, "initial")
+    )
+    history = fit(
+        cnn,
+        Examples(training.images, training.labels),
+        FitSettings(settings.epochs, settings.batch_size, settings.learning_rate),
+        loss=_cross_entropy,
+        seed=seed,
+        validation=Examples(validation.images, validation.labels),
+        workspace=workspace,
+        progress=progress,
+        label=label,
+    )
+    return cnn, history
+
+
+def _cross_entropy(labels: tf.Tensor, outputs: dict[str, tf.Tensor]) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs["logits"])
