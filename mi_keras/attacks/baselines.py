@@ -1,0 +1,62 @@
+"""What a class alone gives away: class average and class prototype, the rows an attack has to beat."""
+
+import numpy as np
+import tensorflow as tf
+
+from mi_keras.metrics.image import ssim
+from mi_keras.seeds import derive
+from mi_keras.settings import PrototypeSettings
+from mi_keras.types import Floats, ImageSet
+from mi_keras.work import Progress, SilentProgress
+
+
+def class_average(images: ImageSet, classes: int) -> Floats:
+    """Return the mean image of each class, `(classes, height, width, channels)` (thesis Figure 4c)."""
+    return np.stack([images.images[images.labels == c].mean(axis=0) for c in range(classes)]).astype(
+        np.float32
+    )
+
+
+def class_instance(images: ImageSet, classes: int, *, seed: int) -> Floats:
+    """Return one image of each class, drawn by `seed`, `(classes, height, width, channels)` (thesis Figure 4b)."""
+    draw = np.random.default_rng(derive(seed, "class_instance"))
+    return np.stack([images.images[draw.choice(np.flatnonzero(images.labels == c))] for c in range(classes)])
+
+
+def class_prototype(
+    images: ImageSet,
+    classes: int,
+    settings: PrototypeSettings,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> Floats:
+    """Return the image of each class with the highest mean SSIM to that class, `(classes, height, width, channels)`.
+
+    Stochastic gradient ascent (Adam) from the class average on the shadow training set, clamped to [0, 1]. It knows
+    the class and nothing of the image: an attack that scores no higher has recovered the class only.
+    """
+    prototypes = tf.Variable(class_average(images, classes))
+    schedule = 0.5 * settings.learning_rate * (1 + np.cos(np.pi * np.arange(settings.steps) / settings.steps))
+    pixels, labels = tf.constant(images.images), tf.constant(images.labels)
+    first, second = tf.Variable(tf.zeros_like(prototypes)), tf.Variable(tf.zeros_like(prototypes))
+
+    @tf.function(autograph=False)
+    def ascend(rows: tf.Tensor, step: tf.Tensor, rate: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(
+                ssim(tf.gather(prototypes, tf.gather(labels, rows)), tf.gather(pixels, rows))
+            )
+        gradient = tf.convert_to_tensor(tape.gradient(total, prototypes))
+        first.assign(0.9 * first + 0.1 * gradient)
+        second.assign(0.999 * second + 0.001 * gradient**2)
+        update = (first / (1 - 0.9**step)) / (tf.sqrt(second / (1 - 0.999**step)) + 1e-8)
+        prototypes.assign(tf.clip_by_value(prototypes + rate * update, 0.0, 1.0))
+
+    draw = np.random.default_rng(derive(seed, "class_prototype"))
+    with (progress or SilentProgress()).bar("class prototypes", settings.steps, "step") as bar:
+        for step, rate in enumerate(schedule, start=1):
+            rows = draw.integers(len(images), size=settings.batch_size)
+            ascend(tf.constant(rows), tf.constant(float(step)), tf.constant(float(rate)))
+            bar.advance()
+    return prototypes.numpy()

@@ -1,0 +1,145 @@
+"""Gradient reconstruction X~: optimise an image until the shadow model answers as the target did (thesis 3.4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mi_keras.metrics.image import total_variation
+from mi_keras.models.cnn import frozen_logits
+from mi_keras.seeds import derive
+from mi_keras.settings import OBJECTIVES, GradientSettings
+from mi_keras.types import Floats, Observation
+from mi_keras.work import Progress, SilentProgress, Workspace
+
+TERMS = ("total", "objective", "l2", "total_variation")
+
+
+@dataclass(frozen=True)
+class GradientReconstruction:
+    """Result of the attack.
+
+    Attributes:
+        images: `(count, height, width, channels)` in [0, 1], X~ of each observed output vector.
+        losses: `(steps, 4)` mean over the problems solved of each of `TERMS`, before each update.
+        problems: number of optimisations run; equal problems are solved once.
+    """
+
+    images: Floats
+    losses: Floats
+    problems: int
+
+
+def reconstruct(
+    shadow: keras.Model,
+    observation: Observation,
+    start_images: Floats | None,
+    settings: GradientSettings,
+    *,
+    objective: str,
+    seed: int,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+    label: str = "gradient reconstruction",
+) -> GradientReconstruction:
+    """Return I_N of I_t = clamp(I_{t-1} - eta * grad L_total(I_{t-1}), 0, 1) for each output vector (formula 1).
+
+    L_total of an image is the objective + l2_weight * sum of squares + tv_weight * sum of absolute neighbour
+    differences. The objective is "cross_entropy" (formula 2, y one-hot at the predicted class) or "logit_mse"
+    (the mean squared difference of the shadow's logits to the whole output vector). Losses are summed over the
+    batch, so that an image's path does not depend on its neighbours.
+
+    Args:
+        shadow: M_S; it is used through a frozen copy and stays bit-identical.
+        observation: the target's output vectors.
+        start_images: `(classes, height, width, channels)` I_0 of each predicted class, from shadow training data;
+            None starts each image at uniform noise.
+        seed: of the random start.
+        workspace: keeps finished batches, so that an interrupted attack goes on where it was.
+
+    Raises:
+        FloatingPointError: a loss term is not finite; the message names the step and the term.
+    """
+    if objective not in OBJECTIVES:
+        raise ValueError(f"`objective` must be one of {', '.join(OBJECTIVES)}; got {objective!r}.")
+    predicted = observation.predicted_class
+    targets = observation.output_vector if objective == "logit_mse" else predicted
+    if start_images is None:  # every start is different, and so is every problem
+        first = inverse = np.arange(len(targets))
+        starts = _uniform_noise((len(targets), *shadow.input_shape[1:]), seed)
+    else:
+        _, first, inverse = np.unique(targets, axis=0, return_index=True, return_inverse=True)
+        starts = start_images[predicted[first]]
+    problems = targets[first]
+    advance = _make_step(frozen_logits(shadow), objective, settings)
+    images, losses = np.empty_like(starts), np.zeros((settings.steps, len(TERMS)))
+    batches = [slice(i, i + settings.batch_size) for i in range(0, len(problems), settings.batch_size)]
+    with (progress or SilentProgress()).bar(label, settings.steps * len(problems), "img-step") as bar:
+        for number, batch in enumerate(batches):
+            part = workspace.load(f"batch_{number:04d}") if workspace else None
+            if part is None:
+                part = _descend(advance, starts[batch], problems[batch], settings.steps, bar.advance)
+                if workspace:
+                    workspace.save(f"batch_{number:04d}", part)
+            else:
+                bar.advance(settings.steps * len(part["images"]))
+            images[batch] = part["images"]
+            losses += part["losses"] / len(problems)
+    return GradientReconstruction(images[inverse.reshape(-1)], losses.astype(np.float32), len(problems))
+
+
+def _descend(
+    advance: Callable[..., tuple[tf.Tensor, ...]],
+    starts: Floats,
+    targets: NDArray[Any],
+    steps: int,
+    report: Callable[[float], None],
+) -> dict[str, NDArray[Any]]:
+    images = tf.constant(starts)
+    first = second = tf.zeros_like(images)  # Adam's moments, one pair per pixel
+    goals, losses = tf.constant(targets), np.empty((steps, len(TERMS)))
+    for step in range(steps):
+        images, first, second, terms = advance(images, first, second, tf.constant(float(step + 1)), goals)
+        losses[step] = terms.numpy()
+        if not np.isfinite(losses[step]).all():
+            term = TERMS[int(np.flatnonzero(~np.isfinite(losses[step]))[-1])]
+            raise FloatingPointError(
+                f"gradient reconstruction: the term `{term}` is not finite at step {step + 1}."
+            )
+        report(len(starts))
+    return {"images": images.numpy(), "losses": losses}
+
+
+def _make_step(
+    logits: Callable[[tf.Tensor], tf.Tensor], objective: str, settings: GradientSettings
+) -> Callable[..., tuple[tf.Tensor, ...]]:
+    @tf.function(autograph=False, reduce_retracing=True)
+    def advance(
+        images: tf.Tensor, first: tf.Tensor, second: tf.Tensor, step: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            answers = logits(images)
+            if objective == "logit_mse":
+                distance = tf.reduce_mean(tf.math.squared_difference(answers, targets), axis=1)
+            else:
+                distance = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, answers)
+            l2 = settings.l2_weight * tf.reduce_sum(images**2, axis=(1, 2, 3))
+            tv = settings.tv_weight * total_variation(images)
+            total = distance + l2 + tv
+        gradient = tape.gradient(total, images)  # of the sum: one independent gradient per image
+        if settings.optimizer == "adam":
+            first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+            gradient = (first / (1 - 0.9**step)) / (tf.sqrt(second / (1 - 0.999**step)) + 1e-8)
+        images = tf.clip_by_value(images - settings.learning_rate * gradient, 0.0, 1.0)
+        return images, first, second, tf.reduce_sum(tf.stack([total, distance, l2, tv], axis=1), axis=0)
+
+    return advance
+
+
+def _uniform_noise(shape: tuple[int, ...], seed: int) -> Floats:
+    return np.random.default_rng(derive(seed, "random_start")).random(shape, np.float32)
