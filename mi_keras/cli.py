@@ -1,0 +1,136 @@
+"""The command line `mi-keras`, which `scripts/reproduce.py` opens too."""
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from mi_keras.data.sources import DEFAULT_SOURCE
+from mi_keras.errors import InputError, Interrupted
+from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, SECTIONS
+
+STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
+GO_ON = "What is finished is kept; run the same command again to go on."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 2 for bad input, 1 for a full disk or a diverged run, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+    messages = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=messages, show_time=False, show_path=False)],
+    )
+    if options.list:
+        _list_sections()
+        return 0
+    if options.section is None:
+        return _say(messages, "`--section` must be given; see --list.", BAD_INPUT)
+    try:
+        return _reproduce(options, messages)
+    except InputError as error:
+        return _say(messages, str(error), BAD_INPUT)
+    except FloatingPointError as error:
+        return _say(messages, f"stopped: {error}", STOPPED)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _say(messages, f"stopped: no space left on the disk. Free some space; {GO_ON}", STOPPED)
+    except (KeyboardInterrupt, Interrupted) as error:
+        place = f" in: {error}" if str(error) else ""
+        return _say(messages, f"stopped by Ctrl-C{place}. {GO_ON}", INTERRUPTED)
+
+
+def _say(messages: Console, line: str, code: int) -> int:
+    messages.print(line, markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _reproduce(options: argparse.Namespace, messages: Console) -> int:
+    from mi_keras.experiments.runner import Request, run  # here: --list and --help answer at once
+    from mi_keras.reports.files import load_result, write_reports
+    from mi_keras.reports.tables import print_result
+
+    request = Request(
+        section=options.section, work=options.work, preset=options.preset, overrides=options.set, runs=options.runs,
+        seed=options.seed, data=options.data, out=options.out, force=options.force, offline=options.offline,
+    )  # fmt: skip
+    folder = run(request, messages)
+    write_reports(folder)
+    if options.json:
+        sys.stdout.write((folder / "result.json").read_text())
+    else:
+        result, _ = load_result(folder)
+        console = Console()
+        print_result(result, console)
+        console.print(f"\nTables, figures and arrays: {folder}", soft_wrap=True)
+    return 0
+
+
+def _list_sections() -> None:
+    for section in SECTIONS:
+        print(
+            f"--work {section.work} --section {section.number}  {section.title}  (presets: {', '.join(PRESETS)})"
+        )
+
+
+class _OneLineErrors(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineErrors(
+        prog="mi-keras", description="Reproduce image reconstruction attacks, section by section.",
+        epilog="Results go to OUT/SECTION/PRESET; finished stages are kept in $MI_KERAS_HOME (default: .mi_keras).",
+    )  # fmt: skip
+    parser.add_argument("--section", help="section number, for example 5.2; see --list")
+    parser.add_argument(
+        "--work",
+        default="thesis",
+        choices=sorted({s.work for s in SECTIONS}),
+        help="which text (default: thesis)",
+    )
+    parser.add_argument(
+        "--preset",
+        default=DEFAULT_PRESET,
+        choices=PRESETS,
+        help=f"size of the run (default: {DEFAULT_PRESET})",
+    )
+    parser.add_argument(
+        "--runs", type=int, metavar="N", help="repetitions with derived seeds (default: the preset's)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="root of all random choices (default: 1)")
+    parser.add_argument(
+        "--data",
+        default=DEFAULT_SOURCE,
+        metavar="SOURCE",
+        help="mnist (embedded, default), tfds:NAME or npz:FILE",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, for example gradient.steps=100",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="folder of the results (default: results)",
+    )
+    parser.add_argument("--force", action="store_true", help="compute every stage anew")
+    parser.add_argument("--offline", action="store_true", help="never download data")
+    parser.add_argument("--list", action="store_true", help="list the sections")
+    parser.add_argument("--json", action="store_true", help="print result.json instead of the table")
+    return parser

@@ -1,0 +1,255 @@
+"""The steps that sections share, as stages of the store: classifiers, observations, evidence, inverters, scores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.attacks.activation_recovery import recover_activations
+from mi_keras.attacks.baselines import class_average, class_instance, class_prototype
+from mi_keras.attacks.gradient_inversion import reconstruct
+from mi_keras.attacks.inverter import invert, train_inverter
+from mi_keras.data.splits import Splits
+from mi_keras.experiments.store import Compute, Stage, Store
+from mi_keras.metrics.classification import confusion_matrix, weighted_f1
+from mi_keras.metrics.image import score
+from mi_keras.models.cnn import build_cnn, observe
+from mi_keras.models.tcnn import build_tcnn
+from mi_keras.seeds import derive
+from mi_keras.settings import (
+    ActivationSettings,
+    ClassifierSettings,
+    GradientSettings,
+    InverterSettings,
+    PrototypeSettings,
+)
+from mi_keras.training.classifier import train_classifier
+from mi_keras.types import Floats, ImageSet, Observation, Scores, ShadowEvidence
+from mi_keras.work import Arrays, Progress, Workspace
+
+MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The stages behind a `ShadowEvidence`: O, A^L and X~ of one observation."""
+
+    output_vector: Stage
+    activations: Stage
+    gradient: Stage
+
+    def load(self, combination: str) -> ShadowEvidence:
+        """Read what a combination needs, computing it if need be."""
+        letters = combination.split("+")
+        return ShadowEvidence(
+            output_vector=self.output_vector.arrays["output_vector"],
+            activations=self.activations.arrays["activations"] if "a" in letters else None,
+            gradient_reconstruction=self.gradient.arrays["images"] if "x" in letters else None,
+        )
+
+    def parts(self, combination: str) -> list[Stage]:
+        """Return the stages a combination depends on."""
+        by_letter = {"o": self.output_vector, "a": self.activations, "x": self.gradient}
+        return [by_letter[letter] for letter in combination.split("+")]
+
+
+class Pipeline:
+    """Describes the stages of one run of the thesis's attack; nothing is computed until a result is read.
+
+    Args:
+        splits: the five disjoint sets.
+        data: what identifies `splits`: fingerprint of the source, split settings, seed.
+        run: number of the repetition, from 1; all random choices but the splits derive from it.
+    """
+
+    def __init__(
+        self,
+        splits: Splits,
+        data: Mapping[str, Any],
+        store: Store,
+        progress: Progress,
+        *,
+        seed: int,
+        run: int,
+    ) -> None:
+        self.splits, self.store, self.progress = splits, store, progress
+        self._identity = {"meaning": MEANING, "data": dict(data), "seed": seed, "run": run}
+        self._seed, self._run = seed, run
+        self.classes = len(splits.class_names)
+
+    def classifier(self, role: str, settings: ClassifierSettings) -> Stage:
+        """Train M_T (`role` "target") or M_S ("shadow") on its own training set (thesis 4.2).
+
+        Info: `history`, `f1` and `confusion` on its validation set.
+        """
+        training: ImageSet = getattr(self.splits, f"{role}_train")
+        validation: ImageSet = getattr(self.splits, f"{role}_validation")
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            cnn, history = train_classifier(
+                training, validation, settings, classes=self.classes, seed=self._derive("classifier", role),
+                workspace=workspace, progress=self.progress, label=self._label(f"{role} model"),
+            )  # fmt: skip
+            predicted = observe(cnn, validation.images).predicted_class
+            confusion = confusion_matrix(validation.labels, predicted, self.classes)
+            return _weights(cnn), {
+                "history": history,
+                "f1": weighted_f1(confusion),
+                "confusion": confusion.tolist(),
+            }
+
+        return self._stage("classifier", compute, settings=settings, role=role)
+
+    def load_classifier(self, stage: Stage, settings: ClassifierSettings) -> keras.Model:
+        """Rebuild a classifier from its stored weights."""
+        shape = self.splits.shadow_train.images.shape[1:]
+        return _with_weights(build_cnn(shape, self.classes, channels=settings.channels), stage.arrays)
+
+    def output_vector(self, classifier: Stage, settings: ClassifierSettings, subset: str) -> Stage:
+        """Query a classifier with one of the sets: the output vectors O."""
+        images: ImageSet = getattr(self.splits, subset)
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            observation = observe(self.load_classifier(classifier, settings), images.images)
+            accuracy = float(np.mean(observation.predicted_class == images.labels))
+            return {"output_vector": observation.output_vector}, {"accuracy": accuracy}
+
+        return self._stage("output_vector", compute, upstream=[classifier], subset=subset)
+
+    def evidence(
+        self,
+        observed: Stage,
+        shadow: Stage,
+        classifier: ClassifierSettings,
+        activation: ActivationSettings,
+        gradient: GradientSettings,
+        objective: str,
+    ) -> Evidence:
+        """Derive A^L and X~ from output vectors with the shadow model alone (thesis 3.4, 3.5, 3.7)."""
+
+        def observation() -> Observation:
+            return Observation(observed.arrays["output_vector"])
+
+        def activations(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            model = self.load_classifier(shadow, classifier)
+            result = recover_activations(model, observation(), activation, seed=self._derive("activations"))
+            info = {"not_converged": int((~result.converged).sum()), "count": len(result.converged)}
+            return {"activations": result.activations, "losses": result.losses, "steps": result.steps}, info
+
+        def reconstruction(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            result = reconstruct(
+                self.load_classifier(shadow, classifier), observation(), self._start_images(gradient.start), gradient,
+                objective=objective, seed=self._derive("gradient", objective), workspace=workspace,
+                progress=self.progress, label=self._label(f"gradient reconstruction of {observed.identity['subset']}"),
+            )  # fmt: skip
+            return {"images": result.images, "losses": result.losses}, {"problems": result.problems}
+
+        return Evidence(
+            observed,
+            self._stage("activations", activations, upstream=[observed, shadow], settings=activation),
+            self._stage(
+                "gradient_reconstruction", reconstruction, upstream=[observed, shadow], settings=gradient,
+                objective=objective,
+            ),
+        )  # fmt: skip
+
+    def inverter(self, evidence: Evidence, combination: str, settings: InverterSettings) -> Stage:
+        """Train M_I on the shadow's evidence of the shadow training set (thesis 3.7.1). Info: `history`."""
+        images = self.splits.shadow_train.images
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            tcnn, history = train_inverter(
+                evidence.load(combination), images, combination, settings,
+                seed=self._derive("inverter", combination), workspace=workspace, progress=self.progress,
+                label=self._label(f"inverter {combination}"),
+            )  # fmt: skip
+            return _weights(tcnn), {"history": history, "width": int(tcnn.input_shape[1])}
+
+        upstream = evidence.parts(combination)
+        return self._stage("inverter", compute, upstream=upstream, settings=settings, combination=combination)
+
+    def inversion(
+        self, inverter: Stage, evidence: Evidence, combination: str, settings: InverterSettings, subset: str
+    ) -> Stage:
+        """Apply M_I to the evidence of a set and score the images against the truth."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            channels = self.splits.test.images.shape[3]
+            tcnn = build_tcnn(inverter.info["width"], image_channels=channels, channels=settings.channels)
+            images = invert(_with_weights(tcnn, inverter.arrays), evidence.load(combination), combination)
+            return self._scored(images, subset), {}
+
+        upstream = [inverter, *evidence.parts(combination)]
+        return self._stage("inversion", compute, upstream=upstream, subset=subset)
+
+    def scored_gradient(self, evidence: Evidence, subset: str) -> Stage:
+        """Score the plain gradient reconstruction against the truth."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            return self._scored(evidence.gradient.arrays["images"], subset), {}
+
+        return self._stage("scored_gradient", compute, upstream=[evidence.gradient], subset=subset)
+
+    def baseline(self, name: str, settings: PrototypeSettings) -> Stage:
+        """Compute an image per class from the shadow training set: "class_average" or "class_prototype"."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            if name == "class_average":
+                return {"images": class_average(self.splits.shadow_train, self.classes)}, {}
+            seed = self._derive("class_prototype")
+            training = self.splits.shadow_train
+            return {
+                "images": class_prototype(training, self.classes, settings, seed=seed, progress=self.progress)
+            }, {}
+
+        return self._stage(name, compute, settings=settings if name == "class_prototype" else None)
+
+    def scored_baseline(self, baseline: Stage, observed: Stage, subset: str) -> Stage:
+        """Answer each observation with its predicted class's image and score that against the truth."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            predicted = Observation(observed.arrays["output_vector"]).predicted_class
+            return self._scored(baseline.arrays["images"][predicted], subset), {}
+
+        return self._stage("scored_baseline", compute, upstream=[baseline, observed], subset=subset)
+
+    def _start_images(self, start: str) -> Floats | None:
+        if start == "class_average":
+            return class_average(self.splits.shadow_train, self.classes)
+        if start == "class_instance":
+            return class_instance(self.splits.shadow_train, self.classes, seed=self._derive("start"))
+        return None
+
+    def _scored(self, images: Floats, subset: str) -> dict[str, NDArray[Any]]:
+        scores = score(images, getattr(self.splits, subset).images)
+        return {"images": images.astype(np.float16), "ssim": scores.ssim, "mse": scores.mse}
+
+    def _derive(self, *names: object) -> int:
+        return derive(self._seed, "run", self._run, *names)
+
+    def _label(self, text: str) -> str:
+        return f"run {self._run}: {text}"
+
+    def _stage(
+        self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any
+    ) -> Stage:
+        return self.store.stage(kind, compute, upstream=upstream, **identity, **self._identity)
+
+
+def scores_of(stage: Stage) -> Scores:
+    """Return the per-image scores that a scored stage holds."""
+    return Scores(ssim=stage.arrays["ssim"], mse=stage.arrays["mse"])
+
+
+def _weights(model: keras.Model) -> dict[str, NDArray[Any]]:
+    """Return all variables of a model by position, the states of its random generators included."""
+    return {f"{i:03d}": np.asarray(variable) for i, variable in enumerate(model.variables)}
+
+
+def _with_weights(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> keras.Model:
+    for i, variable in enumerate(model.variables):
+        variable.assign(arrays[f"{i:03d}"])
+    return model
