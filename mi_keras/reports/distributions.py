@@ -1,0 +1,98 @@
+"""Figures of distributions: SSIM over the test images of each row, class counts of each set (thesis Figure 3)."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mi_keras.reports.schema import Result
+from mi_keras.reports.style import (
+    COLORS,
+    SMALL_SIZE,
+    legend_height,
+    legend_strip,
+    new_figure,
+    style_axes,
+    wrap_label,
+    write_message,
+)
+from mi_keras.reports.text import class_name, distinct_labels, format_number, provenance, rows_by_name
+from mi_keras.work import Arrays
+
+PROTOTYPE = "class_prototype"  # the row that an attack has to beat
+SSIM_RANGE = (-0.2, 1.0)
+BINS = 48
+_COLUMNS = 3
+_PANEL_HEIGHT, _BARS_HEIGHT = 1.9, 3.6  # inches
+_OWN_MEAN: dict[str, Any] = {"color": COLORS[1], "linestyle": "-"}
+_PROTOTYPE_MEAN: dict[str, Any] = {"color": COLORS[-1], "linestyle": "--"}
+
+
+def histogram(spec: Result, result: Result, arrays: Arrays) -> Figure:
+    """Draw the share of images per SSIM, all runs pooled, one panel per row, against the class prototype's mean.
+
+    Values outside `SSIM_RANGE` are counted in the outermost bin, and the footer says how many there are.
+    """
+    rows, row_labels = rows_by_name(result), distinct_labels(result)
+    names = [name for name in spec.get("rows") or rows if name in rows]
+    values = {name: arrays[f"ssim.{name}"].ravel() for name in names if f"ssim.{name}" in arrays}
+    outside = sum(int(((v < SSIM_RANGE[0]) | (v > SSIM_RANGE[1])).sum()) for v in values.values())
+    note = f" · {outside} values beyond the axis are in the outermost bins" if outside else ""
+    legend = {"mean of the row": _OWN_MEAN}
+    prototype = rows[PROTOTYPE]["ssim"]["mean"] if PROTOTYPE in rows else None
+    if prototype is not None:
+        legend[f"mean of {row_labels[PROTOTYPE]}: {format_number(prototype)}"] = _PROTOTYPE_MEAN
+    lines, strip = max(1, -(-len(names) // _COLUMNS)), legend_height(list(legend))
+    figure = new_figure(spec["title"], provenance(result) + note, _PANEL_HEIGHT * lines + strip)
+    grid = figure.add_gridspec(lines + 1, _COLUMNS, height_ratios=[strip, *[_PANEL_HEIGHT] * lines])
+    legend_strip(figure, grid[0, :], list(legend), list(legend.values()))
+    if not names:
+        write_message(figure.add_subplot(grid[1, :]), "This run has none of the rows asked for.")
+    shared: Axes | None = None
+    for number, name in enumerate(names):
+        place = grid[number // _COLUMNS + 1, number % _COLUMNS]
+        title, mean = wrap_label(row_labels[name], 38), rows[name]["ssim"]["mean"]
+        if name not in values:
+            write_message(
+                figure.add_subplot(place), f"{row_labels[name]}: no SSIM per image stored.", width=32
+            )
+            continue
+        shared = axes = figure.add_subplot(place, sharex=shared, sharey=shared)
+        share = np.full(values[name].shape, 100 / values[name].size)  # percent, as rows may differ in runs
+        counted = np.clip(values[name], *SSIM_RANGE)
+        axes.hist(counted, bins=BINS, range=SSIM_RANGE, weights=share, color=COLORS[5])
+        axes.axvline(mean, linewidth=1.6, **_OWN_MEAN)
+        if prototype is not None:
+            axes.axvline(prototype, linewidth=1.6, **_PROTOTYPE_MEAN)
+        axes.set_xlim(*SSIM_RANGE)
+        style_axes(axes, f"{title}\nmean {format_number(mean)}", "SSIM", "images (%)")
+    return figure
+
+
+def class_counts(spec: Result, result: Result, arrays: Arrays) -> Figure:
+    """Draw the number of images per class, one bar per set (thesis Figure 3)."""
+    prefix = "class_counts."
+    counts = {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
+    labels = [name.replace("_", " ") for name in counts]
+    looks = [{"color": COLORS[number % len(COLORS)], "linewidth": 8} for number in range(len(counts))]
+    strip = legend_height(labels)
+    figure = new_figure(spec["title"], provenance(result), _BARS_HEIGHT + strip)
+    grid = figure.add_gridspec(2, 1, height_ratios=(_BARS_HEIGHT, strip))
+    axes = figure.add_subplot(grid[0])
+    if not counts:
+        write_message(axes, "This run stored no class counts.")
+        return figure
+    width = 0.84 / len(counts)
+    for number, values in enumerate(counts.values()):
+        positions = np.arange(len(values)) + (number - (len(counts) - 1) / 2) * width
+        axes.bar(positions, values, width * 0.92, color=looks[number]["color"])
+    classes = max(len(values) for values in counts.values())
+    if classes <= 30:  # beyond that, matplotlib's own ticks are easier to read
+        names = [class_name(result, number) for number in range(classes)]
+        axes.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 10 else 0)
+    style_axes(axes, "", "class", "images")
+    axes.grid(False, axis="x")
+    axes.tick_params(axis="x", length=0, labelsize=SMALL_SIZE)
+    legend_strip(figure, grid[1], labels, looks)
+    return figure

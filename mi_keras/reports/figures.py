@@ -1,0 +1,37 @@
+"""Draws the figures that a result asks for, one function per kind."""
+
+from collections.abc import Callable, Mapping
+
+from matplotlib.figure import Figure
+
+from mi_keras.errors import InputError
+from mi_keras.reports.curves import gradient_curves, training_curves
+from mi_keras.reports.distributions import class_counts, histogram
+from mi_keras.reports.image_grids import best_per_class, median_per_class
+from mi_keras.reports.schema import Result
+from mi_keras.work import Arrays
+
+KINDS: Mapping[str, Callable[[Result, Result, Arrays], Figure]] = {
+    "best_per_class": best_per_class,
+    "median_per_class": median_per_class,
+    "training_curves": training_curves,
+    "gradient_curves": gradient_curves,
+    "histogram": histogram,
+    "class_counts": class_counts,
+}
+
+
+def draw(spec: Result, result: Result, arrays: Arrays) -> Figure:
+    """Return one figure, 1200 px wide when saved at `style.DPI`.
+
+    Args:
+        spec: an entry of `result["figures"]`: kind, title, and the names of the rows to draw.
+        result: a checked result, see `files.load_result`.
+        arrays: its arrays; one that is missing leaves a sentence in place of its panel.
+
+    Raises:
+        InputError: the kind is unknown.
+    """
+    if spec["kind"] not in KINDS:
+        raise InputError(f"`kind` of a figure must be one of {', '.join(KINDS)}; got {spec['kind']!r}.")
+    return KINDS[spec["kind"]](spec, result, arrays)
