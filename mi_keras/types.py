@@ -82,6 +82,14 @@ class ShadowEvidence:
     activations: Floats | None = None
     gradient_reconstruction: Floats | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("activations", "gradient_reconstruction"):
+            part = getattr(self, name)
+            if part is not None and len(part) != len(self.output_vector):
+                raise ValueError(
+                    f"`{name}` must be as many as `output_vector`, {len(self.output_vector)}; got {len(part)}."
+                )
+
     def __len__(self) -> int:
         return len(self.output_vector)
 

@@ -12,6 +12,7 @@ from mi_keras.work import Progress, SilentProgress
 
 def class_average(images: ImageSet, classes: int) -> Floats:
     """Return the mean image of each class, `(classes, height, width, channels)` (thesis Figure 4c)."""
+    _check_classes(images, classes)
     return np.stack([images.images[images.labels == c].mean(axis=0) for c in range(classes)]).astype(
         np.float32
     )
@@ -19,6 +20,7 @@ def class_average(images: ImageSet, classes: int) -> Floats:
 
 def class_instance(images: ImageSet, classes: int, *, seed: int) -> Floats:
     """Return one image of each class, drawn by `seed`, `(classes, height, width, channels)` (thesis Figure 4b)."""
+    _check_classes(images, classes)
     draw = np.random.default_rng(derive(seed, "class_instance"))
     return np.stack([images.images[draw.choice(np.flatnonzero(images.labels == c))] for c in range(classes)])
 
@@ -60,3 +62,9 @@ def class_prototype(
             ascend(tf.constant(rows), tf.constant(float(step)), tf.constant(float(rate)))
             bar.advance()
     return prototypes.numpy()
+
+
+def _check_classes(images: ImageSet, classes: int) -> None:
+    missing = np.setdiff1d(np.arange(classes), images.labels)
+    if len(missing):
+        raise ValueError(f"`images` must hold every class below {classes}; missing: {missing.tolist()}.")

@@ -111,6 +111,8 @@ def _descend(
                 f"gradient reconstruction: the term `{term}` is not finite at step {step + 1}."
             )
         report(len(starts))
+    if not np.isfinite(images.numpy()).all():
+        raise FloatingPointError(f"gradient reconstruction: an image is not finite after step {steps}.")
     return {"images": images.numpy(), "losses": losses}
 
 

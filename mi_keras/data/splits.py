@@ -82,6 +82,7 @@ def make_splits(source: Source, settings: SplitSettings, *, seed: int) -> Splits
         fingerprint=source.fingerprint,
     )
     assert_disjoint(splits.sets)
+    _check_classes_present(splits)
     return splits
 
 
@@ -103,6 +104,17 @@ def class_counts(splits: Splits) -> dict[str, Ints]:
     """Return for each set by name the `(classes,)` number of images of each class (thesis figure 3)."""
     classes = len(splits.class_names)
     return {name: np.bincount(images.labels, minlength=classes) for name, images in splits.sets.items()}
+
+
+def _check_classes_present(splits: Splits) -> None:
+    """Refuse a training half without an image of some class: random halves of very few images can be so."""
+    counts = class_counts(splits)
+    for name in ("target_train", "shadow_train"):
+        if counts[name].min() == 0:
+            raise InputError(
+                f"`data.method` random left class {splits.class_names[int(counts[name].argmin())]!r} out of {name}; "
+                "use --set data.method=stratified or a larger data.train_per_class."
+            )
 
 
 def _distinct(ids: NDArray[np.uint64]) -> Ints:

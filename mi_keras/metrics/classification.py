@@ -7,6 +7,9 @@ from mi_keras.types import Ints
 
 def confusion_matrix(labels: Ints, predictions: Ints, classes: int) -> Ints:
     """Return the `(classes, classes)` counts with true classes as rows and predicted classes as columns."""
+    for name, values in (("labels", labels), ("predictions", predictions)):
+        if len(values) and not 0 <= values.min() <= values.max() < classes:
+            raise ValueError(f"`{name}` must be in 0..{classes - 1}; got {values.min()}..{values.max()}.")
     flat = np.bincount(classes * labels + predictions, minlength=classes**2)
     return flat.reshape(classes, classes).astype(np.int64)
 

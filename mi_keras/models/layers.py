@@ -16,8 +16,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     takes two to three times as long on CPU.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(epsilon=1e-5, momentum=0.9, **kwargs)  # PyTorch: eps 1e-5, momentum 0.1
+    def __init__(self, *, epsilon: float = 1e-5, momentum: float = 0.9, **kwargs: Any) -> None:
+        super().__init__(epsilon=epsilon, momentum=momentum, **kwargs)  # PyTorch: eps 1e-5, momentum 0.1
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not (training and self.trainable):

@@ -62,8 +62,11 @@ def fit(
         `loss` and, with `validation`, `validation_loss`: the mean per example of every epoch.
 
     Raises:
-        FloatingPointError: a loss is not finite; the message names the epoch and the step.
+        FloatingPointError: a loss is not finite; the message names the epoch and the batch's first image.
+        ValueError: fewer than two training examples.
     """
+    if len(training.inputs) < 2:
+        raise ValueError(f"`training` must hold at least 2 examples; got {len(training.inputs)}.")
     optimizer = FusedAdam(settings.learning_rate)
     optimizer.build(model.trainable_variables)
     names = ("loss", "validation_loss") if validation else ("loss",)

@@ -1,0 +1,58 @@
+"""Shared by all tests: quiet TensorFlow, `from oracles import ...`, and ways to watch or interrupt long work."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mi_keras.work import Arrays, Bar, MemoryWorkspace
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is first imported
+os.environ.setdefault(
+    "NVIDIA_TF32_OVERRIDE", "0"
+)  # on a GPU: float32 products in float32, as the oracles expect
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+class StoppingWorkspace(MemoryWorkspace):
+    """Is interrupted right after its save number `saves`."""
+
+    def __init__(self, saves: int) -> None:
+        super().__init__()
+        self.left = saves
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        super().save(name, arrays)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+class RecordingProgress:
+    """Keeps what is reported to it, and is interrupted at report number `stop_at`."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.stop_at, self.bars, self.amounts = stop_at, [], []
+
+    @contextmanager
+    def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
+        self.bars.append((label, total, unit, done))
+        yield self
+
+    def advance(self, amount: float = 1) -> None:
+        self.amounts.append(amount)
+        if len(self.amounts) == self.stop_at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def stopping_workspace() -> Callable[[int], StoppingWorkspace]:
+    return StoppingWorkspace
+
+
+@pytest.fixture
+def recording_progress() -> Callable[..., RecordingProgress]:
+    return RecordingProgress

@@ -1,0 +1,94 @@
+"""Bad input: one line, exit code 2, no traceback, found before any work."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce.py"
+
+
+def call(folder, *arguments):
+    environment = os.environ | {"MI_KERAS_HOME": str(folder / "store")}
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "`--section` must be given"),
+        (["--section", "9.9"], "`--section` must be one of: thesis 5.2"),
+        (["--section", "5.2", "--preset", "huge"], "--preset"),
+        (["--section", "5.2", "--work", "novel"], "--work"),
+        (["--section", "5.2", "--runs", "0"], "`runs` must be >= 1; got 0"),
+        (["--section", "5.2", "--runs", "two"], "--runs"),
+        (["--section", "5.2", "--nonsense"], "--nonsense"),
+        (["--section", "5.2", "--set", "steps=3"], "`--set steps` must name a setting"),
+        (["--section", "5.2", "--set", "gradient.steps=-1"], "`gradient.steps` must be >= 1; got -1"),
+        (["--section", "5.2", "--set", "combinations=o,q"], "`combinations` must be among"),
+        (["--section", "5.2", "--data", "imagenet"], "`--data` must be"),
+        (["--section", "5.2", "--data", "npz:missing.npz"], "missing.npz"),
+        (["--section", "5.2", "--data", "npz:truncated.npz"], "truncated.npz"),
+        (["--section", "5.2", "--data", "npz:range.npz"], "x_train"),
+        (["--section", "5.2", "--data", "npz:labels.npz"], "y_test"),
+        (["--section", "5.2", "--data", "npz:pickled.npz"], "pickled.npz"),
+        (["--section", "5.2", "--data", "npz:few.npz"], "train_per_class"),
+        (["--section", "5.2", "--out", "blocked/results"], "`--out` must be a folder that can be written"),
+    ],
+)
+def test_bad_input_is_one_line_with_exit_code_2(tmp_path, arguments, message):
+    _write_sources(tmp_path)
+    finished = call(tmp_path, *arguments)
+    assert finished.returncode == 2, finished.stderr
+    assert message in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert len(finished.stderr.strip().splitlines()) == 1, finished.stderr
+    assert finished.stdout == ""
+    assert not list(tmp_path.glob("store/stages/*"))
+
+
+@pytest.mark.parametrize("argument", ["--list", "--help"])
+def test_list_and_help_answer_within_a_second_without_tensorflow(tmp_path, argument):
+    times = []
+    for _ in range(3):
+        started = time.monotonic()
+        finished = call(tmp_path, argument)
+        times.append(time.monotonic() - started)
+    assert finished.returncode == 0
+    assert "5.2" in finished.stdout
+    assert min(times) < 1
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    "module", ["mi_keras", "mi_keras.cli", "mi_keras.reports.files", "mi_keras.experiments.registry"]
+)
+def test_light_modules_import_no_tensorflow(module):
+    program = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+def test_an_experiments_file_imports_no_tensorflow():
+    program = (
+        "import sys; from mi_keras.experiments.registry import SECTIONS; [s.load() for s in SECTIONS];"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+def _write_sources(folder):
+    images, labels = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 2
+    images[:, 0, 0], images[:, 0, 1] = np.arange(20), np.arange(20) * 3
+    good = {"x_train": images, "y_train": labels, "x_test": images + 100, "y_test": labels}
+    np.savez(folder / "few.npz", **good)
+    np.savez(folder / "range.npz", **good | {"x_train": images.astype(np.float32)})
+    np.savez(folder / "labels.npz", **good | {"y_test": labels + 5})
+    np.savez(folder / "pickled.npz", **good | {"y_train": np.array([{}] * 20, dtype=object)})
+    (folder / "truncated.npz").write_bytes((folder / "few.npz").read_bytes()[:400])
+    (folder / "blocked").write_text("a file where a folder should be")

@@ -1,0 +1,56 @@
+"""`--set`: typed, named, refused in one line."""
+
+import pytest
+
+from mi_keras.errors import InputError
+from mi_keras.experiments.overrides import apply_overrides, list_keys
+from mi_keras.experiments.thesis.sec_5_2_input_combinations import PAPER
+
+
+def test_values_take_the_type_of_what_they_replace():
+    config = apply_overrides(
+        PAPER,
+        ["gradient.steps=7", "gradient.learning_rate=1e-3", "combinations=o, x", "classifier.channels=1,2,3", "gradient.start=random"],
+    )  # fmt: skip
+    assert config.gradient.steps == 7
+    assert config.gradient.learning_rate == 1e-3
+    assert config.combinations == ("o", "x")
+    assert config.classifier.channels == (1, 2, 3)
+    assert config.gradient.start == "random"
+    assert config.inverter == PAPER.inverter
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("gradient.steps", "`--set` must be key=value; got 'gradient.steps'"),
+        ("nonsense=1", "`--set nonsense` must name a setting: runs, combinations"),
+        ("gradient.nonsense=1", "`--set gradient.nonsense` must name a setting"),
+        ("gradient=1", "`--set gradient` must name a setting"),
+        ("gradient.steps.more=1", "`--set gradient.steps.more` must name a setting"),
+        ("gradient.steps=1.5", "`--set gradient.steps` must be a whole number; got '1.5'"),
+        ("gradient.steps=0", "`gradient.steps` must be >= 1; got 0"),
+        ("gradient.tv_weight=-1", "`gradient.tv_weight` must be >= 0; got -1.0"),
+        ("gradient.tv_weight=nan", "`gradient.tv_weight` must be >= 0; got nan"),
+        ("gradient.learning_rate=many", "`--set gradient.learning_rate` must be a number; got 'many'"),
+        (
+            "gradient.start=middle",
+            "`gradient.start` must be one of class_average, class_instance, random; got 'middle'",
+        ),
+        ("combinations=o,z", "`combinations` must be among o, a, x, o\\+a, o\\+x, a\\+x, o\\+a\\+x; got 'z'"),
+        ("combinations=", "`combinations` must name at least one combination; got none"),
+        ("classifier.channels=8,8", "`classifier.channels` must be three numbers >= 1; got \\(8, 8\\)"),
+        ("data.train_per_class=1", "`data.train_per_class` must be >= 2; got 1"),
+        ("runs=0", "`runs` must be >= 1; got 0"),
+    ],
+)
+def test_a_bad_assignment_is_refused_with_key_rule_and_value(assignment, message):
+    with pytest.raises(InputError, match=message) as error:
+        apply_overrides(PAPER, [assignment])
+    assert "\n" not in str(error.value)
+
+
+def test_every_listed_key_can_be_set_to_its_own_value():
+    for key, value in list_keys(PAPER):
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        assert apply_overrides(PAPER, [f"{key}={text}"]) == PAPER
