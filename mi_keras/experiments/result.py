@@ -41,7 +41,12 @@ class Row:
 
     def mean(self, metric: str) -> float:
         """Mean over runs of the mean over images of "ssim" or "mse"."""
-        return float(np.mean([getattr(score, metric).mean() for score in self.scores]))
+        return self.summary(metric)[0]
+
+    def summary(self, metric: str) -> tuple[float, float | None]:
+        """Mean and sample standard deviation over runs of the mean over images; no deviation of a single run."""
+        means = [float(getattr(score, metric).mean(dtype=np.float64)) for score in self.scores]
+        return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as in the result schema."""
@@ -51,14 +56,13 @@ class Row:
         }
         return {
             "name": self.name, "label": self.label, "group": self.group, "note": self.note,
-            "images": len(self.scores[0].ssim), "ssim": self._summary("ssim"), "mse": self._summary("mse"),
+            "images": len(self.scores[0].ssim), "ssim": self._summary_json("ssim"), "mse": self._summary_json("mse"),
             "paper": paper,
         }  # fmt: skip
 
-    def _summary(self, metric: str) -> dict[str, Any]:
-        means = [float(getattr(score, metric).mean(dtype=np.float64)) for score in self.scores]
-        spread = float(np.std(means, ddof=1)) if len(means) > 1 else None
-        return {"mean": float(np.mean(means)), "std": spread, "n": len(means)}
+    def _summary_json(self, metric: str) -> dict[str, Any]:
+        mean, spread = self.summary(metric)
+        return {"mean": mean, "std": spread, "n": len(self.scores)}
 
 
 @dataclass(frozen=True)

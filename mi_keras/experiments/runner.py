@@ -24,10 +24,8 @@ from mi_keras.experiments.console import TerminalProgress
 from mi_keras.experiments.overrides import apply_overrides
 from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Section, find
 from mi_keras.experiments.result import SCHEMA, ExperimentResult
-from mi_keras.experiments.store import Store
+from mi_keras.experiments.store import Store, home
 from mi_keras.seeds import derive
-
-HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def run(request: Request, console: Console) -> Path:
     config = configure(section, request)
     folder = request.out / section.number / request.preset
     _check_writable(folder)
-    store = Store(Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME)), force=request.force)
+    store = Store(home(), force=request.force)
     source = load_source(request.data, offline=request.offline)
     split_seed = derive(request.seed, "data")
     splits = make_splits(source, config.data, seed=split_seed)

@@ -101,7 +101,7 @@ class Pipeline:
                 "confusion": confusion.tolist(),
             }
 
-        return self._stage("classifier", compute, settings=settings, role=role)
+        return self.stage("classifier", compute, settings=settings, role=role)
 
     def load_classifier(self, stage: Stage, settings: ClassifierSettings) -> keras.Model:
         """Rebuild a classifier from its stored weights."""
@@ -117,7 +117,7 @@ class Pipeline:
             accuracy = float(np.mean(observation.predicted_class == images.labels))
             return {"output_vector": observation.output_vector}, {"accuracy": accuracy}
 
-        return self._stage("output_vector", compute, upstream=[classifier], subset=subset)
+        return self.stage("output_vector", compute, upstream=[classifier], subset=subset)
 
     def evidence(
         self,
@@ -141,7 +141,7 @@ class Pipeline:
 
         def reconstruction(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             result = reconstruct(
-                self.load_classifier(shadow, classifier), observation(), self._start_images(gradient.start), gradient,
+                self.load_classifier(shadow, classifier), observation(), self.start_images(gradient.start), gradient,
                 objective=objective, seed=self._derive("gradient", objective), workspace=workspace,
                 progress=self.progress, label=self._label(f"gradient reconstruction of {observed.identity['subset']}"),
             )  # fmt: skip
@@ -149,8 +149,8 @@ class Pipeline:
 
         return Evidence(
             observed,
-            self._stage("activations", activations, upstream=[observed, shadow], settings=activation),
-            self._stage(
+            self.stage("activations", activations, upstream=[observed, shadow], settings=activation),
+            self.stage(
                 "gradient_reconstruction", reconstruction, upstream=[observed, shadow], settings=gradient,
                 objective=objective,
             ),
@@ -169,7 +169,7 @@ class Pipeline:
             return _weights(tcnn), {"history": history, "width": int(tcnn.input_shape[1])}
 
         upstream = evidence.parts(combination)
-        return self._stage("inverter", compute, upstream=upstream, settings=settings, combination=combination)
+        return self.stage("inverter", compute, upstream=upstream, settings=settings, combination=combination)
 
     def inversion(
         self, inverter: Stage, evidence: Evidence, combination: str, settings: InverterSettings, subset: str
@@ -183,7 +183,7 @@ class Pipeline:
             return self._scored(images, subset), {}
 
         upstream = [inverter, *evidence.parts(combination)]
-        return self._stage("inversion", compute, upstream=upstream, subset=subset)
+        return self.stage("inversion", compute, upstream=upstream, subset=subset)
 
     def scored_gradient(self, evidence: Evidence, subset: str) -> Stage:
         """Score the plain gradient reconstruction against the truth."""
@@ -191,7 +191,7 @@ class Pipeline:
         def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             return self._scored(evidence.gradient.arrays["images"], subset), {}
 
-        return self._stage("scored_gradient", compute, upstream=[evidence.gradient], subset=subset)
+        return self.stage("scored_gradient", compute, upstream=[evidence.gradient], subset=subset)
 
     def baseline(self, name: str, settings: PrototypeSettings) -> Stage:
         """Compute an image per class from the shadow training set: "class_average" or "class_prototype"."""
@@ -205,7 +205,7 @@ class Pipeline:
                 "images": class_prototype(training, self.classes, settings, seed=seed, progress=self.progress)
             }, {}
 
-        return self._stage(name, compute, settings=settings if name == "class_prototype" else None)
+        return self.stage(name, compute, settings=settings if name == "class_prototype" else None)
 
     def scored_baseline(self, baseline: Stage, observed: Stage, subset: str) -> Stage:
         """Answer each observation with its predicted class's image and score that against the truth."""
@@ -214,9 +214,10 @@ class Pipeline:
             predicted = Observation(observed.arrays["output_vector"]).predicted_class
             return self._scored(baseline.arrays["images"][predicted], subset), {}
 
-        return self._stage("scored_baseline", compute, upstream=[baseline, observed], subset=subset)
+        return self.stage("scored_baseline", compute, upstream=[baseline, observed], subset=subset)
 
-    def _start_images(self, start: str) -> Floats | None:
+    def start_images(self, start: str) -> Floats | None:
+        """Return I_0 of each class for a start of `GradientSettings`, `(classes, height, width, channels)`; None: noise."""
         if start == "class_average":
             return class_average(self.splits.shadow_train, self.classes)
         if start == "class_instance":
@@ -233,9 +234,8 @@ class Pipeline:
     def _label(self, text: str) -> str:
         return f"run {self._run}: {text}"
 
-    def _stage(
-        self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any
-    ) -> Stage:
+    def stage(self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any) -> Stage:
+        """Describe a stage of this run: data, seed and number of the run join its identity (see `Store.stage`)."""
         return self.store.stage(kind, compute, upstream=upstream, **identity, **self._identity)
 
 

@@ -22,8 +22,14 @@ from mi_keras.work import Arrays, Workspace
 
 log = logging.getLogger("mi_keras")
 
+HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
 ARRAYS, META = "arrays.npz", "meta.json"
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
+
+
+def home() -> Path:
+    """Return the root of the user's store: `$MI_KERAS_HOME`, by default `.mi_keras` in the working folder."""
+    return Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME))
 
 
 class DamagedArtifact(Exception):

@@ -184,46 +184,48 @@ def _row(name: str, stages: Sequence[Stage]) -> Row:
 
 def _claims(rows: Mapping[str, Row]) -> list[Claim]:
     """Hold the section's sentences, and the question they leave open, against the rows."""
-    ssim = {name: row.mean("ssim") for name, row in rows.items()}
-    seven = {name: ssim[name] for name in COMBINATIONS if name in ssim}
-    more = [name for name in seven if name != "x" and "x" in name.split("+")]
-    best = max((name for name, row in rows.items() if row.group == "attack"), key=lambda name: ssim[name])
-
-    def numbers(*names: str) -> str:
-        return ", ".join(f"{rows[name].label} {ssim[name]:.4f}" for name in names if name in ssim)
-
-    def ahead(text: str, name: str, other: str, published: str) -> Claim:
-        if name not in ssim or other not in ssim:
-            return Claim(text, "thesis 5.2", None, "")
-        gain = 100 * (ssim[name] / ssim[other] - 1)
-        return Claim(
-            text,
-            "thesis 5.2",
-            ssim[name] > ssim[other],
-            f"{numbers(name, other)}: {gain:+.1f} % (text: {published})",
-        )
-
-    complete = len(seven) == len(COMBINATIONS)
+    others = [name for name in COMBINATIONS if name != "x"]
+    with_x = [name for name in others if "x" in name.split("+")]
+    best = max(
+        (name for name, row in rows.items() if row.group == "attack"),
+        key=lambda name: rows[name].mean("ssim"),
+    )
     return [
-        Claim(
-            "M_I(X~) gives the highest SSIM of the seven combinations", "thesis 5.2",
-            max(seven, key=lambda name: seven[name]) == "x" if complete else None, numbers(*seven),
-        ),
-        Claim(
-            "Adding inputs to X~ lowers SSIM", "thesis 5.2",
-            all(seven[name] < seven["x"] for name in more) if more and "x" in seven else None, numbers("x", *more),
-        ),
-        Claim(
-            "M_I(A^L) gives the lowest SSIM of the seven combinations", "thesis 5.2, 7",
-            min(seven, key=lambda name: seven[name]) == "a" if complete else None, numbers(*seven),
-        ),
-        ahead("M_I(X~) has a higher SSIM than the plain gradient reconstruction", "x", "gradient_reconstruction", "+54.73 %"),
-        ahead("M_I(X~) has a higher SSIM than M_I(O)", "x", "o", "+62.19 %"),
-        Claim(
-            "The best attack shows more than the class: its SSIM is above the class prototype's", "not in the text",
-            ssim[best] > ssim["class_prototype"], numbers(best, "class_prototype") + f" ({best})",
+        _ahead(rows, "M_I(X~) gives the highest SSIM of the seven combinations", "x", others),
+        _ahead(rows, "Adding inputs to X~ lowers SSIM", "x", with_x),
+        _ahead(rows, "M_I(A^L) gives the lowest SSIM of the seven combinations", "a", [n for n in COMBINATIONS if n != "a"], sign=-1),
+        _ahead(rows, "M_I(X~) has a higher SSIM than the plain gradient reconstruction", "x", ["gradient_reconstruction"], published="+54.73 %"),
+        _ahead(rows, "M_I(X~) has a higher SSIM than M_I(O)", "x", ["o"], published="+62.19 %"),
+        _ahead(
+            rows, "The best attack shows more than the class: its SSIM is above the class prototype's", best,
+            ["class_prototype"], source="not in the text",
         ),
     ]  # fmt: skip
+
+
+def _ahead(
+    rows: Mapping[str, Row], text: str, name: str, others: Sequence[str], *, sign: int = 1, published: str = "", source: str = "thesis 5.2"
+) -> Claim:  # fmt: skip
+    """Say whether a row's SSIM is above (`sign` 1) or below (-1) that of all others, and by how much the closest is off."""
+    if not {name, *others} <= rows.keys():
+        return Claim(text, source, None, "")
+    rival = max(others, key=lambda other: sign * rows[other].mean("ssim"))
+    (mean, spread), (other_mean, other_spread) = (rows[key].summary("ssim") for key in (name, rival))
+    numbers = f"{_plain(rows[name])} against {_plain(rows[rival])}: {100 * (mean / other_mean - 1):+.1f} %"
+    numbers += f" (text: {published})" if published else ""
+    if (
+        spread is not None
+        and other_spread is not None
+        and abs(mean - other_mean) < np.hypot(spread, other_spread)
+    ):
+        numbers += "; the difference is within the spread over runs"
+    return Claim(text, source, sign * (mean - other_mean) > 0, numbers)
+
+
+def _plain(row: Row) -> str:
+    mean, spread = row.summary("ssim")
+    label = row.label + (" with one-hot cross-entropy" if row.name.endswith(f"[{SECOND}]") else "")
+    return f"{label} {mean:.4f}" + ("" if spread is None else f" ± {spread:.4f}")
 
 
 def _figures(config: Config) -> list[dict[str, Any]]:
