@@ -93,7 +93,7 @@ QUICK = replace(
     data=replace(PAPER.data, train_per_class=500),
     classifier=replace(PAPER.classifier, channels=(32, 64, 128), epochs=8),
     gradient=replace(PAPER.gradient, steps=60),
-    inverter=replace(PAPER.inverter, channels=(128, 64, 32), epochs=8),
+    inverter=replace(PAPER.inverter, channels=(128, 64, 32), epochs=12),
 )
 SMOKE = replace(
     QUICK,
