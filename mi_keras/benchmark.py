@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from mi_keras.quiet import quiet_libraries
 from mi_keras.types import ImageSet
 from mi_keras.work import Bar
 
@@ -49,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--only", nargs="*", choices=("cnn", "inversion", "tcnn"), default=["cnn", "inversion", "tcnn"]
     )
     options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    with quiet_libraries():
+        import tensorflow as tf
 
     gflops = _matmul_gflops(options.steps)
     out: dict[str, float | str] = {

@@ -3,7 +3,6 @@
 import argparse
 import errno
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,6 @@ GO_ON = "What is finished is kept; run the same command again to go on."
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, 2 for bad input, 1 for a full disk or a diverged run, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
     messages = Console(stderr=True)
     logging.basicConfig(
         level=logging.WARNING,

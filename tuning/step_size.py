@@ -5,7 +5,6 @@ Result:  docs/gradient_settings.md
 """
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments.store import Stage, Store, home
+from mi_keras.quiet import quiet_libraries
 from mi_keras.seeds import derive
 from mi_keras.settings import ClassifierSettings, GradientSettings, SplitSettings
 from mi_keras.work import Arrays, SilentProgress, Workspace
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=128, help="images of each set (default: 128)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from mi_keras.experiments.stages import Pipeline
+    with quiet_libraries():
+        from mi_keras.experiments.stages import Pipeline
 
     source, split_seed = load_source(DEFAULT_SOURCE), derive(options.seed, "data")
     splits = make_splits(source, SplitSettings(), seed=split_seed)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mi_keras.data.source import Source, fingerprint, first_line
 from mi_keras.errors import InputError
+from mi_keras.quiet import quiet_libraries
 from mi_keras.types import Ints
 
 LEGAL_NAME = re.compile(r"\w+(/[\w.+-]+)?(:[\d.*]+)?")  # no namespace: those would read from the network
@@ -150,7 +151,9 @@ def _data_dir() -> str:
 @contextlib.contextmanager
 def _quiet_tensorflow_datasets() -> Iterator[None]:
     """Hold back progress bars and everything below an error; urllib3 may still say that it retries."""
-    import tensorflow_datasets as tfds
+    with quiet_libraries():
+        import tensorflow  # noqa: F401
+        import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
     logger = logging.getLogger("absl")

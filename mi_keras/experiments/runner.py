@@ -3,11 +3,9 @@
 import json
 import os
 import platform
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,6 +23,7 @@ from mi_keras.experiments.overrides import apply_overrides
 from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Section, find
 from mi_keras.experiments.result import SCHEMA, ExperimentResult
 from mi_keras.experiments.store import Store, home
+from mi_keras.quiet import quiet_libraries
 from mi_keras.seeds import derive
 
 
@@ -70,7 +69,7 @@ def run(request: Request, console: Console) -> Path:
     split_seed = derive(request.seed, "data")
     splits = make_splits(source, config.data, seed=split_seed)
     data = {"fingerprint": source.fingerprint, "splits": asdict(config.data), "seed": split_seed}
-    with _quiet_libraries():
+    with quiet_libraries():
         from mi_keras.experiments.stages import Pipeline  # here: TensorFlow takes seconds to import
 
     progress = TerminalProgress(console)
@@ -106,20 +105,6 @@ def configure(section: Section, request: Request) -> Any:
         raise InputError(f"`--preset` must be one of {', '.join(PRESETS)}; got {request.preset!r}.")
     config = apply_overrides(section.load().PRESETS[request.preset], request.overrides)
     return config if request.runs is None else replace(config, runs=request.runs)
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Drop what TensorFlow's C++ libraries print while they load: they have no switch for it."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 def _check_writable(folder: Path) -> None:

@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce.py"
 
 
 def call(folder, *arguments):
-    environment = os.environ | {"MI_KERAS_HOME": str(folder / "store")}
+    environment = os.environ | {"MI_KERAS_HOME": str(folder / "store"), "TFDS_DATA_DIR": str(folder / "tfds")}
     return subprocess.run(
         [sys.executable, str(SCRIPT), *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
     )  # fmt: skip
@@ -33,6 +33,7 @@ def call(folder, *arguments):
         (["--section", "5.2", "--set", "gradient.steps=-1"], "`gradient.steps` must be >= 1; got -1"),
         (["--section", "5.2", "--set", "combinations=o,q"], "`combinations` must be among"),
         (["--section", "5.2", "--data", "imagenet"], "`--data` must be"),
+        (["--section", "5.2", "--data", "tfds:fashion_mnist", "--offline"], "--offline forbids the download"),
         (["--section", "5.2", "--data", "npz:missing.npz"], "missing.npz"),
         (["--section", "5.2", "--data", "npz:truncated.npz"], "truncated.npz"),
         (["--section", "5.2", "--data", "npz:range.npz"], "x_train"),

@@ -40,14 +40,14 @@ TABLE = "table_4"
 SECOND = "cross_entropy"  # the objective of the extra rows; the plain rows use "logit_mse"
 LABELS = {"o": "O", "a": "A^L", "x": "X~"}
 PUBLISHED = {
-    "o": Paper("Table 4", (0.2298, 0.0041), (0.0966, 0.0011)),
-    "a": Paper("Table 4", (0.1218, 0.0043), (0.1077, 0.0014)),
-    "x": Paper("Table 4", (0.3727, 0.0030), (0.0649, 0.0009)),
-    "o+a": Paper("Table 4", (0.1619, 0.0027), (0.1055, 0.0016)),
-    "o+x": Paper("Table 4", (0.2467, 0.0013), (0.0904, 0.0013)),
-    "a+x": Paper("Table 4", (0.1822, 0.0051), (0.0961, 0.0012)),
-    "o+a+x": Paper("Table 4", (0.2194, 0.0016), (0.0927, 0.0011)),
-    "gradient_reconstruction": Paper("Table 3", (0.2409, 0.0068), (0.0672, 0.0021)),
+    "o": Paper("Table 4 (MNIST)", (0.2298, 0.0041), (0.0966, 0.0011)),
+    "a": Paper("Table 4 (MNIST)", (0.1218, 0.0043), (0.1077, 0.0014)),
+    "x": Paper("Table 4 (MNIST)", (0.3727, 0.0030), (0.0649, 0.0009)),
+    "o+a": Paper("Table 4 (MNIST)", (0.1619, 0.0027), (0.1055, 0.0016)),
+    "o+x": Paper("Table 4 (MNIST)", (0.2467, 0.0013), (0.0904, 0.0013)),
+    "a+x": Paper("Table 4 (MNIST)", (0.1822, 0.0051), (0.0961, 0.0012)),
+    "o+a+x": Paper("Table 4 (MNIST)", (0.2194, 0.0016), (0.0927, 0.0011)),
+    "gradient_reconstruction": Paper("Table 3 (MNIST)", (0.2409, 0.0068), (0.0672, 0.0021)),
 }
 FIGURE_OF = {"x": "13_14", "o": "27", "a": "28", "o+a": "29", "o+x": "30", "a+x": "31", "o+a+x": "32"}
 

@@ -58,7 +58,11 @@ def test_a_lead_smaller_than_the_spread_is_called_so():
 
 
 def test_what_was_not_run_is_not_judged():
-    rows = {name: r for name, r in as_published().items() if name in ("o", "class_prototype", "gradient_reconstruction")}
+    rows = {
+        name: r
+        for name, r in as_published().items()
+        if name in ("o", "class_prototype", "gradient_reconstruction")
+    }
     assert [claim.holds for claim in _claims(rows)] == [None, None, None, None, None, False]
 
 

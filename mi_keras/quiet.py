@@ -1,0 +1,21 @@
+"""Keeps standard error free of what TensorFlow's C++ libraries print while they load."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Drop everything written to file descriptor 2: these libraries log before any of their switches works."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what they would print later
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
