@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--only", nargs="*", choices=("cnn", "inversion", "tcnn"), default=["cnn", "inversion", "tcnn"]
     )
     options = parser.parse_args(arguments)
+    if options.steps < 1:
+        parser.error(f"`--steps` must be >= 1; got {options.steps}.")
     with quiet_libraries():
         import tensorflow as tf
 

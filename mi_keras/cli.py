@@ -3,8 +3,9 @@
 import argparse
 import errno
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,36 +16,48 @@ from mi_keras.errors import InputError, Interrupted
 from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, SECTIONS
 
 STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
-GO_ON = "What is finished is kept; run the same command again to go on."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, 2 for bad input, 1 for a full disk or a diverged run, 130 for Ctrl-C."""
+    """Run the command line; return the exit code (see `guarded`)."""
     options = _parser().parse_args(arguments)
-    messages = Console(stderr=True)
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=messages, show_time=False, show_path=False)],
-    )
     if options.list:
-        _list_sections()
-        return 0
-    if options.section is None:
-        return _say(messages, "`--section` must be given; see --list.", BAD_INPUT)
+        return guarded(_list_sections)
+    again = (
+        "run it again without --force to go on." if options.force else "run the same command again to go on."
+    )
+    return guarded(lambda: _reproduce(options), f"What is finished is kept; {again}")
+
+
+def guarded(work: Callable[[], object], go_on: str = "") -> int:
+    """Do `work` and turn the ways it can end early into one line on standard error and an exit code.
+
+    Returns 0, or 2 for bad input, 130 for Ctrl-C, 1 for a full disk or other trouble with files, too little memory or
+    a diverged run.
+    """
+    messages = Console(stderr=True)
+    handler = RichHandler(console=messages, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
-        return _reproduce(options, messages)
+        work()
+        sys.stdout.flush()
+        return 0
     except InputError as error:
         return _say(messages, str(error), BAD_INPUT)
-    except FloatingPointError as error:
-        return _say(messages, f"stopped: {error}", STOPPED)
+    except (FloatingPointError, MemoryError) as error:
+        return _say(messages, f"stopped: {error or 'not enough memory'}. {go_on}", STOPPED)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STOPPED
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return _say(messages, f"stopped: no space left on the disk. Free some space; {GO_ON}", STOPPED)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        trouble = (
+            "no space left on the disk" if full else f"{error.strerror or error}: {error.filename or ''}"
+        )
+        return _say(messages, f"stopped: {trouble}. {go_on}", STOPPED)
     except (KeyboardInterrupt, Interrupted) as error:
         place = f" in: {error}" if str(error) else ""
-        return _say(messages, f"stopped by Ctrl-C{place}. {GO_ON}", INTERRUPTED)
+        return _say(messages, f"stopped by Ctrl-C{place}. {go_on}", INTERRUPTED)
 
 
 def _say(messages: Console, line: str, code: int) -> int:
@@ -52,7 +65,9 @@ def _say(messages: Console, line: str, code: int) -> int:
     return code
 
 
-def _reproduce(options: argparse.Namespace, messages: Console) -> int:
+def _reproduce(options: argparse.Namespace) -> None:
+    if options.section is None:
+        raise InputError("`--section` must be given; see --list.")
     from mi_keras.experiments.runner import Request, run  # here: --list and --help answer at once
     from mi_keras.reports.files import load_result, write_reports
     from mi_keras.reports.tables import print_result
@@ -61,16 +76,15 @@ def _reproduce(options: argparse.Namespace, messages: Console) -> int:
         section=options.section, work=options.work, preset=options.preset, overrides=options.set, runs=options.runs,
         seed=options.seed, data=options.data, out=options.out, force=options.force, offline=options.offline,
     )  # fmt: skip
-    folder = run(request, messages)
+    folder = run(request, Console(stderr=True))
     write_reports(folder)
     if options.json:
         sys.stdout.write((folder / "result.json").read_text())
-    else:
-        result, _ = load_result(folder)
-        console = Console()
-        print_result(result, console)
-        console.print(f"\nTables, figures and arrays: {folder}", soft_wrap=True)
-    return 0
+        return
+    result, _ = load_result(folder)
+    console = Console()
+    print_result(result, console)
+    console.print(f"\nTables, figures and arrays: {folder}", soft_wrap=True)
 
 
 def _list_sections() -> None:

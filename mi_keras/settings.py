@@ -7,6 +7,8 @@ from mi_keras.errors import InputError
 COMBINATIONS = ("o", "a", "x", "o+a", "o+x", "a+x", "o+a+x")
 OBJECTIVES = ("logit_mse", "cross_entropy")
 STARTS = ("class_average", "class_instance", "random")
+LARGEST = 1_000_000  # of any count or weight: beyond it is a slip of the pen
+GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
 
 
@@ -55,7 +57,8 @@ class GradientSettings:
         learning_rate: step size, in units of pixel value for Adam.
         l2_weight: lambda_reg-l2 of formula 3, on the sum of squares of an image.
         tv_weight: lambda_reg-tv of formula 4, on the sum of absolute neighbour differences of an image.
-        batch_size: images optimised together; results do not depend on it beyond float rounding.
+        batch_size: images optimised together at most, fewer where memory is short; results do not depend on it
+            beyond float rounding.
     """
 
     steps: int = 400
@@ -138,8 +141,10 @@ def _check_fit(channels: tuple[int, ...], epochs: int, batch_size: int, learning
 
 
 def _at_least(name: str, value: float, low: float) -> None:
-    if not value >= low:
+    if not value >= low:  # so written, NaN fails too
         raise InputError(f"`{name}` must be >= {low}; got {value!r}.")
+    if value > LARGEST:
+        raise InputError(f"`{name}` must be <= {LARGEST}; got {value!r}.")
 
 
 def _positive(name: str, value: float) -> None:

@@ -6,9 +6,10 @@ Result:  docs/gradient_settings.md
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mi_keras.cli import guarded
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments.store import Stage, Store, home
@@ -39,14 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=128, help="images of each set (default: 128)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    with quiet_libraries():
-        from mi_keras.experiments.stages import Pipeline
+    return guarded(lambda: _print_table(options.images, options.seed), "Run the same command again to go on.")
 
-    source, split_seed = load_source(DEFAULT_SOURCE), derive(options.seed, "data")
+
+def _print_table(count: int, seed: int) -> None:
+    with quiet_libraries():
+        from mi_keras.experiments.stages import Pipeline, describe_data
+
+    source, split_seed = load_source(DEFAULT_SOURCE), derive(seed, "data")
     splits = make_splits(source, SplitSettings(), seed=split_seed)
-    data = {"fingerprint": source.fingerprint, "splits": asdict(SplitSettings()), "seed": split_seed}
+    data = describe_data(splits, SplitSettings(), split_seed)
     store = Store(home())
-    pipeline = Pipeline(splits, data, store, SilentProgress(), seed=options.seed, run=1)
+    pipeline = Pipeline(splits, data, store, SilentProgress(), seed=seed, run=1)
     print("| start | objective | optimizer | step size | validation SSIM | MSE | test SSIM | MSE |")
     print("|---|---|---|--:|--:|--:|--:|--:|")
     for start in STARTS:
@@ -59,10 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     settings = replace(
                         GradientSettings(), start=start, optimizer=optimizer, learning_rate=rate
                     )
-                    scores = _measure(pipeline, settings, objective, options.images).info["scores"]
+                    scores = _measure(pipeline, settings, objective, count).info["scores"]
                     cells = " | ".join(f"{value:.4f}" for value in scores)
                     print(f"| {start} | {objective} | {optimizer} | {rate} | {cells} |", flush=True)
-    return 0
 
 
 def _measure(pipeline: "Pipeline", settings: GradientSettings, objective: str, count: int) -> Stage:
@@ -80,7 +84,8 @@ def _measure(pipeline: "Pipeline", settings: GradientSettings, objective: str, c
             truth = getattr(pipeline.splits, subset).images[:count]
             observation = observe(pipeline.load_classifier(attacked, CLASSIFIER), truth)
             start = pipeline.start_images(settings.start)
-            result = reconstruct(model, observation, start, settings, objective=objective, seed=1)
+            seed = derive(1, subset)
+            result = reconstruct(model, observation, start, settings, objective=objective, seed=seed)
             found = score(result.images, truth)
             scores += [float(found.ssim.mean()), float(found.mse.mean())]
         return {}, {"scores": scores}

@@ -6,6 +6,7 @@ import tensorflow as tf
 from mi_keras.metrics.image import ssim
 from mi_keras.seeds import derive
 from mi_keras.settings import PrototypeSettings
+from mi_keras.training.optimizer import adam_direction
 from mi_keras.types import Floats, ImageSet
 from mi_keras.work import Progress, SilentProgress
 
@@ -50,9 +51,9 @@ def class_prototype(
                 ssim(tf.gather(prototypes, tf.gather(labels, rows)), tf.gather(pixels, rows))
             )
         gradient = tf.convert_to_tensor(tape.gradient(total, prototypes))
-        first.assign(0.9 * first + 0.1 * gradient)
-        second.assign(0.999 * second + 0.001 * gradient**2)
-        update = (first / (1 - 0.9**step)) / (tf.sqrt(second / (1 - 0.999**step)) + 1e-8)
+        update, new_first, new_second = adam_direction(gradient, first, second, step)
+        first.assign(new_first)
+        second.assign(new_second)
         prototypes.assign(tf.clip_by_value(prototypes + rate * update, 0.0, 1.0))
 
     draw = np.random.default_rng(derive(seed, "class_prototype"))

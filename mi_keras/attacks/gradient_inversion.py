@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from mi_keras.metrics.image import total_variation
 from mi_keras.models.cnn import frozen_logits
 from mi_keras.seeds import derive
-from mi_keras.settings import OBJECTIVES, GradientSettings
+from mi_keras.settings import GRADIENT_TERMS, OBJECTIVES, GradientSettings
+from mi_keras.training.optimizer import adam_direction
 from mi_keras.types import Floats, Observation
 from mi_keras.work import Progress, SilentProgress, Workspace
 
-TERMS = ("total", "objective", "l2", "total_variation")
+MEMORY = 2**30  # bytes that one batch may take
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class GradientReconstruction:
 
     Attributes:
         images: `(count, height, width, channels)` in [0, 1], X~ of each observed output vector.
-        losses: `(steps, 4)` mean over the problems solved of each of `TERMS`, before each update.
+        losses: `(steps, 4)` mean over the problems solved of each of `GRADIENT_TERMS`, before each update.
         problems: number of optimisations run; equal problems are solved once.
     """
 
@@ -53,6 +54,9 @@ def reconstruct(
     (the mean squared difference of the shadow's logits to the whole output vector). Losses are summed over the
     batch, so that an image's path does not depend on its neighbours.
 
+    # Deviates: the text's y is a true label, which no adversary has; here it is the class the target predicts.
+    # "logit_mse" is not in the text, but only it shows the text's drop from validation to test (Table 3).
+
     Args:
         shadow: M_S; it is used through a frozen copy and stays bit-identical.
         observation: the target's output vectors.
@@ -76,8 +80,9 @@ def reconstruct(
         starts = start_images[predicted[first]]
     problems = targets[first]
     advance = _make_step(frozen_logits(shadow), objective, settings)
-    images, losses = np.empty_like(starts), np.zeros((settings.steps, len(TERMS)))
-    batches = [slice(i, i + settings.batch_size) for i in range(0, len(problems), settings.batch_size)]
+    images, losses = np.empty_like(starts), np.zeros((settings.steps, len(GRADIENT_TERMS)))
+    size = min(settings.batch_size, images_that_fit(shadow))
+    batches = [slice(i, i + size) for i in range(0, len(problems), size)]
     with (progress or SilentProgress()).bar(label, settings.steps * len(problems), "img-step") as bar:
         for number, batch in enumerate(batches):
             part = workspace.load(f"batch_{number:04d}") if workspace else None
@@ -92,6 +97,12 @@ def reconstruct(
     return GradientReconstruction(images[inverse.reshape(-1)], losses.astype(np.float32), len(problems))
 
 
+def images_that_fit(model: keras.Model, memory: int = MEMORY) -> int:
+    """Return how many images may be optimised together, at least one: every map is held about three times."""
+    values = sum(int(np.prod(layer.output.shape[1:])) for layer in model.layers)
+    return max(1, memory // (3 * 4 * values))
+
+
 def _descend(
     advance: Callable[..., tuple[tf.Tensor, ...]],
     starts: Floats,
@@ -101,12 +112,12 @@ def _descend(
 ) -> dict[str, NDArray[Any]]:
     images = tf.constant(starts)
     first = second = tf.zeros_like(images)  # Adam's moments, one pair per pixel
-    goals, losses = tf.constant(targets), np.empty((steps, len(TERMS)))
+    goals, losses = tf.constant(targets), np.empty((steps, len(GRADIENT_TERMS)))
     for step in range(steps):
         images, first, second, terms = advance(images, first, second, tf.constant(float(step + 1)), goals)
         losses[step] = terms.numpy()
         if not np.isfinite(losses[step]).all():
-            term = TERMS[int(np.flatnonzero(~np.isfinite(losses[step]))[-1])]
+            term = GRADIENT_TERMS[int(np.flatnonzero(~np.isfinite(losses[step]))[-1])]
             raise FloatingPointError(
                 f"gradient reconstruction: the term `{term}` is not finite at step {step + 1}."
             )
@@ -135,8 +146,7 @@ def _make_step(
             total = distance + l2 + tv
         gradient = tape.gradient(total, images)  # of the sum: one independent gradient per image
         if settings.optimizer == "adam":
-            first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
-            gradient = (first / (1 - 0.9**step)) / (tf.sqrt(second / (1 - 0.999**step)) + 1e-8)
+            gradient, first, second = adam_direction(gradient, first, second, step)
         images = tf.clip_by_value(images - settings.learning_rate * gradient, 0.0, 1.0)
         return images, first, second, tf.reduce_sum(tf.stack([total, distance, l2, tv], axis=1), axis=0)
 

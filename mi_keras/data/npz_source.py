@@ -2,17 +2,16 @@
 
 import os
 import zipfile
-import zlib
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.data.source import Source, fingerprint, first_line
 from mi_keras.errors import InputError
+from mi_keras.files import UNREADABLE
 from mi_keras.types import Floats, Ints
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npz(file: str) -> Source:

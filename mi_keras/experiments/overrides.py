@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mi_keras.errors import InputError
 
 T = TypeVar("T")
+_IN_WORDS = {int: "a whole number", float: "a number"}
 
 
 def apply_overrides(config: T, assignments: Iterable[str]) -> T:
@@ -25,6 +26,12 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
     return config
 
 
+def changed_keys(config: object, base: object) -> list[str]:
+    """Return "key=value" of every setting in which `config` differs from `base`."""
+    before = dict(list_keys(base))
+    return [f"{key}={_as_text(value)}" for key, value in list_keys(config) if value != before[key]]
+
+
 def list_keys(config: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every key that `--set` takes, with its present value."""
     for item in fields(config):  # type: ignore[arg-type]
@@ -41,20 +48,22 @@ def _replace(config: Any, key: str, path: list[str], text: str) -> Any:
         legal = ", ".join(name for name, _ in list_keys(config))
         raise InputError(f"`--set {key}` must name a setting: {legal}; got {'.'.join(path)!r}.")
     old = getattr(config, path[0])
-    new = _replace(old, key, path[1:], text) if len(path) > 1 else _parse(key, old, text)
+    kind = get_type_hints(type(config))[path[0]]
+    new = _replace(old, key, path[1:], text) if len(path) > 1 else _parse(key, kind, text)
     try:
         return replace(config, **{path[0]: new})
     except InputError as error:
         raise InputError(str(error).replace(f"`{path[-1]}`", f"`{key}`")) from None
 
 
-def _parse(key: str, old: Any, text: str) -> Any:
-    if isinstance(old, tuple):
-        return tuple(_parse(key, old[0], part.strip()) for part in text.split(",") if part.strip())
-    if isinstance(old, str):
-        return text
+def _parse(key: str, kind: Any, text: str) -> Any:
+    if get_origin(kind) is tuple:
+        return tuple(_parse(key, get_args(kind)[0], part.strip()) for part in text.split(",") if part.strip())
     try:
-        return type(old)(text)
+        return kind(text)
     except ValueError:
-        kind = {int: "a whole number", float: "a number"}[type(old)]
-        raise InputError(f"`--set {key}` must be {kind}; got {text!r}.") from None
+        raise InputError(f"`--set {key}` must be {_IN_WORDS[kind]}; got {text!r}.") from None
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

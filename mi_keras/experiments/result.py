@@ -43,10 +43,14 @@ class Row:
         """Mean over runs of the mean over images of "ssim" or "mse"."""
         return self.summary(metric)[0]
 
+    def run_means(self, metric: str) -> NDArray[np.float64]:
+        """`(runs,)` mean over images of "ssim" or "mse" in each run."""
+        return np.array([getattr(score, metric).mean(dtype=np.float64) for score in self.scores])
+
     def summary(self, metric: str) -> tuple[float, float | None]:
         """Mean and sample standard deviation over runs of the mean over images; no deviation of a single run."""
-        means = [float(getattr(score, metric).mean(dtype=np.float64)) for score in self.scores]
-        return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else None
+        means = self.run_means(metric)
+        return float(means.mean()), float(np.std(means, ddof=1)) if len(means) > 1 else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as in the result schema."""
@@ -67,7 +71,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the text (or ours) held against this run's numbers; `holds` is None where not measured."""
+    """A sentence of the text (or ours) held against this run's numbers; `holds` is None where
+    the run cannot tell: not measured, or a difference within the spread over runs."""
 
     text: str
     source: str
@@ -86,6 +91,7 @@ class ExperimentResult:
         measured: one line on what was scored.
         arrays: named arrays for figures and later analysis; see docs/result_schema.md.
         figures: what `reports` draws of them.
+        notes: lines for the reader under the table.
     """
 
     rows: Sequence[Row]
@@ -93,3 +99,4 @@ class ExperimentResult:
     measured: str
     arrays: Mapping[str, NDArray[Any] | Floats]
     figures: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    notes: Sequence[str] = ()

@@ -1,28 +1,26 @@
 """The one runner: a registered section, a preset and overrides in; result.json and arrays.npz out."""
 
 import json
-import os
 import platform
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.errors import InputError, Interrupted
 from mi_keras.experiments.console import TerminalProgress
-from mi_keras.experiments.overrides import apply_overrides
+from mi_keras.experiments.overrides import apply_overrides, changed_keys
 from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Section, find
 from mi_keras.experiments.result import SCHEMA, ExperimentResult
-from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.store import Store, home, versions
+from mi_keras.files import replace_file, sha256, write_arrays, write_text
 from mi_keras.quiet import quiet_libraries
 from mi_keras.seeds import derive
 
@@ -62,17 +60,19 @@ def run(request: Request, console: Console) -> Path:
     """
     section = find(request.work, request.section)
     config = configure(section, request)
-    folder = request.out / section.number / request.preset
-    _check_writable(folder)
-    store = Store(home(), force=request.force)
     source = load_source(request.data, offline=request.offline)
     split_seed = derive(request.seed, "data")
     splits = make_splits(source, config.data, seed=split_seed)
-    data = {"fingerprint": source.fingerprint, "splits": asdict(config.data), "seed": split_seed}
+    folder = request.out / section.number / request.preset
+    _check_writable(folder)
+    store = Store(home(), force=request.force)
     with quiet_libraries():
-        from mi_keras.experiments.stages import Pipeline  # here: TensorFlow takes seconds to import
+        from mi_keras.experiments.stages import (  # here: TensorFlow takes seconds to import
+            Pipeline,
+            describe_data,
+        )
 
-    progress = TerminalProgress(console)
+    progress, data = TerminalProgress(console), describe_data(splits, config.data, split_seed)
     pipelines = [
         Pipeline(splits, data, store, progress, seed=request.seed, run=number)
         for number in range(1, config.runs + 1)
@@ -86,16 +86,20 @@ def run(request: Request, console: Console) -> Path:
         *store.timings,
         {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False},
     ]
+    replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
         "schema": SCHEMA, "work": section.work, "section": section.number, "title": section.title,
-        "table": section.load().TABLE, "preset": request.preset, "data": source.name, "runs": config.runs,
-        "seed": request.seed, "settings": asdict(config), "versions": _versions(), "timings": timings,
+        "table": section.load().TABLE, "preset": request.preset,
+        "changed": changed_keys(config, section.load().PRESETS[request.preset]), "data": source.name,
+        "runs": config.runs, "seed": request.seed, "settings": asdict(config),
+        "versions": {"python": platform.python_version()} | versions(), "timings": timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
-        "class_names": list(splits.class_names), "rows": [row.to_json() for row in result.rows],
-        "claims": [claim.to_json() for claim in result.claims], "figures": list(result.figures),
+        "notes": [*result.notes, *_other_versions(store)], "class_names": list(splits.class_names),
+        "rows": [row.to_json() for row in result.rows], "claims": [claim.to_json() for claim in result.claims],
+        "figures": list(result.figures), "arrays_sha256": sha256(folder / "arrays.npz"),
     }  # fmt: skip
-    _replace_file(folder / "arrays.npz", lambda path: _save_arrays(path, result))
-    _replace_file(folder / "result.json", lambda path: path.write_text(json.dumps(document, indent=1) + "\n"))
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    replace_file(folder / "result.json", lambda path: write_text(path, text))
     return folder
 
 
@@ -118,22 +122,10 @@ def _check_writable(folder: Path) -> None:
         ) from None
 
 
-def _save_arrays(path: Path, result: ExperimentResult) -> None:
-    with open(path, "wb") as file:
-        np.savez_compressed(
-            file, allow_pickle=False, **{name: np.asarray(a) for name, a in result.arrays.items()}
-        )
-
-
-def _replace_file(path: Path, write: Any) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _versions() -> dict[str, str]:
-    packages = ("mi-keras", "tensorflow", "keras", "numpy")
-    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+def _other_versions(store: Store) -> list[str]:
+    """Say so where a stored stage was computed with other versions than this run's."""
+    now = versions()
+    others = {
+        f"{name} {used[name]}" for used in store.versions for name in used if used[name] != now.get(name)
+    }
+    return [f"Some stages were computed with {', '.join(sorted(others))}."] if others else []

@@ -1,7 +1,7 @@
 """The steps that sections share, as stages of the store: classifiers, observations, evidence, inverters, scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ from mi_keras.settings import (
     GradientSettings,
     InverterSettings,
     PrototypeSettings,
+    SplitSettings,
 )
 from mi_keras.training.classifier import train_classifier
 from mi_keras.types import Floats, ImageSet, Observation, Scores, ShadowEvidence
@@ -56,12 +57,17 @@ class Evidence:
         return [by_letter[letter] for letter in combination.split("+")]
 
 
+def describe_data(splits: Splits, settings: SplitSettings, seed: int) -> dict[str, Any]:
+    """Return what identifies the five sets: content of the source, how it was cut, and the seed of the cut."""
+    return {"fingerprint": splits.fingerprint, "splits": asdict(settings), "seed": seed}
+
+
 class Pipeline:
     """Describes the stages of one run of the thesis's attack; nothing is computed until a result is read.
 
     Args:
         splits: the five disjoint sets.
-        data: what identifies `splits`: fingerprint of the source, split settings, seed.
+        data: what identifies `splits`, see `describe_data`.
         run: number of the repetition, from 1; all random choices but the splits derive from it.
     """
 
@@ -130,20 +136,28 @@ class Pipeline:
     ) -> Evidence:
         """Derive A^L and X~ from output vectors with the shadow model alone (thesis 3.4, 3.5, 3.7)."""
 
+        if shadow.identity.get("role") != "shadow":
+            raise ValueError(
+                f"`shadow` must be the shadow model; got the stage of role {shadow.identity.get('role')!r}."
+            )
+        subset = observed.identity["subset"]
+
         def observation() -> Observation:
             return Observation(observed.arrays["output_vector"])
 
         def activations(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             model = self.load_classifier(shadow, classifier)
-            result = recover_activations(model, observation(), activation, seed=self._derive("activations"))
+            result = recover_activations(
+                model, observation(), activation, seed=self._derive("activations", subset)
+            )
             info = {"not_converged": int((~result.converged).sum()), "count": len(result.converged)}
             return {"activations": result.activations, "losses": result.losses, "steps": result.steps}, info
 
         def reconstruction(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             result = reconstruct(
                 self.load_classifier(shadow, classifier), observation(), self.start_images(gradient.start), gradient,
-                objective=objective, seed=self._derive("gradient", objective), workspace=workspace,
-                progress=self.progress, label=self._label(f"gradient reconstruction of {observed.identity['subset']}"),
+                objective=objective, seed=self._derive("gradient", objective, subset), workspace=workspace,
+                progress=self.progress, label=self._label(f"gradient reconstruction of {subset}"),
             )  # fmt: skip
             return {"images": result.images, "losses": result.losses}, {"problems": result.problems}
 

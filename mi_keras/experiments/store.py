@@ -5,12 +5,15 @@ import json
 import logging
 import os
 import shutil
+import socket
+import tempfile
 import time
 import uuid
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
+from mi_keras.files import DamagedFile, read_arrays, replace_file, sha256, write_arrays, write_text
 from mi_keras.work import Arrays, Workspace
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows: there, two processes may compute the same stage twice
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger("mi_keras")
 
 HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
 ARRAYS, META = "arrays.npz", "meta.json"
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
+Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 
 
 def home() -> Path:
@@ -32,13 +42,16 @@ def home() -> Path:
     return Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME))
 
 
-class DamagedArtifact(Exception):
-    """A stored stage does not match its checksum, or a part of it is missing."""
+def versions() -> dict[str, str]:
+    """Return the versions that numbers may depend on."""
+    return {package: version(package) for package in ("mi-keras", "tensorflow", "keras", "numpy")}
 
 
 @dataclass(frozen=True)
 class Stage:
     """A step of an experiment, not yet computed or computed long ago: reading its result computes it if need be.
+
+    Arrays are read from the disk at each access and not kept: models are large.
 
     Attributes:
         kind: what the step is, for example "classifier".
@@ -56,19 +69,20 @@ class Stage:
         text = json.dumps([self.kind, self.identity], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
-    @cached_property
-    def _result(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        return self.store.fetch(self)
-
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of the result."""
-        return self._result[0]
+        return self.store.fetch(self)[0]
 
-    @property
+    def computed(self) -> "Stage":
+        """Compute the result now if it is not stored, and return the stage."""
+        self.store.fetch(self, with_arrays=False)
+        return self
+
+    @cached_property
     def info(self) -> dict[str, Any]:
         """The JSON values of the result."""
-        return self._result[1]
+        return self.store.fetch(self, with_arrays=False)[1]
 
 
 class DiskWorkspace:
@@ -82,26 +96,22 @@ class DiskWorkspace:
         if not path.exists():
             return None
         try:
-            return _read_npz(path)
-        except DamagedArtifact:
-            log.warning("unfinished part %s is damaged; computing it again", path)
+            return read_arrays(path)
+        except DamagedFile as damage:
+            log.warning("an unfinished part is damaged (%s); computing it again", damage)
             return None
 
     def save(self, name: str, arrays: Arrays) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{name}-{os.getpid()}.tmp"
-        try:
-            _write_npz(temporary, arrays)
-            os.replace(temporary, self.folder / f"{name}.npz")
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(self.folder / f"{name}.npz", lambda path: write_arrays(path, arrays))
 
 
 class Store:
     """The artifacts under one root folder.
 
     Layout: `stages/KIND/KEY/{arrays.npz,meta.json}` for what is finished, `unfinished/KEY/` for checkpoints,
-    `temporary/` for what is being written. A finished stage appears by renaming its folder.
+    `temporary/` for what is being written, `locks/`. A finished stage appears by renaming its folder. Processes that
+    need the same stage at the same time wait for the first of them.
 
     Args:
         root: folder, created on demand.
@@ -112,13 +122,18 @@ class Store:
         self.root = root
         self.force = force
         self.timings: list[dict[str, Any]] = []
+        self.versions: list[dict[str, str]] = []  # of all stages used, one entry per distinct set
         self.current = ""  # what to name when the work is interrupted
         self._fresh: set[str] = set()
+        self._noted: set[str] = set()
         try:
-            (root / "temporary").mkdir(parents=True, exist_ok=True)
+            for folder in ("temporary", "locks", "stages"):
+                (root / folder).mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=root / folder):
+                    pass
         except OSError as error:
             raise InputError(
-                f"`MI_KERAS_HOME` must be a folder that can be written; got {str(root)!r}: {error}."
+                f"`{HOME_VARIABLE}` must be a folder that can be written; got {str(root)!r}: {error.strerror}."
             ) from None
         _remove_leftovers(root / "temporary")
 
@@ -133,110 +148,119 @@ class Store:
     ) -> Stage:
         """Describe a stage; nothing is computed. `settings` is a settings dataclass, all of whose fields count."""
         described = dict(identity) | {"upstream": [stage.key for stage in upstream]}
-        if is_dataclass(settings) and not isinstance(settings, type):
-            described["settings"] = json.loads(json.dumps(asdict(settings)))
-        return Stage(self, kind, described, compute)
+        if settings is not None:
+            if not is_dataclass(settings) or isinstance(settings, type):
+                raise TypeError(f"`settings` must be a dataclass; got {settings!r}.")
+            described["settings"] = asdict(settings)
+        return Stage(self, kind, json.loads(json.dumps(described)), compute)
 
-    def fetch(self, stage: Stage) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
-        name = _describe(stage)
-        if not self.force or stage.key in self._fresh:
-            try:
-                arrays, meta = self._read(stage)
-                self._note(name, meta["seconds"], reused=True)
-                return arrays, meta["info"]
-            except FileNotFoundError:
-                pass
-            except DamagedArtifact as damage:
-                log.warning("stored stage %s is damaged (%s); computing it again", stage.kind, damage)
+        found = self._find(stage, with_arrays=with_arrays)
+        if found is None:
+            with self._lock(stage):
+                found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
+        return found
+
+    def _find(self, stage: Stage, *, with_arrays: bool) -> Result | None:
+        if self.force and stage.key not in self._fresh:
+            return None
+        try:
+            meta = self._read_meta(stage)
+            if meta is None:
+                return None
+            arrays = read_arrays(self._folder(stage) / ARRAYS) if with_arrays else {}
+        except DamagedFile as damage:
+            log.warning("a stored stage is damaged (%s); computing it again", damage)
+            return None
+        self._note(stage, meta["seconds"], meta["versions"], reused=stage.key not in self._fresh)
+        return arrays, meta["info"]
+
+    def _produce(self, stage: Stage) -> Result:
         workspace = DiskWorkspace(self.root / "unfinished" / stage.key)
-        outer, self.current = self.current, name
-        spent = sum(entry["seconds"] for entry in self.timings if not entry["reused"])
+        if self.force:
+            shutil.rmtree(workspace.folder, ignore_errors=True)
+        outer, self.current = self.current, describe(stage)
+        computed = [entry["seconds"] for entry in self.timings if not entry["reused"]]
         started = time.perf_counter()
-        computed, info = stage.compute(workspace)
+        arrays, info = stage.compute(workspace)
         elapsed = time.perf_counter() - started
-        inner = sum(entry["seconds"] for entry in self.timings if not entry["reused"]) - spent
+        inner = sum(entry["seconds"] for entry in self.timings if not entry["reused"]) - sum(computed)
         seconds = round(elapsed - inner, 3)  # stages computed on the way have their own entries
-        self._write(stage, computed, info, seconds)
+        self._write(stage, arrays, info, seconds)
         shutil.rmtree(workspace.folder, ignore_errors=True)
         self.current = outer
         self._fresh.add(stage.key)
-        self._note(name, seconds, reused=False)
-        return {key: np.asarray(value) for key, value in computed.items()}, json.loads(json.dumps(info))
+        self._note(stage, seconds, versions(), reused=False)
+        return {key: np.asarray(value) for key, value in arrays.items()}, json.loads(json.dumps(info))
 
-    def _note(self, name: str, seconds: float, *, reused: bool) -> None:
-        self.timings.append({"stage": name, "seconds": seconds, "reused": reused})
+    def _note(self, stage: Stage, seconds: float, used: dict[str, str], *, reused: bool) -> None:
+        if stage.key not in self._noted:
+            self._noted.add(stage.key)
+            self.timings.append({"stage": describe(stage), "seconds": seconds, "reused": reused})
+            if used not in self.versions:
+                self.versions.append(used)
 
     def _folder(self, stage: Stage) -> Path:
         return self.root / "stages" / stage.kind / stage.key
 
-    def _read(self, stage: Stage) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def _read_meta(self, stage: Stage) -> dict[str, Any] | None:
         folder = self._folder(stage)
         if not folder.exists():
-            raise FileNotFoundError(folder)
+            return None
         try:
-            meta = json.loads((folder / META).read_text())
-            if _sha256(folder / ARRAYS) != meta["sha256"]:
-                raise DamagedArtifact(f"{folder / ARRAYS} does not match its checksum")
-            meta["info"], meta["seconds"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DamagedArtifact(f"{folder}: {error}") from None
-        return _read_npz(folder / ARRAYS), meta
+            meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+            seal = meta.pop("seal")
+            whole = seal == _seal(meta) and meta["identity"] == stage.identity
+            whole = whole and meta["sha256"] == sha256(folder / ARRAYS)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFile(f"{folder}: {error}") from None
+        if not whole:
+            raise DamagedFile(f"{folder} does not match its checksum")
+        return meta
 
     def _write(self, stage: Stage, arrays: Arrays, info: Mapping[str, Any], seconds: float) -> None:
-        temporary = self.root / "temporary" / f"{os.getpid()}-{uuid.uuid4().hex}"
+        temporary = self.root / "temporary" / f"{os.getpid()}-{uuid.uuid4().hex}-{socket.gethostname()}"
+        replaced = temporary.with_name(temporary.name + "-old")
         temporary.mkdir(parents=True)
         try:
-            _write_npz(temporary / ARRAYS, arrays)
+            write_arrays(temporary / ARRAYS, arrays)
             meta = {"kind": stage.kind, "identity": stage.identity, "info": info, "seconds": seconds,
-                    "sha256": _sha256(temporary / ARRAYS)}  # fmt: skip
-            _write_bytes(temporary / META, json.dumps(meta, indent=1).encode())
+                    "versions": versions(), "sha256": sha256(temporary / ARRAYS)}  # fmt: skip
+            write_text(temporary / META, json.dumps(meta | {"seal": _seal(meta)}, indent=1, allow_nan=False))
             folder = self._folder(stage)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            if folder.exists():  # damaged, forced, or finished meanwhile by another process: all are replaced
-                os.replace(folder, temporary.with_name(temporary.name + "-old"))
+            if folder.exists():  # damaged or forced
+                os.replace(folder, replaced)
             os.replace(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(temporary.with_name(temporary.name + "-old"), ignore_errors=True)
+            shutil.rmtree(replaced, ignore_errors=True)
+
+    @contextmanager
+    def _lock(self, stage: Stage) -> Iterator[None]:
+        with open(self.root / "locks" / stage.key, "w") as file:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, also when the process dies
+            yield
 
 
-def _describe(stage: Stage) -> str:
+def describe(stage: Stage) -> str:
+    """Return a stage in words: kind, its text values such as role and objective, number of the run."""
     words = [value for value in stage.identity.values() if isinstance(value, str)]
     run = stage.identity.get("run")
     return " ".join([stage.kind, *words, *([f"(run {run})"] if run else [])])
 
 
-def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DamagedArtifact(f"{path}: {error}") from None
-
-
-def _write_npz(path: Path, arrays: Arrays) -> None:
-    with open(path, "wb") as file:
-        np.savez(file, allow_pickle=False, **{name: np.asarray(value) for name, value in arrays.items()})
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _seal(meta: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Delete what processes that are gone had begun to write."""
+    """Delete what processes of this machine that are gone had begun to write."""
     for path in folder.iterdir():
-        pid = path.name.split("-")[0]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc").exists():
+        pid, _, host = (
+            path.name.removesuffix("-old").split("-", 2) if path.name.count("-") > 1 else ("", "", "")
+        )
+        if pid.isdigit() and host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(path, ignore_errors=True)

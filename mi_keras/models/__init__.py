@@ -1,4 +1,4 @@
-"""Functional Keras models of both works; TensorFlow is imported on first use."""
+"""Functional Keras models; TensorFlow is imported on first use."""
 
 from typing import Any
 

@@ -20,9 +20,9 @@ from mi_keras.reports.style import (
     write_message,
 )
 from mi_keras.reports.text import distinct_labels, provenance
+from mi_keras.settings import GRADIENT_TERMS
 from mi_keras.work import Arrays
 
-TERMS = ("total", "objective", "l2", "total_variation")  # last axis of gradient_loss.<objective>
 _PANEL_HEIGHT = 3.4  # inches
 
 
@@ -68,8 +68,8 @@ def gradient_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
     """
     prefix = "gradient_loss."
     losses = {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
-    labels = [term.replace("_", " ") for term in TERMS]
-    looks = [line_look(number) for number in range(len(TERMS))]
+    labels = [term.replace("_", " ") for term in GRADIENT_TERMS]
+    looks = [line_look(number) for number in range(len(GRADIENT_TERMS))]
     strip = legend_height(labels)
     figure = new_figure(spec["title"], _footer(result), _PANEL_HEIGHT + strip)
     grid = figure.add_gridspec(2, max(1, len(losses)), height_ratios=(_PANEL_HEIGHT, strip))
@@ -86,7 +86,7 @@ def gradient_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
         for number, label in enumerate(labels):
             if label not in zero:
                 plot_runs(axes, values[:, :, number], looks[number])
-        if len(zero) < len(TERMS):
+        if len(zero) < len(GRADIENT_TERMS):
             axes.set_yscale("log", nonpositive="mask")
         title = f"objective: {objective}" + (f"\n(zero: {', '.join(zero)})" if zero else "")
         style_axes(axes, title, "step", "weighted loss term per image")

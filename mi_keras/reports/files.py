@@ -2,16 +2,13 @@
 
 import io
 import json
-import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
+from mi_keras.files import DamagedFile, read_arrays, replace_file, sha256
 from mi_keras.reports.figures import draw
 from mi_keras.reports.schema import Result, check_arrays, check_result
 from mi_keras.reports.style import DPI
@@ -41,13 +38,15 @@ def load_result(directory: str | Path) -> tuple[dict[str, Any], dict[str, NDArra
             f"`{directory / RESULT}` must be JSON; got a damaged file: {_one_line(error)}."
         ) from error
     check_result(result)
-    try:
-        with np.load(directory / ARRAYS, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    expected = result.get("arrays_sha256")
+    if expected is not None and sha256(directory / ARRAYS) != expected:
         raise InputError(
-            f"`{directory / ARRAYS}` must be npz; got a damaged file: {_one_line(error)}."
-        ) from error
+            f"`{directory / ARRAYS}` must be the file that {RESULT} describes; got another or a damaged one."
+        )
+    try:
+        arrays = read_arrays(directory / ARRAYS)
+    except DamagedFile as damage:
+        raise InputError(f"`{directory / ARRAYS}` must be npz; got a damaged file: {damage}.") from damage
     check_arrays(arrays)
     return result, arrays
 
@@ -88,13 +87,7 @@ def _png(spec: Result, result: Result, arrays: Arrays) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return replace_file(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _one_line(error: Exception) -> str:

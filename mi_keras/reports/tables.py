@@ -22,7 +22,7 @@ CSV_COLUMNS = (
 BASELINES = "Baselines"
 MIN_WIDTH = 100  # of a table that goes to a file or pipe, where no window limits it
 MAX_LABEL = 18  # columns that the notes leave to a label before it is broken
-_VERDICTS = {True: ("holds", "green"), False: ("does not hold", "red"), None: ("not measured", "yellow")}
+_VERDICTS = {True: ("holds", "green"), False: ("does not hold", "red"), None: ("undecided", "yellow")}
 
 
 def markdown_table(result: Result) -> str:
@@ -44,7 +44,10 @@ def markdown_table(result: Result) -> str:
     if baselines := _group(result, "baseline"):
         lines.append(_markdown_row((f"**{BASELINES}**", "", "", "", "", "")))
         lines += [_markdown_row([escape_markdown(cell) for cell in _cells(row)]) for row in baselines]
-    return "\n".join([*lines, "", escape_markdown(_legend(result)), ""])
+    footnotes = [
+        part for note in (_legend(result), *result.get("notes", ())) for part in ("", escape_markdown(note))
+    ]
+    return "\n".join([*lines, *footnotes, ""])
 
 
 def csv_table(result: Result) -> str:
@@ -82,11 +85,12 @@ def print_result(result: Result, console: Console) -> None:
     if result["measured"]:
         console.print(Text(result["measured"], style="dim"), soft_wrap=True)
     console.print(_rich_table(result, width), crop=False)
-    console.print(Text(_legend(result), style="dim"), soft_wrap=True)
+    for note in (_legend(result), *result.get("notes", ())):
+        console.print(Text(note, style="dim"), soft_wrap=True)
     console.print()
     verdicts = [claim["holds"] for claim in result["claims"]]
     hold, fail, open_ = (sum(verdict is kind for verdict in verdicts) for kind in (True, False, None))
-    summary = f"that hold: {hold}, that do not: {fail}, not measured: {open_}" if verdicts else "none"
+    summary = f"that hold: {hold}, that do not: {fail}, undecided: {open_}" if verdicts else "none"
     console.print(Text(f"Claims {summary}", style="bold"))
     claims = Table.grid(padding=(0, 2, 0, 0))
     claims.width = width

@@ -28,9 +28,10 @@ def section_title(result: Result) -> str:
 
 
 def provenance(result: Result) -> str:
-    """Return what every table and figure states: preset, data, runs, seed and number of images."""
+    """Return what every table and figure states: preset and what was changed of it, data, runs, seed and number of images."""
+    changed = f", changed: {', '.join(result['changed'])}" if result.get("changed") else ""
     parts = [
-        f"preset {result['preset']}",
+        f"preset {result['preset']}{changed}",
         result["data"],
         f"{_count(result['runs'], 'run')}",
         f"seed {result['seed']}",

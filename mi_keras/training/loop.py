@@ -106,6 +106,10 @@ def fit(
             history["loss"].append(total / seen)
             if validation:
                 history["validation_loss"].append(evaluate(validation))
+                if not np.isfinite(history["validation_loss"][-1]):
+                    raise FloatingPointError(
+                        f"{label}: the validation loss is not finite after epoch {epoch + 1}."
+                    )
             if workspace and epoch + 1 < settings.epochs:
                 workspace.save(_PART, _snapshot(state, history))
     return history

@@ -1,4 +1,4 @@
-"""Adam with its update in one fused kernel."""
+"""Adam: fused, for the weights of a model, and as a pure function, for images that are optimised."""
 
 import keras
 import tensorflow as tf
@@ -6,6 +6,8 @@ import tensorflow as tf
 
 class FusedAdam(keras.optimizers.Adam):
     """Keras' Adam, same formula and state, applied by TensorFlow's fused kernel: a third of the memory traffic.
+
+    # Deviates: epsilon is Keras' 1e-7 outside the bias correction, PyTorch's is 1e-8 inside.
 
     For the 11 million parameters of the widest inverter that is 12 instead of 32 ms a step on 2 cores.
     """
@@ -25,3 +27,14 @@ class FusedAdam(keras.optimizers.Adam):
             epsilon=self.epsilon,
             grad=gradient,
         )
+
+
+def adam_direction(
+    gradient: tf.Tensor, first: tf.Tensor, second: tf.Tensor, step: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return Adam's update direction and its two moments after `step` (from 1) steps, element by element.
+
+    Kingma and Ba (2015) with beta 0.9 and 0.999, epsilon 1e-8; to be multiplied by the step size.
+    """
+    first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+    return (first / (1 - 0.9**step)) / (tf.sqrt(second / (1 - 0.999**step)) + 1e-8), first, second

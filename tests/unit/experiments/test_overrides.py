@@ -3,7 +3,7 @@
 import pytest
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.overrides import apply_overrides, list_keys
+from mi_keras.experiments.overrides import apply_overrides, changed_keys, list_keys
 from mi_keras.experiments.thesis.sec_5_2_input_combinations import PAPER
 
 
@@ -37,11 +37,19 @@ def test_values_take_the_type_of_what_they_replace():
             "gradient.start=middle",
             "`gradient.start` must be one of class_average, class_instance, random; got 'middle'",
         ),
+        ("second_combinations=o", "`second_combinations` must be among x, o\\+x, a\\+x, o\\+a\\+x; got 'o'"),
+        ("combinations=o,x,o", "`combinations` must name each combination once; got o, x, o"),
+        ("gradient.l2_weight=inf", "`gradient.l2_weight` must be <= 1000000; got inf"),
+        (
+            "gradient.steps=99999999999",
+            "`gradient.steps` must be <= 1000000; got 99999999999",
+        ),
+        ("runs=100000", "`runs` must be between 1 and 1000; got 100000"),
         ("combinations=o,z", "`combinations` must be among o, a, x, o\\+a, o\\+x, a\\+x, o\\+a\\+x; got 'z'"),
         ("combinations=", "`combinations` must name at least one combination; got none"),
         ("classifier.channels=8,8", "`classifier.channels` must be three numbers >= 1; got \\(8, 8\\)"),
         ("data.train_per_class=1", "`data.train_per_class` must be >= 2; got 1"),
-        ("runs=0", "`runs` must be >= 1; got 0"),
+        ("runs=0", "`runs` must be between 1 and 1000; got 0"),
     ],
 )
 def test_a_bad_assignment_is_refused_with_key_rule_and_value(assignment, message):
@@ -54,3 +62,16 @@ def test_every_listed_key_can_be_set_to_its_own_value():
     for key, value in list_keys(PAPER):
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         assert apply_overrides(PAPER, [f"{key}={text}"]) == PAPER
+
+
+def test_a_list_can_be_emptied_and_filled_again():
+    emptied = apply_overrides(PAPER, ["second_combinations="])
+    assert emptied.second_combinations == ()
+    assert apply_overrides(emptied, ["second_combinations=x"]).second_combinations == ("x",)
+
+
+def test_changed_keys_name_what_differs_and_lead_back_to_it():
+    changed = apply_overrides(PAPER, ["gradient.steps=7", "combinations=o,x"])
+    assert changed_keys(changed, PAPER) == ["combinations=o,x", "gradient.steps=7"]
+    assert apply_overrides(PAPER, changed_keys(changed, PAPER)) == changed
+    assert changed_keys(PAPER, PAPER) == []

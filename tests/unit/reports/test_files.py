@@ -64,7 +64,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(result_directory,
     path = write_reports(result_directory)[1]
     before = set(result_directory.iterdir())
     path.write_text("old")
-    monkeypatch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         files._write(path, b"new")
     assert path.read_text() == "old"

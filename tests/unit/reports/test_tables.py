@@ -103,7 +103,7 @@ def test_claims_say_what_holds(make):
     assert claims_markdown(result).splitlines() == [
         "- **holds**: M_I(X\\~) is best (thesis 5.2). M_I(X\\~) 0.3720",
         "- **does not hold**: More inputs are worse (thesis 5.2).",
-        "- **not measured**: Unmeasured (thesis 7).",
+        "- **undecided**: Unmeasured (thesis 7).",
     ]
     assert "No claims" in claims_markdown(result | {"claims": []})
 
@@ -122,8 +122,8 @@ def test_the_terminal_table_fits_100_columns_and_keeps_every_number_whole(make, 
     for row in result["rows"]:
         assert f"{row['ssim']['mean']:.4f} ± {row['ssim']['std']:.4f}" in text
         assert f"{row['label']} " in text
-    assert "Claims that hold: 1, that do not: 1, not measured: 1" in text
-    assert [line[:15].strip() for line in lines[-3:]] == ["holds", "does not hold", "not measured"]
+    assert "Claims that hold: 1, that do not: 1, undecided: 1" in text
+    assert [line[:15].strip() for line in lines[-3:]] == ["holds", "does not hold", "undecided"]
 
 
 def test_square_brackets_and_bars_in_names_are_printed_as_they_are(make):

@@ -1,0 +1,72 @@
+"""Files that are whole or not there, and npz archives read without pickle."""
+
+import hashlib
+import os
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.work import Arrays
+
+# All that NumPy and zipfile raise on files that are cut, overwritten, encrypted, pickled or no npz at all.
+UNREADABLE = (
+    OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, MemoryError,
+    SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+class DamagedFile(Exception):
+    """A file of ours is missing, cut or changed; the message is one line."""
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read every array of an npz file.
+
+    Raises:
+        DamagedFile: it is no whole npz of plain arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: np.asarray(archive[name]) for name in archive.files}
+    except UNREADABLE as error:
+        raise DamagedFile(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+
+def write_arrays(path: Path, arrays: Arrays, *, compressed: bool = False) -> None:
+    """Write arrays as npz and wait until they are on the disk; object arrays are refused."""
+    save = np.savez_compressed if compressed else np.savez
+    with open(path, "wb") as file:
+        save(file, allow_pickle=False, **{name: np.asarray(value) for name, value in arrays.items()})
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8 and wait until it is on the disk."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
+    """Let `write` fill a temporary file beside `path`, then rename it: readers see the old or the new file whole."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
