@@ -45,7 +45,7 @@ def guarded(work: Callable[[], object], go_on: str = "") -> int:
     except InputError as error:
         return _say(messages, str(error), BAD_INPUT)
     except (FloatingPointError, MemoryError) as error:
-        return _say(messages, f"stopped: {error or 'not enough memory'}. {go_on}", STOPPED)
+        return _say(messages, f"stopped: {str(error) or 'not enough memory'}. {go_on}", STOPPED)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return STOPPED
