@@ -220,3 +220,11 @@ def test_an_objective_that_is_not_finite_is_named_with_its_step(attack, monkeypa
     settings = GradientSettings(steps=5, optimizer="gradient_descent", learning_rate=1e9)
     with pytest.raises(FloatingPointError, match="the term `objective` is not finite at step 2"):
         attack(settings, output_vector=np.full((1, 1), -50, np.float32))
+
+
+@pytest.mark.parametrize(("memory", "images"), [(1000, 2), (384, 1), (10, 1), (384 * 50, 50)])
+def test_a_batch_fits_the_memory(memory: int, images: int) -> None:
+    """16 values at the input and 16 flattened, three times, four bytes each: 384 bytes an image."""
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+    model = keras.Model(model.inputs, model.outputs)
+    assert gradient_inversion.images_that_fit(model, memory) == images

@@ -14,6 +14,7 @@ from mi_keras.models.layers import (
     VectorToMap,
     extract_patches,
     overlap_add,
+    product_with_transpose,
     torch_uniform,
 )
 
@@ -197,3 +198,17 @@ def test_ties_in_max_pooling_go_where_pytorch_sends_them(pool) -> None:
 @pytest.mark.parametrize("model", [build_cnn(channels=(2, 2, 2)), build_tcnn(10, channels=(2, 2, 2))])
 def test_models_can_be_cloned(model):
     assert keras.models.clone_model(model).count_params() == model.count_params()
+
+
+def test_product_with_transpose_has_the_value_and_gradients_of_matmul() -> None:
+    rows, kernel, upstream = (
+        tf.constant(_normal(6, 5)),
+        tf.constant(_normal(7, 5, seed=1)),
+        _normal(6, 7, seed=2),
+    )
+    ours = _outputs_and_gradients(lambda: product_with_transpose(rows, kernel), [rows, kernel], upstream)
+    theirs = _outputs_and_gradients(
+        lambda: tf.matmul(rows, kernel, transpose_b=True), [rows, kernel], upstream
+    )
+    for mine, reference in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, reference, rtol=1e-5, atol=1e-6)
