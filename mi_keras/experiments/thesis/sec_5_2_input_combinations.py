@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mi_keras.data.splits import class_counts
 from mi_keras.errors import InputError
+from mi_keras.experiments.claims import ahead
 from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row
 from mi_keras.settings import (
     COMBINATIONS,
@@ -208,46 +210,23 @@ def _claims(rows: Mapping[str, Row]) -> list[Claim]:
         key=lambda name: rows[name].mean("ssim"),
     )
     one_hot = f"x[{SECOND}]"
+    claim = partial(ahead, rows, source="thesis 5.2")
     return [
-        _ahead(rows, "M_I(X~) gives the highest SSIM of the seven combinations", "x", others),
-        _ahead(rows, "Adding inputs to X~ lowers SSIM", "x", with_x),
-        _ahead(rows, "M_I(A^L) gives the lowest SSIM of the seven combinations", "a", without_a, sign=-1, source="thesis Table 4"),
-        _ahead(rows, "M_I(X~) has a higher SSIM than X~ alone", "x", ["gradient_reconstruction"], published="+54.73 %"),
-        _ahead(rows, "M_I(X~) has a higher SSIM than M_I(O)", "x", ["o"], published="+62.19 %"),
-        _ahead(
-            rows, "The same against X~ alone, both with one-hot cross-entropy", one_hot,
+        claim("M_I(X~) gives the highest SSIM of the seven combinations", "x", others),
+        claim("Adding inputs to X~ lowers SSIM", "x", with_x),
+        claim("M_I(A^L) gives the lowest SSIM of the seven combinations", "a", without_a, sign=-1, source="thesis Table 4"),
+        claim("M_I(X~) has a higher SSIM than X~ alone", "x", ["gradient_reconstruction"], published="+54.73 %"),
+        claim("M_I(X~) has a higher SSIM than M_I(O)", "x", ["o"], published="+62.19 %"),
+        claim(
+            "The same against X~ alone, both with one-hot cross-entropy", one_hot,
             [f"gradient_reconstruction[{SECOND}]"], published="+54.73 %",
         ),
-        _ahead(rows, "The same against M_I(O), with one-hot cross-entropy", one_hot, ["o"], published="+62.19 %"),
-        _ahead(
-            rows, "Even the best row of M_I, chosen on the test images, shows more than the class: it beats the class prototype",
+        claim("The same against M_I(O), with one-hot cross-entropy", one_hot, ["o"], published="+62.19 %"),
+        claim(
+            "Even the best row of M_I, chosen on the test images, shows more than the class: it beats the class prototype",
             best, ["class_prototype"], source="not in the text",
         ),
     ]  # fmt: skip
-
-
-def _ahead(
-    rows: Mapping[str, Row], text: str, name: str, others: Sequence[str], *, sign: int = 1, published: str = "", source: str = "thesis 5.2"
-) -> Claim:  # fmt: skip
-    """Say whether a row's SSIM is above (`sign` 1) or below (-1) that of all others: compared with the closest of them.
-
-    Rows of a run share its target and shadow model, so that differences are taken run by run. A mean difference
-    smaller than its own standard deviation over runs leaves the claim undecided; a single run decides by its sign.
-    """
-    if not {name, *others} <= rows.keys():
-        return Claim(text, source, None, "not measured in this run")
-    rival = max(others, key=lambda other: sign * rows[other].mean("ssim"))
-    difference = rows[name].run_means("ssim") - rows[rival].run_means("ssim")
-    mean, other_mean = rows[name].mean("ssim"), rows[rival].mean("ssim")
-    numbers = f"{_plain(rows[name])} against {_plain(rows[rival])}, difference {difference.mean():+.4f}"
-    if len(difference) == 1:
-        undecided, numbers = False, numbers + " in a single run"
-    else:
-        spread = float(np.std(difference, ddof=1))
-        undecided, numbers = abs(difference.mean()) <= spread, numbers + f" ± {spread:.4f} within runs"
-    if mean > 0 and other_mean > 0 and published:
-        numbers += f" ({100 * (mean / other_mean - 1):+.1f} %; text: {published})"
-    return Claim(text, source, None if undecided else bool(sign * difference.mean() > 0), numbers)
 
 
 def _model_notes(
@@ -263,11 +242,6 @@ def _model_notes(
         missed, count = sum(info["not_converged"] for info in infos), sum(info["count"] for info in infos)
         notes.append(f"Activations A^L above the threshold after the last step: {missed} of {count:,}.")
     return notes
-
-
-def _plain(row: Row) -> str:
-    label = row.label + (" with one-hot cross-entropy" if row.name.endswith(f"[{SECOND}]") else "")
-    return f"{label} {row.mean('ssim'):.4f}"
 
 
 def _figures(config: Config) -> list[dict[str, Any]]:
