@@ -235,7 +235,7 @@ def _model_notes(
     """Say how good the classifiers are, and whether every A^L was found."""
     f1 = [", ".join(f"{stage.info['f1']:.4f}" for stage in stages) for stages in (target, shadow)]
     notes = [
-        f"Weighted F1 on the validation sets, run by run: target model {f1[0]}; shadow model {f1[1]} (text: 0.9856, 0.9866)."
+        f"Weighted F1 on the validation sets, run by run: target model {f1[0]}; shadow model {f1[1]} (text, MNIST: 0.9856, 0.9866)."
     ]
     if any("a" in name.split("+") for name in (*config.combinations, *config.second_combinations)):
         infos = [stage.info for stages in solved for stage in stages]
