@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--preset",
         default=DEFAULT_PRESET,
-        choices=PRESETS,
+        choices=tuple(PRESETS),
         help=f"size of the run (default: {DEFAULT_PRESET})",
     )
     parser.add_argument(

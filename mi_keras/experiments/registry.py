@@ -6,7 +6,11 @@ from types import ModuleType
 
 from mi_keras.errors import InputError
 
-PRESETS = ("smoke", "quick", "paper")
+PRESETS = {  # what each may be called, said under every table
+    "smoke": "Preset smoke checks the wiring: its numbers and verdicts mean nothing.",
+    "quick": "Preset quick is smaller than the text: its numbers are not a reproduction.",
+    "paper": "Preset paper has the sizes of the text, where nothing was changed.",
+}
 DEFAULT_PRESET = "quick"
 
 

@@ -94,7 +94,7 @@ def run(request: Request, console: Console) -> Path:
         "runs": config.runs, "seed": request.seed, "settings": asdict(config),
         "versions": {"python": platform.python_version()} | versions(), "timings": timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
-        "notes": [*result.notes, *_other_versions(store)], "class_names": list(splits.class_names),
+        "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]], "class_names": list(splits.class_names),
         "rows": [row.to_json() for row in result.rows], "claims": [claim.to_json() for claim in result.claims],
         "figures": list(result.figures), "arrays_sha256": sha256(folder / "arrays.npz"),
     }  # fmt: skip
