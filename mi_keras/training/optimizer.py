@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 class FusedAdam(keras.optimizers.Adam):
-    """Keras' Adam, same formula and state, applied by TensorFlow's fused kernel: a third of the memory traffic.
+    """Keras' Adam, same formula and state, applied by TensorFlow's fused kernel in one pass over the memory.
 
     # Deviates: epsilon is Keras' 1e-7 outside the bias correction, PyTorch's is 1e-8 inside.
 

@@ -280,7 +280,7 @@ def _figures(config: Config) -> list[dict[str, Any]]:
         },
         {
             "file": "gradient_curves.png", "kind": "gradient_curves", "rows": [],
-            "title": "Gradient reconstruction: loss terms over the steps", "caption": "Mean over the test images.",
+            "title": "Gradient reconstruction: loss terms over the steps", "caption": "Mean over the problems solved for the test images; equal ones are solved once.",
         },
         {
             "file": "ssim_histograms.png", "kind": "histogram", "rows": [*everything, *baselines],
