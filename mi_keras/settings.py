@@ -7,6 +7,7 @@ from mi_keras.errors import InputError
 COMBINATIONS = ("o", "a", "x", "o+a", "o+x", "a+x", "o+a+x")
 OBJECTIVES = ("logit_mse", "cross_entropy")
 STARTS = ("class_average", "class_instance", "random")
+ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it is a slip of the pen
 GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
@@ -43,6 +44,24 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         _check_fit(self.channels, self.epochs, self.batch_size, self.learning_rate)
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """What stands between the two linear layers of the classifier (thesis 3.1.1, 4.2); the defaults are its choice.
+
+    Attributes:
+        activation: "none", "relu", "sigmoid", "gelu" (the exact one, with the error function) or "silu".
+        dropout: probability that a unit is dropped in training, in [0, 1), after the activation.
+    """
+
+    activation: str = "none"
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        _one_of("activation", self.activation, ACTIVATIONS)
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"`dropout` must be >= 0 and < 1; got {self.dropout!r}.")
 
 
 @dataclass(frozen=True)
@@ -107,15 +126,26 @@ class ActivationSettings:
 
 @dataclass(frozen=True)
 class InverterSettings:
-    """Inversion model M_I (thesis 3.6, 5.2, Appendix A)."""
+    """Inversion model M_I (thesis 3.6, 5.2, Appendix A).
+
+    Attributes:
+        dropout: probability that a value is dropped in training, in [0, 1), after each of the three inner maps.
+        input_noise: standard deviation of Gaussian noise added to the input in training, as a fraction of the
+            standard deviation of all training inputs; not in the text.
+    """
 
     channels: tuple[int, ...] = (512, 256, 128)
     epochs: int = 20
     batch_size: int = 64  # not stated in the text
     learning_rate: float = 1e-3
+    dropout: tuple[float, ...] = (0.3, 0.5, 0.5)
+    input_noise: float = 0.0
 
     def __post_init__(self) -> None:
         _check_fit(self.channels, self.epochs, self.batch_size, self.learning_rate)
+        if len(self.dropout) != 3 or not all(0 <= rate < 1 for rate in self.dropout):
+            raise InputError(f"`dropout` must be three numbers >= 0 and < 1; got {self.dropout!r}.")
+        _at_least("input_noise", self.input_noise, 0)
 
 
 @dataclass(frozen=True)
@@ -155,3 +185,8 @@ def _positive(name: str, value: float) -> None:
 def _one_of(name: str, value: str, legal: tuple[str, ...]) -> None:
     if value not in legal:
         raise InputError(f"`{name}` must be one of {', '.join(legal)}; got {value!r}.")
+
+
+# At the end because making one calls the checks above: the text's choice, and the ten rows of Table 1 in its order
+DEFAULT_HEAD = HeadSettings()
+HEADS = tuple(HeadSettings(activation, dropout) for activation in ACTIVATIONS for dropout in (0.0, 0.5))

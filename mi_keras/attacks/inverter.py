@@ -1,13 +1,16 @@
 """Inversion model M_I: train it on the shadow's answers, apply it to the target's (thesis 3.6, 3.7)."""
 
+import gc
+
 import keras
 import numpy as np
+import tensorflow as tf
 
 from mi_keras.metrics.image import ssim
 from mi_keras.models.tcnn import build_tcnn
 from mi_keras.seeds import derive
 from mi_keras.settings import COMBINATIONS, InverterSettings
-from mi_keras.training.loop import Examples, FitSettings, fit
+from mi_keras.training.loop import Examples, FitSettings, Fitter
 from mi_keras.types import Floats, ShadowEvidence
 from mi_keras.work import Progress, Workspace
 
@@ -50,26 +53,39 @@ def train_inverter(
         images: `(count, 32, 32, channels)` in [0, 1].
 
     Returns:
-        The model and its loss curve (see `training.loop.fit`).
+        The model and its loss curve (see `training.loop.Fitter.fit`).
+
+    Raises:
+        ValueError: `settings.input_noise` is above 0 and all inputs are equal: there is no scale for the noise.
     """
     inputs = assemble_input(evidence, combination)
-    tcnn = build_tcnn(
-        inputs.shape[1],
-        image_channels=images.shape[3],
-        channels=settings.channels,
-        seed=derive(seed, "initial"),
-    )
-    history = fit(
-        tcnn,
+    noise = settings.input_noise * float(inputs.std(dtype=np.float64))
+    if settings.input_noise and not noise:
+        raise ValueError(
+            f"`settings.input_noise` must be 0 where all inputs are equal; got {settings.input_noise}."
+        )
+    tcnn = _build(inputs.shape[1], images.shape[3], settings, noise, derive(seed, "initial"))
+    history = Fitter(tcnn, _dissimilarity).fit(
         Examples(inputs, images),
         FitSettings(settings.epochs, settings.batch_size, settings.learning_rate),
-        loss=lambda targets, outputs: 1.0 - ssim(targets, outputs),
         seed=seed,
         workspace=workspace,
         progress=progress,
         label=label,
     )
+    gc.collect()  # optimizer and traced step refer to themselves in circles: else 100 MB wait, fit after fit
     return tcnn, history
+
+
+def rebuild_inverter(width: int, image_channels: int, settings: InverterSettings) -> keras.Model:
+    """Build an M_I whose variables have the number, order and shapes of a trained one's, to be assigned from those.
+
+    Args:
+        width: length of the input vector.
+        image_channels: channels of the image.
+        settings: those the stored one was trained with.
+    """
+    return _build(width, image_channels, settings, settings.input_noise, seed=1)
 
 
 def invert(tcnn: keras.Model, evidence: ShadowEvidence, combination: str, *, batch_size: int = 256) -> Floats:
@@ -77,3 +93,20 @@ def invert(tcnn: keras.Model, evidence: ShadowEvidence, combination: str, *, bat
     inputs = assemble_input(evidence, combination)
     batches = [inputs[i : i + batch_size] for i in range(0, len(inputs), batch_size)]
     return np.concatenate([tcnn(batch, training=False).numpy() for batch in batches])
+
+
+def _build(
+    width: int, image_channels: int, settings: InverterSettings, noise: float, seed: int
+) -> keras.Model:
+    return build_tcnn(
+        width,
+        image_channels=image_channels,
+        channels=settings.channels,
+        dropout=settings.dropout,
+        input_noise=noise,
+        seed=seed,
+    )
+
+
+def _dissimilarity(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    return 1.0 - ssim(targets, outputs)

@@ -1,8 +1,8 @@
-"""Classification scores in plain NumPy: accuracy, confusion matrix and weighted F1 (thesis 4.1.1)."""
+"""Classification scores in plain NumPy: confusion matrix, weighted F1 (thesis 4.1.1), accuracy and calibration."""
 
 import numpy as np
 
-from mi_keras.types import Ints
+from mi_keras.types import Floats, Ints
 
 
 def confusion_matrix(labels: Ints, predictions: Ints, classes: int) -> Ints:
@@ -22,3 +22,41 @@ def weighted_f1(confusion: Ints) -> float:
     true_positives, true_counts, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     f1 = 2 * true_positives / np.maximum(true_counts + predicted, 1)  # harmonic mean of precision and recall
     return float((f1 * true_counts).sum() / true_counts.sum())
+
+
+def accuracy(output_vector: Floats, labels: Ints) -> float:
+    """Return the share of `(count, classes)` logits whose largest stands at the label, `(count,)`."""
+    _check_pairs(output_vector, labels)
+    return float(np.mean(np.argmax(output_vector, axis=1) == labels))
+
+
+def expected_calibration_error(output_vector: Floats, labels: Ints, bins: int = 15) -> float:
+    """Return by how much the confidence of a classifier misses its accuracy, 0 to 1 (Guo et al. 2017, formula 3).
+
+    The confidence is the largest softmax probability. `bins` intervals of equal width, open below and closed above,
+    share out (0, 1]; |accuracy - mean confidence| of each is averaged with its count as weight.
+
+    Args:
+        output_vector: `(count, classes)` logits.
+        labels: `(count,)`.
+        bins: number of intervals.
+    """
+    if bins < 1:
+        raise ValueError(f"`bins` must be >= 1; got {bins!r}.")
+    _check_pairs(output_vector, labels)
+    logits = output_vector.astype(np.float64)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    confidence = 1.0 / weights.sum(axis=1)  # the largest weight is 1
+    correct = np.argmax(logits, axis=1) == labels
+    member = np.digitize(confidence, np.arange(1, bins) / bins, right=True)
+    gaps = np.bincount(
+        member, weights=correct - confidence, minlength=bins
+    )  # count * (accuracy - confidence)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def _check_pairs(output_vector: Floats, labels: Ints) -> None:
+    if not len(output_vector) == len(labels) > 0:
+        raise ValueError(
+            f"`output_vector` and `labels` must be equally many, at least one; got {len(output_vector)}, {len(labels)}."
+        )

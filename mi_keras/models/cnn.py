@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mi_keras.models.layers import BitDropout, FusedBatchNormalization, torch_uniform
 from mi_keras.seeds import derive
-from mi_keras.settings import IMAGE_SIZE
+from mi_keras.settings import DEFAULT_HEAD, IMAGE_SIZE, HeadSettings
 from mi_keras.types import Floats, Observation
 
 ACTIVATION_UNITS = 50
@@ -19,19 +19,23 @@ def build_cnn(
     classes: int = 10,
     *,
     channels: Sequence[int] = (128, 256, 512),
+    head: HeadSettings = DEFAULT_HEAD,
     seed: int = 1,
 ) -> keras.Model:
     """Build the CNN of Figure 25: three blocks of convolution, batch normalisation, max-pooling and ReLU, two dense layers.
+
+    `head` gives the other rows of Table 1: linear, activation function, dropout, linear.
 
     Args:
         input_shape: `(height, width, image channels)`, height and width multiples of 8; images in [0, 1].
         classes: width of the output vector.
         channels: filters of the three blocks; the text's have 1,888,560 trainable parameters.
+        head: what stands between the two dense layers.
         seed: of the initial weights and of dropout.
 
     Returns:
         A functional model from `(batch, height, width, image channels)` to a dictionary: `logits`, the output vector
-        O of `(batch, classes)`, and `activations`, A^L of `(batch, 50)`, what the last dense layer sees.
+        O of `(batch, classes)`, and `activations`, A^L of `(batch, 50)`, what the last dense layer sees in inference.
     """
     images = maps = keras.Input(input_shape, name="image")
     fan_in = 9 * input_shape[-1]
@@ -43,8 +47,10 @@ def build_cnn(
         maps = keras.layers.ReLU(name=f"relu_{block}")(maps)
         fan_in = 9 * filters
     flat = keras.layers.Flatten(name="flatten")(maps)
-    activations = _dense(flat, ACTIVATION_UNITS, "activations", seed)
-    dropped = BitDropout(0.5, seed=derive(seed, "dropout"), name="dropout")(activations)
+    function = None if head.activation == "none" else head.activation
+    activations = dropped = _dense(flat, ACTIVATION_UNITS, "activations", seed, function)
+    if head.dropout:
+        dropped = BitDropout(head.dropout, seed=derive(seed, "dropout"), name="dropout")(activations)
     logits = _dense(dropped, classes, "logits", seed)
     return keras.Model(images, {"logits": logits, "activations": activations}, name="cnn")
 
@@ -72,9 +78,10 @@ def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         gamma, beta, mean, variance = cnn.get_layer(f"norm_{block}").get_weights()
         scale = gamma / np.sqrt(variance + cnn.get_layer(f"norm_{block}").epsilon)
         blocks.append((tf.constant(kernel * scale), tf.constant((bias - mean) * scale + beta)))
-    dense = [
-        [tf.constant(w) for w in cnn.get_layer(name).get_weights()] for name in ("activations", "logits")
-    ]
+    dense = []
+    for name in ("activations", "logits"):
+        layer = cnn.get_layer(name)
+        dense.append((*map(tf.constant, layer.get_weights()), layer.activation))
 
     def logits(images: tf.Tensor) -> tf.Tensor:
         maps = images
@@ -82,16 +89,19 @@ def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
             maps = tf.nn.bias_add(tf.nn.conv2d(maps, kernel, strides=1, padding="SAME"), bias)
             maps = tf.nn.relu(tf.nn.max_pool2d(maps, 2, 2, "VALID"))
         vector = tf.reshape(maps, (-1, dense[0][0].shape[0]))
-        for weights, bias in dense:
-            vector = tf.matmul(vector, weights) + bias
+        for weights, bias, activation in dense:
+            vector = activation(tf.matmul(vector, weights) + bias)
         return vector
 
     return logits
 
 
-def _dense(inputs: keras.KerasTensor, units: int, name: str, seed: int) -> keras.KerasTensor:
+def _dense(
+    inputs: keras.KerasTensor, units: int, name: str, seed: int, activation: str | None = None
+) -> keras.KerasTensor:
+    """Apply a dense layer; Keras' "gelu" is the exact one, as PyTorch's is."""
     initial = _torch_initializers(inputs.shape[-1], derive(seed, name))
-    return keras.layers.Dense(units, **initial, name=name)(inputs)
+    return keras.layers.Dense(units, activation, **initial, name=name)(inputs)
 
 
 def _torch_initializers(fan_in: int, seed: int) -> dict[str, keras.initializers.Initializer]:

@@ -54,8 +54,27 @@ class BitDropout(keras.layers.Dropout):
             [tf.size(inputs) // 2], seed, minval=None, maxval=None, dtype=tf.uint32
         )
         bits = tf.reshape(tf.bitcast(words, tf.uint16), tf.shape(inputs))
-        keep = tf.cast(bits >= tf.constant(round(self.rate * 2**16), tf.uint16), inputs.dtype)
+        threshold = min(round(self.rate * 2**16), 2**16 - 1)  # a rate just below 1 must not round up to 1
+        keep = tf.cast(bits >= tf.constant(threshold, tf.uint16), inputs.dtype)
         return inputs * (keep * (1.0 / (1.0 - self.rate)))
+
+
+class InputNoise(keras.layers.Layer):
+    """Gaussian noise added in training, of any standard deviation: Keras' own `GaussianNoise` refuses those above 1."""
+
+    def __init__(self, standard_deviation: float, *, seed: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.standard_deviation, self.seed = standard_deviation, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return inputs
+        seed = tf.cast(self.seed_generator.next(), tf.int64)
+        return inputs + self.standard_deviation * tf.random.stateless_normal(tf.shape(inputs), seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "standard_deviation": self.standard_deviation, "seed": self.seed}
 
 
 class VectorToMap(keras.layers.Layer):
@@ -118,6 +137,9 @@ class DoublingTransposedConv(keras.layers.Layer):
         return {**super().get_config(), "filters": self.filters, "seed": self.seed}
 
 
+# `tf.custom_gradient` keeps the graph that it is called in for ever, with every variable which that graph uses. In a
+# function of its own that is a small graph without variables, traced once for each shape.
+@tf.function(autograph=False)
 @tf.custom_gradient
 def product_with_transpose(
     rows: tf.Tensor, kernel: tf.Tensor
@@ -134,6 +156,7 @@ def product_with_transpose(
     return tf.matmul(rows, kernel, transpose_b=True), gradient
 
 
+@tf.function(autograph=False)
 @tf.custom_gradient
 def overlap_add(patches: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Lay 4x4 patches at stride 2 on a map and sum: `(batch, n, n, 16 * c)` to `(batch, 2n, 2n, c)`.

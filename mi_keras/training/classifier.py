@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from mi_keras.models.cnn import build_cnn
 from mi_keras.seeds import derive
-from mi_keras.settings import ClassifierSettings
-from mi_keras.training.loop import Examples, FitSettings, fit
+from mi_keras.settings import DEFAULT_HEAD, ClassifierSettings, HeadSettings
+from mi_keras.training.loop import Examples, FitSettings, FitterPool
 from mi_keras.types import ImageSet
 from mi_keras.work import Progress, Workspace
 
@@ -17,20 +17,24 @@ def train_classifier(
     settings: ClassifierSettings,
     *,
     classes: int,
+    head: HeadSettings = DEFAULT_HEAD,
     seed: int,
     workspace: Workspace | None = None,
     progress: Progress | None = None,
     label: str = "classifier",
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train the CNN of Figure 25 from its initial weights; return it with its loss curves (see `loop.fit`)."""
-    cnn = build_cnn(
-        training.images.shape[1:], classes, channels=settings.channels, seed=derive(seed, "initial")
-    )
-    history = fit(
+    """Train the CNN of Figure 25, or with another `head`, from its initial weights.
+
+    Returns:
+        The model and its loss curves (see `loop.Fitter.fit`).
+    """
+    shape = training.images.shape[1:]
+    cnn = build_cnn(shape, classes, channels=settings.channels, head=head, seed=derive(seed, "initial"))
+    history = _fitters.fit(
         cnn,
+        (shape, classes, tuple(settings.channels), head),
         Examples(training.images, training.labels),
         FitSettings(settings.epochs, settings.batch_size, settings.learning_rate),
-        loss=_cross_entropy,
         seed=seed,
         validation=Examples(validation.images, validation.labels),
         workspace=workspace,
@@ -42,3 +46,6 @@ def train_classifier(
 
 def _cross_entropy(labels: tf.Tensor, outputs: dict[str, tf.Tensor]) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs["logits"])
+
+
+_fitters = FitterPool(_cross_entropy, size=2)  # two, for experiments that alternate between two architectures

@@ -1,7 +1,8 @@
 """The one training loop: mini-batch fitting with exact resume, for every model that is trained (thesis 4.2, 5.2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,93 +41,155 @@ _PART = "fit"  # the one part a fit keeps in its workspace
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (targets, outputs) -> one value per example
 
 
-def fit(
-    model: keras.Model,
-    training: Examples,
-    settings: FitSettings,
-    *,
-    loss: Loss,
-    seed: int,
-    validation: Examples | None = None,
-    workspace: Workspace | None = None,
-    progress: Progress | None = None,
-    label: str = "training",
-) -> dict[str, list[float]]:
-    """Train `model` in place with Adam and return the loss curves.
+class Fitter:
+    """Trains a model with Adam, in one fit after another; the training step is traced once for all of them.
 
-    Each epoch visits the examples in an order drawn from `seed` and the epoch's number, so that a run resumed from
-    its checkpoint goes on exactly as if it had not been interrupted: weights, optimizer, batch normalisation, dropout
-    state and order are all restored. A last batch of a single example is left out: it has no batch statistics.
-
-    Returns:
-        `loss` and, with `validation`, `validation_loss`: the mean per example of every epoch.
-
-    Raises:
-        FloatingPointError: a loss is not finite; the message names the epoch and the batch's first image.
-        ValueError: fewer than two training examples.
+    Args:
+        model: what is trained, in place. Each fit starts from the weights that the model has then.
+        loss: maps a batch of targets and the model's outputs to one value per example.
     """
-    if len(training.inputs) < 2:
-        raise ValueError(f"`training` must hold at least 2 examples; got {len(training.inputs)}.")
-    optimizer = FusedAdam(settings.learning_rate)
-    optimizer.build(model.trainable_variables)
-    names = ("loss", "validation_loss") if validation else ("loss",)
-    history: dict[str, list[float]] = {name: [] for name in names}
-    state = [*model.variables, *optimizer.variables]
-    if workspace and (saved := workspace.load(_PART)):
-        _restore(state, history, saved)
-    inputs, targets = tf.constant(training.inputs), tf.constant(training.targets)
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.int64)])
-    def train_step(rows: tf.Tensor) -> tf.Tensor:
+    def __init__(self, model: keras.Model, loss: Loss) -> None:
+        self.model, self._loss = model, loss
+        self._optimizer = FusedAdam()
+        self._optimizer.build(model.trainable_variables)
+        self._train_step = tf.function(self._descend, autograph=False)
+        self._sum_of_losses = tf.function(self._infer, autograph=False)
+
+    def fit(
+        self,
+        training: Examples,
+        settings: FitSettings,
+        *,
+        seed: int,
+        validation: Examples | None = None,
+        workspace: Workspace | None = None,
+        progress: Progress | None = None,
+        label: str = "training",
+    ) -> dict[str, list[float]]:
+        """Train the model with a new optimizer and return the loss curves.
+
+        Each epoch visits the examples in an order drawn from `seed` and the epoch's number, so that a run resumed from
+        its checkpoint goes on exactly as if it had not been interrupted: weights, optimizer, batch normalisation,
+        dropout state and order are all restored. A last batch of a single example is left out: it has no batch
+        statistics.
+
+        Returns:
+            `loss` and, with `validation`, `validation_loss`: the mean per example of every epoch.
+
+        Raises:
+            FloatingPointError: a loss is not finite; the message names the epoch and the batch's first image.
+            ValueError: fewer than two training examples.
+        """
+        if len(training.inputs) < 2:
+            raise ValueError(f"`training` must hold at least 2 examples; got {len(training.inputs)}.")
+        self._reset_optimizer(settings.learning_rate)
+        names = ("loss", "validation_loss") if validation else ("loss",)
+        history: dict[str, list[float]] = {name: [] for name in names}
+        state = [*self.model.variables, *self._optimizer.variables]
+        if workspace and (saved := workspace.load(_PART)):
+            _restore(state, history, saved)
+        inputs, targets = tf.constant(training.inputs), tf.constant(training.targets)
+        train_step = self._train_step.get_concrete_function(
+            _any_number_of(inputs), _any_number_of(targets), tf.TensorSpec([None], tf.int64)
+        )
+        done = len(history["loss"])
+        with (progress or SilentProgress()).bar(
+            label, settings.epochs * len(training.inputs), "img", done * len(training.inputs)
+        ) as bar:
+            for epoch in range(done, settings.epochs):
+                order = np.random.default_rng(derive(seed, "order", epoch)).permutation(len(training.inputs))
+                total, seen = 0.0, 0
+                for start in range(0, len(order), settings.batch_size):
+                    rows = order[start : start + settings.batch_size]
+                    if len(rows) > 1:
+                        value = float(train_step(inputs, targets, tf.constant(rows)))
+                        if not np.isfinite(value):
+                            raise FloatingPointError(
+                                f"{label}: the loss is {value} at epoch {epoch + 1}, image {start}."
+                            )
+                        total, seen = total + value, seen + len(rows)
+                    bar.advance(len(rows))
+                history["loss"].append(total / seen)
+                if validation:
+                    history["validation_loss"].append(self._evaluate(validation))
+                    if not np.isfinite(history["validation_loss"][-1]):
+                        raise FloatingPointError(
+                            f"{label}: the validation loss is not finite after epoch {epoch + 1}."
+                        )
+                if workspace and epoch + 1 < settings.epochs:
+                    workspace.save(_PART, _snapshot(state, history))
+        return history
+
+    def _descend(self, inputs: tf.Tensor, targets: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            outputs = model(tf.gather(inputs, rows), training=True)
-            losses = loss(tf.gather(targets, rows), outputs)
+            outputs = self.model(tf.gather(inputs, rows), training=True)
+            losses = self._loss(tf.gather(targets, rows), outputs)
             mean = tf.reduce_mean(losses)
-        optimizer.apply(tape.gradient(mean, model.trainable_variables), model.trainable_variables)
+        weights = self.model.trainable_variables
+        self._optimizer.apply(tape.gradient(mean, weights), weights)
         return tf.reduce_sum(losses)
 
-    evaluate = _evaluator(model, loss)
-    done = len(history["loss"])
-    with (progress or SilentProgress()).bar(
-        label, settings.epochs * len(training.inputs), "img", done * len(training.inputs)
-    ) as bar:
-        for epoch in range(done, settings.epochs):
-            order = np.random.default_rng(derive(seed, "order", epoch)).permutation(len(training.inputs))
-            total, seen = 0.0, 0
-            for start in range(0, len(order), settings.batch_size):
-                rows = order[start : start + settings.batch_size]
-                if len(rows) > 1:
-                    value = float(train_step(tf.constant(rows)))
-                    if not np.isfinite(value):
-                        raise FloatingPointError(
-                            f"{label}: the loss is {value} at epoch {epoch + 1}, image {start}."
-                        )
-                    total, seen = total + value, seen + len(rows)
-                bar.advance(len(rows))
-            history["loss"].append(total / seen)
-            if validation:
-                history["validation_loss"].append(evaluate(validation))
-                if not np.isfinite(history["validation_loss"][-1]):
-                    raise FloatingPointError(
-                        f"{label}: the validation loss is not finite after epoch {epoch + 1}."
-                    )
-            if workspace and epoch + 1 < settings.epochs:
-                workspace.save(_PART, _snapshot(state, history))
-    return history
+    def _infer(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(self._loss(targets, self.model(inputs, training=False)))
 
-
-def _evaluator(model: keras.Model, loss: Loss) -> Callable[[Examples], float]:
-    @tf.function(autograph=False, reduce_retracing=True)
-    def losses(inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(loss(targets, model(inputs, training=False)))
-
-    def evaluate(examples: Examples, batch_size: int = 256) -> float:
+    def _evaluate(self, examples: Examples, batch_size: int = 256) -> float:
+        inputs, targets = tf.constant(examples.inputs), tf.constant(examples.targets)
+        losses = self._sum_of_losses.get_concrete_function(_any_number_of(inputs), _any_number_of(targets))
         slices = [slice(i, i + batch_size) for i in range(0, len(examples.inputs), batch_size)]
-        return sum(float(losses(examples.inputs[s], examples.targets[s])) for s in slices) / len(
-            examples.inputs
-        )
+        return sum(float(losses(inputs[s], targets[s])) for s in slices) / len(examples.inputs)
 
-    return evaluate
+    def _reset_optimizer(self, learning_rate: float) -> None:
+        for variable in self._optimizer.variables:
+            variable.assign(tf.zeros_like(variable.value))
+        self._optimizer.learning_rate.assign(learning_rate)
+
+
+class FitterPool:
+    """Keeps idle fitters, so that models of one architecture that are fitted one after another share a traced step.
+
+    A fit takes its fitter out of the pool and brings it back at the end: fits that overlap never share one, and one
+    that fails loses it.
+
+    Args:
+        loss: of all fits, see `Fitter`.
+        size: fitters kept at most, those used last; each holds a model and twice its size for Adam.
+    """
+
+    def __init__(self, loss: Loss, *, size: int) -> None:
+        self._loss, self._size = loss, size
+        self._idle: dict[Hashable, Fitter] = {}  # oldest first
+
+    def fit(
+        self,
+        model: keras.Model,
+        architecture: Hashable,
+        training: Examples,
+        settings: FitSettings,
+        **options: Any,
+    ) -> dict[str, list[float]]:
+        """Train `model` in place through a twin of it; arguments, result and errors are those of `Fitter.fit`.
+
+        Args:
+            architecture: equal for two models only if they differ in nothing but the values of their variables.
+        """
+        fitter = self._idle.pop(architecture, None) or Fitter(keras.models.clone_model(model), self._loss)
+        _copy_variables(model, fitter.model)
+        history = fitter.fit(training, settings, **options)
+        _copy_variables(fitter.model, model)
+        self._idle[architecture] = fitter
+        while len(self._idle) > self._size:
+            del self._idle[next(iter(self._idle))]
+        return history
+
+
+def _any_number_of(examples: tf.Tensor) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *examples.shape[1:]], examples.dtype)
+
+
+def _copy_variables(source: keras.Model, destination: keras.Model) -> None:
+    for old, new in zip(source.variables, destination.variables, strict=True):
+        new.assign(old.value)
 
 
 def _snapshot(state: list[keras.Variable], history: dict[str, list[float]]) -> Arrays:

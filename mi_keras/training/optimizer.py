@@ -1,5 +1,7 @@
 """Adam: fused, for the weights of a model, and as a pure function, for images that are optimised."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -11,6 +13,16 @@ class FusedAdam(keras.optimizers.Adam):
 
     For the 11 million parameters of the widest inverter that is 12 instead of 32 ms a step on 2 cores.
     """
+
+    def apply(self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> None:
+        """Take one step, on one device; every variable must have a gradient.
+
+        Keras' own method first sums over replicas through a `tf.custom_gradient`, which keeps the traced graph with
+        the variables and moments of every fit for ever: 140 MB for each inverter of full size.
+        """
+        for gradient, variable in zip(gradients, variables, strict=True):
+            self.update_step(gradient, variable.value, self.learning_rate)
+        self.iterations.assign_add(1)
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         step = tf.cast(self.iterations + 1, tf.float32)

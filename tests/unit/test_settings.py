@@ -6,9 +6,11 @@ import pytest
 
 from mi_keras.errors import InputError
 from mi_keras.settings import (
+    HEADS,
     ActivationSettings,
     ClassifierSettings,
     GradientSettings,
+    HeadSettings,
     InverterSettings,
     PrototypeSettings,
     SplitSettings,
@@ -55,6 +57,21 @@ BROKEN_RULES = [
     (PrototypeSettings, {"steps": 0}, "`steps` must be >= 1; got 0."),
     (PrototypeSettings, {"learning_rate": -1}, "`learning_rate` must be a positive finite number; got -1."),
     (PrototypeSettings, {"batch_size": 0}, "`batch_size` must be >= 1; got 0."),
+    (
+        HeadSettings,
+        {"activation": "tanh"},
+        "`activation` must be one of none, relu, sigmoid, gelu, silu; got 'tanh'.",
+    ),
+    (HeadSettings, {"dropout": 1.0}, "`dropout` must be >= 0 and < 1; got 1.0."),
+    (HeadSettings, {"dropout": -0.1}, "`dropout` must be >= 0 and < 1; got -0.1."),
+    (HeadSettings, {"dropout": float("nan")}, "`dropout` must be >= 0 and < 1; got nan."),
+    *[
+        (InverterSettings, {"dropout": rates}, f"`dropout` must be three numbers >= 0 and < 1; got {rates}.")
+        for rates in [(0.3, 0.5), (0.3, 0.5, 1.0), (-0.1, 0.5, 0.5), (0.3, float("nan"), 0.5), ()]
+    ],
+    (InverterSettings, {"input_noise": -0.1}, "`input_noise` must be >= 0; got -0.1."),
+    (InverterSettings, {"input_noise": float("nan")}, "`input_noise` must be >= 0; got nan."),
+    (InverterSettings, {"input_noise": float("inf")}, "`input_noise` must be <= 1000000; got inf."),
     *[
         (settings, change, message)
         for settings in (ClassifierSettings, InverterSettings)
@@ -82,6 +99,8 @@ def test_a_broken_rule_is_named_with_what_came(settings: type, change: dict, mes
         (GradientSettings, {"steps": 1, "l2_weight": 0, "tv_weight": 0, "batch_size": 1}),
         (ActivationSettings, {"max_steps": 1}),
         (ClassifierSettings, {"channels": (1, 1, 1), "epochs": 1, "batch_size": 2}),
+        (HeadSettings, {"activation": "silu", "dropout": 0}),
+        (InverterSettings, {"dropout": (0, 0.0, 0.999), "input_noise": 0}),
         (PrototypeSettings, {"steps": 1, "batch_size": 1}),
     ],
 )
@@ -98,7 +117,17 @@ def test_defaults_are_the_values_the_thesis_states() -> None:
     assert InverterSettings().channels == (512, 256, 128)
     assert ClassifierSettings().epochs == InverterSettings().epochs == 20
     assert ClassifierSettings().learning_rate == InverterSettings().learning_rate == 0.001
+    assert HeadSettings() == HeadSettings("none", 0.5)
+    assert InverterSettings().dropout == (0.3, 0.5, 0.5)
+    assert InverterSettings().input_noise == 0
     gradient = GradientSettings()
     assert (gradient.steps, gradient.start) == (400, "class_average")
     assert (gradient.l2_weight, gradient.tv_weight) == (4.4323e-5, 9.48785e-3)
     assert ActivationSettings().threshold == 1.5
+
+
+def test_the_ten_heads_are_the_rows_of_table_1() -> None:
+    assert [(head.activation, head.dropout) for head in HEADS] == [
+        ("none", 0), ("none", 0.5), ("relu", 0), ("relu", 0.5), ("sigmoid", 0), ("sigmoid", 0.5),
+        ("gelu", 0), ("gelu", 0.5), ("silu", 0), ("silu", 0.5),
+    ]  # fmt: skip

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mi_keras.attacks.activation_recovery import recover_activations
 from mi_keras.attacks.gradient_inversion import reconstruct
-from mi_keras.attacks.inverter import assemble_input, invert, train_inverter
+from mi_keras.attacks.inverter import assemble_input, invert, rebuild_inverter, train_inverter
 from mi_keras.models.tcnn import build_tcnn
 from mi_keras.settings import COMBINATIONS, InverterSettings
 from mi_keras.types import Observation, ShadowEvidence
@@ -110,15 +110,50 @@ def test_invert_is_the_models_inference_whatever_the_batch_size() -> None:
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(stopping_workspace) -> None:
+    settings = dataclasses.replace(SMALL, input_noise=0.5)
     evidence, images = _two_kinds_of_stripes(20)
     workspace = stopping_workspace(2)
     with pytest.raises(KeyboardInterrupt):
-        train_inverter(evidence, images, "o", SMALL, seed=1, workspace=workspace)
-    resumed, resumed_history = train_inverter(evidence, images, "o", SMALL, seed=1, workspace=workspace)
-    uninterrupted, history = train_inverter(evidence, images, "o", SMALL, seed=1)
+        train_inverter(evidence, images, "o", settings, seed=1, workspace=workspace)
+    resumed, resumed_history = train_inverter(evidence, images, "o", settings, seed=1, workspace=workspace)
+    uninterrupted, history = train_inverter(evidence, images, "o", settings, seed=1)
+    assert len(history["loss"]) == 3
     assert resumed_history == history
     for left, right in zip(resumed.variables, uninterrupted.variables, strict=True):
         np.testing.assert_array_equal(left.numpy(), right.numpy(), err_msg=left.path)
+
+
+def test_noise_without_a_scale_is_refused() -> None:
+    evidence = ShadowEvidence(np.ones((4, 10), np.float32))
+    with pytest.raises(
+        ValueError, match=r"`settings.input_noise` must be 0 where all inputs are equal; got 0\.1\."
+    ):
+        train_inverter(
+            evidence, np.zeros((4, 32, 32, 1), np.float32), "o", InverterSettings(input_noise=0.1), seed=1
+        )
+
+
+def test_dropout_and_noise_of_the_settings_reach_the_model_and_its_rebuilt_twin() -> None:
+    """The noise is a fraction of the spread of all inputs; variables of the twin match by position."""
+    evidence, images = _two_kinds_of_stripes(20)
+    settings = dataclasses.replace(SMALL, epochs=1, dropout=(0.1, 0.0, 0.6), input_noise=0.5)
+    trained, _ = train_inverter(evidence, images, "o", settings, seed=1)
+    rates = {layer.name: layer.rate for layer in trained.layers if "dropout" in layer.name}
+    assert rates == {"dropout_0": 0.1, "dropout_2": 0.6}
+    deviation = trained.get_layer("input_noise").standard_deviation
+    assert deviation == pytest.approx(0.5 * evidence.output_vector.std())
+    rebuilt = rebuild_inverter(10, 1, settings)
+    for old, new in zip(trained.variables, rebuilt.variables, strict=True):
+        new.assign(old.value)
+    np.testing.assert_array_equal(invert(rebuilt, evidence, "o"), invert(trained, evidence, "o"))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_a_rebuilt_inverter_without_noise_has_no_layer_for_it(noise: float) -> None:
+    names = [
+        layer.name for layer in rebuild_inverter(10, 1, dataclasses.replace(SMALL, input_noise=noise)).layers
+    ]
+    assert ("input_noise" in names) == (noise > 0)
 
 
 # What an attack can see

@@ -1,4 +1,6 @@
-"""The classifier against PyTorch's CNN of Figure 25 with the same weights (tests/oracles)."""
+"""The classifier against PyTorch's CNN of Figure 25 with the same weights (tests/oracles), and its other heads."""
+
+import math
 
 import keras
 import numpy as np
@@ -7,6 +9,7 @@ import tensorflow as tf
 from oracles import torch_weights
 
 from mi_keras.models.cnn import build_cnn, frozen_logits, last_linear_layer, observe
+from mi_keras.settings import ACTIVATIONS, HEADS, HeadSettings
 
 # PyTorch index in Figure 25 -> Keras layer
 WEIGHTED = {0: "conv_0", 4: "conv_1", 8: "conv_2", 13: "activations", 15: "logits"}
@@ -92,16 +95,22 @@ def test_logits_are_the_last_linear_layer_of_the_activations(
     torch_weights.assert_close(outputs["activations"].numpy() @ weights + bias, oracle["eval/outputs"], 1e-5)
 
 
-def test_dropout_acts_between_the_two_dense_layers() -> None:
+@pytest.mark.parametrize(
+    "head",
+    [HeadSettings(), HeadSettings("sigmoid", 0.25), HeadSettings("relu", 0.5), HeadSettings("silu", 0)],
+)
+def test_dropout_acts_on_what_the_activation_function_gives(head: HeadSettings) -> None:
     """With more classes than activations the last linear layer can be undone: each activation is lost or doubled."""
-    cnn = build_cnn((8, 8, 1), classes=120, channels=(2, 3, 4), seed=2)
+    cnn = build_cnn((8, 8, 1), classes=120, channels=(2, 3, 4), head=head, seed=2)
     outputs = cnn(np.random.default_rng(0).random((40, 8, 8, 1), np.float32), training=True)
     weights, bias = last_linear_layer(cnn)
     seen = (outputs["logits"].numpy() - bias) @ np.linalg.pinv(weights.astype(np.float64))
-    ratio = seen / outputs["activations"].numpy()
-    kept = np.abs(ratio - 2) < 0.01
+    large = np.abs(outputs["activations"].numpy()) > 1e-3  # ReLU's zeros tell nothing
+    ratio = seen[large] / outputs["activations"].numpy()[large]
+    kept = np.abs(ratio - 1 / (1 - head.dropout)) < 0.01
+    assert large.mean() > 0.3
     assert np.all(kept | (np.abs(ratio) < 0.01))
-    assert abs(kept.mean() - 0.5) < 4 * 0.5 / np.sqrt(kept.size)
+    assert abs(kept.mean() - (1 - head.dropout)) <= 4 * 0.5 / np.sqrt(kept.size) * (head.dropout > 0)
 
 
 def test_observe_returns_pytorchs_logits_whatever_the_batch_size(
@@ -153,3 +162,64 @@ def test_seed_decides_the_initial_weights() -> None:
     drawn = [np.std(a) > 0 for a in first]  # batch normalisation starts at zeros and ones
     assert sum(drawn) == 10
     assert not any(np.array_equal(a, b) for a, b, d in zip(first, other, drawn, strict=True) if d)
+
+
+# Other heads
+
+_FUNCTIONS = {
+    "none": lambda x: x,
+    "relu": lambda x: max(x, 0.0),
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "gelu": lambda x: (
+        x * (1 + math.erf(x / math.sqrt(2))) / 2
+    ),  # PyTorch's default, not its tanh approximation
+    "silu": lambda x: x / (1 + math.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_activation_function_stands_between_the_dense_layers(
+    oracle: torch_weights.Arrays, activation: str
+) -> None:
+    """From the oracle's weights the two dense layers are worked out by hand in float64."""
+    cnn = build_cnn(channels=(4, 6, 8), head=HeadSettings(activation))
+    torch_weights.assign(cnn, torch_weights.keras_layout("cnn", torch_weights.part(oracle, "weights")))
+    flat = keras.Model(cnn.input, cnn.get_layer("flatten").output)(oracle["inputs"]).numpy()
+    (first, first_bias), (last, last_bias) = (
+        [w.astype(np.float64) for w in cnn.get_layer(name).get_weights()]
+        for name in ("activations", "logits")
+    )
+    linear = flat @ first + first_bias
+    assert linear.min() < -1
+    assert linear.max() > 1
+    expected = np.vectorize(_FUNCTIONS[activation])(linear)
+    outputs = cnn(oracle["inputs"], training=False)
+    torch_weights.assert_close(outputs["activations"], expected, 1e-5)
+    torch_weights.assert_close(outputs["logits"], expected @ last + last_bias, 1e-5)
+
+
+@pytest.mark.parametrize("head", HEADS, ids=str)
+def test_frozen_logits_and_their_gradient_equal_the_models(
+    oracle: torch_weights.Arrays, head: HeadSettings
+) -> None:
+    cnn = build_cnn(channels=(4, 6, 8), head=head)
+    torch_weights.assign(cnn, torch_weights.keras_layout("cnn", torch_weights.part(oracle, "weights")))
+    images, found = tf.constant(oracle["inputs"]), []
+    for logits in (frozen_logits(cnn), lambda images: cnn(images, training=False)["logits"]):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            answers = logits(images)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(oracle["labels"], answers))
+        found.append((answers, tape.gradient(loss, images).numpy()))
+    torch_weights.assert_close(found[0][0], found[1][0].numpy(), 1e-5)
+    torch_weights.assert_close(found[0][1], found[1][1], 1e-4)
+
+
+def test_heads_differ_in_nothing_that_is_trained() -> None:
+    """Same initial weights from the same seed; without dropout its random state is missing and nothing else."""
+    default = build_cnn((8, 8, 1), channels=(2, 3, 4), seed=5)
+    for head in HEADS:
+        cnn = build_cnn((8, 8, 1), channels=(2, 3, 4), head=head, seed=5)
+        for left, right in zip(cnn.get_weights(), default.get_weights(), strict=True):
+            np.testing.assert_array_equal(left, right)
+        assert len(default.variables) - len(cnn.variables) == (head.dropout == 0)

@@ -11,12 +11,14 @@ from mi_keras.models.layers import (
     BitDropout,
     DoublingTransposedConv,
     FusedBatchNormalization,
+    InputNoise,
     VectorToMap,
     extract_patches,
     overlap_add,
     product_with_transpose,
     torch_uniform,
 )
+from mi_keras.settings import HeadSettings
 
 
 def _normal(*shape: int, seed: int = 0, dtype: type = np.float32) -> np.ndarray:
@@ -103,6 +105,44 @@ def test_dropout_sends_the_gradient_through_what_it_kept() -> None:
     )
     np.testing.assert_allclose(gradient * values, outputs, rtol=1e-6)
     assert 0 < np.mean(gradient == 0) < 1
+
+
+def test_dropout_at_a_rate_just_below_one_drops_nearly_all() -> None:
+    kept = BitDropout(0.999999, seed=3)(tf.ones((20_000, 1)), training=True).numpy()
+    assert np.count_nonzero(kept) < 10
+
+
+# Noise
+
+
+@pytest.mark.parametrize("deviation", [0.2, 7.0])
+def test_noise_is_normal_around_the_input_with_its_standard_deviation(deviation: float) -> None:
+    values = 3 * _normal(1000, 200)
+    noise = InputNoise(deviation, seed=3)(values, training=True).numpy() - values
+    assert abs(noise.mean()) < 4 * deviation / np.sqrt(noise.size)
+    assert abs(noise.std() / deviation - 1) < 4 / np.sqrt(2 * noise.size)
+    for sigmas, share in ((1, 0.682689), (2, 0.954500), (3, 0.997300)):
+        within = np.mean(np.abs(noise) < sigmas * deviation)
+        assert abs(within - share) < 4 * np.sqrt(share * (1 - share) / noise.size)
+    assert abs(np.corrcoef(noise[0], noise[1])[0, 1]) < 0.3
+
+
+def test_noise_is_absent_in_inference() -> None:
+    values = _normal(8, 5)
+    np.testing.assert_array_equal(InputNoise(0.5, seed=3)(values, training=False), values)
+
+
+def test_noise_differs_from_call_to_call_and_repeats_by_seed_and_by_state() -> None:
+    zeros = tf.zeros((1000, 1))
+    first, again, other = InputNoise(1.0, seed=3), InputNoise(1.0, seed=3), InputNoise(1.0, seed=4)
+    calls = [layer(zeros, training=True).numpy() for layer in (first, first, again, again, other)]
+    np.testing.assert_array_equal(calls[0], calls[2])
+    np.testing.assert_array_equal(calls[1], calls[3])
+    for left, right in ((0, 1), (0, 4), (1, 4)):
+        assert abs(np.corrcoef(calls[left].ravel(), calls[right].ravel())[0, 1]) < 4 / np.sqrt(1000)
+    (state,) = other.variables
+    state.assign(first.variables[0].value)
+    np.testing.assert_array_equal(other(zeros, training=True), first(zeros, training=True))
 
 
 # Transposed convolutions
@@ -195,7 +235,14 @@ def test_ties_in_max_pooling_go_where_pytorch_sends_them(pool) -> None:
     np.testing.assert_array_equal(gradient, oracle["gradient"])
 
 
-@pytest.mark.parametrize("model", [build_cnn(channels=(2, 2, 2)), build_tcnn(10, channels=(2, 2, 2))])
+@pytest.mark.parametrize(
+    "model",
+    [
+        build_cnn(channels=(2, 2, 2)),
+        build_cnn(channels=(2, 2, 2), head=HeadSettings("gelu", 0)),
+        build_tcnn(10, channels=(2, 2, 2), input_noise=2.0),
+    ],
+)
 def test_models_can_be_cloned(model):
     assert keras.models.clone_model(model).count_params() == model.count_params()
 

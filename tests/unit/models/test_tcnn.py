@@ -61,12 +61,13 @@ def test_running_statistics_after_a_training_pass_equal_pytorch(
         torch_weights.assert_close(weights[name], value, 1e-5, name)
 
 
-def test_dropout_follows_each_tanh_at_the_rates_of_figure_26() -> None:
-    tcnn = build_tcnn(10, channels=(8, 6, 4), seed=2)
+@pytest.mark.parametrize("rates", [None, (0.1, 0.6, 0.25)])
+def test_dropout_follows_each_tanh_by_default_at_the_rates_of_figure_26(rates: tuple | None) -> None:
+    tcnn = build_tcnn(10, channels=(8, 6, 4), seed=2, **({"dropout": rates} if rates else {}))
     names = [f"{kind}_{step}" for step in range(3) for kind in ("tanh", "dropout")]
     inner = keras.Model(tcnn.input, [tcnn.get_layer(name).output for name in names])
     outputs = [o.numpy() for o in inner(np.random.default_rng(0).standard_normal((32, 10)), training=True)]
-    for tanh, dropped, rate in zip(outputs[::2], outputs[1::2], (0.3, 0.5, 0.5), strict=True):
+    for tanh, dropped, rate in zip(outputs[::2], outputs[1::2], rates or (0.3, 0.5, 0.5), strict=True):
         kept = dropped != 0
         np.testing.assert_allclose(dropped[kept], tanh[kept] / (1 - rate), rtol=1e-5)
         assert abs(kept.mean() - (1 - rate)) < 4 * np.sqrt(rate * (1 - rate) / kept.size)
@@ -113,3 +114,26 @@ def test_seed_decides_the_initial_weights() -> None:
     drawn = [np.std(a) > 0 or a.shape == (1,) for a in first]  # batch normalisation starts at zeros and ones
     assert sum(drawn) == 8
     assert not any(np.array_equal(a, b) for a, b, d in zip(first, other, drawn, strict=True) if d)
+
+
+def test_without_dropout_and_noise_training_draws_no_random_numbers() -> None:
+    tcnn = build_tcnn(10, channels=(4, 3, 2), dropout=(0, 0.0, 0), seed=2)
+    assert not [layer.name for layer in tcnn.layers if "dropout" in layer.name or "noise" in layer.name]
+    assert not [variable.path for variable in tcnn.variables if "seed" in variable.path]
+    vectors = np.random.default_rng(0).standard_normal((4, 10)).astype(np.float32)
+    np.testing.assert_array_equal(tcnn(vectors, training=True), tcnn(vectors, training=True))
+
+
+def test_noise_falls_on_the_input_in_training_only() -> None:
+    """The first layer is linear: what it gives, less what it gives without noise, is the noise through its kernel."""
+    quiet = build_tcnn(10, channels=(4, 3, 2), dropout=(0, 0, 0), seed=2)
+    noisy = build_tcnn(10, channels=(4, 3, 2), dropout=(0, 0, 0), input_noise=3.0, seed=2)
+    for left, right in zip(quiet.get_weights(), noisy.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    vectors = np.random.default_rng(0).standard_normal((2000, 10)).astype(np.float32)
+    np.testing.assert_array_equal(noisy(vectors, training=False), quiet(vectors, training=False))
+    first = keras.Model(noisy.input, noisy.get_layer("up_0").output)
+    kernel = noisy.get_layer("up_0").get_weights()[0].reshape(10, -1).astype(np.float64)
+    change = (first(vectors, training=True) - first(vectors, training=False)).numpy().reshape(2000, -1)
+    noise = change @ np.linalg.pinv(kernel)
+    assert abs(noise.std() / 3 - 1) < 4 / np.sqrt(2 * noise.size)

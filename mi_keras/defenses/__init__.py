@@ -1,0 +1,1 @@
+"""What a model's owner does to its output vectors before others see them."""
