@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mi_keras.experiments.result import Claim, Row
+from mi_keras.experiments.result import METRICS, Claim, Row
+
+NEGLIGIBLE = 0.01  # of SSIM: what a sentence may call "the same"; three times the text's spread over runs
 
 
 def ahead(
@@ -14,30 +17,62 @@ def ahead(
     others: Sequence[str],
     *,
     source: str,
+    metric: str = "ssim",
     sign: int = 1,
     published: str = "",
 ) -> Claim:
-    """Say whether a row's SSIM is above (`sign` 1) or below (-1) that of all others: compared with the closest of them.
+    """Say whether a row is above (`sign` 1) or below (-1) all others in a metric: compared with the closest of them.
 
     Rows of a run share its target and shadow model, so that differences are taken run by run. A mean difference
     not larger than its own standard deviation over runs leaves the claim undecided; a single run decides by its sign.
     """
-    if not {name, *others} <= rows.keys():
+    if not _measured(rows, [name, *others], metric):
         return Claim(text, source, None, "not measured in this run")
-    rival = max(others, key=lambda other: sign * rows[other].mean("ssim"))
-    difference = rows[name].run_means("ssim") - rows[rival].run_means("ssim")
-    mean, other_mean = rows[name].mean("ssim"), rows[rival].mean("ssim")
-    numbers = f"{_in_words(rows[name])} against {_in_words(rows[rival])}, difference {difference.mean():+.4f}"
-    if len(difference) == 1:
-        undecided, numbers = False, numbers + " in a single run"
-    else:
-        spread = float(np.std(difference, ddof=1))
-        undecided, numbers = abs(difference.mean()) <= spread, numbers + f" ± {spread:.4f} within runs"
+    rival = max(others, key=lambda other: sign * rows[other].mean(metric))
+    difference = rows[name].values[metric] - rows[rival].values[metric]
+    undecided = len(difference) > 1 and bool(abs(difference.mean()) <= np.std(difference, ddof=1))
+    numbers = _compared(rows[name], rows[rival], metric, difference)
+    mean, other_mean = rows[name].mean(metric), rows[rival].mean(metric)
     if mean > 0 and other_mean > 0 and published:
         numbers += f" ({100 * (mean / other_mean - 1):+.1f} %; text: {published})"
     return Claim(text, source, None if undecided else bool(sign * difference.mean() > 0), numbers)
 
 
-def _in_words(row: Row) -> str:
+def unchanged(
+    rows: Mapping[str, Row],
+    text: str,
+    name: str,
+    other: str,
+    *,
+    source: str,
+    metric: str = "ssim",
+    margin: float = NEGLIGIBLE,
+) -> Claim:
+    """Say whether two rows are equal but for `margin`, run by run: undecided where the spread reaches across it."""
+    if not _measured(rows, [name, other], metric):
+        return Claim(text, source, None, "not measured in this run")
+    difference = rows[name].values[metric] - rows[other].values[metric]
+    spread = float(np.std(difference, ddof=1)) if len(difference) > 1 else 0.0
+    low, high = difference.mean() - spread, difference.mean() + spread
+    inside, outside = -margin <= low and high <= margin, low > margin or high < -margin
+    numbers = f"{_compared(rows[name], rows[other], metric, difference)}; equal means within {margin}"
+    return Claim(text, source, True if inside else False if outside else None, numbers)
+
+
+def _measured(rows: Mapping[str, Row], names: Sequence[str], metric: str) -> bool:
+    return all(name in rows and metric in rows[name].values for name in names)
+
+
+def _compared(row: Row, rival: Row, metric: str, difference: NDArray[np.float64]) -> str:
+    numbers = (
+        f"{_in_words(row, metric)} against {_in_words(rival, metric)}, difference {difference.mean():+.4f}"
+    )
+    if len(difference) == 1:
+        return numbers + " in a single run"
+    return numbers + f" ± {np.std(difference, ddof=1):.4f} within runs"
+
+
+def _in_words(row: Row, metric: str) -> str:
     variant = " with " + row.note.partition(": ")[2] if "[" in row.name else ""
-    return f"{row.label}{variant} {row.mean('ssim'):.4f}"
+    unit = "" if metric == "ssim" else f"{METRICS[metric].label} "
+    return f"{row.label}{variant}: {unit}{row.mean(metric):.4f}"

@@ -1,4 +1,4 @@
-"""What an experiment returns, and its one summary of many scores (schema in docs/result_schema.md)."""
+"""What an experiment returns, and its one summary of many runs (schema in docs/result_schema.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,66 +7,136 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.settings import COMBINATIONS
 from mi_keras.types import Floats, Scores
 
-SCHEMA = "mi_keras.result/1"
+SCHEMA = "mi_keras.result/2"
+GROUPS = ("attack", "model", "defense", "trial", "baseline")  # of rows; baselines stand apart under a heading
+
+
+SYMBOLS = {"o": "O", "a": "A^L", "x": "X~"}
+
+
+def inverter_label(combination: str) -> str:
+    """Return "M_I(O + X~)" of "o+x"."""
+    return f"M_I({' + '.join(SYMBOLS[letter] for letter in combination.split('+'))})"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of numbers: its heading, and whether more is better for what the row does (None: neither)."""
+
+    label: str
+    higher_is_better: bool | None = None
+
+
+METRICS: Mapping[str, Metric] = {
+    "ssim": Metric("SSIM", True),
+    "mse": Metric("MSE", False),
+    "instance_gain": Metric("instance gain", True),
+    "prototype_distance": Metric("distance to prototype", True),
+    "loop_rate": Metric("with a loop"),
+    "f1": Metric("weighted F1", True),
+    "training_loss": Metric("training loss", False),
+    "validation_loss": Metric("validation loss", False),
+    # In tables of defences: the instance gain that is left to each attack.
+    **{f"gain_{name}": Metric(f"gain of {inverter_label(name)}", False) for name in COMBINATIONS},
+    "accuracy": Metric("accuracy", True),
+    "ece": Metric("ECE", False),
+    "l2_weight": Metric("L2 weight"),
+    "tv_weight": Metric("TV weight"),
+}
 
 
 @dataclass(frozen=True)
 class Paper:
-    """Published value of a row: mean and spread of SSIM and MSE, and the table they stand in."""
+    """Published values of a row: mean and spread (None: not given) by metric, and the table they stand in."""
 
     table: str
-    ssim: tuple[float, float]
-    mse: tuple[float, float]
+    values: Mapping[str, tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: the scores of one method in every run.
+    """One line of a table: what one method scored in every run.
 
     Attributes:
-        name: stable name, one of the seven combinations or of the baselines, "[objective]" appended where needed.
+        name: stable name, distinct within its table and equal for the same method in all tables of a result.
         label: as printed.
-        group: "attack" or "baseline".
-        scores: one `Scores` per run, on the same images in the same order.
+        group: one of `GROUPS`.
+        values: `(runs,)` by metric: the mean over the images of each run.
+        images: how many images were scored in each run; None where the values are not means over images.
     """
 
     name: str
     label: str
     group: str
-    scores: Sequence[Scores]
+    values: Mapping[str, NDArray[np.float64]]
+    images: int | None = None
     paper: Paper | None = None
     note: str = ""
 
     def mean(self, metric: str) -> float:
-        """Mean over runs of the mean over images of "ssim" or "mse"."""
+        """Mean over runs."""
         return self.summary(metric)[0]
 
-    def run_means(self, metric: str) -> NDArray[np.float64]:
-        """`(runs,)` mean over images of "ssim" or "mse" in each run."""
-        return np.array([getattr(score, metric).mean(dtype=np.float64) for score in self.scores])
-
     def summary(self, metric: str) -> tuple[float, float | None]:
-        """Mean and sample standard deviation over runs of the mean over images; no deviation of a single run."""
-        means = self.run_means(metric)
-        return float(means.mean()), float(np.std(means, ddof=1)) if len(means) > 1 else None
+        """Mean and sample standard deviation over runs; no deviation of a single run."""
+        values = self.values[metric]
+        return float(values.mean()), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as in the result schema."""
         paper = self.paper and {
             "table": self.paper.table,
-            **{m: dict(zip(("mean", "std"), getattr(self.paper, m), strict=True)) for m in ("ssim", "mse")},
+            "values": {
+                metric: {"mean": mean, "std": spread} for metric, (mean, spread) in self.paper.values.items()
+            },
         }
         return {
-            "name": self.name, "label": self.label, "group": self.group, "note": self.note,
-            "images": len(self.scores[0].ssim), "ssim": self._summary_json("ssim"), "mse": self._summary_json("mse"),
-            "paper": paper,
+            "name": self.name, "label": self.label, "group": self.group, "note": self.note, "images": self.images,
+            "values": {metric: self._summary_json(metric) for metric in self.values}, "paper": paper,
         }  # fmt: skip
 
     def _summary_json(self, metric: str) -> dict[str, Any]:
         mean, spread = self.summary(metric)
-        return {"mean": mean, "std": spread, "n": len(self.scores)}
+        return {"mean": mean, "std": spread, "n": len(self.values[metric])}
+
+
+def score_values(scores: Sequence[Scores]) -> dict[str, NDArray[np.float64]]:
+    """Return SSIM and MSE of a row from its scores of every run, on the same images in the same order."""
+    return {
+        metric: np.array([getattr(score, metric).mean(dtype=np.float64) for score in scores])
+        for metric in ("ssim", "mse")
+    }
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the text, or one of ours.
+
+    Attributes:
+        file: name of its files, without ending.
+        first_column: heading above the rows' labels.
+        metrics: columns in order, names of `METRICS`.
+        best: the metric whose best row, baselines apart, is set in bold; "" for none.
+        notes: lines under this table.
+    """
+
+    file: str
+    title: str
+    first_column: str
+    metrics: Sequence[str]
+    rows: Sequence[Row]
+    best: str = ""
+    notes: Sequence[str] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as in the result schema."""
+        return {
+            "file": self.file, "title": self.title, "first_column": self.first_column, "metrics": list(self.metrics),
+            "best": self.best, "notes": list(self.notes), "rows": [row.to_json() for row in self.rows],
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,10 +161,10 @@ class ExperimentResult:
         measured: one line on what was scored.
         arrays: named arrays for figures and later analysis; see docs/result_schema.md.
         figures: what `reports` draws of them.
-        notes: lines for the reader under the table.
+        notes: lines for the reader under the tables.
     """
 
-    rows: Sequence[Row]
+    tables: Sequence[Table]
     claims: Sequence[Claim]
     measured: str
     arrays: Mapping[str, NDArray[Any] | Floats]

@@ -1,11 +1,13 @@
 """Figures of losses over time: training curves of all models, loss terms of the gradient reconstruction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from numpy.typing import NDArray
 
 from mi_keras.reports.schema import Result
@@ -19,45 +21,60 @@ from mi_keras.reports.style import (
     style_axes,
     write_message,
 )
-from mi_keras.reports.text import distinct_labels, provenance
+from mi_keras.reports.text import all_rows, distinct_labels, provenance
 from mi_keras.settings import GRADIENT_TERMS
 from mi_keras.work import Arrays
 
+MAX_OWN_LEGEND = 4  # curves of classifiers in one panel with its own legend
 _PANEL_HEIGHT = 3.4  # inches
+_CROSS_ENTROPY, _SSIM_LOSS = "cross-entropy (nats)", "1 - SSIM"
+_Curves = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    y_label: str
+    curves: _Curves
+    logarithmic: bool = False
 
 
 def training_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
-    """Draw cross-entropy of the classifiers beside 1 - SSIM of the inversion models, per epoch.
+    """Draw cross-entropy of the classifiers and 1 - SSIM of the inversion models, per epoch.
 
-    A curve belongs to an inversion model if it has the name of a row, and to a classifier otherwise.
+    A curve belongs to an inversion model if it has the name of an attack's row, and to a classifier otherwise. A
+    few classifiers share a panel; many get one for training and one for validation, over those of the inverters,
+    and logarithmic: the best of them differ by little and from the worst by far.
     """
-    rows = distinct_labels(result)
+    attacks = {row["name"] for row in all_rows(result) if row["group"] == "attack"}
+    labels = distinct_labels(result)
     training, validation = _curves(arrays, ".loss"), _curves(arrays, ".validation_loss")
-    classifiers = {name: values for name, values in training.items() if name not in rows}
-    inverters = [name for name in rows if name in training or name in validation]
-    held_out = {name: validation[name] for name in inverters if name in validation}
-    labels = [rows[name] for name in inverters]
-    columns, strip = 3 if held_out else 2, legend_height(labels)
-    figure = new_figure(spec["title"], _footer(result), _PANEL_HEIGHT + strip)
-    grid = figure.add_gridspec(2, columns, height_ratios=(_PANEL_HEIGHT, strip))
-    _classifier_panel(figure.add_subplot(grid[0, 0]), classifiers, validation)
-    looks = {name: line_look(number) for number, name in enumerate(inverters)}
-    trained = {name: training[name] for name in inverters if name in training}
-    panels = [("Inversion models, training", trained)]
-    if held_out:
-        panels.append(("Inversion models, validation", held_out))
-    shared: Axes | None = None
-    for column, (title, curves) in enumerate(panels, start=1):
-        axes = figure.add_subplot(grid[0, column], sharey=shared)
-        if not curves:
-            write_message(axes, "This run stored no training curve of an inversion model.")
-            continue
-        shared = axes
-        for name, values in curves.items():
-            plot_runs(axes, values, looks[name])
-        style_axes(axes, title, "epoch", "1 - SSIM")
-    if labels:
-        legend_strip(figure, grid[1, :], labels, list(looks.values()))
+    stored = [name for name in {**labels, **training, **validation} if name in training or name in validation]
+    inverters = [name for name in stored if name in attacks]
+    classifiers = [name for name in stored if name not in attacks]
+    few = sum(name in curves for name in classifiers for curves in (training, validation)) <= MAX_OWN_LEGEND
+    bands = [(inverters, _panels("Inversion models", _SSIM_LOSS, inverters, training, validation))]
+    if not few:
+        panels = _panels("Classifiers", _CROSS_ENTROPY, classifiers, training, validation, logarithmic=True)
+        bands.insert(0, (classifiers, panels))
+    bands = [band for band in bands if band[0]] or [([], [])]
+    strips = [legend_height([labels.get(name, name) for name in names]) for names, _ in bands]
+    figure = new_figure(spec["title"], _footer(result), _PANEL_HEIGHT * len(bands) + sum(strips))
+    ratios = [height for strip in strips for height in (_PANEL_HEIGHT, strip)]
+    grid = figure.add_gridspec(2 * len(bands), 1, height_ratios=ratios)
+    if not stored:
+        write_message(figure.add_subplot(grid[0]), "This run stored no training curves.")
+        return figure
+    for number, (names, panels) in enumerate(bands):
+        own = bool(few and classifiers)
+        line = grid[2 * number].subgridspec(1, len(panels) + own)
+        if own:
+            _classifier_panel(figure.add_subplot(line[0]), classifiers, training, validation, labels)
+        looks = {name: line_look(place) for place, name in enumerate(names)}
+        _draw_panels(figure, [line[column] for column in range(own, len(panels) + own)], panels, looks)
+        if names:
+            strip = grid[2 * number + 1]
+            legend_strip(figure, strip, [labels.get(name, name) for name in names], list(looks.values()))
     return figure
 
 
@@ -94,25 +111,54 @@ def gradient_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
     return figure
 
 
-def _classifier_panel(
-    axes: Axes, curves: Mapping[str, NDArray[Any]], validation: Mapping[str, NDArray[Any]]
+def _panels(
+    title: str,
+    y_label: str,
+    names: Sequence[str],
+    training: _Curves,
+    validation: _Curves,
+    *,
+    logarithmic: bool = False,
+) -> list[_Panel]:
+    """Return a panel for the training losses and one for the validation losses, where there are any."""
+    drawn = {
+        f"{title}, {part}": {name: curves[name] for name in names if name in curves}
+        for part, curves in (("training", training), ("validation", validation))
+    }
+    return [_Panel(heading, y_label, curves, logarithmic) for heading, curves in drawn.items() if curves]
+
+
+def _draw_panels(
+    figure: Figure,
+    places: Sequence[SubplotSpec],
+    panels: Sequence[_Panel],
+    looks: Mapping[str, dict[str, Any]],
 ) -> None:
-    if not curves:
-        write_message(axes, "This run stored no training curve of a classifier.")
-        return
-    for number, (name, values) in enumerate(curves.items()):
-        look = line_look(number)
-        plot_runs(axes, values, look)
-        axes.plot([], [], **look, label=name)
-        if name in validation:
-            plot_runs(axes, validation[name], look | {"linestyle": "--"})
-            axes.plot([], [], **look | {"linestyle": "--"}, label=f"{name}, validation")
-    style_axes(axes, "Classifiers", "epoch", "cross-entropy (nats)")
+    shared: Axes | None = None
+    for place, panel in zip(places, panels, strict=True):
+        shared = axes = figure.add_subplot(place, sharey=shared)
+        for name, values in panel.curves.items():
+            plot_runs(axes, values, looks[name])
+        if panel.logarithmic:
+            axes.set_yscale("log", nonpositive="mask")
+        style_axes(axes, panel.title, "epoch", panel.y_label)
+
+
+def _classifier_panel(
+    axes: Axes, names: Sequence[str], training: _Curves, validation: _Curves, labels: Mapping[str, str]
+) -> None:
+    for number, name in enumerate(names):
+        look, label = line_look(number), labels.get(name, name)
+        for curves, style, mark in ((training, "-", ""), (validation, "--", ", validation")):
+            if name in curves:
+                plot_runs(axes, curves[name], look | {"linestyle": style})
+                axes.plot([], [], **look | {"linestyle": style}, label=label + mark)
+    style_axes(axes, "Classifiers", "epoch", _CROSS_ENTROPY)
     axes.legend(fontsize=SMALL_SIZE, edgecolor="none", framealpha=0.8)
 
 
 def _footer(result: Result) -> str:
-    return provenance(result) + (" · thick: mean over runs, thin: each run" if result["runs"] > 1 else "")
+    return provenance(result, []) + (" · thick: mean over runs, thin: each run" if result["runs"] > 1 else "")
 
 
 def _curves(arrays: Arrays, suffix: str) -> dict[str, NDArray[Any]]:

@@ -17,14 +17,14 @@ from mi_keras.reports.style import (
     wrap_label,
     write_message,
 )
-from mi_keras.reports.text import class_name, distinct_labels, format_number, provenance, rows_by_name
+from mi_keras.reports.text import class_name, distinct_labels, format_number, provenance, rows_named
 from mi_keras.work import Arrays
 
 PROTOTYPE = "class_prototype"  # the row that an attack has to beat
 SSIM_RANGE = (-0.2, 1.0)
 BINS = 48
 _COLUMNS = 3
-_PANEL_HEIGHT, _BARS_HEIGHT = 1.9, 3.6  # inches
+_PANEL_HEIGHT, _TITLE_LINE, _BARS_HEIGHT = 1.7, 0.18, 3.6  # inches
 _OWN_MEAN: dict[str, Any] = {"color": COLORS[1], "linestyle": "-"}
 _PROTOTYPE_MEAN: dict[str, Any] = {"color": COLORS[-1], "linestyle": "--"}
 
@@ -34,39 +34,45 @@ def histogram(spec: Result, result: Result, arrays: Arrays) -> Figure:
 
     Values outside `SSIM_RANGE` are counted in the outermost bin, and the footer says how many there are.
     """
-    rows, row_labels = rows_by_name(result), distinct_labels(result)
-    names = [name for name in spec.get("rows") or rows if name in rows]
-    values = {name: arrays[f"ssim.{name}"].ravel() for name in names if f"ssim.{name}" in arrays}
+    labels = distinct_labels(result)
+    stored = {name: arrays[f"ssim.{name}"] for name in labels if f"ssim.{name}" in arrays}
+    names = [name for name in spec["rows"] or stored if name in labels]
+    values = {name: stored[name].ravel() for name in names if name in stored}
     outside = sum(int(((v < SSIM_RANGE[0]) | (v > SSIM_RANGE[1])).sum()) for v in values.values())
     note = f" · {outside} values beyond the axis are in the outermost bins" if outside else ""
     legend = {"mean of the row": _OWN_MEAN}
-    prototype = rows[PROTOTYPE]["ssim"]["mean"] if PROTOTYPE in rows else None
+    means = {name: float(runs.mean(axis=1, dtype=np.float64).mean()) for name, runs in stored.items()}
+    prototype = means.get(PROTOTYPE)
     if prototype is not None:
-        legend[f"mean of {row_labels[PROTOTYPE]}: {format_number(prototype)}"] = _PROTOTYPE_MEAN
+        legend[f"mean of {labels[PROTOTYPE]}: {format_number(prototype)}"] = _PROTOTYPE_MEAN
+    footer = provenance(result, rows_named(result, names)) + note
+    titles = {
+        name: f"{wrap_label(labels[name], 38)}\nmean {format_number(mean)}" for name, mean in means.items()
+    }
     lines, strip = max(1, -(-len(names) // _COLUMNS)), legend_height(list(legend))
-    figure = new_figure(spec["title"], provenance(result) + note, _PANEL_HEIGHT * lines + strip)
-    grid = figure.add_gridspec(lines + 1, _COLUMNS, height_ratios=[strip, *[_PANEL_HEIGHT] * lines])
+    height = _PANEL_HEIGHT + _TITLE_LINE * max((titles[name].count("\n") for name in values), default=0)
+    figure = new_figure(spec["title"], footer, height * lines + strip)
+    grid = figure.add_gridspec(lines + 1, _COLUMNS, height_ratios=[strip, *[height] * lines])
     legend_strip(figure, grid[0, :], list(legend), list(legend.values()))
     if not names:
-        write_message(figure.add_subplot(grid[1, :]), "This run has none of the rows asked for.")
+        write_message(
+            figure.add_subplot(grid[1, :]), "This run stored no SSIM per image of the rows asked for."
+        )
     shared: Axes | None = None
     for number, name in enumerate(names):
         place = grid[number // _COLUMNS + 1, number % _COLUMNS]
-        title, mean = wrap_label(row_labels[name], 38), rows[name]["ssim"]["mean"]
         if name not in values:
-            write_message(
-                figure.add_subplot(place), f"{row_labels[name]}: no SSIM per image stored.", width=32
-            )
+            write_message(figure.add_subplot(place), f"{labels[name]}: no SSIM per image stored.", width=32)
             continue
         shared = axes = figure.add_subplot(place, sharex=shared, sharey=shared)
         share = np.full(values[name].shape, 100 / values[name].size)  # percent, as rows may differ in runs
         counted = np.clip(values[name], *SSIM_RANGE)
         axes.hist(counted, bins=BINS, range=SSIM_RANGE, weights=share, color=COLORS[5])
-        axes.axvline(mean, linewidth=1.6, **_OWN_MEAN)
+        axes.axvline(means[name], linewidth=1.6, **_OWN_MEAN)
         if prototype is not None:
             axes.axvline(prototype, linewidth=1.6, **_PROTOTYPE_MEAN)
         axes.set_xlim(*SSIM_RANGE)
-        style_axes(axes, f"{title}\nmean {format_number(mean)}", "SSIM", "images (%)")
+        style_axes(axes, titles[name], "SSIM", "images (%)")
     return figure
 
 
@@ -77,7 +83,7 @@ def class_counts(spec: Result, result: Result, arrays: Arrays) -> Figure:
     labels = [name.replace("_", " ") for name in counts]
     looks = [{"color": COLORS[number % len(COLORS)], "linewidth": 8} for number in range(len(counts))]
     strip = legend_height(labels)
-    figure = new_figure(spec["title"], provenance(result), _BARS_HEIGHT + strip)
+    figure = new_figure(spec["title"], provenance(result, []), _BARS_HEIGHT + strip)
     grid = figure.add_gridspec(2, 1, height_ratios=(_BARS_HEIGHT, strip))
     axes = figure.add_subplot(grid[0])
     if not counts:

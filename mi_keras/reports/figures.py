@@ -7,8 +7,11 @@ from matplotlib.figure import Figure
 from mi_keras.errors import InputError
 from mi_keras.reports.curves import gradient_curves, training_curves
 from mi_keras.reports.distributions import class_counts, histogram
-from mi_keras.reports.image_grids import best_per_class, median_per_class
+from mi_keras.reports.image_grids import best_per_class, chosen_images, class_images, median_per_class
+from mi_keras.reports.matrices import confusion
 from mi_keras.reports.schema import Result
+from mi_keras.reports.searches import search
+from mi_keras.reports.sweeps import sweep
 from mi_keras.work import Arrays
 
 KINDS: Mapping[str, Callable[[Result, Result, Arrays], Figure]] = {
@@ -18,6 +21,11 @@ KINDS: Mapping[str, Callable[[Result, Result, Arrays], Figure]] = {
     "gradient_curves": gradient_curves,
     "histogram": histogram,
     "class_counts": class_counts,
+    "chosen_images": chosen_images,
+    "class_images": class_images,
+    "confusion": confusion,
+    "search": search,
+    "sweep": sweep,
 }
 
 
@@ -30,7 +38,7 @@ def draw(spec: Result, result: Result, arrays: Arrays) -> Figure:
         arrays: its arrays; one that is missing leaves a sentence in place of its panel.
 
     Raises:
-        InputError: the kind is unknown.
+        InputError: the kind is unknown, or it asks for an image that does not exist.
     """
     if spec["kind"] not in KINDS:
         raise InputError(f"`kind` of a figure must be one of {', '.join(KINDS)}; got {spec['kind']!r}.")

@@ -1,4 +1,4 @@
-"""Result directories: read `result.json` and `arrays.npz`, write tables and figures beside them."""
+"""Result directories: read `result.json` and `arrays.npz`, write tables, figures and pages beside them."""
 
 import io
 import json
@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.files import DamagedFile, read_arrays, replace_file, sha256
+from mi_keras.reports.array_schema import check_arrays
 from mi_keras.reports.figures import draw
-from mi_keras.reports.schema import Result, check_arrays, check_result
+from mi_keras.reports.markdown import markdown_page
+from mi_keras.reports.pages import Report, result_page
+from mi_keras.reports.schema import Result, check_result
 from mi_keras.reports.style import DPI
-from mi_keras.reports.tables import claims_markdown, csv_table, markdown_table
-from mi_keras.reports.text import escape_markdown, section_title
+from mi_keras.reports.tables import csv_table
 from mi_keras.work import Arrays
 
 RESULT, ARRAYS = "result.json", "arrays.npz"
@@ -33,7 +35,7 @@ def load_result(directory: str | Path) -> tuple[dict[str, Any], dict[str, NDArra
             )
     try:
         result = json.loads((directory / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"`{directory / RESULT}` must be JSON; got a damaged file: {_one_line(error)}."
         ) from error
@@ -51,33 +53,36 @@ def load_result(directory: str | Path) -> tuple[dict[str, Any], dict[str, NDArra
     return result, arrays
 
 
-def write_reports(directory: str | Path) -> list[Path]:
-    """Write `<table>.md`, `<table>.csv` and every figure of a result directory into it; return their paths.
+def write_reports(directory: str | Path, report: Report | None = None) -> list[Path]:
+    """Write `index.html`, `index.md`, `<file>.csv` of each table and every figure into a result directory.
 
-    Each file is complete or not there: it is written under a temporary name and renamed. Figures come first, so
-    that the Markdown never links to a figure that does not exist.
+    Return their paths. Each file is complete or not there: it is written under a temporary name and renamed.
+    `report` is what `read_report` returned for the directory, where it was read already.
+    Figures come first, so that the Markdown never links to a figure that does not exist.
+
+    Raises:
+        InputError: as `load_result`, or a figure asks for what the result cannot have; nothing is written then.
     """
     directory = Path(directory)
-    result, arrays = load_result(directory)
-    written = [_write(directory / spec["file"], _png(spec, result, arrays)) for spec in result["figures"]]
-    markdown = _write(directory / f"{result['table']}.md", _markdown(result).encode())
-    table = _write(directory / f"{result['table']}.csv", csv_table(result).encode())
-    return [markdown, table, *written]
-
-
-def _markdown(result: Result) -> str:
-    parts = [
-        f"# {escape_markdown(section_title(result))}",
-        markdown_table(result),
-        "## Claims",
-        claims_markdown(result),
+    report = report or read_report(directory)
+    figures = [_write(directory / name, png) for name, png in report.figures.items()]
+    tables = [
+        _write(directory / f"{table['file']}.csv", csv_table(report.result, table).encode())
+        for table in report.result["tables"]
     ]
-    if result["figures"]:
-        parts.append("## Figures")
-    for spec in result["figures"]:
-        title, caption = escape_markdown(spec["title"]), escape_markdown(spec.get("caption", ""))
-        parts.append(f"### {title}\n\n![{title}]({spec['file']})\n\n{caption}")
-    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+    markdown = _write(directory / "index.md", markdown_page(report.result).encode())
+    html = _write(directory / "index.html", result_page(report).encode())
+    return [html, markdown, *tables, *figures]
+
+
+def read_report(directory: str | Path) -> Report:
+    """Return the result of a directory with its figures, drawn anew from the arrays.
+
+    Raises:
+        InputError: as `load_result`, or a figure asks for what the result cannot have.
+    """
+    result, arrays = load_result(directory)
+    return Report(result, {spec["file"]: _png(spec, result, arrays) for spec in result["figures"]})
 
 
 def _png(spec: Result, result: Result, arrays: Arrays) -> bytes:

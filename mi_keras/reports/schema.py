@@ -1,36 +1,60 @@
-"""What a result must look like before a table or figure is made of it (docs/result_schema.md)."""
+"""What a result.json must look like before tables and figures are made of it (docs/result_schema.md)."""
 
-import re
-from collections.abc import Mapping
-from types import UnionType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.result import SCHEMA
-from mi_keras.work import Arrays
+from mi_keras.experiments.result import GROUPS, METRICS, SCHEMA
+from mi_keras.reports.checks import (
+    BOOLEAN,
+    INTEGER,
+    INTEGER_OR_NULL,
+    INTEGERS,
+    LIST,
+    NUMBER,
+    OPTIONAL_TEXT,
+    OPTIONAL_TEXTS,
+    RECORD,
+    RECORD_OR_NULL,
+    SPREAD,
+    TEXT,
+    TEXTS,
+    VERDICT,
+    Check,
+    check_distinct,
+    check_fields,
+    check_file_name,
+)
 
-GROUPS = ("attack", "baseline")
+MAX_CHOSEN = 10  # images beside each other in a figure's width
 
 Result = Mapping[str, Any]
 
-_FIELDS: Mapping[str, type | UnionType] = {
-    "work": str, "section": str, "title": str, "table": str, "preset": str, "data": str, "runs": int, "seed": int,
-    "measured": str, "settings": dict, "versions": dict, "timings": list, "rows": list, "claims": list, "figures": list,
+_RESULT: Mapping[str, Check] = {
+    "work": TEXT, "section": TEXT, "title": TEXT, "preset": TEXT, "changed": OPTIONAL_TEXTS, "data": TEXT,
+    "class_names": OPTIONAL_TEXTS, "runs": INTEGER, "seed": INTEGER, "settings": RECORD, "versions": RECORD,
+    "timings": LIST, "notes": OPTIONAL_TEXTS, "arrays_sha256": OPTIONAL_TEXT, "written": OPTIONAL_TEXT,
+    "measured": TEXT, "tables": LIST, "claims": LIST, "figures": LIST,
 }  # fmt: skip
-_ROW_FIELDS: Mapping[str, type | UnionType] = {
-    "name": str, "label": str, "group": str, "note": str, "images": int, "ssim": dict, "mse": dict,
+_TIMING: Mapping[str, Check] = {"stage": TEXT, "seconds": NUMBER, "reused": BOOLEAN}
+_TABLE: Mapping[str, Check] = {
+    "file": TEXT, "title": TEXT, "first_column": TEXT, "metrics": TEXTS, "best": TEXT, "notes": TEXTS,
+    "rows": LIST,
 }  # fmt: skip
-_CLAIM_FIELDS: Mapping[str, type | UnionType] = {"text": str, "source": str, "numbers": str}
-_FIGURE_FIELDS: Mapping[str, type | UnionType] = {
-    "file": str, "kind": str, "title": str, "caption": str, "rows": list,
+_ROW: Mapping[str, Check] = {
+    "name": TEXT, "label": TEXT, "group": TEXT, "note": TEXT, "values": RECORD,
+    "images": INTEGER_OR_NULL, "paper": RECORD_OR_NULL,
 }  # fmt: skip
-_AXES = {
-    "reconstruction.": ("images", "height", "width", "channels"),
-    "ssim.": ("runs", "images"),
-    "mse.": ("runs", "images"),
-    "curve.": ("runs", "epochs"),
-    "class_counts.": ("classes",),
-    "gradient_loss.": ("runs", "steps", "4 terms"),
+_PUBLISHED: Mapping[str, Check] = {"mean": NUMBER, "std": SPREAD}
+_SCORE: Mapping[str, Check] = {**_PUBLISHED, "n": INTEGER}
+_CLAIM: Mapping[str, Check] = {"text": TEXT, "source": TEXT, "numbers": TEXT, "holds": VERDICT}
+_FIGURE: Mapping[str, Check] = {
+    "file": TEXT, "kind": TEXT, "title": TEXT, "caption": TEXT, "rows": TEXTS,
+}  # fmt: skip
+_FIELDS_OF_KIND: Mapping[str, Mapping[str, Check]] = {
+    "chosen_images": {"images": INTEGERS},
+    "search": {"axes": TEXTS},
+    "sweep": {"metrics": TEXTS, "ticks": TEXTS, "x_label": TEXT, "series": LIST},
 }
 
 
@@ -38,83 +62,86 @@ def check_result(result: Any) -> None:
     """Raise `InputError` unless `result` is a result of this schema, down to the fields that reports read."""
     if not isinstance(result, dict) or result.get("schema") != SCHEMA:
         found = result.get("schema") if isinstance(result, dict) else type(result).__name__
-        raise InputError(f"`schema` of result.json must be {SCHEMA!r}; got {found!r}.")
-    _check_fields("result", result, _FIELDS)
-    _check_file_name("table", result["table"])
-    if not isinstance(result.get("class_names", []), list):
-        raise InputError(
-            f"`class_names` must be a list where it is given; got {result['class_names']!r:.60}."
-        )
-    for number, row in enumerate(result["rows"]):
-        where = f"rows[{number}]"
-        _check_fields(where, row, _ROW_FIELDS)
-        if row["group"] not in GROUPS:
-            raise InputError(f"`{where}.group` must be one of {', '.join(GROUPS)}; got {row['group']!r}.")
-        paper = row.get("paper") or {}
-        if not isinstance(paper, dict):
-            raise InputError(f"`{where}.paper` must be an object or null; got {paper!r}.")
-        for metric in ("ssim", "mse"):
-            _check_score(f"{where}.{metric}", row[metric])
-            if paper.get(metric) is not None:
-                _check_score(f"{where}.paper.{metric}", paper[metric])
-    names = [row["name"] for row in result["rows"]]
-    if len(set(names)) < len(names):
-        raise InputError(f"`rows` must have distinct names; got {', '.join(names)}.")
+        hint = ": run the section again" if found == "mi_keras.result/1" else ""
+        raise InputError(f"`schema` of result.json must be {SCHEMA!r}; got {found!r}{hint}.")
+    check_fields("result", result, _RESULT)
+    if result["runs"] < 1:
+        raise InputError(f"`result.runs` must be at least 1; got {result['runs']}.")
+    for number, entry in enumerate(result["timings"]):
+        check_fields(f"timings[{number}]", entry, _TIMING)
+    for number, table in enumerate(result["tables"]):
+        _check_table(f"tables[{number}]", table)
+    check_distinct("tables", "files", [table["file"] for table in result["tables"]])
+    _check_labels(result["tables"])
     for number, claim in enumerate(result["claims"]):
-        _check_fields(f"claims[{number}]", claim, _CLAIM_FIELDS)
-        if not (claim.get("holds") is None or isinstance(claim["holds"], bool)):
-            raise InputError(f"`claims[{number}].holds` must be true, false or null; got {claim['holds']!r}.")
+        check_fields(f"claims[{number}]", claim, _CLAIM)
     for number, figure in enumerate(result["figures"]):
-        _check_fields(f"figures[{number}]", figure, _FIGURE_FIELDS)
-        _check_file_name(f"figures[{number}].file", figure["file"])
+        _check_figure(f"figures[{number}]", figure)
+    check_distinct("figures", "files", [figure["file"] for figure in result["figures"]])
 
 
-def check_arrays(arrays: Arrays) -> None:
-    """Raise `InputError` unless every array has the shape that its key promises, for one number of images."""
-    for key, array in arrays.items():
-        for prefix, axes in _AXES.items():
-            if key.startswith(prefix) and (
-                array.ndim != len(axes)
-                or 0 in array.shape
-                or (axes[-1] == "4 terms" and array.shape[-1] != 4)
-            ):
+def _check_table(where: str, table: Any) -> None:
+    check_fields(where, table, _TABLE)
+    check_file_name(f"{where}.file", table["file"])
+    metrics = table["metrics"]
+    for metric in metrics:
+        _check_metric(f"{where}.metrics", metric)
+    check_distinct(where, "metrics", metrics)
+    best = table["best"]
+    if best and (best not in metrics or METRICS[best].higher_is_better is None):
+        ranked = [metric for metric in metrics if METRICS[metric].higher_is_better is not None]
+        raise InputError(f"`{where}.best` must be one of {', '.join(ranked) or 'none'} or ''; got {best!r}.")
+    for number, row in enumerate(table["rows"]):
+        _check_row(f"{where}.rows[{number}]", row)
+    check_distinct(f"{where}.rows", "names", [row["name"] for row in table["rows"]])
+
+
+def _check_row(where: str, row: Any) -> None:
+    check_fields(where, row, _ROW)
+    if row["group"] not in GROUPS:
+        raise InputError(f"`{where}.group` must be one of {', '.join(GROUPS)}; got {row['group']!r}.")
+    for metric, score in row["values"].items():
+        check_fields(f"{where}.values.{metric}", score, _SCORE)
+    if row["paper"] is not None:
+        check_fields(f"{where}.paper", row["paper"], {"table": TEXT, "values": RECORD})
+        for metric, score in row["paper"]["values"].items():
+            check_fields(f"{where}.paper.values.{metric}", score, _PUBLISHED)
+
+
+def _check_labels(tables: Sequence[Result]) -> None:
+    labels: dict[str, str] = {}
+    for row in (row for table in tables for row in table["rows"]):
+        known = labels.setdefault(row["name"], row["label"])
+        if known != row["label"]:
+            raise InputError(
+                f"`label` of row {row['name']!r} must be the same in all tables; got {known!r} and {row['label']!r}."
+            )
+
+
+def _check_figure(where: str, figure: Any) -> None:
+    check_fields(where, figure, _FIGURE)
+    check_file_name(f"{where}.file", figure["file"])
+    if not figure["file"].endswith(".png"):
+        raise InputError(f"`{where}.file` must end in .png; got {figure['file']!r}.")
+    check_fields(where, figure, _FIELDS_OF_KIND.get(figure["kind"], {}))
+    if figure["kind"] == "chosen_images":
+        chosen = figure["images"]
+        if not 1 <= len(chosen) <= MAX_CHOSEN or min(chosen) < 0:
+            raise InputError(f"`{where}.images` must be 1 to {MAX_CHOSEN} numbers from 0 on; got {chosen}.")
+    if figure["kind"] == "search" and len(figure["axes"]) != 2:
+        raise InputError(f"`{where}.axes` must name two parameters; got {figure['axes']}.")
+    if figure["kind"] == "sweep":
+        for metric in figure["metrics"]:
+            _check_metric(f"{where}.metrics", metric)
+        for number, series in enumerate(figure["series"]):
+            check_fields(f"{where}.series[{number}]", series, {"label": TEXT, "rows": TEXTS})
+            if len(series["rows"]) != len(figure["ticks"]):
                 raise InputError(
-                    f"`{key}` of arrays.npz must be ({', '.join(axes)}), none empty; got {array.shape}."
+                    f"`{where}.series[{number}].rows` must name a row for each of the {len(figure['ticks'])} ticks; "
+                    f"got {len(series['rows'])}."
                 )
-    targets, labels = arrays.get("targets"), arrays.get("labels")
-    if targets is None:
-        return
-    if targets.ndim != 4 or labels is None or labels.shape != targets.shape[:1]:
-        found = f"{targets.shape} and {None if labels is None else labels.shape}"
-        raise InputError(
-            f"`targets` must be (images, height, width, channels) and `labels` (images,); got {found}."
-        )
-    for key, array in arrays.items():
-        if key.startswith("reconstruction.") and array.shape != targets.shape:
-            raise InputError(f"`{key}` must have the shape {targets.shape} of `targets`; got {array.shape}.")
-        if key.startswith(("ssim.", "mse.")) and array.shape[1] != len(targets):
-            raise InputError(
-                f"`{key}` must be (runs, {len(targets)}), a value per target; got {array.shape}."
-            )
 
 
-def _check_fields(where: str, holder: Any, fields: Mapping[str, type | UnionType]) -> None:
-    if not isinstance(holder, dict):
-        raise InputError(f"`{where}` must be an object; got {type(holder).__name__}.")
-    for name, kind in fields.items():
-        if not isinstance(holder.get(name), kind):
-            raise InputError(
-                f"`{where}.{name}` must be of type {getattr(kind, '__name__', kind)}; got {holder.get(name)!r:.60}."
-            )
-
-
-def _check_score(where: str, score: Any) -> None:
-    _check_fields(where, score, {"mean": float | int, "std": float | int | None})
-
-
-def _check_file_name(where: str, name: str) -> None:
-    # The name becomes a path next to the result and a link in Markdown.
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
-        raise InputError(
-            f"`{where}` must be a plain file name of letters, digits, '.', '_' and '-'; got {name!r}."
-        )
+def _check_metric(where: str, name: str) -> None:
+    if name not in METRICS:
+        raise InputError(f"`{where}` must be among {', '.join(METRICS)}; got {name!r}.")

@@ -18,6 +18,7 @@ TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 13, 10, 9
 # Okabe and Ito (2008), told apart with any colour vision; their yellow is left out, it vanishes on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINE_STYLES = ("-", "--", ":")
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 GRAY = "#555555"
 LEGEND_LINE = 0.22  # inches
 _TITLE_LINE, _FOOTER_LINE, _MARGIN = 0.25, 0.17, 0.1
@@ -62,9 +63,14 @@ def write_message(axes: Axes, message: str, *, width: int = 60) -> None:
 
 
 def wrap_label(label: str, width: int) -> str:
-    """Break a row's label into lines of `width` characters, before its note first."""
-    parts = [label] if len(label) <= width else label.split(", ")
-    return "\n".join(textwrap.fill(part, width, break_on_hyphens=False) for part in parts)
+    """Break a row's label into lines of `width` characters, where it has commas first."""
+    lines: list[str] = []
+    for part in label.split(", "):
+        if lines and len(lines[-1]) + len(part) + 2 <= width:
+            lines[-1] += f", {part}"
+        else:
+            lines += textwrap.wrap(part, width, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def line_look(number: int) -> dict[str, Any]:

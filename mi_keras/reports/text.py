@@ -1,25 +1,44 @@
-"""The words and numbers that tables and figures share: one number format, one line of provenance."""
+"""The words and numbers that tables, pages and figures share: one number format, one line of provenance."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mi_keras.experiments.result import METRICS
 from mi_keras.reports.schema import Result
 
 NOT_AVAILABLE = "n/a"
+MISSING = "–"  # noqa: RUF001
 PLUS_MINUS = " ± "
 
 
 def format_number(value: float | None) -> str:
-    """Return `value` with four decimals, the precision of the published tables; "n/a" where there is none."""
-    return NOT_AVAILABLE if value is None else f"{value:.4f}"
+    """Return `value` with four decimals, the precision of the published tables; "n/a" where there is none.
+
+    Below 0.001 and from 10,000 on it is in scientific notation, as weights and tiny losses need.
+    """
+    if value is None:
+        return NOT_AVAILABLE
+    return f"{value:.3e}" if _extreme(value) else f"{value:.4f}"
 
 
-def format_score(score: Mapping[str, Any] | None) -> str:
-    """Return "mean ± sd" of a score; the sd of a single run is "n/a", an absent score an en dash."""
+def format_score(score: Mapping[str, Any] | None, *, single: bool = False) -> str:
+    """Return "mean ± sd" of a score: the mean alone where it is one measurement (`single`), a dash for none.
+
+    The spread of a mean in decimals is in decimals too, as in the published tables, unless it would read 0.0000.
+    """
     if score is None:
-        return "–"  # noqa: RUF001
-    return format_number(score["mean"]) + PLUS_MINUS + format_number(score.get("std"))
+        return MISSING
+    mean, spread = score["mean"], score.get("std")
+    if single and spread is None:
+        return format_number(mean)
+    decimals = spread is not None and not _extreme(mean) and (spread == 0 or 5e-5 <= spread < 1e4)
+    return format_number(mean) + PLUS_MINUS + (f"{spread:.4f}" if decimals else format_number(spread))
+
+
+def metric_label(name: str) -> str:
+    """Return the heading of a metric or setting; its name in words where `METRICS` has none."""
+    return METRICS[name].label if name in METRICS else name.replace("_", " ")
 
 
 def section_title(result: Result) -> str:
@@ -27,34 +46,64 @@ def section_title(result: Result) -> str:
     return f"{result['work']} {result['section']}: {result['title']}"
 
 
-def provenance(result: Result) -> str:
-    """Return what every table and figure states: preset and what was changed of it, data, runs, seed and number of images."""
-    changed = f", changed: {', '.join(result['changed'])}" if result.get("changed") else ""
-    parts = [
-        f"preset {result['preset']}{changed}",
-        result["data"],
-        f"{_count(result['runs'], 'run')}",
-        f"seed {result['seed']}",
-    ]
-    images = sorted({row["images"] for row in result["rows"]})
-    if images:
-        parts.append(f"n = {' to '.join(str(n) for n in dict.fromkeys((images[0], images[-1])))} images")
+def provenance(result: Result, rows: Sequence[Mapping[str, Any]] | None = None) -> str:
+    """Return what every table and figure states: preset and what was changed of it, data, runs, seed and images.
+
+    The images are those scored for `rows`, for all rows of the result where none are given.
+    """
+    parts = [preset(result), result["data"], _count(result["runs"], "run"), f"seed {result['seed']}"]
+    if scored := images_scored(all_rows(result) if rows is None else rows):
+        parts.append(scored)
     return " · ".join(parts)
 
 
+def preset(result: Result) -> str:
+    """Return the preset, and what was changed of it."""
+    changed = f", changed: {', '.join(result['changed'])}" if result.get("changed") else ""
+    return f"preset {result['preset']}{changed}"
+
+
+def images_scored(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return "n = 1334 images" for rows whose scores are means over images, "" where none are."""
+    counts = sorted({row["images"] for row in rows if row["images"] is not None})
+    if not counts:
+        return ""
+    noun = "image" if counts == [1] else "images"
+    return f"n = {' to '.join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))} {noun}"
+
+
+def all_rows(result: Result) -> list[Mapping[str, Any]]:
+    """Return the rows of all tables; a method that stands in several comes several times."""
+    return [row for table in result["tables"] for row in table["rows"]]
+
+
 def rows_by_name(result: Result) -> dict[str, Mapping[str, Any]]:
-    """Return the rows of a result under their stable names, in table order."""
-    return {row["name"]: row for row in result["rows"]}
+    """Return the rows of all tables under their stable names, each value from the first table that has it."""
+    merged: dict[str, Mapping[str, Any]] = {}
+    for row in all_rows(result):
+        first = merged.get(row["name"], row)
+        merged[row["name"]] = {**first, "values": {**row["values"], **first["values"]}}
+    return merged
+
+
+def rows_named(result: Result, names: Iterable[str]) -> list[Mapping[str, Any]]:
+    """Return the rows of these names, as far as the result has them."""
+    rows = rows_by_name(result)
+    return [rows[name] for name in names if name in rows]
 
 
 def distinct_labels(result: Result) -> dict[str, str]:
     """Return the label of every row by name; rows that share one, as with two objectives, add their note or name."""
-    labels = [row["label"] for row in result["rows"]]
+    rows = rows_by_name(result)
+    labels = [row["label"] for row in rows.values()]
+    noted = [(row["label"], row["note"]) for row in rows.values()]
     return {
-        row["name"]: row["label"]
+        name: row["label"]
         if labels.count(row["label"]) == 1
-        else f"{row['label']}, {row['note'] or row['name']}"
-        for row in result["rows"]
+        else f"{row['label']}, {row['note']}"
+        if row["note"] and noted.count((row["label"], row["note"])) == 1
+        else f"{row['label']}, {name}"
+        for name, row in rows.items()
     }
 
 
@@ -64,9 +113,19 @@ def class_name(result: Result, number: int) -> str:
     return str(names[number]) if number < len(names) else str(number)
 
 
+def claim_sentence(claim: Mapping[str, Any]) -> str:
+    """Return a claim with its source and the numbers it was held against."""
+    numbers = f" {claim['numbers']}" if claim["numbers"] else ""
+    return f"{claim['text'].rstrip('.')} ({claim['source']}).{numbers}"
+
+
 def escape_markdown(text: str) -> str:
     """Return `text` on one line that Markdown shows as it is: "|" would end a cell, a pair of "~" strike through."""
-    return re.sub(r"([\\|~*<`\[\]])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\|~*<&`\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _extreme(value: float) -> bool:
+    return value != 0 and not 1e-3 <= abs(value) < 1e4
 
 
 def _count(number: int, noun: str) -> str:

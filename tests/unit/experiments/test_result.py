@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mi_keras.experiments.result import Row
+from mi_keras.experiments.claims import unchanged
+from mi_keras.experiments.result import Row, Table, score_values
 from mi_keras.experiments.thesis.sec_5_2_input_combinations import PAPER, PRESETS, PUBLISHED, _claims
 from mi_keras.settings import COMBINATIONS
 from mi_keras.types import Scores
@@ -12,19 +13,20 @@ from mi_keras.types import Scores
 def row(name, *means, group="attack"):
     """A row whose two images score mean - 0.1 and mean + 0.1 in each run."""
     images = [np.array([mean - 0.1, mean + 0.1], np.float32) for mean in means]
-    return Row(name, name.upper(), group, [Scores(ssim=values, mse=values / 10) for values in images])
+    values = score_values([Scores(ssim=values, mse=values / 10) for values in images])
+    return Row(name, name.upper(), group, values, images=2)
 
 
 def as_published(**changes):
     """Rows at the thesis's own means, in two runs that differ little."""
-    means = {name: PUBLISHED[name].ssim[0] for name in COMBINATIONS} | changes
+    means = {name: PUBLISHED[name].values["ssim"][0] for name in COMBINATIONS} | changes
     rows = {name: row(name, mean - 0.001, mean + 0.001) for name, mean in means.items()}
     baselines = {"gradient_reconstruction": 0.2409, "class_average": 0.316, "class_prototype": 0.426}
     return rows | {name: row(name, mean, mean, group="baseline") for name, mean in baselines.items()}
 
 
 def test_mean_and_sample_deviation_are_over_runs_not_over_images():
-    summary = row("o", 0.2, 0.4).to_json()["ssim"]
+    summary = row("o", 0.2, 0.4).to_json()["values"]["ssim"]
     assert summary["mean"] == pytest.approx(0.3)
     assert summary["std"] == pytest.approx(np.sqrt(0.02))  # |0.2 - 0.3|^2 + |0.4 - 0.3|^2 over n - 1 = 1
     assert summary["n"] == 2
@@ -32,7 +34,7 @@ def test_mean_and_sample_deviation_are_over_runs_not_over_images():
 
 
 def test_a_single_run_has_no_deviation():
-    assert row("o", 0.2).to_json()["mse"] == {"mean": pytest.approx(0.02), "std": None, "n": 1}
+    assert row("o", 0.2).to_json()["values"]["mse"] == {"mean": pytest.approx(0.02), "std": None, "n": 1}
 
 
 def test_the_theses_own_numbers_satisfy_its_claims_and_not_ours():
@@ -80,6 +82,35 @@ def test_what_was_not_run_is_not_judged():
     claims = _claims(rows)
     assert [claim.holds for claim in claims] == [*[None] * 7, False]
     assert claims[0].numbers == "not measured in this run"
+
+
+@pytest.mark.parametrize(
+    ("after", "holds"),
+    [
+        ((0.301, 0.399), True),  # differences +0.001, -0.001
+        ((0.305, 0.409), True),  # +0.005, +0.009: 0.007 +- 0.0028 stays within 0.01
+        ((0.309, 0.415), None),  # +0.009, +0.015: 0.012 +- 0.0042 reaches back across 0.01
+        ((0.280, 0.385), False),  # -0.020, -0.015
+    ],
+)
+def test_unchanged_means_within_the_margin_run_by_run(after, holds):
+    rows = {"before": row("before", 0.30, 0.40), "after": row("after", *after)}
+    claim = unchanged(rows, "No change", "after", "before", source="here")
+    assert claim.holds is holds
+    assert "equal means within 0.01" in claim.numbers
+
+
+def test_unchanged_judges_a_single_run_and_says_so():
+    rows = {"before": row("before", 0.30), "after": row("after", 0.32)}
+    claim = unchanged(rows, "No change", "after", "before", source="here")
+    assert claim.holds is False
+    assert "in a single run" in claim.numbers
+
+
+def test_a_table_says_what_its_columns_are():
+    table = Table("table_4", "Table 4", "combination", ("ssim", "mse"), [row("o", 0.2)], "ssim").to_json()
+    assert (table["file"], table["metrics"], table["best"]) == ("table_4", ["ssim", "mse"], "ssim")
+    assert table["rows"][0]["values"]["ssim"]["n"] == 1
 
 
 def test_the_paper_preset_has_the_sizes_of_the_text():

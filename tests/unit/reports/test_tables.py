@@ -2,18 +2,23 @@
 
 import csv
 import io
+import re
 import statistics
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from mi_keras.reports.tables import CSV_COLUMNS, claims_markdown, csv_table, markdown_table, print_result
+from mi_keras.reports.markdown import markdown_page
+from mi_keras.reports.tables import claims_markdown, csv_table, markdown_table, print_result
+from mi_keras.reports.text import format_number, format_score
+
+DASH = "–"  # noqa: RUF001
 
 
 def cells_of(table: str) -> list[list[str]]:
     return [
-        [cell.strip() for cell in line[1:-1].split("|")]
+        [cell.strip().replace("\\", "") for cell in line[1:-1].split("|")]
         for line in table.splitlines()
         if line.startswith("|")
     ]
@@ -24,78 +29,160 @@ def expected(values: np.ndarray) -> str:
     return f"{statistics.mean(means):.4f} ± {statistics.stdev(means):.4f}"
 
 
+def printed(result, width=100, terminal=False):
+    output = io.StringIO()
+    print_result(result, Console(file=output, width=width, force_terminal=terminal, color_system=None))
+    return output.getvalue()
+
+
+def csv_lines(result, table):
+    return list(csv.DictReader(io.StringIO(csv_table(result, table))))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.37271, "0.3727"), (0.0, "0.0000"), (0.001, "0.0010"), (0.00099, "9.900e-04"), (4.4323e-5, "4.432e-05"),
+        (-3e-7, "-3.000e-07"), (9999.5, "9999.5000"), (10_000, "1.000e+04"), (-123456.0, "-1.235e+05"), (None, "n/a"),
+    ],
+)  # fmt: skip
+def test_numbers_have_four_decimals_unless_they_are_tiny_or_huge(value, text):
+    assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "text"),
+    [
+        (0.0649, 0.0009, "0.0649 ± 0.0009"),  # as the published tables have it
+        (0.0649, 0.0, "0.0649 ± 0.0000"),
+        (0.0649, 0.00002, "0.0649 ± 2.000e-05"),
+        (4.4e-5, 2e-6, "4.400e-05 ± 2.000e-06"),
+        (4.4e-5, 0.01, "4.400e-05 ± 0.0100"),
+        (0.0649, None, "0.0649 ± n/a"),
+    ],
+)
+def test_a_spread_is_written_as_its_mean_is(mean, spread, text):
+    assert format_score({"mean": mean, "std": spread, "n": 2}) == text
+
+
+def test_a_single_measurement_has_no_spread_and_a_missing_one_is_a_dash():
+    assert format_score({"mean": 0.25, "std": None, "n": 1}, single=True) == "0.2500"
+    assert format_score(None) == DASH
+
+
 def test_markdown_numbers_are_those_of_the_scores(make):
     result, arrays = make()
-    by_label = {
-        (cells[0].replace("\\", ""), cells[5].replace("\\", "")): cells
-        for cells in cells_of(markdown_table(result))
-    }
-    for row in result["rows"]:
+    table = result["tables"][0]
+    lines = cells_of(markdown_table(result, table))
+    assert lines[0] == ["combination", "SSIM", "MSE", "paper SSIM", "paper MSE", "note"]
+    by_label = {(cells[0], cells[5]): cells for cells in lines}
+    for row in table["rows"]:
         cells = by_label[row["label"], row["note"]]
         assert cells[1].strip("*") == expected(arrays[f"ssim.{row['name']}"])
         assert cells[2] == expected(arrays[f"mse.{row['name']}"])
     assert by_label["M_I(O + X~)", "X~: logit MSE"][3:5] == ["0.2467 ± 0.0013", "0.0904 ± n/a"]
-    assert by_label["M_I(O)", ""][3:5] == ["–", "–"]  # noqa: RUF001
+    assert by_label["M_I(O)", ""][3:5] == [DASH, DASH]
+
+
+def test_only_published_metrics_and_notes_that_exist_have_columns(make):
+    result, _ = make()
+    del result["tables"][0]["rows"][4]["paper"]["values"]["mse"]
+    headings = [cells_of(markdown_table(result, table))[0] for table in result["tables"]]
+    assert headings == [
+        ["combination", "SSIM", "MSE", "paper SSIM", "note"],
+        ["model", "weighted F1", "training loss"],
+        ["trial", "L2 weight", "TV weight", "SSIM"],
+    ]
 
 
 def test_markdown_says_what_was_measured(make):
     result, _ = make()
-    header = markdown_table(result).splitlines()[0]
-    assert header == "thesis 5.2 · preset quick · MNIST, embedded subset · 2 runs · seed 1 · n = 60 images"
-    result["rows"][0]["images"] = 30
-    assert "n = 30 to 60 images" in markdown_table(result)
+    first, models, trials = (
+        markdown_table(result, table).splitlines()[0].replace("\\", "") for table in result["tables"]
+    )
+    source = "thesis 5.2 · preset quick · MNIST, embedded subset · 2 runs · seed 1"
+    assert first == f"{source} · n = 60 images"
+    assert models == f"{source} · n = 30 images"
+    assert trials == source
+    result["changed"] = ["gradient.steps=7"]
+    assert "preset quick, changed: gradient.steps=7 · " in markdown_table(result, result["tables"][0])
+
+
+def test_trials_are_single_measurements_and_a_failed_one_has_a_dash(make):
+    result, arrays = make(runs=1)
+    lines = {cells[0]: cells for cells in cells_of(markdown_table(result, result["tables"][2]))}
+    assert lines["coarse 0"][3] == DASH
+    assert lines["fine 1"][1] == format_number(float(arrays["search.fine.l2_weight"][1]))
+    assert "±" not in markdown_table(result, result["tables"][2])
 
 
 def test_attacks_stand_before_the_baselines_whatever_their_order(make):
     result, _ = make()
-    result["rows"].reverse()
-    labels = [cells[0].replace("\\", "") for cells in cells_of(markdown_table(result))][2:]
+    result["tables"][0]["rows"].reverse()
+    labels = [cells[0] for cells in cells_of(markdown_table(result, result["tables"][0]))][2:]
     separator = labels.index("**Baselines**")
     assert separator == 11
     assert set(labels[separator + 1 :]) == {"X~ alone", "class average", "class prototype"}
 
 
-def test_only_the_best_attack_is_bold(make):
+@pytest.mark.parametrize(("best", "column", "value"), [("ssim", 1, 0.95), ("mse", 2, 0.01)])
+def test_only_the_best_row_is_bold_and_no_baseline_is(make, best, column, value):
     result, _ = make()
-    result["rows"][-1]["ssim"]["mean"] = 0.99  # a baseline
-    result["rows"][5]["ssim"]["mean"] = 0.95
-    bold = [
-        cells[0].replace("\\", "") for cells in cells_of(markdown_table(result)) if cells[1].startswith("**")
-    ]
-    assert bold == ["M_I(A^L + X~)"]
+    table = result["tables"][0] | {"best": best}
+    table["rows"][-1]["values"][best]["mean"] = 0.99 if best == "ssim" else 1e-3  # a baseline
+    table["rows"][5]["values"][best]["mean"] = value
+    lines = cells_of(markdown_table(result, table))
+    bold = [(cells[0], n) for cells in lines for n, cell in enumerate(cells) if n and cell.startswith("**")]
+    assert bold == [("M_I(A^L + X~)", column)]
+    assert "**0." not in markdown_table(result, table | {"best": ""})
 
 
 def test_the_spread_of_one_run_is_unknown_not_zero(make):
     result, arrays = make(runs=1)
-    table = markdown_table(result)
+    table = markdown_table(result, result["tables"][0])
     assert f"{arrays['ssim.o'].mean():.4f} ± n/a" in table
     assert "± 0.0000" not in table
-    line = next(csv.DictReader(io.StringIO(csv_table(result))))
+    line = csv_lines(result, result["tables"][0])[0]
     assert line["ssim_std"] == ""
     assert line["ssim_n"] == "1"
 
 
 def test_csv_reads_back_at_full_precision(make):
     result, _ = make()
-    lines = list(csv.DictReader(io.StringIO(csv_table(result))))
-    assert tuple(lines[0]) == CSV_COLUMNS
-    assert [line["name"] for line in lines] == [row["name"] for row in result["rows"]]
-    for line, row in zip(lines, result["rows"], strict=True):
-        for metric in ("ssim", "mse"):
-            assert float(line[f"{metric}_mean"]) == row[metric]["mean"]
-            assert float(line[f"{metric}_std"]) == row[metric]["std"]
-        assert (line["label"], line["images"], line["preset"], line["seed"]) == (
-            row["label"],
-            "60",
-            "quick",
-            "1",
-        )
-    assert (lines[4]["paper_table"], lines[4]["paper_ssim_mean"], lines[4]["paper_mse_std"]) == (
+    result["changed"] = ["runs=2", "data.method=stratified"]
+    for table in result["tables"]:
+        lines = csv_lines(result, table)
+        assert [line["name"] for line in lines] == [row["name"] for row in table["rows"]]
+        for line, row in zip(lines, table["rows"], strict=True):
+            for metric in table["metrics"]:
+                for part in ("mean", "std", "n"):
+                    value = (row["values"].get(metric) or {}).get(part)
+                    found = line[f"{metric}_{part}"]
+                    assert (float(found) if found else None) == value
+            assert line["label"] == row["label"]
+            assert line["images"] == ("" if row["images"] is None else str(row["images"]))
+            assert (line["work"], line["section"], line["table"], line["preset"], line["seed"], line["runs"]) == (
+                "thesis", "5.2", table["file"], "quick", "1", "2",
+            )  # fmt: skip
+            assert line["changed"] == "runs=2; data.method=stratified"
+    first = csv_lines(result, result["tables"][0])
+    assert (first[4]["paper_table"], first[4]["paper_ssim_mean"], first[4]["paper_mse_std"]) == (
         "Table 4",
         "0.2467",
         "",
     )
-    assert lines[0]["paper_ssim_mean"] == ""
+    assert (first[0]["paper_table"], first[0]["paper_ssim_mean"]) == ("", "")
+
+
+def test_csv_columns_are_those_of_the_table(make):
+    result, _ = make()
+    columns = csv_table(result, result["tables"][1]).splitlines()[0].split(",")
+    assert columns == [
+        "work", "section", "table", "preset", "changed", "data", "runs", "seed",
+        "name", "label", "group", "note", "images",
+        "f1_mean", "f1_std", "f1_n", "training_loss_mean", "training_loss_std", "training_loss_n",
+        "paper_table", "paper_f1_mean", "paper_f1_std", "paper_training_loss_mean", "paper_training_loss_std",
+    ]  # fmt: skip
 
 
 def test_claims_say_what_holds(make):
@@ -108,28 +195,77 @@ def test_claims_say_what_holds(make):
     assert "No claims" in claims_markdown(result | {"claims": []})
 
 
-@pytest.mark.parametrize(("terminal", "width"), [(True, 100), (False, 80), (False, 100)])
-def test_the_terminal_table_fits_100_columns_and_keeps_every_number_whole(make, terminal, width):
+def test_the_page_has_every_table_once_then_notes_claims_and_figures(make):
     result, _ = make()
-    output = io.StringIO()
-    print_result(result, Console(file=output, width=width, force_terminal=terminal, color_system=None))
-    text = output.getvalue()
+    text = markdown_page(result)
+    headings = re.findall(r"^#+ .*$", text, re.MULTILINE)
+    assert headings[:6] == [
+        "# thesis 5.2: Input combinations of the inversion model",
+        "## Title of table_4", "## Title of table_2", "## Title of trials", "## Notes", "## Claims",
+    ]  # fmt: skip
+    for table in result["tables"]:
+        assert text.count(markdown_table(result, table).strip()) == 1
+        assert f"[{table['file']}.csv]({table['file']}.csv)" in text
+    assert "![Title of sweep](sweep.png)\n\nCaption of sweep." in text
+
+
+@pytest.mark.parametrize(("terminal", "width"), [(True, 100), (False, 80), (False, 100)])
+def test_the_terminal_tables_fit_100_columns_and_keep_every_number_whole(make, terminal, width):
+    result, _ = make()
+    text = printed(result, width, terminal)
     lines = text.splitlines()
     assert lines[0] == "thesis 5.2: Input combinations of the inversion model"
     assert max(map(len, lines)) <= 107  # the sentence under the table is not wrapped in files
-    start = next(i for i, line in enumerate(lines) if line.startswith("combination"))
-    assert all(len(line) <= 100 for line in lines[start : start + 2 + len(result["rows"])])
-    for row in result["rows"]:
-        assert f"{row['ssim']['mean']:.4f} ± {row['ssim']['std']:.4f}" in text
-        assert f"{row['label']} " in text
+    assert "…" not in text
+    for table in result["tables"]:
+        assert f"Title of {table['file']}" in text
+        for row in table["rows"]:
+            assert f"{row['label']} " in text
+            for metric in table["metrics"]:
+                shown = format_score(row["values"].get(metric), single=row["group"] == "trial")
+                assert re.search(rf"(?:^|\s){re.escape(shown)}(?:\s|$)", text)
+    assert "paper SSIM" in text
     assert "Claims that hold: 1, that do not: 1, undecided: 1" in text
     assert [line[:15].strip() for line in lines[-3:]] == ["holds", "does not hold", "undecided"]
+    assert text.count("A note.") == 1
+
+
+def wide(result):
+    """Make the first table as wide as the widest of a section."""
+    table = result["tables"][0]
+    more = ("instance_gain", "prototype_distance", "loop_rate")
+    for number, row in enumerate(table["rows"]):
+        row["values"] |= {metric: {"mean": -0.123 - number, "std": 0.5, "n": 2} for metric in more}
+        published = {"mean": 0.5 + number / 1000, "std": 0.25}
+        row["paper"] = {"table": "Table 6", "values": {"ssim": published, "mse": published}}
+    return table | {"metrics": ["ssim", "mse", *more]}
+
+
+@pytest.mark.parametrize("metrics", [2, 3, 5])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_published_values_go_under_the_scores_where_the_window_is_too_narrow(make, metrics, terminal):
+    result, _ = make()
+    table = wide(result)
+    result["tables"] = [table | {"metrics": table["metrics"][:metrics]}]
+    text = printed(result, 100, terminal)
+    assert "…" not in text
+    start = text.index("combination")
+    shown = text[start : text.index("Mean ±")]
+    assert max(map(len, shown.splitlines())) <= 100
+    assert ("paper SSIM" in shown) == (metrics == 2)
+    for row in table["rows"]:
+        paper = format_score(row["paper"]["values"]["ssim"])
+        assert f"{paper}" in shown
+        if metrics > 2:
+            (line,) = (line for line in shown.splitlines() if line.count(paper) == 2)
+            assert line.startswith("  paper ")
+    for metric in table["metrics"][:metrics]:
+        assert all(format_score(row["values"][metric]) in shown for row in table["rows"])
 
 
 def test_square_brackets_and_bars_in_names_are_printed_as_they_are(make):
     result, _ = make()
-    result["rows"][0]["label"] = "x[bold] | y"
-    output = io.StringIO()
-    print_result(result, Console(file=output, width=100))
-    assert "x[bold] | y" in output.getvalue()
-    assert all(len(cells) == 6 for cells in cells_of(markdown_table(result).replace("\\|", "/")))
+    result["tables"][0]["rows"][0]["label"] = "x[bold] | y"
+    assert "x[bold] | y" in printed(result)
+    text = markdown_table(result, result["tables"][0])
+    assert all(len(cells) == 6 for cells in cells_of(text.replace("\\|", "/")))

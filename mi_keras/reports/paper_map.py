@@ -1,0 +1,98 @@
+"""docs/paper_map.md: every table, figure, equation and claim of the thesis, the command, the file, our value, the verdict."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mi_keras.experiments.registry import DEFAULT_PRESET, SECTIONS
+from mi_keras.experiments.result import METRICS
+from mi_keras.experiments.thesis.paper_items import EQUATIONS, FIGURES, TABLES
+from mi_keras.reports.schema import Result, check_result
+from mi_keras.reports.tables import VERDICTS
+from mi_keras.reports.text import escape_markdown, format_score, provenance
+
+WORK = "thesis"
+
+
+def load_measured(folder: Path) -> dict[str, Result]:
+    """Return the checked results that the documents are written from, by "SECTION.PRESET"."""
+    measured: dict[str, Result] = {}
+    for path in sorted(folder.glob("*.json")):
+        measured[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        check_result(measured[path.stem])
+    return measured
+
+
+def paper_map_document(measured: Mapping[str, Result]) -> str:
+    """Return the map as Markdown; a section without measurements is said to have none."""
+    parts = [
+        "# Map of the thesis",
+        "P. Thielen, *Deep Learning under Attack: Revealing Vulnerabilities through Shadow Reconstructions* (TU Eindhoven, 2024). "
+        f"Every table, figure and equation of its evaluation and every claim that can be measured. Values are of the preset "
+        f"`{DEFAULT_PRESET}`, which is smaller than the text; what was measured stands at the end. Files are in "
+        f"`results/SECTION/PRESET/`. Written by `python scripts/update_docs.py`.",
+        "## Claims",
+        _table(("claim", "source", "command", "ours", "verdict"), _claims(measured)),
+        "## Tables",
+        _table(("table", "command", "file", "headline row", "ours", "text"), _tables(measured)),
+        "## Figures",
+        _table(("figure", "shows", "command", "file"), _figures()),
+        "## Equations",
+        _table(("equation", "what", "code", "checked in", "difference"), _equations()),
+        "## Measured",
+        "\n".join(
+            f"- {section.number}: {escape_markdown(provenance(measured[key]) if key in measured else 'not measured')}"
+            for section in SECTIONS
+            if section.work == WORK and (key := f"{section.number}.{DEFAULT_PRESET}")
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _claims(measured: Mapping[str, Result]) -> list[Sequence[str]]:
+    return [
+        (claim["text"], claim["source"], _command(section.number), claim["numbers"], VERDICTS[claim["holds"]])
+        for section in SECTIONS
+        if section.work == WORK and (result := measured.get(f"{section.number}.{DEFAULT_PRESET}"))
+        for claim in result["claims"]
+    ]
+
+
+def _tables(measured: Mapping[str, Result]) -> list[Sequence[str]]:
+    lines: list[Sequence[str]] = []
+    for item in TABLES:
+        ours = text = "not measured"
+        label = item.row
+        for table in (measured.get(f"{item.section}.{DEFAULT_PRESET}") or {"tables": []})["tables"]:
+            for row in table["rows"]:
+                if (table["file"], row["name"]) == (item.file, item.row):
+                    label = f"{row['label']}: {METRICS[item.metric].label}"
+                    ours = format_score(row["values"][item.metric])
+                    text = format_score(row["paper"]["values"][item.metric])
+        lines.append((f"Table {item.number}", _command(item.section), f"{item.file}.csv", label, ours, text))
+    return lines
+
+
+def _figures() -> list[Sequence[str]]:
+    return [
+        (
+            f"Figure{'' if item.numbers.isdigit() else 's'} {item.numbers}",
+            item.what,
+            _command(item.section) if item.section else "python scripts/update_docs.py",
+            ", ".join(item.files),
+        )
+        for item in FIGURES
+    ]
+
+
+def _equations() -> list[Sequence[str]]:
+    return [(item.number, item.what, item.code, item.test, item.difference) for item in EQUATIONS]
+
+
+def _command(section: str) -> str:
+    return f"reproduce.py --section {section}"
+
+
+def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [columns, ["---"] * len(columns), *([escape_markdown(cell) for cell in line] for line in lines)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,0 +1,82 @@
+"""Figures of scores against a setting, such as the number of output values left (thesis Tables 5 and 6)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mi_keras.reports.distributions import PROTOTYPE
+from mi_keras.reports.schema import Result
+from mi_keras.reports.style import (
+    COLORS,
+    MARKERS,
+    legend_height,
+    legend_strip,
+    line_look,
+    new_figure,
+    style_axes,
+    write_message,
+)
+from mi_keras.reports.text import metric_label, provenance, rows_by_name, rows_named
+from mi_keras.work import Arrays
+
+_COLUMNS, _PANEL_HEIGHT = 3, 3.2  # inches
+_TICK_CHARACTERS = 110  # beside each other in the figure's width
+_APART = 0.06  # of a tick's width, between series, so that their error bars do not cover each other
+_PROTOTYPE_LOOK: dict[str, Any] = {"color": COLORS[-1], "linestyle": "--"}
+
+
+def sweep(spec: Result, result: Result, arrays: Arrays) -> Figure:
+    """Draw a panel per metric: the mean of every series at every tick, in the order given, with its spread over runs.
+
+    The class prototype's mean is a dashed line where it has the metric. A row that the run lacks leaves a gap.
+    """
+    rows, series = rows_by_name(result), spec["series"]
+    prototype = rows.get(PROTOTYPE)
+    looks = [line_look(n) | {"marker": MARKERS[n % len(MARKERS)]} for n in range(len(series))]
+    labels = [entry["label"] for entry in series]
+    compared = prototype is not None and any(metric in prototype["values"] for metric in spec["metrics"])
+    legend = [*labels, *([prototype["label"]] if prototype and compared else [])]
+    note = " · bars: sample standard deviation over runs" if result["runs"] > 1 else ""
+    lines = max(1, -(-len(spec["metrics"]) // _COLUMNS))
+    columns, strip = max(1, -(-len(spec["metrics"]) // lines)), legend_height(legend)
+    names = [name for entry in series for name in entry["rows"]]
+    footer = provenance(result, rows_named(result, names)) + note
+    figure = new_figure(spec["title"], footer, _PANEL_HEIGHT * lines + strip)
+    grid = figure.add_gridspec(lines + 1, columns, height_ratios=[*[_PANEL_HEIGHT] * lines, strip])
+    for number, metric in enumerate(spec["metrics"]):
+        axes = figure.add_subplot(grid[number // columns, number % columns])
+        if not any(metric in rows[name]["values"] for name in names if name in rows):
+            write_message(axes, f"This run stored no {metric_label(metric)} of these rows.", width=30)
+            continue
+        for place, entry in enumerate(series):
+            shift = _APART * (place - (len(series) - 1) / 2)
+            _draw_series(axes, rows, entry["rows"], metric, shift, looks[place])
+        if prototype and metric in prototype["values"]:
+            axes.axhline(prototype["values"][metric]["mean"], linewidth=1.4, **_PROTOTYPE_LOOK)
+        _label_ticks(axes, spec["ticks"], _TICK_CHARACTERS // columns)
+        axes.set_xlim(-0.5, len(spec["ticks"]) - 0.5)
+        style_axes(axes, "", spec["x_label"], metric_label(metric))
+    legend_strip(figure, grid[lines, :], legend, [*looks, _PROTOTYPE_LOOK][: len(legend)])
+    return figure
+
+
+def _draw_series(
+    axes: Axes, rows: Mapping[str, Any], names: list[str], metric: str, shift: float, look: dict[str, Any]
+) -> None:
+    scores = [rows[name]["values"].get(metric) if name in rows else None for name in names]
+    means = np.array([np.nan if score is None else score["mean"] for score in scores])
+    spreads = np.array(
+        [np.nan if score is None or score["std"] is None else score["std"] for score in scores]
+    )
+    axes.errorbar(
+        np.arange(len(names)) + shift, means, spreads, **look, linewidth=1.6, markersize=5, capsize=3
+    )
+
+
+def _label_ticks(axes: Axes, ticks: Sequence[str], characters: int) -> None:
+    crowded = (max(map(len, ticks), default=0) + 2) * len(ticks) > characters
+    slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(ticks)), ticks, **(slanted if crowded else {}))

@@ -1,0 +1,143 @@
+"""The contract of result.json and arrays.npz: a field that breaks it is named in one line."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from mi_keras.errors import InputError
+from mi_keras.reports.array_schema import check_arrays
+from mi_keras.reports.schema import check_result
+
+
+def put(result, path, value):
+    """Set `value` where a path such as "tables.0.rows.1.name" leads."""
+    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    for part in way:
+        result = result[part]
+    if value is KeyError:
+        del result[last]
+    else:
+        result[last] = value
+
+
+def figure_number(result, kind):
+    return next(n for n, spec in enumerate(result["figures"]) if spec["kind"] == kind)
+
+
+def test_a_whole_result_passes(make):
+    result, arrays = make()
+    check_result(result)
+    check_arrays(arrays)
+
+
+def test_optional_fields_may_be_absent_and_unknown_ones_present(make):
+    result, _ = make()
+    del result["notes"], result["changed"]
+    check_result(result | {"later": 1})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("schema", "mi_keras.result/1", "`schema` of result.json must be 'mi_keras.result/2'; got 'mi_keras.result/1': run the section again."),
+        ("schema", "mi_keras.result/3", "`schema` of result.json must be 'mi_keras.result/2'; got 'mi_keras.result/3'."),
+        ("runs", "two", "`result.runs` must be an integer; got 'two'."),
+        ("runs", True, "`result.runs` must be an integer; got True."),
+        ("runs", 0, "`result.runs` must be at least 1; got 0."),
+        ("measured", KeyError, "`result.measured` must be a string; got None."),
+        ("changed", "no", "`result.changed` must be a list of strings where it is given; got 'no'."),
+        ("class_names", [1], "`result.class_names` must be a list of strings where it is given; got [1]."),
+        ("timings.0.seconds", "1", "`timings[0].seconds` must be a finite number; got '1'."),
+        ("timings.0.reused", 1, "`timings[0].reused` must be true or false; got 1."),
+        ("tables", None, "`result.tables` must be a list; got None."),
+        ("tables.1", 3, "`tables[1]` must be an object; got int."),
+        ("tables.0.file", "../table", "`tables[0].file` must be a plain file name of letters, digits, '.', '_' and '-'; got '../table'."),
+        ("tables.0.file", "<script>", "`tables[0].file` must be a plain file name of letters, digits, '.', '_' and '-'; got '<script>'."),
+        ("tables.1.file", "table_4", "`tables` must have distinct files; got table_4, table_4, trials."),
+        ("tables.0.metrics", ["ssim", "beauty"], "`tables[0].metrics` must be among ssim, "),
+        ("tables.0.metrics", ["ssim", "ssim"], "`tables[0]` must have distinct metrics; got ssim, ssim."),
+        ("tables.0.best", "f1", "`tables[0].best` must be one of ssim, mse or ''; got 'f1'."),
+        ("tables.2.best", "l2_weight", "`tables[2].best` must be one of ssim or ''; got 'l2_weight'."),
+        ("tables.0.notes", KeyError, "`tables[0].notes` must be a list of strings; got None."),
+        ("tables.0.rows.1.label", KeyError, "`tables[0].rows[1].label` must be a string; got None."),
+        ("tables.0.rows.1.name", "o", "`tables[0].rows` must have distinct names; got o, o, x"),
+        ("tables.0.rows.0.group", "other", "`tables[0].rows[0].group` must be one of attack, model, defense, trial, baseline; got 'other'."),
+        ("tables.0.rows.0.images", 1.5, "`tables[0].rows[0].images` must be an integer or null; got 1.5."),
+        ("tables.0.rows.0.values.ssim", {"mean": None}, "`tables[0].rows[0].values.ssim.mean` must be a finite number; got None."),
+        ("tables.0.rows.0.values.ssim.mean", float("nan"), "`tables[0].rows[0].values.ssim.mean` must be a finite number; got nan."),
+        ("tables.0.rows.0.values.mse.std", -0.1, "`tables[0].rows[0].values.mse.std` must be a number >= 0 or null; got -0.1."),
+        ("tables.0.rows.4.paper.values.ssim", {}, "`tables[0].rows[4].paper.values.ssim.mean` must be a finite number; got None."),
+        ("tables.0.rows.4.paper", [], "`tables[0].rows[4].paper` must be an object or null; got []."),
+        ("tables.1.rows.0.name", "o", "`label` of row 'o' must be the same in all tables; got 'M_I(O)' and 'M_T'."),
+        ("claims.0.holds", "yes", "`claims[0].holds` must be true, false or null; got 'yes'."),
+        ("figures.0.file", "/tmp/a.png", "`figures[0].file` must be a plain file name"),
+        ("figures.0.file", "index.html", "`figures[0].file` must end in .png; got 'index.html'."),
+        ("figures.1.file", "best_per_class.png", "`figures` must have distinct files; got best_per_class.png, best_per_class.png"),
+        ("figures.0.rows", KeyError, "`figures[0].rows` must be a list of strings; got None."),
+    ],
+)  # fmt: skip
+def test_a_field_that_breaks_the_schema_is_named(make, path, value, message):
+    result = copy.deepcopy(make()[0])
+    put(result, path, value)
+    with pytest.raises(InputError) as caught:
+        check_result(result)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        ("chosen_images", {"images": None}, ".images` must be a list of integers; got None."),
+        ("chosen_images", {"images": []}, ".images` must be 1 to 10 numbers from 0 on; got []."),
+        ("chosen_images", {"images": [-1]}, ".images` must be 1 to 10 numbers from 0 on; got [-1]."),
+        ("search", {"axes": ["l2_weight"]}, ".axes` must name two parameters; got ['l2_weight']."),
+        ("sweep", {"ticks": [10, 5, 1]}, ".ticks` must be a list of strings; got [10, 5, 1]."),
+        ("sweep", {"metrics": ["beauty"]}, ".metrics` must be among ssim, "),
+        ("sweep", {"series": [{"label": "a"}]}, ".series[0].rows` must be a list of strings; got None."),
+        ("sweep", {"series": [{"label": "a", "rows": ["o"]}]}, ".series[0].rows` must name a row for each of the 3 ticks; got 1."),
+    ],
+)  # fmt: skip
+def test_what_a_kind_of_figure_needs_is_checked(make, kind, fields, message):
+    result, _ = make()
+    number = figure_number(result, kind)
+    result["figures"][number] |= fields
+    with pytest.raises(InputError) as caught:
+        check_result(result)
+    assert str(caught.value).startswith(f"`figures[{number}]{message}")
+
+
+def test_a_list_is_no_result():
+    with pytest.raises(InputError, match=r"`schema` of result.json must be .*; got 'list'"):
+        check_result([])
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "message"),
+    [
+        ("labels", (3,), "`labels` of arrays.npz must be (60,), one per target; got (3,)."),
+        ("targets", (60, 12, 12), "`targets` of arrays.npz must be (images, height, width, channels), none empty"),
+        ("targets", (60, 12, 12, 2), "`targets` of arrays.npz must have 1 or 3 channels; got (60, 12, 12, 2)."),
+        ("reconstruction.o", (60, 8, 8, 1), "`reconstruction.o` must have the shape (60, 12, 12, 1) of `targets`"),
+        ("ssim.o", (60,), "`ssim.o` of arrays.npz must be (runs, images), none empty; got (60,)."),
+        ("ssim.o", (1, 59), "`ssim.o` must be (runs, 60), a value per target; got (1, 59)."),
+        ("curve.o.loss", (1, 0), "`curve.o.loss` of arrays.npz must be (runs, epochs), none empty"),
+        ("gradient_loss.logit_mse", (1, 5, 3), "`gradient_loss.logit_mse` of arrays.npz must be (runs, steps, 4 terms)"),
+        ("class_images.start", (10, 12, 12), "`class_images.start` of arrays.npz must be (classes, height, width, channels)"),
+        ("confusion.target", (10, 10), "`confusion.target` of arrays.npz must be (runs, classes, classes)"),
+        ("confusion.target", (1, 10, 9), "`confusion.target` of arrays.npz must be (runs, classes, classes)"),
+        ("search.coarse.ssim", (4,), "`search.coarse.ssim` must have 5 trials, as the others of its stage; got 4."),
+    ],
+)  # fmt: skip
+def test_an_array_of_another_shape_is_named(make, key, shape, message):
+    _, arrays = make()
+    with pytest.raises(InputError) as caught:
+        check_arrays(arrays | {key: np.zeros(shape)})
+    assert str(caught.value).startswith(message)
+
+
+def test_text_is_no_array_of_numbers(make):
+    _, arrays = make()
+    with pytest.raises(InputError, match=r"`labels` of arrays.npz must be numbers; got <U"):
+        check_arrays(arrays | {"labels": np.full(60, "seven")})
