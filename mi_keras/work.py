@@ -1,7 +1,12 @@
 """What long work needs from outside: a place to report progress and a place to keep unfinished state."""
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +32,10 @@ class Progress(Protocol):
 class Workspace(Protocol):
     """Keeps named parts of unfinished work; the one on disk is `experiments.store.DiskWorkspace`."""
 
+    @property
+    def folder(self) -> Path:
+        """Where a library may keep files of its own while the work is unfinished; it need not exist yet."""
+
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         """Return a part saved before, or None."""
 
@@ -50,6 +59,12 @@ class MemoryWorkspace:
 
     def __init__(self) -> None:
         self.parts: dict[str, dict[str, NDArray[Any]]] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        path = tempfile.mkdtemp(prefix="mi_keras-")
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        return Path(path)
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         return self.parts.get(name)

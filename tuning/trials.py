@@ -1,0 +1,124 @@
+"""Trials of a search: what one is, its record on the disk, and all of them as a stage of the store holds them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.errors import InputError
+from mi_keras.files import replace_file, write_text
+from mi_keras.settings import LARGEST
+
+if TYPE_CHECKING:
+    from mi_keras.work import Arrays
+
+log = logging.getLogger("mi_keras")
+
+OBJECTIVE = "ssim"
+PATIENCE = 3600.0  # seconds: a trial at the text's sizes takes some ten minutes on 2 CPU cores
+MOST_WORKERS = 64
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was tried and what came of it.
+
+    Attributes:
+        number: position in the order in which the settings were drawn, from 1.
+        values: setting by name.
+        scores: score by name, "ssim" among them; None where the trial failed.
+        problem: why it failed; "" where it did not.
+    """
+
+    number: int
+    values: Mapping[str, float]
+    scores: Mapping[str, float] | None
+    problem: str = ""
+
+
+def best_trial(trials: Iterable[Trial]) -> Trial:
+    """Return the trial of the highest SSIM, the first of equal ones."""
+    return max(trials, key=lambda trial: -math.inf if trial.scores is None else trial.scores[OBJECTIVE])
+
+
+class Records:
+    """The finished trials of a search, one JSON file each, written whole or not at all."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder / f"{name}-trials"
+
+    def count(self) -> int:
+        """Return how many trials are finished."""
+        return sum(1 for _ in self._folder.glob("[0-9]*.json"))
+
+    def save(self, trial: Trial) -> None:
+        """Write the record of a trial."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asdict(trial), allow_nan=False)
+        replace_file(self._path(trial.number), lambda path: write_text(path, text))
+
+    def load(self, number: int, values: Mapping[str, float]) -> Trial | None:
+        """Return the trial of this number and these settings, or None if it is not finished."""
+        path = self._path(number)
+        if not path.exists():
+            return None
+        try:
+            trial = Trial(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as damage:
+            log.warning("the record of a trial is damaged (%s: %s); running it again", path, damage)
+            return None
+        if trial.values != values:
+            log.warning("the record of a trial belongs to another search (%s); running it again", path)
+            return None
+        return trial
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:05d}.json"
+
+
+def summarize(
+    stages: Mapping[str, Sequence[Trial]], best: Trial, best_stage: str
+) -> tuple[Arrays, Mapping[str, Any]]:
+    """Return arrays and info of a search with these stages, as `search_stage` describes them."""
+    arrays: dict[str, NDArray[Any]] = {}
+    rows = []
+    for stage, trials in stages.items():
+        for name in best.values:
+            arrays[f"{stage}.{name}"] = np.array([trial.values[name] for trial in trials])
+        arrays[f"{stage}.ssim"] = np.array(
+            [np.nan if trial.scores is None else trial.scores["ssim"] for trial in trials]
+        )
+        nothing = dict.fromkeys(best.scores or ())
+        rows += [
+            {"stage": stage, "number": trial.number, **trial.values, **(trial.scores or nothing), "problem": trial.problem}
+            for trial in trials
+        ]  # fmt: skip
+    return arrays, {
+        "best": dict(best.values),
+        "best_ssim": best.scores and best.scores["ssim"],
+        "best_stage": best_stage,
+        "trials": rows,
+        "failed": sum(row["ssim"] is None for row in rows),
+    }
+
+
+def check_count(name: str, value: int) -> None:
+    """Raise `InputError` unless a number of trials or images can be meant."""
+    if not 1 <= value <= LARGEST:
+        raise InputError(f"`{name}` must be between 1 and {LARGEST}; got {value!r}.")
+
+
+def check_workers(workers: int, patience: float) -> None:
+    """Raise `InputError` unless the number of processes and the seconds to wait for a trial can be meant."""
+    if not 0 <= workers <= MOST_WORKERS:
+        raise InputError(f"`workers` must be between 0 and {MOST_WORKERS}; got {workers}.")
+    if not patience > 0:
+        raise InputError(f"`patience` must be above 0 seconds; got {patience}.")
