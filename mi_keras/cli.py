@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import json
 import logging
 import os
 import sys
@@ -13,7 +14,7 @@ from rich.logging import RichHandler
 
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.errors import InputError, Interrupted
-from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, SECTIONS
+from mi_keras.experiments.registry import ALL, DEFAULT_PRESET, PRESETS, SECTIONS
 
 STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
 
@@ -69,22 +70,28 @@ def _reproduce(options: argparse.Namespace) -> None:
     if options.section is None:
         raise InputError("`--section` must be given; see --list.")
     from mi_keras.experiments.runner import Request, run  # here: --list and --help answer at once
-    from mi_keras.reports.files import load_result, write_reports
+    from mi_keras.reports.files import read_report, write_reports
+    from mi_keras.reports.html import write_overview
     from mi_keras.reports.tables import print_result
 
     request = Request(
         section=options.section, work=options.work, preset=options.preset, overrides=options.set, runs=options.runs,
         seed=options.seed, data=options.data, out=options.out, force=options.force, offline=options.offline,
     )  # fmt: skip
-    folder = run(request, Console(stderr=True))
-    write_reports(folder)
+    console, reports = Console(), []
+    for folder in run(request, Console(stderr=True)):
+        reports.append(report := read_report(folder))
+        write_reports(folder, report)
+        if not options.json:
+            print_result(report.result, console)
+            console.print(f"\nPage, tables, figures and arrays: {folder}\n", soft_wrap=True)
+    if options.section == ALL:
+        page = write_overview(reports, request.out / ALL / request.preset / "index.html")
+        if not options.json:
+            console.print(f"All sections on one page: {page}", soft_wrap=True)
     if options.json:
-        sys.stdout.write((folder / "result.json").read_text())
-        return
-    result, _ = load_result(folder)
-    console = Console()
-    print_result(result, console)
-    console.print(f"\nTables, figures and arrays: {folder}", soft_wrap=True)
+        results = [report.result for report in reports]
+        print(json.dumps(results if options.section == ALL else results[0], indent=1))
 
 
 def _list_sections() -> None:
@@ -94,17 +101,19 @@ def _list_sections() -> None:
         )
 
 
-class _OneLineErrors(argparse.ArgumentParser):
+class OneLineErrors(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as all others are."""
+
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineErrors(
+    parser = OneLineErrors(
         prog="mi-keras", description="Reproduce image reconstruction attacks, section by section.",
         epilog="Results go to OUT/SECTION/PRESET; finished stages are kept in $MI_KERAS_HOME (default: .mi_keras).",
     )  # fmt: skip
-    parser.add_argument("--section", help="section number, for example 5.2; see --list")
+    parser.add_argument("--section", help="section number, for example 5.2 (see --list), or all")
     parser.add_argument(
         "--work",
         default="thesis",
@@ -144,5 +153,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="compute every stage anew")
     parser.add_argument("--offline", action="store_true", help="never download data")
     parser.add_argument("--list", action="store_true", help="list the sections")
-    parser.add_argument("--json", action="store_true", help="print result.json instead of the table")
+    parser.add_argument("--json", action="store_true", help="print result.json instead of the tables")
     return parser

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import Any, Protocol
 
 from mi_keras.errors import InputError
 
@@ -14,14 +15,34 @@ PRESETS = {  # what each may be called, said under every table
 DEFAULT_PRESET = "quick"
 
 
+class Experiment(Protocol):
+    """What the runner runs: the names that its results carry, the folder they go to, and a module's worth of code."""
+
+    @property
+    def work(self) -> str: ...
+    @property
+    def number(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def folder(self) -> str: ...
+    def load(self) -> Any:
+        """Return what has `PRESETS` and `run`."""
+
+
 @dataclass(frozen=True)
 class Section:
-    """A registered experiment: `module` has `TABLE`, `Config`, `PRESETS` and `run`."""
+    """A registered experiment: `module` has `Config`, `PRESETS` and `run`."""
 
     work: str
     number: str
     title: str
     module: str
+
+    @property
+    def folder(self) -> str:
+        """Where its results go, below the folder of all results."""
+        return self.number
 
     def load(self) -> ModuleType:
         """Import the experiment's module."""
@@ -29,20 +50,27 @@ class Section:
 
 
 SECTIONS = (
+    Section("thesis", "4.2", "Training of the target and shadow CNN", "thesis.sec_4_2_classifiers"),
+    Section(
+        "thesis", "5.1", "Regularisation and start of the gradient reconstruction", "thesis.sec_5_1_gradient"
+    ),
     Section(
         "thesis", "5.2", "Input combinations of the inversion model", "thesis.sec_5_2_input_combinations"
     ),
+    Section("thesis", "5.3", "Rounding of the output vector", "thesis.sec_5_3_rounding"),
+    Section("thesis", "5.4", "Truncation of the output vector", "thesis.sec_5_4_truncation"),
 )
+ALL = "all"  # in place of a number: every section of a work
 
 
-def find(work: str, number: str) -> Section:
-    """Return the section of a work by its number.
+def find(work: str, number: str) -> tuple[Section, ...]:
+    """Return the section of a work by its number, or every one of them for "all".
 
     Raises:
         InputError: no such section; the message lists those there are.
     """
-    for section in SECTIONS:
-        if (section.work, section.number) == (work, number):
-            return section
-    known = ", ".join(f"{section.work} {section.number}" for section in SECTIONS)
-    raise InputError(f"`--section` must be one of: {known}; got {work} {number}.")
+    found = tuple(s for s in SECTIONS if s.work == work and number in (s.number, ALL))
+    if not found:
+        known = ", ".join(section.number for section in SECTIONS if section.work == work)
+        raise InputError(f"`--section` of work {work} must be one of: {known}, {ALL}; got {number}.")
+    return found

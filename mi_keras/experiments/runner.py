@@ -4,7 +4,7 @@ import json
 import platform
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
+from mi_keras.data.source import Source
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.errors import InputError, Interrupted
 from mi_keras.experiments.console import TerminalProgress
 from mi_keras.experiments.overrides import apply_overrides, changed_keys
-from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Section, find
+from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Experiment, find
 from mi_keras.experiments.result import SCHEMA, ExperimentResult
 from mi_keras.experiments.store import Store, home, versions
 from mi_keras.files import replace_file, sha256, write_arrays, write_text
@@ -49,8 +50,8 @@ class Request:
     offline: bool = False
 
 
-def run(request: Request, console: Console) -> Path:
-    """Reproduce a section and return the folder of its results.
+def run(request: Request, console: Console) -> Iterator[Path]:
+    """Reproduce a section, or all of a work, and yield the folder of each section's results as it is finished.
 
     Stages that the store holds are read, not computed; an interrupted run goes on where it was.
 
@@ -58,28 +59,54 @@ def run(request: Request, console: Console) -> Path:
         InputError: anything wrong with the request, found before any work is done.
         Interrupted: Ctrl-C.
     """
-    section = find(request.work, request.section)
-    config = configure(section, request)
+    sections = find(request.work, request.section)
+    if len(sections) > 1 and request.overrides:
+        raise InputError(f"`--set` must go with a single section; got --section {request.section}.")
+    yield from run_experiments(sections, request, console)
+
+
+def run_experiments(experiments: Sequence[Experiment], request: Request, console: Console) -> Iterator[Path]:
+    """Run experiments one after another with one store, and yield the folder of each's results (see `run`)."""
+    planned = [
+        (experiment, configure(experiment, request), request.out / experiment.folder / request.preset)
+        for experiment in experiments
+    ]
     source = load_source(request.data, offline=request.offline)
-    split_seed = derive(request.seed, "data")
-    splits = make_splits(source, config.data, seed=split_seed)
-    folder = request.out / section.number / request.preset
-    _check_writable(folder)
+    for _, config, folder in planned:
+        make_splits(source, config.data, seed=derive(request.seed, "data"))  # refuses what does not fit
+        _check_writable(folder)
     store = Store(home(), force=request.force)
+    for experiment, config, folder in planned:
+        _run_one(experiment, config, folder, request, source, store, console)
+        yield folder
+
+
+def _run_one(
+    experiment: Experiment,
+    config: Any,
+    folder: Path,
+    request: Request,
+    source: Source,
+    store: Store,
+    console: Console,
+) -> None:
     with quiet_libraries():
         from mi_keras.experiments.stages import (  # here: TensorFlow takes seconds to import
             Pipeline,
             describe_data,
         )
 
+    split_seed = derive(request.seed, "data")
+    splits = make_splits(source, config.data, seed=split_seed)
     progress, data = TerminalProgress(console), describe_data(splits, config.data, split_seed)
     pipelines = [
         Pipeline(splits, data, store, progress, seed=request.seed, run=number)
         for number in range(1, config.runs + 1)
     ]
+    store.start_record()
     started = time.perf_counter()
     try:
-        result: ExperimentResult = section.load().run(config, pipelines)
+        result: ExperimentResult = experiment.load().run(config, pipelines)
     except KeyboardInterrupt:
         raise Interrupted(store.current or "reading the store") from None
     timings = [
@@ -88,26 +115,24 @@ def run(request: Request, console: Console) -> Path:
     ]
     replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
-        "schema": SCHEMA, "work": section.work, "section": section.number, "title": section.title,
-        "table": section.load().TABLE, "preset": request.preset,
-        "changed": changed_keys(config, section.load().PRESETS[request.preset]), "data": source.name,
+        "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,
+        "changed": changed_keys(config, experiment.load().PRESETS[request.preset]), "data": source.name,
         "runs": config.runs, "seed": request.seed, "settings": asdict(config),
         "versions": {"python": platform.python_version()} | versions(), "timings": timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
         "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]], "class_names": list(splits.class_names),
-        "rows": [row.to_json() for row in result.rows], "claims": [claim.to_json() for claim in result.claims],
+        "tables": [table.to_json() for table in result.tables], "claims": [claim.to_json() for claim in result.claims],
         "figures": list(result.figures), "arrays_sha256": sha256(folder / "arrays.npz"),
     }  # fmt: skip
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     replace_file(folder / "result.json", lambda path: write_text(path, text))
-    return folder
 
 
-def configure(section: Section, request: Request) -> Any:
-    """Return the section's settings for a preset with the overrides applied."""
+def configure(experiment: Experiment, request: Request) -> Any:
+    """Return an experiment's settings for a preset with the overrides applied."""
     if request.preset not in PRESETS:
         raise InputError(f"`--preset` must be one of {', '.join(PRESETS)}; got {request.preset!r}.")
-    config = apply_overrides(section.load().PRESETS[request.preset], request.overrides)
+    config = apply_overrides(experiment.load().PRESETS[request.preset], request.overrides)
     return config if request.runs is None else replace(config, runs=request.runs)
 
 

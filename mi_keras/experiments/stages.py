@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from mi_keras.attacks.activation_recovery import recover_activations
 from mi_keras.attacks.baselines import class_average, class_instance, class_prototype
 from mi_keras.attacks.gradient_inversion import reconstruct
-from mi_keras.attacks.inverter import invert, train_inverter
+from mi_keras.attacks.inverter import invert, rebuild_inverter, train_inverter
 from mi_keras.data.splits import Splits
+from mi_keras.defenses.output_vector import Defense, defend
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.classification import confusion_matrix, weighted_f1
 from mi_keras.metrics.image import score
 from mi_keras.models.cnn import build_cnn, observe
-from mi_keras.models.tcnn import build_tcnn
 from mi_keras.seeds import derive
 from mi_keras.settings import (
+    DEFAULT_HEAD,
     ActivationSettings,
     ClassifierSettings,
     GradientSettings,
+    HeadSettings,
     InverterSettings,
     PrototypeSettings,
     SplitSettings,
@@ -86,18 +88,19 @@ class Pipeline:
         self._seed, self._run = seed, run
         self.classes = len(splits.class_names)
 
-    def classifier(self, role: str, settings: ClassifierSettings) -> Stage:
+    def classifier(self, role: str, settings: ClassifierSettings, head: HeadSettings = DEFAULT_HEAD) -> Stage:
         """Train M_T (`role` "target") or M_S ("shadow") on its own training set (thesis 4.2).
 
-        Info: `history`, `f1` and `confusion` on its validation set.
+        `head` is for comparing variants: the attacks take classifiers with the text's. Info: `history`, `f1` and
+        `confusion` on its validation set.
         """
         training: ImageSet = getattr(self.splits, f"{role}_train")
         validation: ImageSet = getattr(self.splits, f"{role}_validation")
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             cnn, history = train_classifier(
-                training, validation, settings, classes=self.classes, seed=self._derive("classifier", role),
-                workspace=workspace, progress=self.progress, label=self._label(f"{role} model"),
+                training, validation, settings, classes=self.classes, seed=self.derive("classifier", role),
+                head=head, workspace=workspace, progress=self.progress, label=self.label(f"{role} model"),
             )  # fmt: skip
             predicted = observe(cnn, validation.images).predicted_class
             confusion = confusion_matrix(validation.labels, predicted, self.classes)
@@ -107,12 +110,19 @@ class Pipeline:
                 "confusion": confusion.tolist(),
             }
 
-        return self.stage("classifier", compute, settings=settings, role=role)
+        variant: dict[str, Any] = {} if head == DEFAULT_HEAD else {"head": asdict(head)}
+        return self.stage("classifier", compute, settings=settings, role=role, **variant)
 
     def load_classifier(self, stage: Stage, settings: ClassifierSettings) -> keras.Model:
         """Rebuild a classifier from its stored weights."""
-        shape = self.splits.shadow_train.images.shape[1:]
-        return _with_weights(build_cnn(shape, self.classes, channels=settings.channels), stage.arrays)
+        shape, head = self.splits.shadow_train.images.shape[1:], stage.identity.get("head")
+        cnn = build_cnn(
+            shape,
+            self.classes,
+            channels=settings.channels,
+            head=HeadSettings(**head) if head else DEFAULT_HEAD,
+        )
+        return _with_weights(cnn, stage.arrays)
 
     def output_vector(self, classifier: Stage, settings: ClassifierSettings, subset: str) -> Stage:
         """Query a classifier with one of the sets: the output vectors O."""
@@ -124,6 +134,25 @@ class Pipeline:
             return {"output_vector": observation.output_vector}, {"accuracy": accuracy}
 
         return self.stage("output_vector", compute, upstream=[classifier], subset=subset)
+
+    def defended(self, observed: Stage, defense: Defense | None) -> Stage:
+        """Change output vectors as a defence does before they leave the model (thesis 5.3, 5.4); None leaves them."""
+        if defense is None:
+            return observed
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            return {
+                "output_vector": defend(Observation(observed.arrays["output_vector"]), defense).output_vector
+            }, {}
+
+        described = {"defense": type(defense).__name__.lower(), **asdict(defense)}
+        return self.stage(
+            "defended_output_vector",
+            compute,
+            upstream=[observed],
+            subset=observed.identity["subset"],
+            **described,
+        )
 
     def evidence(
         self,
@@ -148,7 +177,7 @@ class Pipeline:
         def activations(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             model = self.load_classifier(shadow, classifier)
             result = recover_activations(
-                model, observation(), activation, seed=self._derive("activations", subset)
+                model, observation(), activation, seed=self.derive("activations", subset)
             )
             info = {"not_converged": int((~result.converged).sum()), "count": len(result.converged)}
             return {"activations": result.activations, "losses": result.losses, "steps": result.steps}, info
@@ -156,8 +185,8 @@ class Pipeline:
         def reconstruction(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             result = reconstruct(
                 self.load_classifier(shadow, classifier), observation(), self.start_images(gradient.start), gradient,
-                objective=objective, seed=self._derive("gradient", objective, subset), workspace=workspace,
-                progress=self.progress, label=self._label(f"gradient reconstruction of {subset}"),
+                objective=objective, seed=self.derive("gradient", objective, subset), workspace=workspace,
+                progress=self.progress, label=self.label(f"gradient reconstruction of {subset}"),
             )  # fmt: skip
             return {"images": result.images, "losses": result.losses}, {"problems": result.problems}
 
@@ -177,8 +206,8 @@ class Pipeline:
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             tcnn, history = train_inverter(
                 evidence.load(combination), images, combination, settings,
-                seed=self._derive("inverter", combination), workspace=workspace, progress=self.progress,
-                label=self._label(f"inverter {combination}"),
+                seed=self.derive("inverter", combination), workspace=workspace, progress=self.progress,
+                label=self.label(f"inverter {combination}"),
             )  # fmt: skip
             return _weights(tcnn), {"history": history, "width": int(tcnn.input_shape[1])}
 
@@ -192,7 +221,7 @@ class Pipeline:
 
         def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             channels = self.splits.test.images.shape[3]
-            tcnn = build_tcnn(inverter.info["width"], image_channels=channels, channels=settings.channels)
+            tcnn = rebuild_inverter(inverter.info["width"], channels, settings)
             images = invert(_with_weights(tcnn, inverter.arrays), evidence.load(combination), combination)
             return self._scored(images, subset), {}
 
@@ -213,7 +242,7 @@ class Pipeline:
         def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             if name == "class_average":
                 return {"images": class_average(self.splits.shadow_train, self.classes)}, {}
-            seed = self._derive("class_prototype")
+            seed = self.derive("class_prototype")
             training = self.splits.shadow_train
             return {
                 "images": class_prototype(training, self.classes, settings, seed=seed, progress=self.progress)
@@ -230,22 +259,34 @@ class Pipeline:
 
         return self.stage("scored_baseline", compute, upstream=[baseline, observed], subset=subset)
 
+    def prototype_distance(self, scored: Stage, prototype: Stage, observed: Stage) -> Stage:
+        """Measure 1 - SSIM of each reconstruction to the prototype of the class that was predicted: `distance`."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            predicted = Observation(observed.arrays["output_vector"]).predicted_class
+            images = scored.arrays["images"].astype(np.float32)
+            return {"distance": 1 - score(images, prototype.arrays["images"][predicted]).ssim}, {}
+
+        return self.stage("prototype_distance", compute, upstream=[scored, prototype, observed])
+
     def start_images(self, start: str) -> Floats | None:
         """Return I_0 of each class for a start of `GradientSettings`, `(classes, height, width, channels)`; None: noise."""
         if start == "class_average":
             return class_average(self.splits.shadow_train, self.classes)
         if start == "class_instance":
-            return class_instance(self.splits.shadow_train, self.classes, seed=self._derive("start"))
+            return class_instance(self.splits.shadow_train, self.classes, seed=self.derive("start"))
         return None
 
     def _scored(self, images: Floats, subset: str) -> dict[str, NDArray[Any]]:
         scores = score(images, getattr(self.splits, subset).images)
         return {"images": images.astype(np.float16), "ssim": scores.ssim, "mse": scores.mse}
 
-    def _derive(self, *names: object) -> int:
+    def derive(self, *names: object) -> int:
+        """Return the seed of a random choice of this run, by its names."""
         return derive(self._seed, "run", self._run, *names)
 
-    def _label(self, text: str) -> str:
+    def label(self, text: str) -> str:
+        """Return what progress bars of this run say."""
         return f"run {self._run}: {text}"
 
     def stage(self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any) -> Stage:
@@ -264,6 +305,8 @@ def _weights(model: keras.Model) -> dict[str, NDArray[Any]]:
 
 
 def _with_weights(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> keras.Model:
+    if len(arrays) != len(model.variables):
+        raise ValueError(f"`arrays` must hold {len(model.variables)} variables; got {len(arrays)}.")
     for i, variable in enumerate(model.variables):
         variable.assign(arrays[f"{i:03d}"])
     return model

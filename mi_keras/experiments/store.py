@@ -56,12 +56,14 @@ class Stage:
     Attributes:
         kind: what the step is, for example "classifier".
         identity: everything its result depends on, as JSON values: settings, seed, data, keys of earlier stages.
+        upstream: the earlier stages themselves.
     """
 
     store: "Store"
     kind: str
     identity: Mapping[str, Any]
     compute: Compute = field(repr=False)
+    upstream: tuple["Stage", ...] = field(repr=False)
 
     @cached_property
     def key(self) -> str:
@@ -121,11 +123,9 @@ class Store:
     def __init__(self, root: Path, *, force: bool = False) -> None:
         self.root = root
         self.force = force
-        self.timings: list[dict[str, Any]] = []
-        self.versions: list[dict[str, str]] = []  # of all stages used, one entry per distinct set
         self.current = ""  # what to name when the work is interrupted
-        self._fresh: set[str] = set()
-        self._noted: set[str] = set()
+        self._fresh: set[str] = set()  # computed in the life of this object
+        self.start_record()
         try:
             for folder in ("temporary", "locks", "stages"):
                 (root / folder).mkdir(parents=True, exist_ok=True)
@@ -136,6 +136,13 @@ class Store:
                 f"`{HOME_VARIABLE}` must be a folder that can be written; got {str(root)!r}: {error.strerror}."
             ) from None
         _remove_leftovers(root / "temporary")
+
+    def start_record(self) -> None:
+        """Begin to record anew which stages are used: `timings`, and `versions`, one entry per distinct set."""
+        self.timings: list[dict[str, Any]] = []
+        self.versions: list[dict[str, str]] = []
+        self._noted: set[str] = set()
+        self._earlier = set(self._fresh)
 
     def stage(
         self,
@@ -152,7 +159,7 @@ class Store:
             if not is_dataclass(settings) or isinstance(settings, type):
                 raise TypeError(f"`settings` must be a dataclass; got {settings!r}.")
             described["settings"] = asdict(settings)
-        return Stage(self, kind, json.loads(json.dumps(described)), compute)
+        return Stage(self, kind, json.loads(json.dumps(described)), compute, tuple(upstream))
 
     def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
@@ -173,7 +180,8 @@ class Store:
         except DamagedFile as damage:
             log.warning("a stored stage is damaged (%s); computing it again", damage)
             return None
-        self._note(stage, meta["seconds"], meta["versions"], reused=stage.key not in self._fresh)
+        reused = stage.key not in self._fresh or stage.key in self._earlier
+        self._note(stage, meta["seconds"], meta["versions"], reused=reused)
         return arrays, meta["info"]
 
     def _produce(self, stage: Stage) -> Result:

@@ -23,7 +23,21 @@ def call(folder, *arguments):
     ("arguments", "message"),
     [
         ([], "`--section` must be given"),
-        (["--section", "9.9"], "`--section` must be one of: thesis 5.2"),
+        (
+            ["--section", "9.9"],
+            "`--section` of work thesis must be one of: 4.2, 5.1, 5.2, 5.3, 5.4, all; got 9.9",
+        ),
+        (
+            ["--section", "all", "--set", "gradient.steps=3"],
+            "`--set` must go with a single section; got --section all",
+        ),
+        (["--section", "5.4", "--set", "top=11"], "`top` must be at most the number of classes, 10; got 11"),
+        (["--section", "5.1", "--set", "search.images=0"], "`search.images` must be >= 1; got 0"),
+        (
+            ["--section", "5.3", "--set", "decimals=9"],
+            "`decimals` must be among 0, 1, 2, 3, 4, 5, 6, 7; got 9",
+        ),
+        (["--section", "4.2", "--set", "variants=tanh"], "`variants` must be among none, none+dropout"),
         (["--section", "5.2", "--preset", "huge"], "--preset"),
         (["--section", "5.2", "--work", "novel"], "--work"),
         (["--section", "5.2", "--runs", "0"], "`runs` must be between 1 and 1000; got 0"),

@@ -25,7 +25,16 @@ import numpy as np
 from mi_keras.data.splits import class_counts
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
-from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row
+from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Table, inverter_label
+from mi_keras.experiments.thesis.image_rows import (
+    BASELINES,
+    OBJECTIVE_NOTES,
+    by_row,
+    image_arrays,
+    image_row,
+    scored_baselines,
+)
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs
 from mi_keras.settings import (
     COMBINATIONS,
     ActivationSettings,
@@ -40,19 +49,23 @@ if TYPE_CHECKING:
     from mi_keras.experiments.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
-TABLE = "table_4"
-MOST_RUNS = 1000
 SECOND = "cross_entropy"  # the objective of the extra rows; the plain rows use "logit_mse"
-LABELS = {"o": "O", "a": "A^L", "x": "X~"}
+WITH_X = tuple(name for name in COMBINATIONS if "x" in name.split("+"))
+
+
+def _table_4(ssim: tuple[float, float], mse: tuple[float, float]) -> Paper:
+    return Paper("Table 4 (MNIST)", {"ssim": ssim, "mse": mse})
+
+
 PUBLISHED = {
-    "o": Paper("Table 4 (MNIST)", (0.2298, 0.0041), (0.0966, 0.0011)),
-    "a": Paper("Table 4 (MNIST)", (0.1218, 0.0043), (0.1077, 0.0014)),
-    "x": Paper("Table 4 (MNIST)", (0.3727, 0.0030), (0.0649, 0.0009)),
-    "o+a": Paper("Table 4 (MNIST)", (0.1619, 0.0027), (0.1055, 0.0016)),
-    "o+x": Paper("Table 4 (MNIST)", (0.2467, 0.0013), (0.0904, 0.0013)),
-    "a+x": Paper("Table 4 (MNIST)", (0.1822, 0.0051), (0.0961, 0.0012)),
-    "o+a+x": Paper("Table 4 (MNIST)", (0.2194, 0.0016), (0.0927, 0.0011)),
-    "gradient_reconstruction": Paper("Table 3 (MNIST)", (0.2409, 0.0068), (0.0672, 0.0021)),
+    "o": _table_4((0.2298, 0.0041), (0.0966, 0.0011)),
+    "a": _table_4((0.1218, 0.0043), (0.1077, 0.0014)),
+    "x": _table_4((0.3727, 0.0030), (0.0649, 0.0009)),
+    "o+a": _table_4((0.1619, 0.0027), (0.1055, 0.0016)),
+    "o+x": _table_4((0.2467, 0.0013), (0.0904, 0.0013)),
+    "a+x": _table_4((0.1822, 0.0051), (0.0961, 0.0012)),
+    "o+a+x": _table_4((0.2194, 0.0016), (0.0927, 0.0011)),
+    "gradient_reconstruction": Paper("Table 3 (MNIST)", {"ssim": (0.2409, 0.0068), "mse": (0.0672, 0.0021)}),
 }
 FIGURE_OF = {"x": "13_14", "o": "27", "a": "28", "o+a": "29", "o+x": "30", "a+x": "31", "o+a+x": "32"}
 
@@ -78,41 +91,19 @@ class Config:
     prototype: PrototypeSettings = PrototypeSettings()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.runs <= MOST_RUNS:
-            raise InputError(f"`runs` must be between 1 and {MOST_RUNS}; got {self.runs}.")
-        with_x = tuple(name for name in COMBINATIONS if "x" in name.split("+"))
-        for name, legal in (("combinations", COMBINATIONS), ("second_combinations", with_x)):
-            chosen = getattr(self, name)
-            for combination in chosen:
-                if combination not in legal:
-                    raise InputError(f"`{name}` must be among {', '.join(legal)}; got {combination!r}.")
-            if len(set(chosen)) < len(chosen):
-                raise InputError(f"`{name}` must name each combination once; got {', '.join(chosen)}.")
+        check_runs(self.runs)
+        check_choices("combinations", self.combinations, COMBINATIONS)
+        check_choices("second_combinations", self.second_combinations, WITH_X)
         if not self.combinations:
             raise InputError("`combinations` must name at least one combination; got none.")
 
 
 PAPER = Config()
-QUICK = replace(
-    PAPER,
-    runs=2,
-    second_combinations=("x",),
-    data=replace(PAPER.data, train_per_class=500),
-    classifier=replace(PAPER.classifier, channels=(32, 64, 128), epochs=12),
-    gradient=replace(PAPER.gradient, steps=60),
-    inverter=replace(PAPER.inverter, channels=(128, 64, 32), epochs=12),
-)
-SMOKE = replace(
-    QUICK,
-    runs=1,
-    data=replace(PAPER.data, train_per_class=40, test_per_class=30),
-    classifier=replace(PAPER.classifier, channels=(8, 16, 32), epochs=2),
-    gradient=replace(PAPER.gradient, steps=5, learning_rate=0.1),
-    activation=replace(PAPER.activation, max_steps=200),
-    inverter=replace(PAPER.inverter, channels=(32, 16, 8), epochs=1),
-    prototype=replace(PAPER.prototype, steps=20),
-)
-PRESETS = {"smoke": SMOKE, "quick": QUICK, "paper": PAPER}
+PRESETS = {
+    "smoke": replace(PAPER, runs=1, second_combinations=("x",), **SMOKE),
+    "quick": replace(PAPER, runs=2, second_combinations=("x",), **QUICK),
+    "paper": PAPER,
+}
 
 
 @dataclass(frozen=True)
@@ -129,21 +120,21 @@ class _Run:
 def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     """Train and score every combination in every run; `pipelines` has one per run."""
     runs = [_run_once(config, pipeline) for pipeline in pipelines]
-    rows = [_row(name, [run.rows[name] for run in runs]) for name in runs[0].rows]
-    first, test = pipelines[0].splits, pipelines[0].splits.test
-    arrays: dict[str, Any] = {"targets": test.images.astype(np.float16), "labels": test.labels}
-    arrays |= {f"reconstruction.{name}": stage.arrays["images"] for name, stage in runs[0].rows.items()}
-    for row in rows:
-        arrays[f"ssim.{row.name}"] = np.stack([score.ssim for score in row.scores])
-        arrays[f"mse.{row.name}"] = np.stack([score.mse for score in row.scores])
+    stages = by_row([run.rows for run in runs])
+    rows = [_row(name, stages) for name in stages]
+    splits = pipelines[0].splits
+    arrays = image_arrays(splits.test, stages)
     arrays |= {name: np.stack([run.curves[name] for run in runs]) for name in runs[0].curves}
-    arrays |= {f"class_counts.{subset}": counts for subset, counts in class_counts(first).items()}
-    measured = f"{len(test):,} test images (D_F), {len(first.shadow_train):,} shadow training images"
+    arrays |= {f"class_counts.{subset}": counts for subset, counts in class_counts(splits).items()}
+    measured = f"{len(splits.test):,} test images (D_F), {len(splits.shadow_train):,} shadow training images"
     notes = _model_notes(
         config, [run.target for run in runs], [run.shadow for run in runs], [run.activations for run in runs]
     )
+    table = Table(
+        "table_4", "Table 4: inputs of the inversion model", "combination", ("ssim", "mse", "instance_gain"), rows, "ssim",
+    )  # fmt: skip
     return ExperimentResult(
-        rows, _claims({row.name: row for row in rows}), measured, arrays, _figures(config), notes
+        [table], _claims({row.name: row for row in rows}), measured, arrays, _figures(config), notes
     )
 
 
@@ -166,33 +157,24 @@ def _run_once(config: Config, pipeline: Pipeline) -> _Run:
             rows[combination + mark] = inversion.computed()  # row by row, not all at the end
         rows[f"gradient_reconstruction{mark}"] = pipeline.scored_gradient(observed_evidence, "test")
         curves[f"gradient_loss.{objective}"] = observed_evidence.gradient.arrays["losses"]
-    for name in ("class_average", "class_prototype"):
-        baseline = pipeline.baseline(name, config.prototype)
-        rows[name] = pipeline.scored_baseline(baseline, observed, "test")
+    rows |= scored_baselines(pipeline, config.prototype, observed, "test")
     for role, stage in (("target", target), ("shadow", shadow)):
         for curve, values in stage.info["history"].items():
             curves[f"curve.{role}.{curve}"] = np.asarray(values)
     return _Run(rows, curves, target, shadow, (known_evidence.activations, observed_evidence.activations))
 
 
-def _row(name: str, stages: Sequence[Stage]) -> Row:
-    from mi_keras.experiments.stages import scores_of
-
+def _row(name: str, stages: Mapping[str, Sequence[Stage]]) -> Row:
     base = name.removesuffix(f"[{SECOND}]")
-    baselines = {
-        "gradient_reconstruction": "X~ alone",
-        "class_average": "class average",
-        "class_prototype": "class prototype",
-    }
-    combined = " + ".join(LABELS[letter] for letter in base.split("+")) if base in COMBINATIONS else ""
-    uses_x = base == "gradient_reconstruction" or "x" in base.split("+")
-    return Row(
-        name=name,
-        label=f"M_I({combined})" if combined else baselines[base],
-        group="attack" if combined else "baseline",
-        scores=[scores_of(stage) for stage in stages],
+    uses_x = base == "gradient_reconstruction" or base in WITH_X
+    return image_row(
+        name,
+        inverter_label(base) if base in COMBINATIONS else BASELINES.get(base, "X~ alone"),
+        "attack" if base in COMBINATIONS else "baseline",
+        stages[name],
+        stages["class_prototype"],
         paper=PUBLISHED.get(base),
-        note="" if not uses_x else "X~: one-hot cross-entropy" if name != base else "X~: logit MSE",
+        note="" if not uses_x else OBJECTIVE_NOTES[SECOND if name != base else "logit_mse"],
     )
 
 
@@ -203,7 +185,7 @@ def _claims(rows: Mapping[str, Row]) -> list[Claim]:
     plain methods also on formula 2's one-hot rows.
     """
     others = [name for name in COMBINATIONS if name != "x"]
-    with_x = [name for name in others if "x" in name.split("+")]
+    with_x = [name for name in WITH_X if name != "x"]
     without_a = [name for name in COMBINATIONS if name != "a"]
     best = max(
         (name for name, row in rows.items() if row.group == "attack"),
@@ -253,13 +235,13 @@ def _figures(config: Config) -> list[dict[str, Any]]:
     ]  # fmt: skip
     everything = [*config.combinations, *(f"{name}[{SECOND}]" for name in config.second_combinations)]
     for name in sorted(everything, key=lambda name: FIGURE_OF.get(name, "99" + name)):
-        label = " + ".join(LABELS[letter] for letter in name.removesuffix(f"[{SECOND}]").split("+"))
+        label = inverter_label(name.removesuffix(f"[{SECOND}]"))
         number = FIGURE_OF.get(name)
         extra = "" if number else ", X~ from one-hot cross-entropy"
         figures.append({
             "file": f"figure_{number}.png" if number else f"best_{name.split('[')[0].replace('+', '_')}_cross_entropy.png",
             "kind": "best_per_class", "rows": [name],
-            "title": (f"Figure{'s' * ('_' in number)} {number.replace('_', ' and ')}: " if number else "") + f"M_I({label}), best image per class{extra}",
+            "title": (f"Figure{'s' * ('_' in number)} {number.replace('_', ' and ')}: " if number else "") + f"{label}, best image per class{extra}",
             "caption": "Row 1 targets, row 2 reconstructions. The best of each class flatters the attack: see the medians.",
         })  # fmt: skip
     baselines = [

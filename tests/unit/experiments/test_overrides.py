@@ -38,7 +38,7 @@ def test_values_take_the_type_of_what_they_replace():
             "`gradient.start` must be one of class_average, class_instance, random; got 'middle'",
         ),
         ("second_combinations=o", "`second_combinations` must be among x, o\\+x, a\\+x, o\\+a\\+x; got 'o'"),
-        ("combinations=o,x,o", "`combinations` must name each combination once; got o, x, o"),
+        ("combinations=o,x,o", "`combinations` must name each once; got o, x, o"),
         ("gradient.l2_weight=inf", "`gradient.l2_weight` must be <= 1000000; got inf"),
         (
             "gradient.steps=99999999999",

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from mi_keras.data.splits import Splits
+from mi_keras.defenses.output_vector import Rounding, Truncation
 from mi_keras.experiments.stages import Pipeline
 from mi_keras.experiments.store import Store
 from mi_keras.settings import (
     ActivationSettings,
     ClassifierSettings,
     GradientSettings,
+    HeadSettings,
     InverterSettings,
     PrototypeSettings,
 )
@@ -151,6 +153,51 @@ def test_the_target_model_is_refused_in_the_place_of_the_shadow_model(tmp_path):
     observed = pipeline.output_vector(target, CLASSIFIER, "test")
     with pytest.raises(ValueError, match="`shadow` must be the shadow model; got the stage of role 'target'"):
         pipeline.evidence(observed, target, CLASSIFIER, ACTIVATION, GRADIENT, "logit_mse")
+
+
+def test_only_a_head_other_than_the_texts_has_a_key_of_its_own(tmp_path):
+    pipeline = make_pipeline(tmp_path)
+    plain = pipeline.classifier("target", CLASSIFIER)
+    assert pipeline.classifier("target", CLASSIFIER, HeadSettings("none", 0.5)).key == plain.key
+    variants = [HeadSettings("relu", 0.5), HeadSettings("none", 0.0), HeadSettings("relu", 0.0)]
+    stages = [pipeline.classifier("target", CLASSIFIER, variant) for variant in variants]
+    assert len({plain.key, *(stage.key for stage in stages)}) == 4
+    relu = pipeline.load_classifier(stages[0], CLASSIFIER)
+    assert relu(make_splits().test.images)["activations"].numpy().min() == 0
+    with pytest.raises(ValueError, match="`arrays` must hold"):
+        pipeline.load_classifier(replace(plain, identity=stages[1].identity), CLASSIFIER)
+
+
+def test_a_defended_answer_is_the_defence_of_the_answer_and_the_attack_sees_nothing_else(tmp_path):
+    pipeline = make_pipeline(tmp_path)
+    stages = all_stages(pipeline)
+    observed = stages["observed"]
+    assert pipeline.defended(observed, None) is observed
+    kept = pipeline.defended(observed, Truncation(1))
+    vectors, truncated = observed.arrays["output_vector"], kept.arrays["output_vector"]
+    np.testing.assert_array_equal(
+        truncated, np.where(vectors == vectors.max(axis=1, keepdims=True), vectors, 0)
+    )
+    settings = (stages["shadow"], CLASSIFIER, ACTIVATION, GRADIENT, "logit_mse")
+    evidence = pipeline.evidence(kept, *settings)
+    assert {stage.key for stage in evidence.gradient.upstream} == {kept.key, stages["shadow"].key}
+    assert not np.array_equal(evidence.load("x").gradient_reconstruction, stages["x"].arrays["images"])
+    keys = {
+        pipeline.defended(observed, defense).key
+        for defense in (Truncation(1), Truncation(2), Rounding(1), Rounding(2))
+    }
+    assert len(keys) == 4
+
+
+def test_the_prototype_is_at_no_distance_from_itself(tmp_path):
+    pipeline = make_pipeline(tmp_path)
+    observed = all_stages(pipeline)["observed"]
+    prototype = pipeline.baseline("class_prototype", PROTOTYPE)
+    answers = pipeline.scored_baseline(prototype, observed, "test")
+    distance = pipeline.prototype_distance(answers, prototype, observed).arrays["distance"]
+    np.testing.assert_allclose(distance, 0, atol=2e-3)  # images are kept as float16
+    average = pipeline.scored_baseline(pipeline.baseline("class_average", PROTOTYPE), observed, "test")
+    assert pipeline.prototype_distance(average, prototype, observed).arrays["distance"].min() > 0.01
 
 
 def test_random_starts_of_known_and_attacked_vectors_differ(tmp_path):

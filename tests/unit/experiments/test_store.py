@@ -226,6 +226,31 @@ def test_timings_count_nested_stages_once(tmp_path):
     assert seconds["outer"] < 0.5
 
 
+def test_each_record_tells_what_its_own_part_of_the_work_used(tmp_path):
+    """A stage that one section computed is reused by the next, and named in the records of both."""
+    store = Store(tmp_path)
+    shared, later = (store.stage(kind, lambda _: ({}, {}), seed=1) for kind in ("shared", "later"))
+    shared.computed()
+    assert [(entry["stage"], entry["reused"]) for entry in store.timings] == [("shared", False)]
+    store.start_record()
+    for stage in (shared, later, later):
+        stage.computed()
+    assert [(entry["stage"], entry["reused"]) for entry in store.timings] == [
+        ("shared", True),
+        ("later", False),
+    ]
+
+
+def test_forced_work_is_done_once_for_all_sections(tmp_path):
+    calls = []
+    Store(tmp_path).stage("kind", lambda _: (calls.append(1), ({}, {}))[1], seed=1).computed()
+    store = Store(tmp_path, force=True)
+    for _ in range(2):
+        store.stage("kind", lambda _: (calls.append(1), ({}, {}))[1], seed=1).computed()
+        store.start_record()
+    assert len(calls) == 2
+
+
 def test_a_root_that_cannot_be_written_is_refused(tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")

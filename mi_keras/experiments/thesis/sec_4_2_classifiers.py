@@ -1,0 +1,183 @@
+"""Thesis 4.2: what stands between the classifier's linear layers, and how alike target and shadow model are.
+
+Text claims:  no activation with dropout of 50 % is best of ten variants (weighted F1 0.9865, Table 1); M_S, trained
+              on other images, imitates M_T (Table 2, Figure 7).
+Command:      python scripts/reproduce.py --section 4.2
+Measured:     docs/results.md
+Cost:         `quick` a few minutes, `paper` about half a day, on 2 CPU cores.
+Threat model: none yet; these are the models that the other sections attack and attack with.
+Deviations:   the text trains M_T of Table 2 once more; here it is the variant "none, dropout" of Table 1, run by run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mi_keras.experiments.claims import ahead, unchanged
+from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Table
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs, sized
+from mi_keras.settings import HEADS, ClassifierSettings, SplitSettings
+
+if TYPE_CHECKING:
+    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.store import Stage
+
+VARIANTS = {head.activation + ("+dropout" if head.dropout else ""): head for head in HEADS}
+CHOSEN = "none+dropout"
+WORDS = {"none": "None", "relu": "ReLU", "sigmoid": "Sigmoid", "gelu": "GELU", "silu": "SiLU"}
+METRICS = ("f1", "training_loss", "validation_loss")
+
+
+def _paper(table: str, *values: tuple[float, float | None]) -> Paper:
+    return Paper(f"{table} (MNIST)", dict(zip(METRICS, values, strict=True)))
+
+
+PUBLISHED = {
+    "none": _paper("Table 1", (0.9838, 0.0027), (0.0179, 0.0108), (0.0693, 0.0153)),
+    "none+dropout": _paper("Table 1", (0.9865, 0.0019), (0.0186, 0.0137), (0.0585, 0.0149)),
+    "relu": _paper("Table 1", (0.9750, 0.0114), (0.0124, 0.0168), (0.1308, 0.0727)),
+    "relu+dropout": _paper("Table 1", (0.7113, 0.3255), (1.4131, 0.4051), (0.7747, 0.6425)),
+    "sigmoid": _paper("Table 1", (0.9851, 0.0030), (0.0148, 0.0153), (0.0533, 0.0182)),
+    "sigmoid+dropout": _paper("Table 1", (0.8829, 0.1553), (0.6599, 0.3926), (0.2994, 0.2636)),
+    "gelu": _paper("Table 1", (0.9826, 0.0061), (0.0075, 0.0165), (0.0735, 0.0285)),
+    "gelu+dropout": _paper("Table 1", (0.8918, 0.0909), (1.3403, 0.2281), (0.5522, 0.2578)),
+    "silu": _paper("Table 1", (0.9770, 0.0081), (0.0110, 0.0153), (0.1062, 0.0402)),
+    "silu+dropout": _paper("Table 1", (0.8714, 0.1602), (1.2120, 0.3972), (0.5598, 0.4410)),
+    "target": _paper("Table 2", (0.9856, None), (0.0187, None), (0.0483, None)),
+    "shadow": _paper("Table 2", (0.9866, None), (0.0288, None), (0.0491, None)),
+}
+MODELS = {"target": "M_T, target model", "shadow": "M_S, shadow model"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the section; the defaults are the text's.
+
+    Attributes:
+        runs: trainings of each variant, and of M_S.
+        variants: what stands between the linear layers: an activation, "+dropout" appended where half of the units
+            are dropped in training.
+    """
+
+    runs: int = 5
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    data: SplitSettings = SplitSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+
+    def __post_init__(self) -> None:
+        check_runs(self.runs)
+        check_choices("variants", self.variants, tuple(VARIANTS))
+
+
+PAPER = Config()
+PRESETS = {
+    "smoke": replace(PAPER, runs=1, **sized(SMOKE, "data", "classifier")),
+    "quick": replace(PAPER, runs=3, **sized(QUICK, "data", "classifier")),
+    "paper": PAPER,
+}
+
+
+def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
+    """Train every variant and the shadow model in every run; `pipelines` has one per run."""
+    # Variant by variant, not run by run: trainings of one architecture share its traced step.
+    models = {
+        name: [pipeline.classifier("target", config.classifier, VARIANTS[name]).computed() for pipeline in pipelines]
+        for name in config.variants
+    }  # fmt: skip
+    models["target"] = [pipeline.classifier("target", config.classifier).computed() for pipeline in pipelines]
+    models["shadow"] = [pipeline.classifier("shadow", config.classifier).computed() for pipeline in pipelines]
+    rows = {name: _row(name, stages) for name, stages in models.items()}
+    arrays: dict[str, Any] = {f"confusion.{name}": _stacked(models[name], "confusion") for name in MODELS}
+    for name in (*config.variants, "shadow"):  # the curves of "target" are those of the chosen variant
+        for curve in ("loss", "validation_loss"):
+            arrays[f"curve.{name}.{curve}"] = np.stack(
+                [stage.info["history"][curve] for stage in models[name]]
+            )
+    splits = pipelines[0].splits
+    measured = (
+        f"weighted F1 and losses after the last of {config.classifier.epochs} epochs: {len(splits.target_validation):,} "
+        f"validation images of M_T, {len(splits.shadow_validation):,} of M_S; {len(splits.target_train):,} training images each"
+    )
+    tables = [
+        Table(
+            "table_1", "Table 1: activation and dropout between the linear layers of M_T", "activation, dropout",
+            METRICS, [rows[name] for name in config.variants], "f1",
+        ),
+        Table("table_2", "Table 2: target and shadow model", "model", METRICS, [rows[name] for name in MODELS]),
+    ]  # fmt: skip
+    agreement = ", ".join(f"{value:.4f}" for value in (_agreement(config, p) for p in pipelines))
+    notes = [
+        f"Share of the test images D_F on which M_S and M_T predict the same class, run by run: {agreement}."
+    ]
+    return ExperimentResult(tables, _claims(rows), measured, arrays, _figures(config), notes)
+
+
+def _row(name: str, stages: Sequence[Stage]) -> Row:
+    values = {
+        "f1": np.array([stage.info["f1"] for stage in stages]),
+        "training_loss": np.array([stage.info["history"]["loss"][-1] for stage in stages]),
+        "validation_loss": np.array([stage.info["history"]["validation_loss"][-1] for stage in stages]),
+    }
+    activation, _, dropout = name.partition("+")
+    label = MODELS.get(name) or f"{WORDS[activation]}, {'dropout' if dropout else 'no dropout'}"
+    images = int(np.sum(stages[0].info["confusion"]))
+    return Row(name, label, "model", values, images, PUBLISHED[name])
+
+
+def _agreement(config: Config, pipeline: Pipeline) -> float:
+    predicted = [
+        np.argmax(pipeline.output_vector(pipeline.classifier(role, config.classifier), config.classifier, "test").arrays["output_vector"], axis=1)
+        for role in MODELS
+    ]  # fmt: skip
+    return float(np.mean(predicted[0] == predicted[1]))
+
+
+def _claims(rows: Mapping[str, Row]) -> list[Claim]:
+    """Hold the section's sentences, and what its Table 1 shows beside them, against the rows."""
+    dropped = [name for name in VARIANTS if name.endswith("+dropout") and name != CHOSEN]
+    claims = [
+        ahead(
+            rows, "No activation with dropout has the highest F1 of the ten variants", CHOSEN,
+            [name for name in VARIANTS if name != CHOSEN], source="thesis 4.2", metric="f1",
+        ),
+        ahead(
+            rows, "No activation with dropout has the highest F1 of the variants with dropout", CHOSEN, dropped,
+            source="thesis Table 1", metric="f1",
+        ),
+    ]  # fmt: skip
+    claims += [
+        ahead(
+            rows, f"With {WORDS[name.removesuffix('+dropout')]}, dropout lowers F1", name,
+            [name.removesuffix("+dropout")], source="thesis Table 1", metric="f1", sign=-1,
+        )
+        for name in dropped
+    ]  # fmt: skip
+    return [
+        *claims,
+        unchanged(
+            rows, "The shadow model classifies as well as the target model", "shadow", "target",
+            source="thesis 4.2", metric="f1",
+        ),
+    ]  # fmt: skip
+
+
+def _figures(config: Config) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": "figure_7.png", "kind": "confusion", "rows": list(MODELS),
+            "title": "Figure 7: confusion matrices of M_T and M_S",
+            "caption": "Each on its own validation set, first run.",
+        },
+        {
+            "file": "training_curves.png", "kind": "training_curves", "rows": list(config.variants),
+            "title": "Training curves of the variants", "caption": "Cross-entropy on training and validation set, per epoch.",
+        },
+    ]  # fmt: skip
+
+
+def _stacked(stages: Sequence[Stage], name: str) -> Any:
+    return np.array([stage.info[name] for stage in stages])

@@ -1,0 +1,171 @@
+"""The thesis's own numbers, put in the place of ours, must give the verdicts that its sentences deserve."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mi_keras.experiments.registry import PRESETS, SECTIONS
+from mi_keras.experiments.result import Row
+from mi_keras.experiments.thesis import loops
+from mi_keras.experiments.thesis import sec_4_2_classifiers as classifiers
+from mi_keras.experiments.thesis import sec_5_1_gradient as gradient
+from mi_keras.experiments.thesis import sec_5_3_rounding as rounding
+from mi_keras.experiments.thesis import sec_5_4_truncation as truncation
+from mi_keras.types import ImageSet
+
+
+def row(name, **means):
+    """A row of two runs around each mean, 0.002 apart."""
+    values = {metric: np.array([mean - 0.001, mean + 0.001]) for metric, mean in means.items()}
+    return Row(name, name, "attack", values, images=10)
+
+
+def published(section, **more):
+    rows = {
+        name: row(name, **{metric: mean for metric, (mean, _) in paper.values.items()})
+        for name, paper in section.PUBLISHED.items()
+    }
+    return rows | {name: row(name, **means) for name, means in more.items()}
+
+
+def verdicts(claims):
+    return {claim.text: claim.holds for claim in claims}
+
+
+def test_the_classifiers_of_the_text():
+    found = verdicts(classifiers._claims(published(classifiers)))
+    assert found.pop("No activation with dropout has the highest F1 of the ten variants") is True
+    assert all(found.values()), found
+    worse = published(classifiers) | {"shadow": row("shadow", f1=0.9)}
+    assert (
+        verdicts(classifiers._claims(worse))["The shadow model classifies as well as the target model"]
+        is False
+    )
+
+
+def test_the_starts_of_the_text():
+    one_hot = {
+        f"{name}[cross_entropy]": {"ssim": paper.values["ssim"][0]} for name, paper in gradient.PUBLISHED.items()
+    }  # fmt: skip
+    more = one_hot | {"x_found@test": {"ssim": 0.25}, "class_average": {"ssim": 0.316}}
+    claims = gradient._claims(published(gradient, **more))
+    assert [claim.holds for claim in claims] == [*[True] * 6, True, False]
+    assert "-20.1 %; text: -20.1 %" in claims[2].numbers
+    without = gradient._claims(published(gradient))
+    assert [claim.holds for claim in without] == [True, True, True, *[None] * 5]
+
+
+class FakeSearch:
+    def __init__(self, l2, tv):
+        self.info = {"best": {"l2_weight": l2, "tv_weight": tv}}
+
+
+@pytest.mark.parametrize(
+    ("l2", "tv", "holds"), [(4.4e-5, 9.5e-3, [True, True]), (1e-5, 0.02, [False, False]), (8.8e-5, 0.01, [True, True])]
+)  # fmt: skip
+def test_weights_found_are_the_texts_within_a_factor_of_two(l2, tv, holds):
+    assert [claim.holds for claim in gradient.weight_claims(FakeSearch(l2, tv))] == holds
+
+
+def test_the_rounding_of_the_text():
+    more = {
+        "o@d=0": {"ssim": 0.20},
+        "x@d=0": {"ssim": 0.37},
+        "none": {"accuracy": 0.98},
+        "d=0": {"accuracy": 0.98},
+    }
+    rows = published(rounding, **more)
+    claims = rounding._claims(rows, rows, rounding.PAPER)
+    assert [claim.holds for claim in claims] == [True, True, True, True, True, True, True]
+    rows |= {"x@d=1": row("x@d=1", ssim=0.30, mse=0.09), "d=0": row("d=0", accuracy=0.90)}
+    claims = rounding._claims(rows, rows, rounding.PAPER)
+    assert [claim.holds for claim in claims] == [True, True, True, False, False, True, False]
+
+
+def test_the_truncation_of_the_text():
+    distance = {
+        f"{model}@k={k}": row("", prototype_distance=0.05 * k) for model in "ox" for k in (10, 5, 3, 1)
+    }
+    costs = {"k=10": row("k=10", ece=0.01), "k=1": row("k=1", ece=0.05)}
+    rows = published(truncation, class_prototype={"ssim": 0.4296})
+    claims = truncation._claims(rows, distance, costs, truncation.PAPER)
+    found = verdicts(claims)
+    beats = [holds for text, holds in found.items() if "shows more than the class" in text]
+    assert beats == [False, None]  # O at 0.4135, X~ at exactly what knowing the class gives
+    assert all(holds for text, holds in found.items() if "shows more than the class" not in text), found
+    flat = rows | {"x@k=1": row("x@k=1", ssim=0.30)}
+    assert verdicts(truncation._claims(flat, distance, costs, truncation.PAPER))[
+        "SSIM of M_I(X~) rises from k = 3 to k = 1"
+    ] is False  # fmt: skip
+
+
+def test_the_story_of_the_two_is_judged_by_loops_and_by_likeness_to_the_generic_image():
+    rows = {
+        f"{m}@k={k}": row("", loop_rate=rate, prototype_distance=1 - rate) for m in "ox" for k, rate in ((10, 0.2), (1, 0.9))
+    }  # fmt: skip
+    assert [claim.holds for claim in truncation._loop_claims(rows, truncation.PAPER)] == [True] * 4
+
+
+def test_twos_without_a_loop_are_told_by_what_is_made_of_them():
+    ring = np.zeros((32, 32, 1), np.float32)
+    ring[8:20, 8:20], ring[11:17, 11:17] = 1, 0
+    filled = np.where(np.arange(32)[:, None, None] < 20, ring.max(axis=(0, 2), keepdims=True), 0).astype(
+        np.float32
+    )
+    test = ImageSet(
+        np.stack([ring, filled, filled, ring]), np.array([2, 2, 2, 1]), np.arange(4, dtype=np.uint64)
+    )
+    chosen = loops.twos_without_loop(test, ("0", "1", "2"))
+    np.testing.assert_array_equal(chosen, [1, 2])
+    assert not len(loops.twos_without_loop(test, ("a", "b", "c")))
+    scores = np.array([9.0, 0.1, 0.3, 9.0], np.float32)  # those of other images must not count
+    run = {
+        "x": {"images": np.stack([ring, ring, filled, ring]), "ssim": scores, "distance": scores},
+        "class_prototype": {"images": test.images, "ssim": scores / 2, "distance": 0 * scores},
+    }
+    rows = {
+        "x": row("x", ssim=0),
+        "class_prototype": replace(row("class_prototype", ssim=0), group="baseline"),
+    }
+    table = loops.loop_table([run], test, chosen, rows, "class_prototype")
+    found = {each.name: {metric: each.mean(metric) for metric in each.values} for each in table.rows}
+    assert found["x"] == pytest.approx(
+        {"loop_rate": 0.5, "prototype_distance": 0.2, "ssim": 0.2, "instance_gain": 0.1}, rel=1e-5
+    )
+    assert "instance_gain" not in found["class_prototype"]
+    assert "Of the 3 test images of a 2, the 2 without a loop" in table.notes[0]
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.number)
+def test_every_section_has_every_preset_and_its_paper_is_the_default(section):
+    module = section.load()
+    assert tuple(module.PRESETS) == tuple(PRESETS)
+    assert module.PRESETS["paper"] == module.Config()
+    assert module.Config().runs == 5
+    for word in ("Text claims:", "Command:", "Measured:", "Cost:", "Threat model:", "Deviations:"):
+        assert word in module.__doc__
+
+
+def test_quick_sections_share_their_sizes_and_so_their_stages():
+    sizes = {(c.data, c.classifier) for c in (section.load().PRESETS["quick"] for section in SECTIONS)}
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        (classifiers, "variants", ("tanh",)),
+        (classifiers, "runs", 0),
+        (gradient, "starts", ("class_average", "class_average")),
+        (gradient, "objectives", ()),
+        (rounding, "decimals", (9,)),
+        (rounding, "combinations", ("o", "z")),
+        (truncation, "top", (0,)),
+        (truncation, "top", (3, 3)),
+        (truncation, "top", ()),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(section, key, value):
+    with pytest.raises(Exception, match=f"`{key}`"):
+        section.Config(**{key: value})
