@@ -1,5 +1,6 @@
 """Keeps standard error free of what TensorFlow's C++ libraries print while they load."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Drop everything written to file descriptor 2: these libraries log before any of their switches works."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what they would print later
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is for developers
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

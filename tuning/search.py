@@ -21,7 +21,7 @@ from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.experiments import runner
 from mi_keras.experiments.registry import DEFAULT_PRESET
 from mi_keras.experiments.result import ExperimentResult, Row, Table
-from mi_keras.experiments.thesis import sec_5_1_gradient
+from mi_keras.experiments.thesis import search_table, sec_5_1_gradient
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, sized
 from mi_keras.settings import (
     ActivationSettings,
@@ -102,15 +102,15 @@ def _search(options: argparse.Namespace) -> None:
 def _gradient(config: GradientConfig, pipelines: Sequence["Pipeline"], **workers: Any) -> ExperimentResult:
     search = search_stage(pipelines[0], config.classifier, config.gradient, config.search, **workers)
     measured = f"{config.search.images} shadow training images a trial, answered by M_S"
-    tables = [sec_5_1_gradient.trial_table(search)]
-    claims = sec_5_1_gradient.weight_claims(search)
+    tables = [search_table.trial_table(search)]
+    claims = search_table.weight_claims(search)
     return ExperimentResult(
         tables,
         claims,
         measured,
         _arrays(search),
-        [sec_5_1_gradient.FIGURE_8],
-        [sec_5_1_gradient.best_line(search)],
+        [search_table.FIGURE_8],
+        [search_table.best_line(search)],
     )
 
 

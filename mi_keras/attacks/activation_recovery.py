@@ -1,5 +1,7 @@
 """Activations A^L of the last linear layer that explain an output vector under the shadow model (thesis 3.5)."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -70,8 +72,20 @@ def recover_activations(
 def _descend(
     start: Floats, weights: Floats, bias: Floats, targets: Floats, settings: ActivationSettings
 ) -> tuple[Floats, Ints]:
-    @tf.function(autograph=False)
-    def descend(activations: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    activations, steps = _descent(settings.threshold, settings.learning_rate, settings.max_steps)(
+        *(tf.constant(each) for each in (start, weights, bias, targets))
+    )
+    return activations.numpy(), steps.numpy()
+
+
+@functools.lru_cache(maxsize=4)  # traced once, not at every call
+def _descent(
+    threshold: float, learning_rate: float, max_steps: int
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    @tf.function(autograph=False, reduce_retracing=True)
+    def descend(
+        activations: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         def body(
             step: tf.Tensor, activations: tf.Tensor, moving: tf.Tensor, steps: tf.Tensor
         ) -> tuple[tf.Tensor, ...]:
@@ -79,20 +93,17 @@ def _descend(
                 tape.watch(activations)
                 losses = tf.reduce_mean((tf.matmul(activations, weights) + bias - targets) ** 2, axis=1)
             gradient = tape.gradient(losses, activations)
-            moving = losses > settings.threshold
-            activations = tf.where(
-                moving[:, None], activations - settings.learning_rate * gradient, activations
-            )
+            moving = losses > threshold
+            activations = tf.where(moving[:, None], activations - learning_rate * gradient, activations)
             return step + 1, activations, moving, steps + tf.cast(moving, tf.int64)
 
         count = tf.shape(activations)[0]
         loop = (tf.constant(0), activations, tf.fill([count], True), tf.zeros([count], tf.int64))
 
         def unfinished(step: tf.Tensor, _: tf.Tensor, moving: tf.Tensor, __: tf.Tensor) -> tf.Tensor:
-            return (step < settings.max_steps) & tf.reduce_any(moving)
+            return (step < max_steps) & tf.reduce_any(moving)
 
         _, activations, _, steps = tf.while_loop(unfinished, body, loop, parallel_iterations=1)
         return activations, steps
 
-    activations, steps = descend(tf.constant(start))
-    return activations.numpy(), steps.numpy()
+    return descend

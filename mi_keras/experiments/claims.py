@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from mi_keras.experiments.result import METRICS, Claim, Row
 
-NEGLIGIBLE = 0.01  # of SSIM: what a sentence may call "the same"; three times the text's spread over runs
-
 
 def ahead(
     rows: Mapping[str, Row],
@@ -23,14 +21,16 @@ def ahead(
 ) -> Claim:
     """Say whether a row is above (`sign` 1) or below (-1) all others in a metric: compared with the closest of them.
 
-    Rows of a run share its target and shadow model, so that differences are taken run by run. A mean difference
-    not larger than its own standard deviation over runs leaves the claim undecided; a single run decides by its sign.
+    Rows of a run share its target and shadow model, so that differences are taken run by run. The claim is left
+    undecided by a mean difference that is negligible in its metric, or not larger than its own standard deviation
+    over runs. With two or three runs that is a weak test.
     """
     if not _measured(rows, [name, *others], metric):
         return Claim(text, source, None, "not measured in this run")
     rival = max(others, key=lambda other: sign * rows[other].mean(metric))
     difference = rows[name].values[metric] - rows[rival].values[metric]
-    undecided = len(difference) > 1 and bool(abs(difference.mean()) <= np.std(difference, ddof=1))
+    spread = np.std(difference, ddof=1) if len(difference) > 1 else 0.0
+    undecided = bool(abs(difference.mean()) <= max(spread, METRICS[metric].negligible))
     numbers = _compared(rows[name], rows[rival], metric, difference)
     mean, other_mean = rows[name].mean(metric), rows[rival].mean(metric)
     if mean > 0 and other_mean > 0 and published:
@@ -46,13 +46,13 @@ def unchanged(
     *,
     source: str,
     metric: str = "ssim",
-    margin: float = NEGLIGIBLE,
 ) -> Claim:
-    """Say whether two rows are equal but for `margin`, run by run: undecided where the spread reaches across it."""
+    """Say whether two rows are equal but for what is negligible, run by run: undecided where the spread reaches across it."""
     if not _measured(rows, [name, other], metric):
         return Claim(text, source, None, "not measured in this run")
     difference = rows[name].values[metric] - rows[other].values[metric]
     spread = float(np.std(difference, ddof=1)) if len(difference) > 1 else 0.0
+    margin = METRICS[metric].negligible
     low, high = difference.mean() - spread, difference.mean() + spread
     inside, outside = -margin <= low and high <= margin, low > margin or high < -margin
     numbers = f"{_compared(rows[name], rows[other], metric, difference)}; equal means within {margin}"

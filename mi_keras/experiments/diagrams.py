@@ -62,7 +62,8 @@ def sets_read(stage: "Stage") -> tuple[str, ...]:
         "gradient_reconstruction": ("shadow_train",),  # the class averages that it starts from
         "inverter": ("shadow_train",),
         "inversion": (str(subset),),  # to score the result
-    }.get(stage.kind, ())
+        "activations": (),
+    }[stage.kind]
 
 
 def thesis_stages(folder: Path) -> tuple["Stage", "Stage"]:
@@ -101,7 +102,7 @@ def architecture_document() -> str:
         )  # fmt: skip
     intro = (
         "# Models and workflow\n\nDrawn from the code by `python scripts/update_docs.py`: the models layer by layer with "
-        "their output shapes, the workflow from what each stored stage is made from.\n"
+        "their output shapes, the workflow from what each stage of the attack is made from.\n"
     )
     return intro + "".join(f"\n## {title}\n\n```mermaid\n{drawing}```\n" for title, drawing in drawings)
 
@@ -122,4 +123,4 @@ def _words(stage: "Stage") -> str:
         "gradient_reconstruction": f"X~: gradient reconstructions from O of {images}",
         "inverter": "train M_I",
         "inversion": "apply M_I and score",
-    }.get(stage.kind, stage.kind.replace("_", " "))
+    }[stage.kind]

@@ -24,15 +24,17 @@ def inverter_label(combination: str) -> str:
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of numbers: its heading, and whether more is better for what the row does (None: neither)."""
+    """A column of numbers: its heading, whether more is better for what the row does (None: neither), and the
+    difference that is too small to speak of: verdicts neither rest on less nor call more "the same"."""
 
     label: str
     higher_is_better: bool | None = None
+    negligible: float = 0.005
 
 
 METRICS: Mapping[str, Metric] = {
     "ssim": Metric("SSIM", True),
-    "mse": Metric("MSE", False),
+    "mse": Metric("MSE", False, 0.002),
     "instance_gain": Metric("instance gain", True),
     "prototype_distance": Metric("distance to prototype", True),
     "loop_rate": Metric("with a loop"),

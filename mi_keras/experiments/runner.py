@@ -72,8 +72,12 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
         for experiment in experiments
     ]
     source = load_source(request.data, offline=request.offline)
-    for _, config, folder in planned:
-        make_splits(source, config.data, seed=derive(request.seed, "data"))  # refuses what does not fit
+    for experiment, config, folder in planned:
+        splits = make_splits(
+            source, config.data, seed=derive(request.seed, "data")
+        )  # refuses what does not fit
+        if check := getattr(experiment.load(), "check", None):
+            check(config, splits)
         _check_writable(folder)
     store = Store(home(), force=request.force)
     for experiment, config, folder in planned:

@@ -14,7 +14,7 @@ from mi_keras.attacks.gradient_inversion import reconstruct
 from mi_keras.attacks.inverter import invert, rebuild_inverter, train_inverter
 from mi_keras.data.splits import Splits
 from mi_keras.defenses.output_vector import Defense, defend
-from mi_keras.experiments.store import Compute, Stage, Store
+from mi_keras.experiments.store import Compute, Stage, Store, variant
 from mi_keras.metrics.classification import confusion_matrix, weighted_f1
 from mi_keras.metrics.image import score
 from mi_keras.models.cnn import build_cnn, observe
@@ -100,7 +100,7 @@ class Pipeline:
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             cnn, history = train_classifier(
                 training, validation, settings, classes=self.classes, seed=self.derive("classifier", role),
-                head=head, workspace=workspace, progress=self.progress, label=self.label(f"{role} model"),
+                head=head, workspace=workspace, progress=self.progress, label=self.label(f"{role} model", described),
             )  # fmt: skip
             predicted = observe(cnn, validation.images).predicted_class
             confusion = confusion_matrix(validation.labels, predicted, self.classes)
@@ -110,8 +110,9 @@ class Pipeline:
                 "confusion": confusion.tolist(),
             }
 
-        variant: dict[str, Any] = {} if head == DEFAULT_HEAD else {"head": asdict(head)}
-        return self.stage("classifier", compute, settings=settings, role=role, **variant)
+        changed: dict[str, Any] = {} if head == DEFAULT_HEAD else {"head": asdict(head)}
+        described = self.stage("classifier", compute, settings=settings, role=role, **changed)
+        return described
 
     def load_classifier(self, stage: Stage, settings: ClassifierSettings) -> keras.Model:
         """Rebuild a classifier from its stored weights."""
@@ -186,7 +187,7 @@ class Pipeline:
             result = reconstruct(
                 self.load_classifier(shadow, classifier), observation(), self.start_images(gradient.start), gradient,
                 objective=objective, seed=self.derive("gradient", objective, subset), workspace=workspace,
-                progress=self.progress, label=self.label(f"gradient reconstruction of {subset}"),
+                progress=self.progress, label=self.label(f"gradient reconstruction of {subset}", observed),
             )  # fmt: skip
             return {"images": result.images, "losses": result.losses}, {"problems": result.problems}
 
@@ -207,7 +208,7 @@ class Pipeline:
             tcnn, history = train_inverter(
                 evidence.load(combination), images, combination, settings,
                 seed=self.derive("inverter", combination), workspace=workspace, progress=self.progress,
-                label=self.label(f"inverter {combination}"),
+                label=self.label(f"inverter {combination}", evidence.output_vector),
             )  # fmt: skip
             return _weights(tcnn), {"history": history, "width": int(tcnn.input_shape[1])}
 
@@ -285,9 +286,9 @@ class Pipeline:
         """Return the seed of a random choice of this run, by its names."""
         return derive(self._seed, "run", self._run, *names)
 
-    def label(self, text: str) -> str:
-        """Return what progress bars of this run say."""
-        return f"run {self._run}: {text}"
+    def label(self, text: str, stage: Stage | None = None) -> str:
+        """Return what progress bars of this run say; the variant of `stage` is added."""
+        return ", ".join([f"run {self._run}: {text}", *(variant(stage) if stage else [])])
 
     def stage(self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any) -> Stage:
         """Describe a stage of this run: data, seed and number of the run join its identity (see `Store.stage`)."""

@@ -44,7 +44,9 @@ def home() -> Path:
 
 def versions() -> dict[str, str]:
     """Return the versions that numbers may depend on."""
-    return {package: version(package) for package in ("mi-keras", "tensorflow", "keras", "numpy")}
+    return {
+        package: version(package) for package in ("mi-keras", "tensorflow", "keras", "keras-tuner", "numpy")
+    }
 
 
 @dataclass(frozen=True)
@@ -254,10 +256,18 @@ class Store:
 
 
 def describe(stage: Stage) -> str:
-    """Return a stage in words: kind, its text values such as role and objective, number of the run."""
-    words = [value for value in stage.identity.values() if isinstance(value, str)]
+    """Return a stage in words: kind, its text values such as role and objective, variant, number of the run."""
+    words = [value for name, value in stage.identity.items() if isinstance(value, str) and name != "defense"]
     run = stage.identity.get("run")
-    return " ".join([stage.kind, *words, *([f"(run {run})"] if run else [])])
+    return " ".join([stage.kind, *words, *variant(stage), *([f"(run {run})"] if run else [])])
+
+
+def variant(stage: Stage) -> list[str]:
+    """Return in words what tells a stage from its like: the head of a classifier, the defence that it is behind."""
+    own = [f"{name} {value}" for name, value in stage.identity.get("head", {}).items()]
+    if defense := stage.identity.get("defense"):
+        own.append(f"{defense} {stage.identity.get('decimals', stage.identity.get('top'))}")
+    return list(dict.fromkeys([*own, *(words for earlier in stage.upstream for words in variant(earlier))]))
 
 
 def _seal(meta: Mapping[str, Any]) -> str:

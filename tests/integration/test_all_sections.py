@@ -69,7 +69,11 @@ def test_sections_share_what_they_have_in_common(everything):
     plain, truncated = rows(results["5.2"], "table_4"), rows(results["5.4"], "table_6")
     unrounded = rows(results["5.3"], "rounding_sweep")
     for model in ("o", "x"):
-        assert plain[model]["values"] == truncated[f"{model}@k=10"]["values"] == unrounded[f"{model}@none"]["values"]
+        assert (
+            plain[model]["values"]
+            == truncated[f"{model}@k=10"]["values"]
+            == unrounded[f"{model}@none"]["values"]
+        )
     start = rows(results["5.1"], "table_3")["x_class_average@test"]
     assert start["values"]["ssim"] == plain["gradient_reconstruction"]["values"]["ssim"]
     used = [entry for entry in results["5.2"]["timings"] if entry["stage"].startswith("classifier")]

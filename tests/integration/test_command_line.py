@@ -32,7 +32,10 @@ def call(folder, *arguments):
             "`--set` must go with a single section; got --section all",
         ),
         (["--section", "5.4", "--set", "top=11"], "`top` must be at most the number of classes, 10; got 11"),
-        (["--section", "5.1", "--set", "search.images=0"], "`search.images` must be >= 1; got 0"),
+        (
+            ["--section", "5.1", "--set", "search.images=0"],
+            "`search.images` must be between 1 and 1000000; got 0",
+        ),
         (
             ["--section", "5.3", "--set", "decimals=9"],
             "`decimals` must be among 0, 1, 2, 3, 4, 5, 6, 7; got 9",

@@ -55,14 +55,14 @@ def test_the_table_shows_all_rows_with_the_papers_values_and_the_claims(smoke):
 def test_the_result_file_follows_its_schema(smoke):
     folder, _ = smoke
     result = json.loads((folder / "results/5.2/smoke/result.json").read_text())
-    assert result["schema"] == "mi_keras.result/1"
-    names = [row["name"] for row in result["rows"]]
+    assert result["schema"] == "mi_keras.result/2"
+    names = [row["name"] for row in result["tables"][0]["rows"]]
     assert {"o", "a", "x", "o+a", "o+x", "a+x", "o+a+x"} <= set(names)
     assert {"class_average", "class_prototype", "gradient_reconstruction"} <= set(names)
-    for row in result["rows"]:
+    for row in result["tables"][0]["rows"]:
         for metric in ("ssim", "mse"):
-            assert row[metric]["n"] == 2
-            assert row[metric]["std"] >= 0
+            assert row["values"][metric]["n"] == 2
+            assert row["values"][metric]["std"] >= 0
     assert result["settings"]["gradient"]["tv_weight"] == 9.48785e-3
     assert {"python", "tensorflow", "keras", "numpy", "mi-keras"} <= set(result["versions"])
 
@@ -72,7 +72,7 @@ def test_means_are_the_means_of_the_kept_images_as_scikit_image_scores_them(smok
     result = json.loads((folder / "results/5.2/smoke/result.json").read_text())
     with np.load(folder / "results/5.2/smoke/arrays.npz") as arrays:
         targets = arrays["targets"].astype(np.float64)
-        for row in result["rows"]:
+        for row in result["tables"][0]["rows"]:
             images = arrays[f"reconstruction.{row['name']}"].astype(np.float64)
             per_image = [
                 _valid_ssim(a[..., 0], b[..., 0]) for a, b in zip(images[:10], targets[:10], strict=True)
@@ -85,7 +85,9 @@ def test_means_are_the_means_of_the_kept_images_as_scikit_image_scores_them(smok
                 ((images - targets) ** 2).mean(axis=(1, 2, 3))[:10],
                 atol=1e-3,
             )
-            assert row["ssim"]["mean"] == pytest.approx(arrays[f"ssim.{row['name']}"].mean(), abs=1e-6)
+            assert row["values"]["ssim"]["mean"] == pytest.approx(
+                arrays[f"ssim.{row['name']}"].mean(), abs=1e-6
+            )
 
 
 def test_tables_and_figures_are_written(smoke):
@@ -95,7 +97,8 @@ def test_tables_and_figures_are_written(smoke):
     assert {
         "result.json",
         "arrays.npz",
-        "table_4.md",
+        "index.html",
+        "index.md",
         "table_4.csv",
         "training_curves.png",
         *figures,
@@ -172,7 +175,7 @@ def test_a_changed_setting_shows_in_table_and_files(tmp_path):
         "preset smoke, changed: combinations=o,x, second_combinations=x" not in finished.stdout
     )  # x is the preset's
     assert "preset smoke, changed: combinations=o,x, data.train_per_class=12" in finished.stdout
-    assert "changed: combinations=o,x" in (tmp_path / "results/5.2/smoke/table_4.md").read_text()
+    assert "changed: combinations=o,x" in (tmp_path / "results/5.2/smoke/index.md").read_text()
 
 
 @pytest.mark.slow
@@ -181,7 +184,7 @@ def test_the_quick_preset_gives_scores_of_the_expected_size(tmp_path):
     environment = os.environ | {"MI_KERAS_HOME": str(tmp_path / "store")}
     subprocess.run([*COMMAND, "--section", "5.2"], cwd=tmp_path, env=environment, check=True, timeout=1800)
     result = json.loads((tmp_path / "results/5.2/quick/result.json").read_text())
-    ssim = {row["name"]: row["ssim"]["mean"] for row in result["rows"]}
+    ssim = {row["name"]: row["values"]["ssim"]["mean"] for row in result["tables"][0]["rows"]}
     assert ssim["class_average"] == pytest.approx(0.316, abs=0.01)
     assert ssim["class_prototype"] == pytest.approx(0.426, abs=0.02)
     assert ssim["gradient_reconstruction"] == pytest.approx(0.26, abs=0.05)

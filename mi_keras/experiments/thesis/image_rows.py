@@ -19,6 +19,11 @@ OBJECTIVE_NOTES = {"logit_mse": "X~: logit MSE", "cross_entropy": "X~: one-hot c
 Runs = Mapping[str, Sequence["Stage"]]  # by name of a row, its scored stage in every run
 
 
+def published(table: str, ssim: tuple[float, float], mse: tuple[float, float]) -> Paper:
+    """Return the published SSIM and MSE of a row of a table of the text, which has MNIST only."""
+    return Paper(f"{table} (MNIST)", {"ssim": ssim, "mse": mse})
+
+
 def scored_baselines(
     pipeline: "Pipeline", prototype: "PrototypeSettings", observed: "Stage", subset: str
 ) -> dict[str, "Stage"]:

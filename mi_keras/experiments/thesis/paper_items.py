@@ -98,6 +98,6 @@ EQUATIONS = (
     PaperEquation("14", "SSIM", *_SSIM, "plain, in [-1, 1]: the text speaks of 0 to 1 but reports values of this form"),
     PaperEquation("15", "mean squared error", "mi_keras.metrics.image:mse", "tests/unit/metrics/test_image.py"),
     PaperEquation(
-        "16", "cross-entropy of the classifiers", "mi_keras.training.classifier:train_classifier", "tests/unit/models/test_cnn.py"
+        "16", "cross-entropy of the classifiers", "mi_keras.training.classifier:train_classifier", "tests/unit/training/test_classifier.py"
     ),
 )  # fmt: skip

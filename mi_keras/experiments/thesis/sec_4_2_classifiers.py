@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead, unchanged
 from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Table
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs, sized
@@ -71,6 +72,8 @@ class Config:
     def __post_init__(self) -> None:
         check_runs(self.runs)
         check_choices("variants", self.variants, tuple(VARIANTS))
+        if not self.variants:
+            raise InputError("`variants` must name at least one; got none.")
 
 
 PAPER = Config()

@@ -20,7 +20,7 @@ import numpy as np
 
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
-from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Table
+from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table
 from mi_keras.experiments.thesis.image_rows import (
     BASELINES,
     OBJECTIVE_NOTES,
@@ -28,8 +28,10 @@ from mi_keras.experiments.thesis.image_rows import (
     by_row,
     image_arrays,
     image_row,
+    published,
     scored_baselines,
 )
+from mi_keras.experiments.thesis.search_table import FIGURE_8, best_line, trial_table, weight_claims
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs, sized
 from mi_keras.settings import (
     OBJECTIVES,
@@ -43,40 +45,33 @@ from mi_keras.settings import (
 from tuning.gradient_search import SearchSettings, search_stage
 
 if TYPE_CHECKING:
+    from mi_keras.data.splits import Splits
     from mi_keras.experiments.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
 SETS = {"validation": "shadow_validation", "test": "test"}
-SET_WORDS = {"validation": "shadow validation", "test": "test"}
 START_WORDS = {
-    "random": "from random pixels",
-    "class_instance": "from a class instance",
-    "class_average": "from the class average",
-    "found": "with the weights found",
+    "random": "from noise",
+    "class_instance": "from instance",
+    "class_average": "from average",
+    "found": "weights found",
+}
+STARTS_SHOWN = {
+    "random": "random pixels",
+    "class_instance": "class instance",
+    "class_average": "class average",
 }
 FOUND = "found"  # in place of a start: the class average with the weights that the search found
-WEIGHTS = ("l2_weight", "tv_weight")
-
-
-def _table_3(ssim: tuple[float, float], mse: tuple[float, float]) -> Paper:
-    return Paper("Table 3 (MNIST)", {"ssim": ssim, "mse": mse})
 
 
 PUBLISHED = {
-    "x_random@validation": _table_3((0.0536, 0.0081), (0.1032, 0.0042)),
-    "x_random@test": _table_3((0.0417, 0.0065), (0.1136, 0.0047)),
-    "x_class_instance@validation": _table_3((0.2476, 0.0138), (0.0687, 0.0078)),
-    "x_class_instance@test": _table_3((0.1846, 0.0141), (0.0778, 0.0084)),
-    "x_class_average@validation": _table_3((0.3014, 0.0079), (0.0601, 0.0037)),
-    "x_class_average@test": _table_3((0.2409, 0.0068), (0.0672, 0.0021)),
+    "x_random@validation": published("Table 3", (0.0536, 0.0081), (0.1032, 0.0042)),
+    "x_random@test": published("Table 3", (0.0417, 0.0065), (0.1136, 0.0047)),
+    "x_class_instance@validation": published("Table 3", (0.2476, 0.0138), (0.0687, 0.0078)),
+    "x_class_instance@test": published("Table 3", (0.1846, 0.0141), (0.0778, 0.0084)),
+    "x_class_average@validation": published("Table 3", (0.3014, 0.0079), (0.0601, 0.0037)),
+    "x_class_average@test": published("Table 3", (0.2409, 0.0068), (0.0672, 0.0021)),
 }
-FIGURE_8 = {
-    "file": "figure_8.png", "kind": "search", "rows": [], "axes": list(WEIGHTS),
-    "title": "Figure 8: random search of the two weights", "caption": "Mean SSIM of the reconstructions of a trial.",
-}  # fmt: skip
-SAME_WEIGHT = (
-    2.0  # factor within which a weight found is called the text's: the fine search reaches no further
-)
 
 
 @dataclass(frozen=True)
@@ -117,10 +112,20 @@ PRESETS = {
 }  # fmt: skip
 
 
+def check(config: Config, splits: Splits) -> None:
+    """Raise `InputError` where a trial would need more images than the shadow training set has."""
+    available = len(splits.shadow_train)
+    if config.search.images > available:
+        raise InputError(
+            f"`search.images` must be at most the number of shadow training images, {available}; got {config.search.images}."
+        )
+
+
 def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     """Search the weights with the first run's shadow model, then reconstruct from every start in every run."""
-    search = search_stage(pipelines[0], config.classifier, config.gradient, config.search)
-    found = replace(config.gradient, start="class_average", **search.info["best"])
+    from_average = replace(config.gradient, start="class_average")
+    search = search_stage(pipelines[0], config.classifier, from_average, config.search)
+    found = replace(from_average, **search.info["best"])
     runs = [_run_once(config, found, pipeline) for pipeline in pipelines]
     stages = by_row([scored for scored, _ in runs])
     rows = {name: _row(name, stages) for name in stages}
@@ -131,9 +136,7 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
         arrays[name] = np.stack([curves[name] for _, curves in runs])
     for start in config.starts:
         images = pipelines[0].start_images(start)
-        arrays[f"class_images.{START_WORDS[start].removeprefix('from ')}"] = (
-            _noise(pipelines[0]) if images is None else images
-        )
+        arrays[f"class_images.{STARTS_SHOWN[start]}"] = _noise(pipelines[0]) if images is None else images
     tables = [
         Table(
             "table_3", "Table 3: start of the gradient reconstruction", "start, images", ("ssim", "mse", "instance_gain"),
@@ -145,35 +148,8 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
         f"{len(splits.shadow_validation):,} shadow validation images answered by M_S, {len(splits.test):,} test images "
         f"(D_F) answered by M_T; search: {config.search.images} shadow training images a trial"
     )
-    claims = [*_claims(rows), *weight_claims(search)]
+    claims = [*_claims(rows, config.search.objective), *weight_claims(search)]
     return ExperimentResult(tables, claims, measured, arrays, _figures(config), [best_line(search)])
-
-
-def trial_table(search: Stage) -> Table:
-    """Return every trial of the search, those that failed among them."""
-    rows = [
-        Row(
-            f"{trial['stage']} {trial['number']}", f"{trial['stage']} {trial['number']}", "trial",
-            {metric: np.array([trial[metric]]) for metric in (*WEIGHTS, "ssim", "mse") if trial[metric] is not None},
-            note=trial["problem"],
-        )
-        for trial in search.info["trials"]
-    ]  # fmt: skip
-    count, failed = len(rows), search.info["failed"]
-    return Table(
-        "figure_8", "Figure 8: random search of the two weights", "trial", (*WEIGHTS, "ssim", "mse"), rows, "ssim",
-        notes=[f"{count} trials, {failed} of them failed."],
-    )  # fmt: skip
-
-
-def best_line(search: Stage) -> str:
-    """Return the pair that the search found, in words."""
-    best = search.info["best"]
-    return (
-        f"Best weights: L2 {best['l2_weight']:.4g}, total variation {best['tv_weight']:.4g}, mean SSIM "
-        f"{search.info['best_ssim']:.4f} on the search's images, in the {search.info['best_stage']} search "
-        f"(text: {GradientSettings().l2_weight:.4g}, {GradientSettings().tv_weight:.4g})."
-    )
 
 
 def _run_once(
@@ -220,7 +196,7 @@ def _of_test(stages: Mapping[str, Sequence[Stage]]) -> dict[str, Sequence[Stage]
 def _row(name: str, stages: Mapping[str, Sequence[Stage]]) -> Row:
     base, _, objective = name.partition("[")
     method, _, where = base.partition("@")
-    images = SET_WORDS[where or "test"]
+    images = where or "test"
     prototypes = stages[f"{PROTOTYPE}@validation" if where == "validation" else PROTOTYPE]
     if method in BASELINES:
         return image_row(name, f"{BASELINES[method]}, {images}", "baseline", stages[name], prototypes)
@@ -229,7 +205,7 @@ def _row(name: str, stages: Mapping[str, Sequence[Stage]]) -> Row:
     return image_row(name, label, "attack", stages[name], prototypes, paper=paper, note=note)
 
 
-def _claims(rows: Mapping[str, Row]) -> list[Claim]:
+def _claims(rows: Mapping[str, Row], searched: str) -> list[Claim]:
     """Hold the section's sentences about Table 3 against the rows, for each objective."""
     claims: list[Claim] = []
     for objective in OBJECTIVES:
@@ -254,25 +230,11 @@ def _claims(rows: Mapping[str, Row]) -> list[Claim]:
     return [
         *claims,
         ahead(
-            rows, "The weights found beat the text's on the test set", row_name(FOUND, "test"), [plain],
-            source="not in the text",
+            rows, "The weights found beat those given on the test set", row_name(FOUND, "test", searched),
+            [row_name("class_average", "test", searched)], source="not in the text",
         ),
         ahead(rows, "X~ is closer to the image than its start, the class average", plain, ["class_average"], source="not in the text"),
     ]  # fmt: skip
-
-
-def weight_claims(search: Stage) -> list[Claim]:
-    """Hold the published best pair against the one found."""
-    published, best = GradientSettings(), search.info["best"]
-    claims = []
-    for name, words in zip(WEIGHTS, ("L2", "total variation"), strict=True):
-        text, ours = getattr(published, name), best[name]
-        claims.append(Claim(
-            f"The best {words} weight is about {text:.3g}", "thesis 5.1",
-            bool(1 / SAME_WEIGHT <= ours / text <= SAME_WEIGHT),
-            f"{ours:.4g} found, {ours / text:.3g} times the text's; about means within a factor of {SAME_WEIGHT:g}",
-        ))  # fmt: skip
-    return claims
 
 
 def _noise(pipeline: Pipeline) -> Any:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mi_keras.defenses.output_vector import Defense, Rounding
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead, unchanged
-from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Table, inverter_label
+from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.experiments.thesis.defended import (
     ATTACKED,
     attack,
@@ -27,7 +27,7 @@ from mi_keras.experiments.thesis.defended import (
     cost_rows,
     row_name,
 )
-from mi_keras.experiments.thesis.image_rows import BASELINES, by_row, image_arrays
+from mi_keras.experiments.thesis.image_rows import BASELINES, by_row, image_arrays, published
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs
 from mi_keras.settings import (
     COMBINATIONS,
@@ -46,15 +46,11 @@ UNROUNDED = "none"
 TEXT_DECIMALS = 1
 
 
-def _table_5(ssim: tuple[float, float], mse: tuple[float, float]) -> Paper:
-    return Paper("Table 5 (MNIST)", {"ssim": ssim, "mse": mse})
-
-
 PUBLISHED = {
-    "o@none": _table_5((0.2287, 0.0031), (0.0977, 0.0012)),
-    "o@d=1": _table_5((0.2295, 0.0025), (0.0965, 0.0015)),
-    "x@none": _table_5((0.3720, 0.0043), (0.0659, 0.0005)),
-    "x@d=1": _table_5((0.3716, 0.0060), (0.0658, 0.0013)),
+    "o@none": published("Table 5", (0.2287, 0.0031), (0.0977, 0.0012)),
+    "o@d=1": published("Table 5", (0.2295, 0.0025), (0.0965, 0.0015)),
+    "x@none": published("Table 5", (0.3720, 0.0043), (0.0659, 0.0005)),
+    "x@d=1": published("Table 5", (0.3716, 0.0060), (0.0658, 0.0013)),
 }
 
 
@@ -149,19 +145,20 @@ def _claims(rows: Mapping[str, Row], costs: Mapping[str, Row], config: Config) -
 
 
 def _figures(config: Config, defenses: Sequence[str]) -> list[dict[str, Any]]:
+    along = [*(f"d={decimals}" for decimals in sorted(config.decimals)), UNROUNDED]  # from coarse to exact
     series = [
-        {"label": inverter_label(c), "rows": [row_name(c, d) for d in defenses]} for c in config.combinations
+        {"label": inverter_label(c), "rows": [row_name(c, d) for d in along]} for c in config.combinations
     ]
-    ticks = ["none" if name == UNROUNDED else name.removeprefix("d=") for name in defenses]
+    ticks = ["not rounded" if name == UNROUNDED else name.removeprefix("d=") for name in along]
     shared = {"kind": "sweep", "x_label": "decimals kept", "ticks": ticks}
     return [
         shared | {
             "file": "rounding_sweep.png", "rows": [], "series": series, "metrics": ["ssim", "instance_gain"],
-            "title": "Rounding of the output vector: what the attack loses", "caption": "Mean and standard deviation over runs.",
+            "title": "Rounding of the output vector: what the attack loses", "caption": "Mean and standard deviation over runs, which differ in their pair of models.",
         },
         shared | {
             "file": "rounding_cost.png", "rows": [], "metrics": ["accuracy", "ece"],
-            "series": [{"label": "honest user", "rows": list(defenses)}],
+            "series": [{"label": "honest user", "rows": along}],
             "title": "Rounding of the output vector: what the honest user loses",
             "caption": "Accuracy and expected calibration error of the rounded output vectors of the test images.",
         },

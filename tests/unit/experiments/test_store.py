@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.store import DiskWorkspace, Store
+from mi_keras.experiments.store import DiskWorkspace, Store, describe
 
 
 @dataclass(frozen=True)
@@ -249,6 +249,18 @@ def test_forced_work_is_done_once_for_all_sections(tmp_path):
         store.stage("kind", lambda _: (calls.append(1), ({}, {}))[1], seed=1).computed()
         store.start_record()
     assert len(calls) == 2
+
+
+def test_stages_are_told_apart_in_words(tmp_path):
+    store = Store(tmp_path)
+    head = store.stage(
+        "classifier", lambda _: ({}, {}), role="target", head={"activation": "relu", "dropout": 0.0}, run=2
+    )
+    assert describe(head) == "classifier target activation relu dropout 0.0 (run 2)"
+    kept = store.stage("defended", lambda _: ({}, {}), subset="test", defense="truncation", top=3, run=1)
+    after = store.stage("inverter", lambda _: ({}, {}), upstream=[kept, kept], combination="x", run=1)
+    assert describe(kept) == "defended test truncation 3 (run 1)"
+    assert describe(after) == "inverter x truncation 3 (run 1)"
 
 
 def test_a_root_that_cannot_be_written_is_refused(tmp_path):

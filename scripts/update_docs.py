@@ -1,0 +1,92 @@
+"""Rewrite the parts of docs/ that are drawn from code and measurements: architecture, result tables, paper map.
+
+Command:  python scripts/update_docs.py [RESULTS]
+With RESULTS (a folder as `reproduce.py --section all --preset quick --out RESULTS` leaves it), the result.json of each
+section is first copied to docs/measured/, from which the tables and the map are written.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mi_keras.cli import guarded
+from mi_keras.data.sources import DEFAULT_SOURCE
+from mi_keras.errors import InputError
+from mi_keras.experiments.diagrams import architecture_document
+from mi_keras.quiet import quiet_libraries
+from mi_keras.reports.files import load_result
+from mi_keras.reports.paper_map import load_measured, paper_map_document
+from mi_keras.reports.schema import Result
+from mi_keras.reports.tables import claims_markdown, markdown_table
+from mi_keras.reports.text import escape_markdown
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+MEASURED = DOCS / "measured"
+SHOWN = ("quick", "paper")
+WITH_TABLES = (DOCS / "results.md", DOCS.parent / "README.md")
+BLOCK = re.compile(r"(<!-- measured (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rewrite what is generated; return the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return guarded(lambda: update(Path(arguments[0]) if arguments else None))
+
+
+def update(results: Path | None) -> None:
+    """Take over new measurements, if any, and rewrite the documents: all of them, or none where something is wrong."""
+    measured = load_measured(MEASURED) | (_new(results) if results else {})
+    with quiet_libraries():
+        texts = {DOCS / "architecture.md": architecture_document()}
+    texts[DOCS / "paper_map.md"] = paper_map_document(measured)
+    texts |= {path: with_tables(path.read_text(), measured) for path in WITH_TABLES}
+    MEASURED.mkdir(exist_ok=True)
+    for name, result in measured.items():
+        texts[MEASURED / f"{name}.json"] = json.dumps(result, indent=1) + "\n"
+    for path, text in texts.items():
+        path.write_text(text)
+
+
+def _new(results: Path) -> dict[str, Result]:
+    """Return the results of a folder that documents may show: unchanged presets, the default seed and data."""
+    found = {}
+    for preset in SHOWN:
+        for folder in sorted(path.parent for path in results.glob(f"*/{preset}/result.json")):
+            result, _ = load_result(folder)
+            if (result["changed"], result["seed"], result["data"]) == ([], 1, DEFAULT_SOURCE):
+                found[f"{result['section']}.{preset}"] = result
+    if not found:
+        raise InputError(
+            f"`RESULTS` must hold SECTION/PRESET/result.json of unchanged presets; got {str(results)!r}."
+        )
+    return found
+
+
+def with_tables(text: str, measured: Mapping[str, Result]) -> str:
+    """Fill every block `<!-- measured 5.2.quick table_4 -->` ... `<!-- end -->` with that table.
+
+    In the place of a table, `claims` stands for the verdicts and `notes` for what was measured on.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        if match.group(2) not in measured:
+            raise InputError(f"`docs/measured` must hold {match.group(2)}.json; it is missing: give RESULTS.")
+        result = measured[match.group(2)]
+        wanted = match.group(3)
+        if wanted == "claims":
+            body = claims_markdown(result)
+        elif wanted == "notes":
+            lines = [f"Measured: {result['measured']}.", *result["notes"]]
+            body = "\n\n".join(map(escape_markdown, lines)) + "\n"
+        else:
+            (table,) = (table for table in result["tables"] if table["file"] == wanted)
+            body = markdown_table(result, table)
+        return f"{match.group(1)}{body}{match.group(4)}"
+
+    return BLOCK.sub(fill, text)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

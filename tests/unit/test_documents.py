@@ -1,0 +1,80 @@
+"""The generated documents against the registry, the code and the stored measurements."""
+
+import json
+import re
+from dataclasses import asdict
+from importlib import import_module, util
+from pathlib import Path
+
+import pytest
+
+from mi_keras.experiments.registry import SECTIONS
+from mi_keras.experiments.thesis.paper_items import EQUATIONS, FIGURES, TABLES
+from mi_keras.reports.paper_map import load_measured, paper_map_document
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCS = REPOSITORY / "docs"
+QUICK = [f"{section.number}.quick" for section in SECTIONS if section.work == "thesis"]
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return load_measured(DOCS / "measured")
+
+
+def test_the_map_is_what_registry_and_measurements_say(measured):
+    assert (DOCS / "paper_map.md").read_text() == paper_map_document(measured)
+
+
+def test_every_section_was_measured_at_the_sizes_it_has_now(measured):
+    for section in SECTIONS:
+        result = measured[f"{section.number}.quick"]
+        config = section.load().PRESETS["quick"]
+        assert result["changed"] == []
+        assert result["settings"] == json.loads(json.dumps(asdict(config)))
+        assert result["title"] == section.title
+
+
+def test_the_result_tables_of_the_documents_are_those_of_the_measurements(measured):
+    specification = util.spec_from_file_location("update_docs", REPOSITORY / "scripts" / "update_docs.py")
+    script = util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    for path in script.WITH_TABLES:
+        text = path.read_text()
+        assert script.with_tables(text, measured) == text, path
+        assert "measured" in text
+    assert len(script.BLOCK.findall((DOCS / "results.md").read_text())) >= 2 * len(QUICK)
+
+
+def test_the_map_leaves_out_no_number_of_the_text():
+    assert [table.number for table in TABLES] == list(range(1, 7))
+    figures = []
+    for item in FIGURES:
+        first, *last = [int(number) for number in re.findall(r"\d+", item.numbers)]
+        figures += range(first, (last or [first])[0] + 1)
+    assert figures == list(range(1, 33))
+    assert [int(e.number) for e in EQUATIONS if e.number.isdigit()] == list(range(1, 17))
+
+
+def test_mapped_tables_and_figures_are_made_by_their_sections(measured):
+    for table in TABLES:
+        rows = {
+            row["name"]
+            for found in measured[f"{table.section}.quick"]["tables"]
+            if found["file"] == table.file
+            for row in found["rows"]
+        }
+        assert table.row in rows
+    for figure in FIGURES:
+        for name in figure.files:
+            if figure.section:
+                assert name in {f["file"] for f in measured[f"{figure.section}.quick"]["figures"]}, name
+            else:
+                assert (REPOSITORY / name).is_file()
+
+
+@pytest.mark.parametrize("equation", EQUATIONS, ids=lambda equation: equation.number)
+def test_mapped_equations_are_there_and_tested(equation):
+    module, _, name = equation.code.partition(":")
+    assert callable(getattr(import_module(module), name))
+    assert name in (REPOSITORY / equation.test).read_text()
