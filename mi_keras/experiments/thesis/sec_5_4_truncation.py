@@ -3,7 +3,8 @@
 Text claims:  SSIM rises as k falls (Table 6), as reconstructions become the class's generic image: a "2" without a
               loop gets one (Figures 20 to 24). Truncation is therefore called an effective defence.
 Command:      python scripts/reproduce.py --section 5.4
-Measured:     docs/results.md
+Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(O) 0.358 to 0.425, M_I(X~) 0.395 to 0.423 from k = 10 to k = 1, class prototype
+              0.429; the distance to the prototype falls, the calibration error doubles. All rows: docs/results.md
 Cost:         `quick` under 10 minutes, `paper` about a day a run, on 2 CPU cores.
 Threat model: gray box as in 5.2, and the adversary knows k.
 Deviations:   instance gain, distance to the class prototype, the share of loops and the cost to the honest user are
