@@ -1,0 +1,262 @@
+"""MobileNetV3-Large cut in two: a head on the edge device, a tail on the server (split 4, Table 1 and Figure 2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.errors import InputError
+from mi_keras.seeds import derive
+
+# Each stage ends where the resolution is about to halve: C1 to C5 are the last feature maps of strides 2 to 32. Named
+# by the batch normalisation before the activation, because Keras numbers activations anew in every model it builds.
+STAGES = {
+    "C1": "expanded_conv_1_expand_bn",
+    "C2": "expanded_conv_3_expand_bn",
+    "C3": "expanded_conv_6_expand_bn",
+    "C4": "expanded_conv_12_expand_bn",
+    "C5": "conv_1_bn",
+}
+ACTIVATION = ":activation"  # "NAME:activation" is the activation function applied to what layer NAME gives
+STRIDE = 32  # of the last feature maps: an image of whole multiples has whole maps at every stage
+
+
+@dataclass(frozen=True)
+class SplitModel:
+    """A classifier in two parts that together are the whole; all three share their frozen weights.
+
+    Attributes:
+        head: images `(batch, height, width, 3)` in [0, 1] to feature maps, what the edge device sends.
+        tail: feature maps to class probabilities `(batch, classes)`.
+        whole: images to class probabilities.
+        cut: name in `whole` of the last layer of the head.
+        stride: pixels of the image per position of the feature maps; 0 where what is sent is no map.
+    """
+
+    head: keras.Model
+    tail: keras.Model
+    whole: keras.Model
+    cut: str
+    stride: int
+
+
+def build_split_mobilenet(
+    cut: str = "C4",
+    *,
+    input_shape: tuple[int, int, int] = (320, 320, 3),
+    minimalistic: bool = False,
+    weights: str | Path = "random",
+    classes: int = 1000,
+    seed: int = 1,
+) -> SplitModel:
+    """Build MobileNetV3-Large, frozen, and cut it after a named layer.
+
+    Frozen is not trainable, and so batch normalisation uses and keeps its running statistics also where a training
+    loop calls the head in training mode.
+
+    Args:
+        cut: a stage of `STAGES`; the name of a layer; or "NAME:activation", the activation after layer NAME. C4, the
+            text's choice, gives `(20, 20, 672)` for images of 320 pixels.
+        input_shape: `(height, width, 3)`, height and width multiples of 32.
+        minimalistic: without squeeze-and-excitation, hard-swish and 5x5 kernels.
+        weights: "random"; "imagenet", which Keras downloads; or a file as `keras.Model.save_weights` writes it.
+        classes: width of the output vector; 1000 for "imagenet".
+        seed: of random weights.
+
+    Raises:
+        InputError: a setting breaks its rule, `cut` is bypassed by a connection, the weights are not to be had or are
+            those of another model.
+    """
+    if len(input_shape) != 3 or min(input_shape) < 1 or any(n % STRIDE for n in input_shape[:2]):
+        raise InputError(
+            f"`input_shape` must be (height, width, 3) in multiples of {STRIDE}; got {input_shape}."
+        )
+    if input_shape[2] != 3:
+        raise InputError(f"`input_shape` must have 3 channels; got {input_shape[2]}.")
+    if classes < 1 or (weights == "imagenet" and classes != 1000):
+        raise InputError(f"`classes` must be >= 1, and 1000 with the weights of imagenet; got {classes}.")
+    image = keras.Input(input_shape, name="image")
+    scaled = keras.layers.Rescaling(255.0, name="to_bytes")(
+        image
+    )  # the model's own preprocessing expects 0..255
+    published = keras.applications.MobileNetV3Large(
+        input_tensor=scaled, minimalistic=minimalistic, weights=None, classes=classes
+    )
+    whole = keras.Model(image, published.output, name="mobilenet_v3_large")
+    whole.trainable = False
+    layer = _cut_layer(whole, cut)  # before the weights: a slip in the name should not cost a download
+    if weights == "random":
+        _draw_weights(whole, seed)
+    elif weights == "imagenet":
+        _copy_weights(whole, _imagenet_arrays(minimalistic), "imagenet")
+    else:
+        _copy_weights(whole, read_weights(Path(weights)), str(weights))
+    head = keras.Model(image, layer.output, name="head")
+    tail = keras.Model(layer.output, whole.output, name="tail")
+    head.trainable = tail.trainable = False
+    return SplitModel(head, tail, whole, layer.name, _stride(cut, input_shape, layer.output.shape))
+
+
+def read_weights(path: Path) -> dict[str, list[NDArray[np.float32]]]:
+    """Read a weights file of Keras, `{layer: [array, ...]}`, with h5py alone: nothing that the file holds is run.
+
+    Raises:
+        InputError: it is no such file, refers to another file, or holds numbers that are not finite.
+    """
+    found: dict[str, list[NDArray[np.float32]]] = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for name, variables in _groups_of_variables(file):
+                names = [str(i) for i in range(len(variables))]
+                linked = any(not isinstance(variables.get(n, getlink=True), h5py.HardLink) for n in names)
+                arrays = [] if linked else [variables[n] for n in names]  # no look at what a link leads to
+                if linked or any(
+                    not isinstance(a, h5py.Dataset) or a.external or a.is_virtual for a in arrays
+                ):
+                    raise InputError(
+                        f"`weights` must hold plain arrays only; layer {name} of {path} does not."
+                    )
+                if any(a.dtype.kind != "f" for a in arrays):
+                    raise InputError(f"`weights` must hold floats; layer {name} of {path} does not.")
+                found[name] = [np.asarray(a, np.float32) for a in arrays]
+                if not all(np.isfinite(a).all() for a in found[name]):
+                    raise InputError(f"`weights` must be finite; layer {name} of {path} is not.")
+    except InputError:
+        raise
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        RuntimeError,
+        MemoryError,
+    ) as error:  # all that h5py raises on damage
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"`weights` must be random, imagenet or a readable HDF5 file; got {path} ({reason})."
+        ) from None
+    if not found:
+        raise InputError(
+            f"`weights` must be a file that `save_weights` of Keras wrote; {path} holds no layer."
+        )
+    return found
+
+
+def _cut_layer(model: keras.Model, cut: str) -> keras.layers.Layer:
+    """Return the layer that `cut` names, after a look at what would reach the tail beside it."""
+    name = STAGES[cut] + ACTIVATION if cut in STAGES else cut
+    by_name = {layer.name: layer for layer in model.layers}
+    base = name.removesuffix(ACTIVATION)
+    if base not in by_name:
+        raise InputError(
+            f"`cut` must be one of {', '.join(STAGES)}, the name of a layer, or NAME{ACTIVATION}; got {cut!r}."
+        )
+    layer = by_name[base]
+    if name != base:
+        following = [node.operation for node in layer._outbound_nodes]
+        activations = [f for f in following if isinstance(f, keras.layers.ReLU | keras.layers.Activation)]
+        if len(following) != 1 or not activations:
+            raise InputError(f"`cut` must name a layer before an activation; none follows {base!r}.")
+        layer = activations[0]
+    if layer.output is model.output or isinstance(layer, keras.layers.InputLayer):
+        raise InputError(f"`cut` must leave a head and a tail; {cut!r} is an end of the model.")
+    if around := _bypass(model, layer):
+        raise InputError(
+            f"`cut` must be a layer that no connection bypasses; layer {around!r} takes what {cut!r} gives and also what "
+            "comes from before it."
+        )
+    return layer
+
+
+def _bypass(model: keras.Model, cut: keras.layers.Layer) -> str | None:
+    """Return the name of the first layer behind `cut` that also sees the image by another way, if there is one."""
+    behind = {cut.name}
+    for operation in model.operations:  # in the order of computation, multiplications of gates included
+        before = [node.operation.name for node in operation._inbound_nodes[0].parent_nodes]
+        if operation.name != cut.name and any(name in behind for name in before):
+            if not all(name in behind for name in before):
+                return str(operation.name)
+            behind.add(operation.name)
+    return None
+
+
+def _stride(cut: str, input_shape: tuple[int, int, int], maps_shape: tuple[int | None, ...]) -> int:
+    if len(maps_shape) != 4 or not maps_shape[1] or input_shape[0] % maps_shape[1]:
+        return 0
+    stride = input_shape[0] // maps_shape[1]
+    whole = tuple(maps_shape[1:3]) == (input_shape[0] // stride, input_shape[1] // stride)
+    if (
+        cut in STAGES
+    ):  # what the text's sizes rest on: a Keras that builds another model must not pass unnoticed
+        assert whole, (cut, maps_shape)
+        assert stride == 2 ** int(cut[1:]), (cut, maps_shape)
+        assert cut != "C4" or maps_shape[3] == 672, maps_shape
+    return stride if whole else 0
+
+
+def _draw_weights(model: keras.Model, seed: int) -> None:
+    """Draw all kernels, scaled to keep the size of the feature maps; Keras' own draw leaves 1e-7 of an image at C4."""
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            continue
+        kernel = layer.kernel
+        inputs = kernel.shape[0] * kernel.shape[1]
+        if not isinstance(layer, keras.layers.DepthwiseConv2D):
+            inputs *= kernel.shape[2]
+        draw = np.random.default_rng(derive(seed, layer.name))
+        kernel.assign(draw.normal(0.0, (2.0 / inputs) ** 0.5, kernel.shape).astype(np.float32))
+
+
+def _imagenet_arrays(minimalistic: bool) -> dict[str, list[NDArray[np.float32]]]:
+    try:
+        source = keras.applications.MobileNetV3Large(
+            input_shape=(224, 224, 3), minimalistic=minimalistic, weights="imagenet"
+        )
+    except Exception as error:  # Keras raises a bare `Exception` where a download fails
+        if "URL fetch failure" not in str(error) and not isinstance(error, OSError):
+            raise
+        raise InputError(
+            "`weights` must be at hand for imagenet: Keras could not download them; connect to the network once, or "
+            "give the path of a file that `save_weights` wrote."
+        ) from None
+    return {layer.name: [w.numpy() for w in layer.weights] for layer in source.layers if layer.weights}
+
+
+def _copy_weights(model: keras.Model, arrays: dict[str, list[NDArray[np.float32]]], source: str) -> None:
+    """Assign by layer name, all or nothing: every layer of the model from the file, and nothing of the file left."""
+    weighted = [layer for layer in model.layers if layer.weights]
+    for layer in weighted:
+        if layer.name not in arrays:
+            raise InputError(f"`weights` must hold every layer; {source} lacks layer {layer.name!r}.")
+        expected = [tuple(w.shape) for w in layer.weights]
+        found = [a.shape for a in arrays[layer.name]]
+        if found != expected:
+            raise InputError(
+                f"`weights` must fit the model; layer {layer.name!r} needs shapes {expected}, {source} has {found}."
+            )
+    if extra := sorted(arrays.keys() - {layer.name for layer in weighted}):
+        raise InputError(f"`weights` must be of this model; {source} has layer {extra[0]!r}, which it lacks.")
+    for layer in weighted:
+        layer.set_weights(arrays[layer.name])
+
+
+def _groups_of_variables(file: h5py.File) -> Iterator[tuple[str, Any]]:
+    """Yield layer name and group of variables; `visititems` follows no link out of the file."""
+    groups: list[tuple[str, Any]] = []
+
+    def keep(path: str, item: Any) -> None:
+        if (
+            path.startswith("layers/")
+            and path.endswith("/vars")
+            and isinstance(item, h5py.Group)
+            and len(item)
+        ):
+            name = item.attrs.get("name", "")
+            groups.append((name if isinstance(name, str) else bytes(name).decode(), item))
+
+    file.visititems(keep)
+    return iter(groups)

@@ -1,0 +1,312 @@
+"""The two parts of MobileNetV3-Large against the whole model of Keras, and against photographs with real weights."""
+
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from skimage import data, transform
+
+from mi_keras.errors import InputError
+from mi_keras.models.split_mobilenet import STAGES, SplitModel, _bypass, build_split_mobilenet, read_weights
+
+SMALL = (32, 64, 3)
+REAL = Path(__file__).parents[4] / "shared/data/mnv3_large_minimalistic.weights.h5"
+
+
+def _images(count: int = 2, shape: tuple[int, int, int] = SMALL) -> np.ndarray:
+    return np.random.default_rng(0).random((count, *shape), np.float32)
+
+
+def _message(**settings: object) -> str:
+    with pytest.raises(InputError) as caught:
+        build_split_mobilenet(**{"input_shape": SMALL, "minimalistic": True} | settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def split() -> SplitModel:
+    return build_split_mobilenet(input_shape=SMALL, minimalistic=True)
+
+
+@pytest.fixture(scope="module")
+def weights_file(split: SplitModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "model.weights.h5"
+    split.whole.save_weights(path)
+    return path
+
+
+@pytest.fixture
+def damaged(weights_file: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "copy.weights.h5"
+    copy.write_bytes(weights_file.read_bytes())
+    return copy
+
+
+@pytest.fixture(scope="module")
+def real_weights() -> Path:
+    if not REAL.is_file():
+        pytest.skip(
+            f"the ImageNet weights are not there: {REAL.name} in the folder shared/data beside the repository"
+        )
+    return REAL
+
+
+# The cut
+
+
+@pytest.mark.parametrize("minimalistic", [True, False])
+def test_c4_of_320_pixels_is_20_by_20_by_672(minimalistic: bool) -> None:
+    split = build_split_mobilenet(minimalistic=minimalistic)
+    assert split.head.output_shape == (None, 20, 20, 672)
+    assert split.stride == 16
+
+
+@pytest.mark.parametrize("minimalistic", [True, False])
+def test_c4_is_the_activation_of_the_expansion_of_block_12(minimalistic: bool) -> None:
+    split = build_split_mobilenet(input_shape=SMALL, minimalistic=minimalistic)
+    before = split.whole.get_layer(split.cut)._inbound_nodes[0].parent_nodes[0].operation
+    assert before.name == "expanded_conv_12_expand_bn"
+    images = _images()
+    function = keras.activations.relu if minimalistic else keras.activations.hard_swish
+    normalised = keras.Model(split.whole.input, before.output)(images)
+    np.testing.assert_allclose(split.head(images), function(normalised), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cut", "minimalistic"),
+    [
+        *((cut, False) for cut in (*STAGES, "expanded_conv_2_add", "conv_2")),
+        ("C4", True),
+        ("expanded_conv_12_depthwise", True),
+    ],
+)
+def test_head_and_tail_together_are_the_model(cut: str, minimalistic: bool) -> None:
+    split = build_split_mobilenet(cut, input_shape=SMALL, minimalistic=minimalistic, classes=7)
+    images = _images()
+    np.testing.assert_allclose(split.tail(split.head(images)), split.whole(images), atol=1e-5)
+    if cut in STAGES:
+        stride = 2 ** int(cut[1:])
+        assert split.stride == stride
+        assert split.head.output_shape[1:3] == (SMALL[0] // stride, SMALL[1] // stride)
+
+
+def test_the_head_sees_what_keras_own_model_sees_in_0_to_255() -> None:
+    """Keras' model without our rescaling, given the same weights; images in [0, 1] fed to it would give other answers."""
+    split = build_split_mobilenet(input_shape=SMALL)
+    own = keras.applications.MobileNetV3Large(input_shape=SMALL, weights=None)
+    own.set_weights(split.whole.get_weights())
+    images = _images()
+    np.testing.assert_allclose(own(255 * images), split.whole(images), atol=1e-6)
+    assert np.abs(own(images).numpy() - split.whole(images)).max() > 1e-4
+
+
+@pytest.mark.parametrize("cut", ["expanded_conv_4_expand_bn:activation", "expanded_conv_4_project"])
+def test_a_cut_beside_a_skip_connection_is_refused(cut: str) -> None:
+    text = _message(cut=cut)
+    assert text.startswith("`cut` must be a layer that no connection bypasses; layer 'expanded_conv_4_add'")
+
+
+def test_a_cut_beside_a_gate_is_refused() -> None:
+    text = _message(cut="expanded_conv_12_squeeze_excite_conv", minimalistic=False)
+    assert "layer 'expanded_conv_12_squeeze_excite_mul' takes what" in text
+
+
+def test_every_cut_that_is_not_refused_is_one() -> None:
+    """Keras' own graph is the judge: what `cut` alone does not decide cannot be built from it."""
+    whole = build_split_mobilenet(input_shape=SMALL).whole
+    real = 0
+    for layer in whole.layers[1:-1:2]:
+        try:
+            keras.Model(layer.output, whole.output)
+        except ValueError:
+            assert _bypass(whole, layer), layer.name
+        else:
+            assert _bypass(whole, layer) is None, layer.name
+            real += 1
+    assert 20 < real < 70
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"cut": "C6"}, "`cut` must be one of C1, C2, C3, C4, C5, the name of a layer, or NAME:activation; got 'C6'."),
+        ({"cut": "conv:activation"}, "`cut` must name a layer before an activation; none follows 'conv'."),
+        ({"cut": "image"}, "`cut` must leave a head and a tail; 'image' is an end of the model."),
+        ({"cut": "predictions"}, "`cut` must leave a head and a tail; 'predictions' is an end of the model."),
+        ({"input_shape": (64, 65, 3)}, "`input_shape` must be (height, width, 3) in multiples of 32; got (64, 65, 3)."),
+        ({"input_shape": (64, 64, 1)}, "`input_shape` must have 3 channels; got 1."),
+        ({"classes": 0}, "`classes` must be >= 1, and 1000 with the weights of imagenet; got 0."),
+        ({"weights": "imagenet", "classes": 5}, "`classes` must be >= 1, and 1000 with the weights of imagenet; got 5."),
+    ],
+)  # fmt: skip
+def test_settings_that_break_a_rule(settings: dict[str, object], text: str) -> None:
+    assert _message(**settings) == text
+
+
+# Frozen
+
+
+def test_training_around_the_head_leaves_every_weight_as_it_was() -> None:
+    split = build_split_mobilenet(input_shape=SMALL, minimalistic=True)
+    before = [v.numpy().copy() for v in split.whole.variables]
+    images = _images(4)
+    inference = split.head(images, training=False).numpy()
+    inputs = keras.Input(SMALL)
+    pooled = keras.layers.GlobalAveragePooling2D()(split.head(inputs))
+    attack = keras.Model(inputs, keras.layers.Dense(3)(pooled))
+    attack.compile("sgd", "mse")
+    attack.fit(images, np.ones((4, 3), np.float32), epochs=2, verbose=0)
+    np.testing.assert_array_equal(split.head(images, training=True), inference)
+    for variable, value in zip(split.whole.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    assert (
+        split.whole.trainable_variables
+        == split.head.trainable_variables
+        == split.tail.trainable_variables
+        == []
+    )
+
+
+# Weights
+
+
+def test_random_weights_come_from_the_seed_alone_and_let_the_image_through() -> None:
+    images = _images()
+    tf.random.set_seed(1)
+    first = build_split_mobilenet(input_shape=SMALL, minimalistic=True, seed=3).head(images).numpy()
+    tf.random.set_seed(2)
+    same = build_split_mobilenet(input_shape=SMALL, minimalistic=True, seed=3).head(images).numpy()
+    other = build_split_mobilenet(input_shape=SMALL, seed=4).head(images).numpy()
+    np.testing.assert_array_equal(first, same)
+    assert np.abs(first - other).max() > 1e-3
+    assert 0.01 < first.std() < 100
+    assert np.abs(first[0] - first[1]).max() > 1e-3
+
+
+def test_a_saved_file_gives_the_same_model_at_another_size(weights_file: Path, split: SplitModel) -> None:
+    loaded = build_split_mobilenet(input_shape=(32, 32, 3), minimalistic=True, weights=weights_file, seed=9)
+    for left, right in zip(loaded.whole.get_weights(), split.whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def _read_message(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_weights(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def _vars(file: h5py.File, layer: str) -> h5py.Group:
+    return next(g["vars"] for g in file["layers"].values() if g["vars"].attrs["name"] == layer)
+
+
+def test_a_missing_layer_is_named(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        del _vars(file, "expanded_conv_3_expand")["0"]
+    assert _message(weights=damaged) == (
+        f"`weights` must hold every layer; {damaged} lacks layer 'expanded_conv_3_expand'."
+    )
+
+
+def test_a_layer_of_another_shape_is_named(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        group = _vars(file, "conv_bn")
+        del group["2"]
+        group["2"] = np.zeros(17, np.float32)
+    text = _message(weights=damaged)
+    assert text.startswith(
+        "`weights` must fit the model; layer 'conv_bn' needs shapes [(16,), (16,), (16,), (16,)], "
+    )
+    assert f"{damaged} has [(16,), (16,), (17,), (16,)]" in text
+
+
+def test_the_weights_of_another_model_are_refused(damaged: Path) -> None:
+    assert "layer 'logits' needs shapes" in _message(weights=damaged, classes=10)
+    assert "layer 'expanded_conv_3_depthwise' needs shapes [(5, 5" in _message(
+        weights=damaged, minimalistic=False
+    )
+    with h5py.File(damaged, "r+") as file:
+        file["layers/more/vars/0"] = np.zeros(3, np.float32)
+        file["layers/more/vars"].attrs["name"] = "more"
+    assert _message(weights=damaged) == (
+        f"`weights` must be of this model; {damaged} has layer 'more', which it lacks."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.array([1.0, np.nan], np.float32), "`weights` must be finite; layer conv of"),
+        (np.array([1, 2]), "`weights` must hold floats; layer conv of"),
+    ],
+)
+def test_numbers_that_are_no_weights_are_refused(damaged: Path, value: np.ndarray, text: str) -> None:
+    with h5py.File(damaged, "r+") as file:
+        del _vars(file, "conv")["0"]
+        _vars(file, "conv")["0"] = value
+    assert text in _read_message(damaged)
+
+
+def test_a_file_that_refers_to_another_file_is_refused(damaged: Path, tmp_path: Path) -> None:
+    """HDF5 can name another file as the place of a dataset: a weights file could carry any file of the reader away."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(432 * 4))
+    with h5py.File(damaged, "r+") as file:
+        group = _vars(file, "conv")
+        del group["0"]
+        group.create_dataset("0", (3, 3, 3, 16), np.float32, external=[(str(secret), 0, 432 * 4)])
+    assert "`weights` must hold plain arrays only; layer conv of" in _read_message(damaged)
+    with h5py.File(damaged, "r+") as file:
+        group = _vars(file, "conv")
+        del group["0"]
+        group["0"] = h5py.ExternalLink(str(REAL), "/layers/conv2d/vars/0")
+    assert "`weights` must hold plain arrays only; layer conv of" in _read_message(damaged)
+
+
+def test_files_that_are_no_weights_are_refused(weights_file: Path, tmp_path: Path) -> None:
+    expected = "`weights` must be random, imagenet or a readable HDF5 file; got "
+    assert _read_message(tmp_path / "none.h5").startswith(expected)
+    (tmp_path / "text.h5").write_text("no")
+    assert _read_message(tmp_path / "text.h5").startswith(expected)
+    (tmp_path / "cut.h5").write_bytes(weights_file.read_bytes()[:-100_000])
+    assert _read_message(tmp_path / "cut.h5").startswith(expected)
+    h5py.File(tmp_path / "empty.h5", "w").close()
+    assert _read_message(tmp_path / "empty.h5") == (
+        f"`weights` must be a file that `save_weights` of Keras wrote; {tmp_path / 'empty.h5'} holds no layer."
+    )
+
+
+def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", refuse)
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: "/nonexistent/keras")
+    assert _message(weights="imagenet") == (
+        "`weights` must be at hand for imagenet: Keras could not download them; connect to the network once, or give "
+        "the path of a file that `save_weights` wrote."
+    )
+
+
+# With real weights
+
+
+@pytest.mark.parametrize("size", [224, 320])
+def test_the_model_sees(real_weights: Path, size: int) -> None:
+    """Photographs that scikit-image ships; class numbers of ImageNet: 281 to 285 cats, 967 espresso, 968 cup."""
+    split = build_split_mobilenet(input_shape=(size, size, 3), minimalistic=True, weights=real_weights)
+    for photograph, legal in ((data.chelsea(), range(281, 286)), (data.coffee(), (967, 968))):
+        side = min(photograph.shape[:2])
+        top, left = ((n - side) // 2 for n in photograph.shape[:2])
+        square = photograph[top : top + side, left : left + side] / 255.0
+        image = transform.resize(square, (size, size), anti_aliasing=True)[None].astype(np.float32)
+        assert int(np.argmax(split.tail(split.head(image)))) in legal
+
+
+def test_the_real_file_holds_the_named_layers(real_weights: Path) -> None:
+    arrays = read_weights(real_weights)
+    assert arrays["expanded_conv_12_expand"][0].shape == (1, 1, 112, 672)
