@@ -1,14 +1,18 @@
-"""Image scores, as loss and as metric: SSIM, MSE, PSNR and total variation, one value per image (thesis 4.1.2)."""
+"""Image scores: SSIM, MSE, PSNR and total variation, also as losses, and MS-SSIM; one value per image (thesis 4.1.2, split 5)."""
 
 import functools
 
 import numpy as np
 import tensorflow as tf
 
+from mi_keras.errors import InputError
+from mi_keras.settings import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mi_keras.types import Floats, Scores
 
 WINDOW, SIGMA = 11, 1.5  # thesis 4.1.2 and Wang et al. 2004
 C1, C2 = 0.01**2, 0.03**2  # (K * L)^2 with dynamic range L = 1
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest scale first
+SMALLEST_FOR_MS_SSIM = 161  # four halvings, rounded up, must leave the 11 pixels of the window
 
 
 def ssim(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
@@ -25,10 +29,39 @@ def ssim(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     Returns:
         `(batch,)` in [-1, 1], averaged over positions and channels.
     """
-    mean_1, mean_2, square_1, square_2, product = _smooth(first, second)
-    luminance = (2 * mean_1 * mean_2 + C1) / (mean_1**2 + mean_2**2 + C1)
-    covariance, variance = product - mean_1 * mean_2, square_1 + square_2 - mean_1**2 - mean_2**2
-    return tf.reduce_mean(luminance * (2 * covariance + C2) / (variance + C2), axis=(1, 2, 3))
+    luminance, contrast_structure = _ssim_maps(first, second)
+    return tf.reduce_mean(luminance * contrast_structure, axis=(1, 2, 3))
+
+
+def ms_ssim(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Return the multi-scale SSIM of each pair of images, a metric and no loss (split formula 2; Wang et al. 2003).
+
+    Contrast and structure at five scales, each half of the one before, and luminance at the last, raised to
+    `SCALE_WEIGHTS` and multiplied: the definition of `tf.image.ssim_multiscale(max_val=1)`. A scale on which the
+    images oppose each other counts as 0, where the gradient of the power is infinite.
+
+    Args:
+        first, second: `(batch, height, width, channels)` in [0, 1], height and width at least 161.
+
+    Returns:
+        `(batch,)` in [0, 1], averaged over channels.
+
+    Raises:
+        InputError: the images are too small for five scales.
+    """
+    if (smallest := min(first.shape[1:3])) < SMALLEST_FOR_MS_SSIM:
+        raise InputError(
+            f"`first` must be at least {SMALLEST_FOR_MS_SSIM} pixels high and wide for MS-SSIM; got {smallest}."
+        )
+    answer = tf.ones((1, 1), first.dtype)
+    for scale, weight in enumerate(SCALE_WEIGHTS):
+        luminance, similarity = _ssim_maps(first, second)
+        if scale == len(SCALE_WEIGHTS) - 1:
+            similarity = luminance * similarity
+        else:
+            first, second = _halve(first), _halve(second)
+        answer *= tf.maximum(tf.reduce_mean(similarity, axis=(1, 2)), 0.0) ** weight  # (batch, channels)
+    return tf.reduce_mean(answer, axis=1)
 
 
 def mse(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
@@ -39,6 +72,58 @@ def mse(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 def psnr(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Return the peak signal-to-noise ratio in dB of each pair of images in [0, 1], `(batch,)`, at most 100."""
     return tf.minimum(-10.0 / np.log(10.0) * tf.math.log(tf.maximum(mse(first, second), 1e-12)), 100.0)
+
+
+def psnr_paper(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Return what the split text reports as PSNR: 20 log10(255 / RMSE) of ImageNet-normalised values, `(batch,)` in dB.
+
+    Formula 3 of the text is for values of 0 to 255; its reported 46 and 48.6 dB come from normalised ones, which span
+    about 4.8. The constant 20 log10(255) is 48.1 dB of any such value, so compare it with nothing but itself; the
+    usual definition is `psnr`.
+
+    Args:
+        first, second: `(batch, height, width, 3)` in [0, 1]; normalised here.
+
+    Returns:
+        `(batch,)`, at most 168.1 (equal images).
+    """
+    error = tf.maximum(mse(imagenet_normalise(first), imagenet_normalise(second)), 1e-12)
+    return 10.0 / np.log(10.0) * tf.math.log(255.0**2 / error)
+
+
+def ssim_paper(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Return what the split text reports as SSIM: with data range 1, but on ImageNet-normalised values.
+
+    They span about 4.8 and not 1, so that the constants of formula 1 weigh less than they should and flat areas score
+    lower than in `ssim`.
+
+    Args:
+        first, second: `(batch, height, width, 3)` in [0, 1], height and width at least 11; normalised here.
+
+    Returns:
+        `(batch,)` in [-1, 1].
+    """
+    return ssim(imagenet_normalise(first), imagenet_normalise(second))
+
+
+def ms_ssim_paper(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Return what the split text reports as MS-SSIM: with data range 1, but on ImageNet-normalised values.
+
+    Args:
+        first, second: `(batch, height, width, 3)` in [0, 1], height and width at least 161; normalised here.
+
+    Returns:
+        `(batch,)` in [0, 1].
+
+    Raises:
+        InputError: the images are too small for five scales.
+    """
+    return ms_ssim(imagenet_normalise(first), imagenet_normalise(second))
+
+
+def imagenet_normalise(images: tf.Tensor) -> tf.Tensor:
+    """Return images of `(batch, height, width, 3)` in [0, 1] less ImageNet's mean, over its deviation, per colour."""
+    return (images - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_DEVIATION, np.float32)
 
 
 def total_variation(images: tf.Tensor) -> tf.Tensor:
@@ -59,6 +144,20 @@ def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512) -> S
         ssim=np.concatenate([ssim(reconstructions[s], truth[s]).numpy() for s in slices]),
         mse=np.concatenate([mse(reconstructions[s], truth[s]).numpy() for s in slices]),
     )
+
+
+def _ssim_maps(first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return luminance and contrast-structure comparison, the factors of SSIM, `(batch, rows, columns, channels)`."""
+    mean_1, mean_2, square_1, square_2, product = _smooth(first, second)
+    luminance = (2 * mean_1 * mean_2 + C1) / (mean_1**2 + mean_2**2 + C1)
+    covariance, variance = product - mean_1 * mean_2, square_1 + square_2 - mean_1**2 - mean_2**2
+    return luminance, (2 * covariance + C2) / (variance + C2)
+
+
+def _halve(images: tf.Tensor) -> tf.Tensor:
+    """Average 2x2 pixels; an odd last row or column counts twice."""
+    odd = [[0, size % 2] for size in images.shape[1:3]]
+    return tf.nn.avg_pool2d(tf.pad(images, [[0, 0], *odd, [0, 0]], "SYMMETRIC"), 2, 2, "VALID")
 
 
 def _smooth(first: tf.Tensor, second: tf.Tensor) -> list[tf.Tensor]:

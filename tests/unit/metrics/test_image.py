@@ -5,7 +5,19 @@ import pytest
 import tensorflow as tf
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from mi_keras.metrics.image import mse, psnr, score, ssim, total_variation
+from mi_keras.errors import InputError
+from mi_keras.metrics.image import (
+    imagenet_normalise,
+    ms_ssim,
+    ms_ssim_paper,
+    mse,
+    psnr,
+    psnr_paper,
+    score,
+    ssim,
+    ssim_paper,
+    total_variation,
+)
 
 SHAPES = [(3, 32, 32, 1), (3, 28, 28, 1), (3, 11, 11, 1), (2, 64, 48, 1), (2, 48, 64, 3), (2, 32, 32, 3)]
 
@@ -138,3 +150,84 @@ def test_score_refuses_images_of_another_shape() -> None:
         ValueError, match=r"`reconstructions` must have the shape of `truth`; got \(1, 16.*\(2, 16"
     ):
         score(np.zeros((1, 16, 16, 1), np.float32), np.zeros((2, 16, 16, 1), np.float32))
+
+
+# Several scales, and the split text's convention
+
+MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+
+def _blurred_pair(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Images with structure at every scale; of white noise the coarse scales see nothing."""
+    draw = np.random.default_rng(3)
+    first = (
+        sum(tf.image.resize(draw.random((shape[0], n, n, shape[3])), shape[1:3]) for n in (4, 16, 64)).numpy()
+        / 3
+    )
+    return first, np.clip(first + 0.2 * draw.standard_normal(shape), 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(2, 161, 161, 3), (1, 176, 203, 1)])
+def test_ms_ssim_equals_tensorflows(shape: tuple[int, ...]) -> None:
+    first, second = _blurred_pair(shape)
+    expected = tf.image.ssim_multiscale(first, second, max_val=1.0)
+    assert np.all((expected > 0.1) & (expected < 0.99))
+    np.testing.assert_allclose(ms_ssim(first, second), expected, atol=1e-5)
+
+
+def test_ms_ssim_of_equal_images_is_one_and_of_opposite_ones_zero() -> None:
+    first, _ = _blurred_pair((1, 161, 161, 1))
+    np.testing.assert_allclose(ms_ssim(first, first), 1, atol=1e-5)
+    np.testing.assert_array_equal(ms_ssim(first, 1 - first), 0)
+
+
+def test_ms_ssim_refuses_images_too_small_for_five_scales() -> None:
+    for shape in ((1, 160, 161, 3), (1, 161, 160, 3)):
+        with pytest.raises(
+            InputError, match=r"^`first` must be at least 161 pixels high and wide for MS-SSIM; got 160\.$"
+        ):
+            ms_ssim(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+
+def test_ssim_of_large_images_equals_scikit_images() -> None:
+    first, second = _blurred_pair((1, 320, 320, 3))
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 2}
+    a, b = first[0].astype(np.float64), second[0].astype(np.float64)
+    expected = structural_similarity(a, b, data_range=1.0, **settings)
+    np.testing.assert_allclose(ssim(first, second), [expected], atol=1e-5)
+
+
+def test_ssim_in_the_papers_convention_equals_scikit_images() -> None:
+    first, second = _pair((2, 32, 40, 3))
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 2}
+    expected = [
+        structural_similarity((a - MEAN) / DEVIATION, (b - MEAN) / DEVIATION, data_range=1.0, **settings)
+        for a, b in zip(first.astype(np.float64), second.astype(np.float64), strict=True)
+    ]
+    np.testing.assert_allclose(ssim_paper(first, second), expected, atol=1e-5)
+
+
+def test_psnr_in_the_papers_convention_equals_scikit_images() -> None:
+    first, second = _pair((2, 16, 20, 3))
+    expected = [
+        peak_signal_noise_ratio((a - MEAN) / DEVIATION, (b - MEAN) / DEVIATION, data_range=255.0)
+        for a, b in zip(first.astype(np.float64), second.astype(np.float64), strict=True)
+    ]
+    np.testing.assert_allclose(psnr_paper(first, second), expected, rtol=1e-5)
+
+
+def test_psnr_in_the_papers_convention_by_hand() -> None:
+    """An error of one deviation in every colour is an RMSE of 1: 20 log10(255) dB, which hardly looks like an image."""
+    first = np.full((1, 4, 4, 3), 0.5, np.float32)
+    second = first + DEVIATION.astype(np.float32)
+    np.testing.assert_allclose(psnr_paper(first, second), [48.1308], atol=1e-3)
+    np.testing.assert_allclose(psnr(first, second), [12.916], atol=1e-2)
+    np.testing.assert_allclose(psnr_paper(first, first), [168.13], atol=1e-2)
+
+
+def test_ms_ssim_in_the_papers_convention_equals_tensorflows() -> None:
+    first, second = _blurred_pair((1, 161, 161, 3))
+    normalised = [((images - MEAN) / DEVIATION).astype(np.float32) for images in (first, second)]
+    np.testing.assert_allclose(imagenet_normalise(first), normalised[0], atol=1e-6)
+    expected = tf.image.ssim_multiscale(*normalised, max_val=1.0)
+    np.testing.assert_allclose(ms_ssim_paper(first, second), expected, atol=1e-4)
