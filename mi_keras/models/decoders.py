@@ -1,0 +1,214 @@
+"""Decoders from feature maps to images: the two published ones and a separable one of ours (split 4, Table 1 of 5)."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mi_keras.errors import InputError
+from mi_keras.models.layers import FusedBatchNormalization, torch_uniform
+from mi_keras.models.upsampling import Doubling
+from mi_keras.seeds import derive
+from mi_keras.settings import IMAGENET_DEVIATION, IMAGENET_MEAN
+
+TRANSPOSED = (112, 80, 80, 16, 16)
+BICUBIC = (112, 480, 80, 16)
+SEPARABLE = (160, 96, 64, 48, 24)
+LARGE = (256, 192, 128, 64, 32)
+DECODERS = ("transposed", "bicubic", "separable", "large")
+
+
+def build_decoder(
+    name: str, map_shape: tuple[int, int, int], *, image_channels: int = 3, seed: int = 1
+) -> keras.Model:
+    """Build a decoder of `DECODERS` with its own widths; "large" is the separable one, wider and twice as deep.
+
+    Args:
+        name: "transposed" or "bicubic", whose answers are normalised (`unit_range` undoes that), "separable" or "large".
+        map_shape: `(height, width, channels)` of the feature maps.
+        image_channels: channels of the image.
+        seed: of the initial weights.
+
+    Returns:
+        A functional model from `(batch, *map_shape)` to images of 16 times the height and width.
+
+    Raises:
+        InputError: the name is unknown, or a shape is none.
+    """
+    if name == "transposed":
+        return build_transposed_decoder(map_shape, image_channels=image_channels, seed=seed)
+    if name == "bicubic":
+        return build_bicubic_decoder(map_shape, image_channels=image_channels, seed=seed)
+    if name == "separable":
+        return build_separable_decoder(map_shape, image_channels=image_channels, seed=seed)
+    if name == "large":
+        return build_separable_decoder(
+            map_shape, channels=LARGE, blocks=2, image_channels=image_channels, seed=seed
+        )
+    raise InputError(f"`name` must be one of {', '.join(DECODERS)}; got {name!r}.")
+
+
+def build_transposed_decoder(
+    map_shape: tuple[int, int, int],
+    *,
+    channels: Sequence[int] = TRANSPOSED,
+    image_channels: int = 3,
+    seed: int = 1,
+) -> keras.Model:
+    """Build the published decoder with transposed convolutions: pointwise, four doublings, pointwise.
+
+    From the text: transposed convolutions double the maps, six convolutions in all. From the published code: kernel
+    equal to stride, hence blocks of 2x2 that do not overlap; ReLU at the end, so that nothing darker than ImageNet's
+    mean can be answered; 143,663 parameters with batch normalisation's statistics. Inferred: all widths, that each
+    doubling is by two and that no batch normalisation follows it. Of ladders in MobileNet's widths that never widen,
+    this is the only one of six layers with four equal doublings which gives that count.
+
+    # Deviates: the text calls the convolutions depth-wise; that count leaves no room for depth-wise kernels beside
+    # these. The text does not name the activation function inside; hard-swish is MobileNet's own.
+
+    Args:
+        map_shape: `(height, width, channels)` of the feature maps.
+        channels: widths before the image; the second to the last belong to doublings.
+        image_channels: channels of the image.
+        seed: of the initial weights, drawn as PyTorch draws them.
+
+    Returns:
+        A functional model from `(batch, *map_shape)` to normalised images >= 0; see `unit_range`.
+
+    Raises:
+        InputError: a shape or width is none.
+    """
+    _check(map_shape, channels, image_channels)
+    inputs = keras.Input(map_shape, name="feature_maps")
+    maps = _pointwise(inputs, channels[0], "hard_swish", "block_0", seed)
+    for step, filters in enumerate(channels[1:], start=1):
+        initial = _initial(4 * filters, derive(seed, "up", step))  # PyTorch counts the outputs as the fan-in
+        maps = keras.layers.Conv2DTranspose(filters, 2, 2, **initial, name=f"up_{step}")(maps)
+        maps = keras.layers.Activation("hard_swish", name=f"up_{step}_activation")(maps)
+    image = _pointwise(maps, image_channels, "relu", "normalised_image", seed)
+    return keras.Model(inputs, image, name="transposed_decoder")
+
+
+def build_bicubic_decoder(
+    map_shape: tuple[int, int, int],
+    *,
+    channels: Sequence[int] = BICUBIC,
+    image_channels: int = 3,
+    seed: int = 1,
+) -> keras.Model:
+    """Build the published decoder with bicubic upsampling: pointwise convolution and doubling, four times, pointwise.
+
+    From the text: bicubic upsampling. From the published code: ReLU at the end; 172,207 parameters with batch
+    normalisation's statistics. Inferred: all widths, which are MobileNet's and give that count exactly, and the order
+    of convolution and doubling.
+
+    # Deviates: the text speaks of six depth-wise convolutions; five pointwise ones alone give the count. The text does
+    # not name the activation function inside; hard-swish is MobileNet's own.
+
+    Args:
+        map_shape: `(height, width, channels)` of the feature maps.
+        channels: widths before the image, a doubling after each.
+        image_channels: channels of the image.
+        seed: of the initial weights, drawn as PyTorch draws them.
+
+    Returns:
+        A functional model from `(batch, *map_shape)` to normalised images >= 0; see `unit_range`.
+
+    Raises:
+        InputError: a shape or width is none.
+    """
+    _check(map_shape, channels, image_channels)
+    inputs = maps = keras.Input(map_shape, name="feature_maps")
+    for step, filters in enumerate(channels):
+        maps = _pointwise(maps, filters, "hard_swish", f"block_{step}", seed)
+        maps = Doubling("bicubic", name=f"up_{step}")(maps)
+    image = _pointwise(maps, image_channels, "relu", "normalised_image", seed)
+    return keras.Model(inputs, image, name="bicubic_decoder")
+
+
+def build_separable_decoder(
+    map_shape: tuple[int, int, int],
+    *,
+    channels: Sequence[int] = SEPARABLE,
+    blocks: int = 1,
+    image_channels: int = 3,
+    seed: int = 1,
+) -> keras.Model:
+    """Build our decoder: bilinear doubling, then depth-wise 3x3 and pointwise convolution, which mix neighbours.
+
+    # Deviates: not in the text. A kernel wider than the stride leaves no checkerboard, and a sigmoid reaches black.
+
+    Args:
+        map_shape: `(height, width, channels)` of the feature maps.
+        channels: width at the maps' own size, then after each doubling.
+        blocks: separable convolutions at each size.
+        image_channels: channels of the image.
+        seed: of the initial weights.
+
+    Returns:
+        A functional model from `(batch, *map_shape)` to images in [0, 1].
+
+    Raises:
+        InputError: a shape or width is none.
+    """
+    _check(map_shape, channels, image_channels)
+    if blocks < 1:
+        raise InputError(f"`blocks` must be >= 1; got {blocks}.")
+    inputs = maps = keras.Input(map_shape, name="feature_maps")
+    for step, filters in enumerate(channels):
+        if step:
+            maps = Doubling("bilinear", name=f"up_{step}")(maps)
+        for block in range(blocks):
+            name = f"block_{step}_{block}"
+            maps = _separable(maps, filters, name, seed)
+            maps = FusedBatchNormalization(name=f"{name}_norm")(maps)
+            maps = keras.layers.ReLU(name=f"{name}_activation")(maps)
+    logits = _separable(maps, image_channels, "logits", seed, use_bias=True)
+    return keras.Model(
+        inputs, keras.layers.Activation("sigmoid", name="image")(logits), name="separable_decoder"
+    )
+
+
+def unit_range(normalised: tf.Tensor) -> tf.Tensor:
+    """Return what a published decoder answers as images in [0, 1]: unnormalised, then clipped (split 4.1)."""
+    images = normalised * np.array(IMAGENET_DEVIATION, np.float32) + np.array(IMAGENET_MEAN, np.float32)
+    return tf.clip_by_value(images, 0.0, 1.0)
+
+
+def _pointwise(
+    maps: keras.KerasTensor, filters: int, activation: str, name: str, seed: int
+) -> keras.KerasTensor:
+    initial = _initial(maps.shape[-1], derive(seed, name))
+    maps = keras.layers.Conv2D(filters, 1, **initial, name=f"{name}_conv")(maps)
+    maps = FusedBatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_norm")(
+        maps
+    )  # MobileNet's epsilon
+    return keras.layers.Activation(activation, name=name)(maps)
+
+
+def _separable(
+    maps: keras.KerasTensor, filters: int, name: str, seed: int, *, use_bias: bool = False
+) -> keras.KerasTensor:
+    # Nine inputs a channel: Keras' own initialisers count all channels, which makes the maps that much smaller
+    small = keras.initializers.RandomNormal(stddev=1 / 3, seed=derive(seed, name, "depthwise"))
+    normal = keras.initializers.HeNormal(seed=derive(seed, name, "pointwise"))
+    maps = keras.layers.DepthwiseConv2D(
+        3, padding="same", use_bias=False, depthwise_initializer=small, name=f"{name}_depthwise"
+    )(maps)
+    return keras.layers.Conv2D(
+        filters, 1, use_bias=use_bias, kernel_initializer=normal, name=f"{name}_pointwise"
+    )(maps)
+
+
+def _initial(fan_in: int, seed: int) -> dict[str, keras.initializers.Initializer]:
+    return {f"{name}_initializer": torch_uniform(fan_in, derive(seed, name)) for name in ("kernel", "bias")}
+
+
+def _check(map_shape: tuple[int, int, int], channels: Sequence[int], image_channels: int) -> None:
+    if len(map_shape) != 3 or any(not isinstance(n, int) or n < 1 for n in map_shape):
+        raise InputError(f"`map_shape` must be (height, width, channels), each >= 1; got {map_shape!r}.")
+    if not channels or min(channels) < 1:
+        raise InputError(f"`channels` must be one or more numbers >= 1; got {channels!r}.")
+    if image_channels < 1:
+        raise InputError(f"`image_channels` must be >= 1; got {image_channels}.")

@@ -1,0 +1,127 @@
+"""The decoders: the published parameter counts, shapes, ranges, and what each can and cannot draw."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mi_keras.errors import InputError
+from mi_keras.models.decoders import (
+    DECODERS,
+    build_bicubic_decoder,
+    build_decoder,
+    build_separable_decoder,
+    build_transposed_decoder,
+    unit_range,
+)
+from mi_keras.models.upsampling import Doubling
+
+C4 = (20, 20, 672)
+
+
+def _maps(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(("name", "count"), [("transposed", 143_663), ("bicubic", 172_207)])
+def test_published_decoders_have_the_published_parameter_counts(name: str, count: int) -> None:
+    assert build_decoder(name, C4).count_params() == count
+
+
+def test_ours_is_no_larger_than_two_hundred_thousand_parameters() -> None:
+    small, large = (build_decoder(name, C4).count_params() for name in ("separable", "large"))
+    assert small <= 200_000 < large
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_images_are_sixteen_times_as_large_as_any_maps(name: str) -> None:
+    assert build_decoder(name, C4).output_shape == (None, 320, 320, 3)
+    model = build_decoder(name, (2, 3, 5), image_channels=1)
+    images = model(
+        _maps(2, 2, 3, 5), training=True
+    ).numpy()  # with untrained statistics ReLU may leave nothing
+    assert images.shape == (2, 32, 48, 1)
+    assert images.min() >= 0
+    assert name in ("transposed", "bicubic") or images.max() <= 1
+    assert images.std() > 0
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_every_weight_is_trained(name: str) -> None:
+    """Every weight sees a gradient, and all of them are finite: nothing is cut off, as it is where ReLU dies."""
+    model, maps = build_decoder(name, (2, 2, 8)), tf.constant(_maps(4, 2, 2, 8))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((model(maps, training=True) - 0.5) ** 2)
+    gradients = tape.gradient(loss, [w.value for w in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert np.isfinite(gradient).all(), variable.path
+        assert np.abs(gradient).max() > 0, variable.path
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_initial_weights_come_from_the_seed_alone(name: str) -> None:
+    first, same, other = (build_decoder(name, (2, 2, 8), seed=seed).get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    drawn = [a for a in first if a.std() > 0]
+    assert len(drawn) >= 5
+    assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True) if a.std() > 0)
+
+
+def test_the_transposed_decoder_draws_each_position_alone_and_the_separable_one_does_not() -> None:
+    """Kernel equal to stride: a changed position of the maps changes its own 16x16 pixels only."""
+    before = _maps(1, 4, 4, 6)
+    after = before.copy()
+    after[0, 1, 2] += 1
+    for name, alone in (("transposed", True), ("separable", False)):
+        model = build_decoder(name, (4, 4, 6))
+        changed = np.abs(model(after) - model(before)).max(axis=(0, 3)) > 1e-6
+        own = np.zeros((64, 64), bool)
+        own[16:32, 32:48] = True
+        assert changed[own].any()
+        assert changed[~own].any() != alone
+
+
+def test_ladders_decide_widths_and_doublings() -> None:
+    assert build_transposed_decoder((3, 3, 4), channels=(8, 6)).output_shape == (None, 6, 6, 3)
+    bicubic = build_bicubic_decoder((3, 3, 4), channels=(8, 6))
+    assert bicubic.output_shape == (None, 12, 12, 3)
+    doublings = [layer for layer in bicubic.layers if isinstance(layer, Doubling)]
+    assert [layer.output.shape[-1] for layer in doublings] == [8, 6]
+    separable = build_separable_decoder((3, 3, 4), channels=(8, 6, 5), blocks=2)
+    assert separable.output_shape == (None, 12, 12, 3)
+    # depth-wise 9c, pointwise c * d, batch normalisation 4d, twice at each size; then 9c + 3c + 3
+    blocks = [(4, 8), (8, 8), (8, 6), (6, 6), (6, 5), (5, 5)]
+    assert separable.count_params() == sum(9 * c + c * d + 4 * d for c, d in blocks) + 12 * 5 + 3
+
+
+def test_unit_range_undoes_imagenets_normalisation_and_clips() -> None:
+    """Zero is ImageNet's mean colour; the published decoders answer nothing below it."""
+    normalised = np.array([[[[0, 0, 0], [1, 1, 1], [99, 99, -99]]]], np.float32)
+    expected = [[[[0.485, 0.456, 0.406], [0.714, 0.680, 0.631], [1, 1, 0]]]]
+    np.testing.assert_allclose(unit_range(normalised), expected, atol=1e-6)
+
+
+def test_a_decoder_comes_back_from_its_configuration() -> None:
+    model = build_decoder("bicubic", (2, 2, 8))
+    custom = {layer.__class__.__name__: layer.__class__ for layer in model.layers}
+    again = keras.Model.from_config(model.get_config(), custom_objects=custom)
+    again.set_weights(model.get_weights())
+    maps = _maps(1, 2, 2, 8)
+    np.testing.assert_allclose(again(maps), model(maps), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda: build_decoder("other", C4), "`name` must be one of transposed, bicubic, separable, large; got 'other'."),
+        (lambda: build_decoder("large", (20, 20)), "`map_shape` must be (height, width, channels), each >= 1; got (20, 20)."),
+        (lambda: build_bicubic_decoder(C4, channels=()), "`channels` must be one or more numbers >= 1; got ()."),
+        (lambda: build_transposed_decoder(C4, channels=(8, 0)), "`channels` must be one or more numbers >= 1; got (8, 0)."),
+        (lambda: build_separable_decoder(C4, blocks=0), "`blocks` must be >= 1; got 0."),
+        (lambda: build_separable_decoder(C4, image_channels=0), "`image_channels` must be >= 1; got 0."),
+    ],
+)  # fmt: skip
+def test_settings_that_break_a_rule(build, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        build()
+    assert str(caught.value) == text
