@@ -61,11 +61,12 @@ def build_transposed_decoder(
     From the text: transposed convolutions double the maps, six convolutions in all. From the published code: kernel
     equal to stride, hence blocks of 2x2 that do not overlap; ReLU at the end, so that nothing darker than ImageNet's
     mean can be answered; 143,663 parameters with batch normalisation's statistics. Inferred: all widths, that each
-    doubling is by two and that no batch normalisation follows it. Of ladders in MobileNet's widths that never widen,
-    this is the only one of six layers with four equal doublings which gives that count.
+    doubling is by two and that no batch normalisation follows it. Of ladders that never widen, in widths from 8 to 160
+    that MobileNets use, this is the only one of six layers with four equal doublings which gives that count; without
+    these conditions others do too.
 
-    # Deviates: the text calls the convolutions depth-wise; that count leaves no room for depth-wise kernels beside
-    # these. The text does not name the activation function inside; hard-swish is MobileNet's own.
+    # Deviates: the text calls the convolutions depth-wise; here none is, and the count leaves no room for more kernels.
+    # The text does not name the activation function inside; hard-swish is MobileNet's own.
 
     Args:
         map_shape: `(height, width, channels)` of the feature maps.
@@ -100,11 +101,13 @@ def build_bicubic_decoder(
     """Build the published decoder with bicubic upsampling: pointwise convolution and doubling, four times, pointwise.
 
     From the text: bicubic upsampling. From the published code: ReLU at the end; 172,207 parameters with batch
-    normalisation's statistics. Inferred: all widths, which are MobileNet's and give that count exactly, and the order
-    of convolution and doubling.
+    normalisation's statistics. Inferred: all widths, which are widths of MobileNetV3-Large and give that count exactly,
+    and the order of convolution and doubling.
 
-    # Deviates: the text speaks of six depth-wise convolutions; five pointwise ones alone give the count. The text does
-    # not name the activation function inside; hard-swish is MobileNet's own.
+    # Deviates: the text speaks of six depth-wise convolutions; five pointwise ones alone give the count. (So do six
+    # separable ones of 184, 120, 64, 64, 32 and 3 channels, which are no ladder of MobileNet's and would leave the
+    # transposed decoder without any of the same kind.) The text does not name the activation function inside;
+    # hard-swish is MobileNet's own.
 
     Args:
         map_shape: `(height, width, channels)` of the feature maps.

@@ -6,7 +6,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from skimage import data, transform
 
 from mi_keras.errors import InputError
@@ -79,9 +78,10 @@ def test_c4_is_the_activation_of_the_expansion_of_block_12(minimalistic: bool) -
 @pytest.mark.parametrize(
     ("cut", "minimalistic"),
     [
-        *((cut, False) for cut in (*STAGES, "expanded_conv_2_add", "conv_2")),
+        *((cut, False) for cut in STAGES),
         ("C4", True),
-        ("expanded_conv_12_depthwise", True),
+        ("expanded_conv_2_add", True),
+        ("conv_2", True),
     ],
 )
 def test_head_and_tail_together_are_the_model(cut: str, minimalistic: bool) -> None:
@@ -119,7 +119,7 @@ def test_every_cut_that_is_not_refused_is_one() -> None:
     """Keras' own graph is the judge: what `cut` alone does not decide cannot be built from it."""
     whole = build_split_mobilenet(input_shape=SMALL).whole
     real = 0
-    for layer in whole.layers[1:-1:2]:
+    for layer in whole.layers[1:-1:4]:
         try:
             keras.Model(layer.output, whole.output)
         except ValueError:
@@ -127,7 +127,7 @@ def test_every_cut_that_is_not_refused_is_one() -> None:
         else:
             assert _bypass(whole, layer) is None, layer.name
             real += 1
-    assert 20 < real < 70
+    assert 10 < real < 35
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,7 @@ def test_settings_that_break_a_rule(settings: dict[str, object], text: str) -> N
 # Frozen
 
 
-def test_training_around_the_head_leaves_every_weight_as_it_was() -> None:
-    split = build_split_mobilenet(input_shape=SMALL, minimalistic=True)
+def test_training_around_the_head_leaves_every_weight_as_it_was(split: SplitModel) -> None:
     before = [v.numpy().copy() for v in split.whole.variables]
     images = _images(4)
     inference = split.head(images, training=False).numpy()
@@ -174,12 +173,11 @@ def test_training_around_the_head_leaves_every_weight_as_it_was() -> None:
 # Weights
 
 
-def test_random_weights_come_from_the_seed_alone_and_let_the_image_through() -> None:
+def test_random_weights_come_from_the_seed_alone_and_let_the_image_through(split: SplitModel) -> None:
     images = _images()
-    tf.random.set_seed(1)
-    first = build_split_mobilenet(input_shape=SMALL, minimalistic=True, seed=3).head(images).numpy()
-    tf.random.set_seed(2)
-    same = build_split_mobilenet(input_shape=SMALL, minimalistic=True, seed=3).head(images).numpy()
+    first = split.head(images).numpy()
+    keras.utils.set_random_seed(5)
+    same = build_split_mobilenet(input_shape=SMALL, minimalistic=True).head(images).numpy()
     other = build_split_mobilenet(input_shape=SMALL, seed=4).head(images).numpy()
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 1e-3
