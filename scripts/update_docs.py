@@ -7,11 +7,10 @@ section is first copied to docs/measured/, from which the tables and the map are
 
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mi_keras.cli import guarded
+from mi_keras.cli import OneLineErrors, guarded
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.errors import InputError
 from mi_keras.experiments.diagrams import architecture_document
@@ -31,8 +30,12 @@ BLOCK = re.compile(r"(<!-- measured (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOT
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite what is generated; return the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    return guarded(lambda: update(Path(arguments[0]) if arguments else None))
+    parser = OneLineErrors(prog="update_docs.py", description="Rewrite the generated parts of docs/.")
+    parser.add_argument(
+        "results", nargs="?", type=Path, metavar="RESULTS", help="folder with new measurements"
+    )
+    options = parser.parse_args(arguments)
+    return guarded(lambda: update(options.results))
 
 
 def update(results: Path | None) -> None:

@@ -90,7 +90,7 @@ def _equations() -> list[Sequence[str]]:
 
 
 def _command(section: str) -> str:
-    return f"reproduce.py --section {section}"
+    return f"python scripts/reproduce.py --section {section}"
 
 
 def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

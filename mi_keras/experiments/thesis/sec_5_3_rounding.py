@@ -4,7 +4,8 @@ Text claims:  SSIM and MSE of M_I(O) and M_I(X~) stay the same under d = 1 (Tabl
 Command:      python scripts/reproduce.py --section 5.3
 Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(O) 0.358 +- 0.068 in both cases, M_I(X~) 0.395 +- 0.067 and 0.393 +- 0.069; the
               differences within runs are negligible. All rows: docs/results.md
-Cost:         `quick` under 10 minutes, `paper` about a day a run, on 2 CPU cores.
+Cost:         `quick` at most 20 minutes on 2 CPU cores beside another job (not measured alone); `paper`, by
+              estimate, about a day a run.
 Threat model: gray box as in 5.2, and the adversary knows d.
 Deviations:   the sweep over d and the cost to the honest user are ours. X~ matches the whole rounded vector; with the
               one-hot targets of formula 2 it would not see the rounding at all.

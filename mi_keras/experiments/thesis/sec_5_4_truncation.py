@@ -5,7 +5,8 @@ Text claims:  SSIM rises as k falls (Table 6), as reconstructions become the cla
 Command:      python scripts/reproduce.py --section 5.4
 Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(O) 0.358 to 0.425, M_I(X~) 0.395 to 0.423 from k = 10 to k = 1, class prototype
               0.429; the distance to the prototype falls, the calibration error doubles. All rows: docs/results.md
-Cost:         `quick` under 10 minutes, `paper` about a day a run, on 2 CPU cores.
+Cost:         `quick` at most 20 minutes on 2 CPU cores beside another job (not measured alone); `paper`, by
+              estimate, about a day a run.
 Threat model: gray box as in 5.2, and the adversary knows k.
 Deviations:   instance gain, distance to the class prototype, the share of loops and the cost to the honest user are
               ours. X~ matches the whole truncated vector; with the one-hot targets of formula 2 it would not see the
