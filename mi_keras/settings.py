@@ -152,6 +152,28 @@ class InverterSettings:
 
 
 @dataclass(frozen=True)
+class FaceSettings:
+    """Images of the split attack (split 3, 3.1, 4.1).
+
+    Attributes:
+        faces: images to use at most, training and held-out ones together; fewer where the source has fewer.
+        size: height and width to which every image is resized, whatever its shape: a multiple of 32, and at least 192
+            because MS-SSIM needs 161 for its five scales.
+        train_share: training images for each held-out one.
+    """
+
+    faces: int = 40_000
+    size: int = 320
+    train_share: int = 10
+
+    def __post_init__(self) -> None:
+        _at_least("faces", self.faces, 20)
+        _at_least("train_share", self.train_share, 1)
+        if self.size < 192 or self.size % 32 or self.size > 1024:
+            raise InputError(f"`size` must be a multiple of 32 from 192 to 1024; got {self.size!r}.")
+
+
+@dataclass(frozen=True)
 class PrototypeSettings:
     """Class prototype: the image per class with the highest mean SSIM on the shadow training set."""
 
