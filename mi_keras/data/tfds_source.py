@@ -33,11 +33,11 @@ def read_tfds(name: str, *, offline: bool) -> Source:
         InputError: no such set, not prepared and not to be prepared, or not one image and one label per record
             in the splits train and test.
     """
-    with _quiet_tensorflow_datasets():
-        builder = _open(name)
+    with quiet_tensorflow_datasets():
+        builder = open_builder(name)
         _check_features(name, builder.info.features)
         if not builder.is_prepared():
-            _prepare(name, builder, offline=offline)
+            prepare(name, builder, offline=offline, instead="use --data npz:FILE")
         train_images, train_labels = _read_split(name, builder, "train")
         test_images, test_labels = _read_split(name, builder, "test")
         return Source(
@@ -51,7 +51,12 @@ def read_tfds(name: str, *, offline: bool) -> Source:
         )
 
 
-def _open(name: str) -> Any:
+def open_builder(name: str) -> Any:
+    """Return the builder of a set, prepared or not.
+
+    Raises:
+        InputError: `name` is no legal name, or nobody knows it.
+    """
     import tensorflow_datasets as tfds
 
     if not LEGAL_NAME.fullmatch(name):
@@ -82,8 +87,16 @@ def _check_features(name: str, features: Any) -> None:
         )
 
 
-def _prepare(name: str, builder: Any, *, offline: bool) -> None:
-    """Download and convert, or say in one line what to do instead."""
+def prepare(name: str, builder: Any, *, offline: bool, instead: str) -> None:
+    """Download and convert, or say in one line what to do.
+
+    Args:
+        offline: refuse at once.
+        instead: the way around the download that the message ends with.
+
+    Raises:
+        InputError: `offline`, no network, a full disk, a quota page in place of a file, and the like.
+    """
     import tensorflow as tf
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
     from tensorflow_datasets.core.download.util import DownloadError
@@ -104,13 +117,12 @@ def _prepare(name: str, builder: Any, *, offline: bool) -> None:
     except (*missing, *refused) as error:
         raise InputError(
             f"`--data tfds:{name}` could not be prepared in {builder.data_dir}: {first_line(error)}; "
-            f"check the network and that the folder is writable, or {by_hand}, or use --data npz:FILE."
+            f"check the network and that the folder is writable, or {by_hand}, or {instead}."
         ) from error
 
 
 def _read_split(name: str, builder: Any, split: str) -> tuple[NDArray[np.uint8], Ints]:
     """Return `(count, height, width, channels)` and `(count,)` in the order of the prepared files."""
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     if split not in builder.info.splits:
@@ -120,7 +132,7 @@ def _read_split(name: str, builder: Any, split: str) -> tuple[NDArray[np.uint8],
     images = np.empty((count, *builder.info.features["image"].shape), np.uint8)
     labels = np.empty(count, np.int64)
     filled = 0
-    try:
+    with undamaged(name, builder):
         records = builder.as_dataset(
             split=split,
             shuffle_files=False,
@@ -131,11 +143,6 @@ def _read_split(name: str, builder: Any, split: str) -> tuple[NDArray[np.uint8],
             end = filled + len(record["label"])
             images[filled:end], labels[filled:end] = record["image"], record["label"]
             filled = end
-    except (tf.errors.OpError, NotImplementedError) as error:
-        raise InputError(
-            f"`--data tfds:{name}` must be prepared as undamaged tfrecord files; remove {builder.data_dir} and "
-            f"prepare it again: {first_line(error)}."
-        ) from error
     if filled != count or (count and labels.min() < 0):
         raise InputError(
             f"`--data tfds:{name}` must have a label for each of {count} records of split {split}; "
@@ -149,7 +156,21 @@ def _data_dir() -> str:
 
 
 @contextlib.contextmanager
-def _quiet_tensorflow_datasets() -> Iterator[None]:
+def undamaged(name: str, builder: Any) -> Iterator[None]:
+    """Turn what TensorFlow raises on damaged or unknown files of a prepared set into an `InputError`."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.OpError, NotImplementedError) as error:
+        raise InputError(
+            f"`--data tfds:{name}` must be prepared as undamaged tfrecord files; remove {builder.data_dir} and "
+            f"prepare it again: {first_line(error)}."
+        ) from error
+
+
+@contextlib.contextmanager
+def quiet_tensorflow_datasets() -> Iterator[None]:
     """Hold back progress bars and everything below an error; urllib3 may still say that it retries."""
     with quiet_libraries():
         import tensorflow  # noqa: F401

@@ -11,21 +11,30 @@ from numpy.typing import NDArray
 
 from mi_keras.seeds import derive
 from mi_keras.training.optimizer import FusedAdam
+from mi_keras.training.schedules import Schedule, constant
 from mi_keras.work import Arrays, Progress, SilentProgress, Workspace
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """What the loop needs to know of a fit; see the settings of each model for the texts' values."""
+    """What the loop needs to know of a fit; see the settings of each model for the texts' values.
+
+    Attributes:
+        schedule: the share of `learning_rate` that is in use after so many epochs, of which the last is broken.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
+    schedule: Schedule = constant
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Pairs to learn from: `inputs` and `targets` with the same first axis."""
+    """Pairs to learn from: `inputs` and `targets` with the same first axis, in memory or mapped from the disk.
+
+    Inputs of half precision are computed with in single precision.
+    """
 
     inputs: NDArray[np.generic]
     targets: NDArray[np.generic]
@@ -83,16 +92,13 @@ class Fitter:
         """
         if len(training.inputs) < 2:
             raise ValueError(f"`training` must hold at least 2 examples; got {len(training.inputs)}.")
-        self._reset_optimizer(settings.learning_rate)
+        self._reset_optimizer()
         names = ("loss", "validation_loss") if validation else ("loss",)
         history: dict[str, list[float]] = {name: [] for name in names}
         state = [*self.model.variables, *self._optimizer.variables]
         if workspace and (saved := workspace.load(_PART)):
             _restore(state, history, saved)
-        inputs, targets = tf.constant(training.inputs), tf.constant(training.targets)
-        train_step = self._train_step.get_concrete_function(
-            _any_number_of(inputs), _any_number_of(targets), tf.TensorSpec([None], tf.int64)
-        )
+        train_step = self._train_step.get_concrete_function(*_any_number_of(training))
         done = len(history["loss"])
         with (progress or SilentProgress()).bar(
             label, settings.epochs * len(training.inputs), "img", done * len(training.inputs)
@@ -103,7 +109,9 @@ class Fitter:
                 for start in range(0, len(order), settings.batch_size):
                     rows = order[start : start + settings.batch_size]
                     if len(rows) > 1:
-                        value = float(train_step(inputs, targets, tf.constant(rows)))
+                        share = settings.schedule(epoch + start / len(order))
+                        self._optimizer.learning_rate.assign(settings.learning_rate * share)
+                        value = float(train_step(*_tensors(training, rows)))
                         if not np.isfinite(value):
                             raise FloatingPointError(
                                 f"{label}: the loss is {value} at epoch {epoch + 1}, image {start}."
@@ -121,28 +129,25 @@ class Fitter:
                     workspace.save(_PART, _snapshot(state, history))
         return history
 
-    def _descend(self, inputs: tf.Tensor, targets: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def _descend(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            outputs = self.model(tf.gather(inputs, rows), training=True)
-            losses = self._loss(tf.gather(targets, rows), outputs)
+            losses = self._loss(targets, self.model(_single_precision(inputs), training=True))
             mean = tf.reduce_mean(losses)
         weights = self.model.trainable_variables
         self._optimizer.apply(tape.gradient(mean, weights), weights)
         return tf.reduce_sum(losses)
 
     def _infer(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(self._loss(targets, self.model(inputs, training=False)))
+        return tf.reduce_sum(self._loss(targets, self.model(_single_precision(inputs), training=False)))
 
     def _evaluate(self, examples: Examples, batch_size: int = 256) -> float:
-        inputs, targets = tf.constant(examples.inputs), tf.constant(examples.targets)
-        losses = self._sum_of_losses.get_concrete_function(_any_number_of(inputs), _any_number_of(targets))
+        losses = self._sum_of_losses.get_concrete_function(*_any_number_of(examples))
         slices = [slice(i, i + batch_size) for i in range(0, len(examples.inputs), batch_size)]
-        return sum(float(losses(inputs[s], targets[s])) for s in slices) / len(examples.inputs)
+        return sum(float(losses(*_tensors(examples, s))) for s in slices) / len(examples.inputs)
 
-    def _reset_optimizer(self, learning_rate: float) -> None:
+    def _reset_optimizer(self) -> None:
         for variable in self._optimizer.variables:
             variable.assign(tf.zeros_like(variable.value))
-        self._optimizer.learning_rate.assign(learning_rate)
 
 
 class FitterPool:
@@ -183,8 +188,18 @@ class FitterPool:
         return history
 
 
-def _any_number_of(examples: tf.Tensor) -> tf.TensorSpec:
-    return tf.TensorSpec([None, *examples.shape[1:]], examples.dtype)
+def _any_number_of(examples: Examples) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+    inputs, targets = examples.inputs, examples.targets
+    return tuple(tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in (inputs, targets))
+
+
+def _tensors(examples: Examples, rows: NDArray[np.int64] | slice) -> tuple[tf.Tensor, tf.Tensor]:
+    """Read some examples, and only these: all of them may not fit into memory."""
+    return tf.constant(examples.inputs[rows]), tf.constant(examples.targets[rows])
+
+
+def _single_precision(inputs: tf.Tensor) -> tf.Tensor:
+    return tf.cast(inputs, tf.float32) if inputs.dtype == tf.float16 else inputs
 
 
 def _copy_variables(source: keras.Model, destination: keras.Model) -> None:
