@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mi_keras.work import Arrays
 
@@ -45,6 +45,43 @@ def write_arrays(path: Path, arrays: Arrays, *, compressed: bool = False) -> Non
         save(file, allow_pickle=False, **{name: np.asarray(value) for name, value in arrays.items()})
         file.flush()
         os.fsync(file.fileno())
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Open the array of an npy file for reading, mapped from the disk.
+
+    Raises:
+        DamagedFile: it is no whole npy file of a plain array.
+    """
+    try:
+        return np.lib.format.open_memmap(path, mode="r")  # refuses object arrays
+    except UNREADABLE as error:
+        raise DamagedFile(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+
+def map_new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Open an npy file for writing, mapped from the disk: the one that is there if it has this shape and type.
+
+    Raises:
+        OSError: the disk has no room for it; ENOSPC, before anything is written.
+    """
+    if path.exists():
+        try:
+            found = np.lib.format.open_memmap(path, mode="r+")
+            if found.shape == shape and found.dtype == np.dtype(dtype):
+                return found
+        except UNREADABLE:
+            pass
+        path.unlink()
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+    if hasattr(os, "posix_fallocate"):  # else writing to a full disk would end the process by a signal
+        try:
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError:
+            path.unlink()
+            raise
+    return array
 
 
 def write_text(path: Path, text: str) -> None:

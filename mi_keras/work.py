@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -23,10 +23,14 @@ class Bar(Protocol):
 
 
 class Progress(Protocol):
-    """Opens bars; the one for terminals is `experiments.console.TerminalProgress`."""
+    """Opens bars and makes announcements; the one for terminals is `experiments.console.TerminalProgress`."""
 
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> AbstractContextManager[Bar]:
         """Open a bar for `total` units, of which `done` were finished by an earlier, interrupted run."""
+
+
+    def announce(self, text: str) -> None:
+        """Say something that the user must hear also where no bar is shown, such as the disk space about to be used."""
 
 
 class Workspace(Protocol):
@@ -42,6 +46,13 @@ class Workspace(Protocol):
     def save(self, name: str, arrays: Arrays) -> None:
         """Write or replace a part; it is there whole or not at all."""
 
+    def large(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Open an array that is filled bit by bit and may be larger than the memory; it becomes part of the result.
+
+        What an interrupted run wrote into it is still there. How far it came is for a part saved with `save` to say,
+        after `flush`.
+        """
+
 
 class SilentProgress:
     """Reports nothing."""
@@ -53,12 +64,16 @@ class SilentProgress:
     def advance(self, amount: float = 1) -> None:
         pass
 
+    def announce(self, text: str) -> None:
+        pass
+
 
 class MemoryWorkspace:
     """Keeps parts for as long as the object lives."""
 
     def __init__(self) -> None:
         self.parts: dict[str, dict[str, NDArray[Any]]] = {}
+        self.arrays: dict[str, NDArray[Any]] = {}
 
     @cached_property
     def folder(self) -> Path:
@@ -71,3 +86,12 @@ class MemoryWorkspace:
 
     def save(self, name: str, arrays: Arrays) -> None:
         self.parts[name] = {key: np.array(value) for key, value in arrays.items()}
+
+    def large(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        return self.arrays.setdefault(name, np.zeros(shape, dtype))
+
+
+def flush(array: NDArray[Any]) -> None:
+    """Wait until what was written into a large array is on the disk, if it is mapped from there."""
+    if isinstance(array, np.memmap):
+        array.flush()

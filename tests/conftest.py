@@ -35,7 +35,7 @@ class RecordingProgress:
     """Keeps what is reported to it, and is interrupted at report number `stop_at`."""
 
     def __init__(self, stop_at: int | None = None) -> None:
-        self.stop_at, self.bars, self.amounts = stop_at, [], []
+        self.stop_at, self.bars, self.amounts, self.said = stop_at, [], [], []
 
     @contextmanager
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
@@ -46,6 +46,9 @@ class RecordingProgress:
         self.amounts.append(amount)
         if len(self.amounts) == self.stop_at:
             raise KeyboardInterrupt
+
+    def announce(self, text: str) -> None:
+        self.said.append(text)
 
 
 @pytest.fixture

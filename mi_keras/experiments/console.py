@@ -39,3 +39,6 @@ class TerminalProgress:
         with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
             task = progress.add_task(label, total=total, completed=int(done), unit=unit)
             yield _RichBar(progress, task)
+
+    def announce(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

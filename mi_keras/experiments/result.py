@@ -24,12 +24,14 @@ def inverter_label(combination: str) -> str:
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of numbers: its heading, whether more is better for what the row does (None: neither), and the
-    difference that is too small to speak of: verdicts neither rest on less nor call more "the same"."""
+    """A column of numbers: its heading, whether more is better for what the row does (None: neither), the difference
+    that is too small to speak of (verdicts neither rest on less nor call more "the same"), and how many decimals
+    are shown: the four of published scores, or fewer where a unit makes them idle."""
 
     label: str
     higher_is_better: bool | None = None
     negligible: float = 0.005
+    digits: int = 4
 
 
 METRICS: Mapping[str, Metric] = {
@@ -45,10 +47,10 @@ METRICS: Mapping[str, Metric] = {
     **{f"gain_{name}": Metric(f"gain of {inverter_label(name)}", False) for name in COMBINATIONS},
     "accuracy": Metric("accuracy", True),
     "ece": Metric("ECE", False),
-    "psnr": Metric("PSNR (dB)", True, 0.1),
+    "psnr": Metric("PSNR (dB)", True, 0.1, digits=2),
     "ms_ssim": Metric("MS-SSIM", True),
     # The split text's convention: on ImageNet-normalised values
-    "psnr_paper": Metric("PSNR, text's convention (dB)", True, 0.1),
+    "psnr_paper": Metric("PSNR, text's convention (dB)", True, 0.1, digits=2),
     "ssim_paper": Metric("SSIM, text's convention", True),
     "ms_ssim_paper": Metric("MS-SSIM, text's convention", True),
     "feature_distance": Metric("feature distance", False),
@@ -56,9 +58,9 @@ METRICS: Mapping[str, Metric] = {
     "retrieval_1000": Metric("found among 1,000 by features", True, 0.01),
     "pixel_retrieval_100": Metric("found among 100 by pixels", True, 0.01),
     "pixel_retrieval_1000": Metric("found among 1,000 by pixels", True, 0.01),
-    "parameters": Metric("parameters"),
-    "kept_maps": Metric("maps sent"),
-    "kilobytes": Metric("kB per image", False, 1.0),
+    "parameters": Metric("parameters", digits=0),
+    "kept_maps": Metric("maps sent", digits=0),
+    "kilobytes": Metric("kB per image", False, 1.0, digits=1),
     "agreement": Metric("top-1 agreement", True, 0.01),
     "logit_cosine": Metric("cosine of logits", True, 0.01),
     "l2_weight": Metric("L2 weight"),

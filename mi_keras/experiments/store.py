@@ -18,10 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mi_keras.errors import InputError
-from mi_keras.files import DamagedFile, read_arrays, replace_file, sha256, write_arrays, write_text
+from mi_keras.files import (
+    DamagedFile,
+    map_array,
+    map_new_array,
+    read_arrays,
+    replace_file,
+    sha256,
+    write_arrays,
+    write_text,
+)
 from mi_keras.work import Arrays, Workspace
 
 try:
@@ -32,7 +41,7 @@ except ImportError:  # no such locks on Windows: there, two processes may comput
 log = logging.getLogger("mi_keras")
 
 HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
-ARRAYS, META = "arrays.npz", "meta.json"
+ARRAYS, META, LARGE = "arrays.npz", "meta.json", ".npy"
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
 Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 
@@ -78,6 +87,10 @@ class Stage:
         """The arrays of the result."""
         return self.store.fetch(self)[0]
 
+    def large(self, name: str) -> NDArray[Any]:
+        """A large array of the result (see `work.Workspace.large`), mapped from the disk for reading."""
+        return self.store.map_large(self, name)
+
     def computed(self) -> "Stage":
         """Compute the result now if it is not stored, and return the stage."""
         self.store.fetch(self, with_arrays=False)
@@ -109,11 +122,15 @@ class DiskWorkspace:
         self.folder.mkdir(parents=True, exist_ok=True)
         replace_file(self.folder / f"{name}.npz", lambda path: write_arrays(path, arrays))
 
+    def large(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return map_new_array(self.folder / f"{name}{LARGE}", shape, dtype)
+
 
 class Store:
     """The artifacts under one root folder.
 
-    Layout: `stages/KIND/KEY/{arrays.npz,meta.json}` for what is finished, `unfinished/KEY/` for checkpoints,
+    Layout: `stages/KIND/KEY/{arrays.npz,meta.json}` and `NAME.npy` of large arrays for what is finished, `unfinished/KEY/` for checkpoints,
     `temporary/` for what is being written, `locks/`. A finished stage appears by renaming its folder. Processes that
     need the same stage at the same time wait for the first of them.
 
@@ -127,6 +144,7 @@ class Store:
         self.force = force
         self.current = ""  # what to name when the work is interrupted
         self._fresh: set[str] = set()  # computed in the life of this object
+        self._whole: set[str] = set()  # large arrays verified in the life of this object
         self.start_record()
         try:
             for folder in ("temporary", "locks", "stages"):
@@ -171,6 +189,11 @@ class Store:
                 found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
         return found
 
+    def map_large(self, stage: Stage, name: str) -> NDArray[Any]:
+        """Open a large array of a stage for reading, computing the stage if need be."""
+        self.fetch(stage, with_arrays=False)
+        return map_array(self._folder(stage) / f"{name}{LARGE}")
+
     def _find(self, stage: Stage, *, with_arrays: bool) -> Result | None:
         if self.force and stage.key not in self._fresh:
             return None
@@ -197,7 +220,7 @@ class Store:
         elapsed = time.perf_counter() - started
         inner = sum(entry["seconds"] for entry in self.timings if not entry["reused"]) - sum(computed)
         seconds = round(elapsed - inner, 3)  # stages computed on the way have their own entries
-        self._write(stage, arrays, info, seconds)
+        self._write(stage, arrays, info, seconds, workspace.folder)
         shutil.rmtree(workspace.folder, ignore_errors=True)
         self.current = outer
         self._fresh.add(stage.key)
@@ -223,23 +246,33 @@ class Store:
             seal = meta.pop("seal")
             whole = seal == _seal(meta) and meta["identity"] == stage.identity
             whole = whole and meta["sha256"] == sha256(folder / ARRAYS)
+            if stage.key not in self._whole:  # reading them all takes a while
+                whole = whole and all(sha256(folder / n) == s for n, s in meta.get("large", {}).items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedFile(f"{folder}: {error}") from None
         if not whole:
             raise DamagedFile(f"{folder} does not match its checksum")
+        self._whole.add(stage.key)
         return meta
 
-    def _write(self, stage: Stage, arrays: Arrays, info: Mapping[str, Any], seconds: float) -> None:
+    def _write(
+        self, stage: Stage, arrays: Arrays, info: Mapping[str, Any], seconds: float, unfinished: Path
+    ) -> None:
         temporary = self.root / "temporary" / f"{os.getpid()}-{uuid.uuid4().hex}-{socket.gethostname()}"
         replaced = temporary.with_name(temporary.name + "-old")
         temporary.mkdir(parents=True)
         try:
             write_arrays(temporary / ARRAYS, arrays)
+            large = sorted(unfinished.glob(f"*{LARGE}"))
             meta = {"kind": stage.kind, "identity": stage.identity, "info": info, "seconds": seconds,
                     "versions": versions(), "sha256": sha256(temporary / ARRAYS)}  # fmt: skip
+            if large:
+                meta["large"] = {path.name: sha256(path) for path in large}
             write_text(temporary / META, json.dumps(meta | {"seal": _seal(meta)}, indent=1, allow_nan=False))
             folder = self._folder(stage)
             folder.parent.mkdir(parents=True, exist_ok=True)
+            for path in large:
+                os.replace(path, temporary / path.name)
             if folder.exists():  # damaged or forced
                 os.replace(folder, replaced)
             os.replace(temporary, folder)

@@ -1,0 +1,127 @@
+"""Whether a reconstruction tells its own image from others: retrieval from a gallery, and distances of embeddings.
+
+The probability is exact over all draws of the other images, where a measurement would take one or a few.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.types import Floats, Ints
+
+BLOCK = 1024  # rows of a block: of 3,072 numbers they are 25 MB, and two blocks' products 8 MB
+TIE = 1e-9  # cosines closer than this are equal: far above the rounding of float64, far below that of float32
+SMALLEST_NORM = 1e-9  # a shorter vector is what rounding leaves of a constant one and has no direction
+
+
+def retrieval_probability(
+    queries: NDArray[Any], gallery: NDArray[Any], positions: Ints, size: int
+) -> NDArray[np.float64]:
+    """Return the probability that the true image is the nearest to its reconstruction among `size` images.
+
+    Nearest by cosine distance, among the truth and size - 1 others drawn from the gallery without replacement. With n
+    others in the gallery, r of them nearer than the truth, it is C(n - r, size - 1) / C(n, size - 1): none of the r
+    may be drawn. Equally near ones are told apart by a fair draw, so that a query that says nothing has the chance
+    level 1 / size, and so does, on average over all positions, one query given for every image. Of images with equal
+    embeddings in the gallery none is found for certain.
+
+    Args:
+        queries: `(queries, units)` embeddings of reconstructions.
+        gallery: `(gallery, units)` embeddings of true images, also a memory map.
+        positions: `(queries,)` where in the gallery the truth of each query stands.
+        size: images to tell apart, in 1..gallery.
+
+    Returns:
+        `(queries,)` in [0, 1].
+
+    Raises:
+        ValueError: the gallery is smaller than `size`, a position is outside it, shapes do not fit, or a number is not
+            finite.
+    """
+    _check(queries, gallery, positions, size)
+    others = np.arange(len(gallery) - 1, 0, -1)  # n - r, for r = 0, 1, ...
+    # by recursion, C(k - 1, size - 1) / C(k, size - 1) = (k - size + 1) / k; then averaged over r to r + ties
+    of_rank = np.cumprod(np.concatenate([[1.0], np.maximum(others - (size - 1), 0) / others]))
+    below = np.concatenate([[0.0], np.cumsum(of_rank)])
+    probability = np.empty(len(queries))
+    for rows in _blocks(len(queries)):
+        nearer, equal = _ranks(_unit(queries[rows]), gallery, positions[rows])
+        fair = (below[nearer + equal + 1] - below[nearer]) / (equal + 1)
+        probability[rows] = np.where(equal, fair, of_rank[nearer])
+    return probability
+
+
+def cosine_distance(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """Return 1 - cosine of each pair of vectors, both `(count, units)`: `(count,)` in [0, 2], 1 for a vector of zeros.
+
+    Raises:
+        ValueError: the shapes differ or are not of two axes.
+    """
+    if first.shape != second.shape or first.ndim != 2:
+        raise ValueError(
+            f"`first` and `second` must be (count, units) both; got {first.shape}, {second.shape}."
+        )
+    return np.clip(1.0 - np.sum(_unit(first) * _unit(second), axis=1), 0.0, 2.0)
+
+
+def image_embedding(images: NDArray[Any], side: int = 16) -> Floats:
+    """Return images as vectors for a comparison by pixels: averaged over areas, less each image's mean, flat.
+
+    Args:
+        images: `(count, height, width, channels)`, height and width multiples of `side`.
+        side: rows and columns of areas.
+
+    Returns:
+        `(count, side * side * channels)`.
+
+    Raises:
+        ValueError: height or width is no multiple of `side`.
+    """
+    if images.ndim != 4 or side < 1 or images.shape[1] % side or images.shape[2] % side:
+        raise ValueError(
+            f"`images` must be (count, height, width, channels) in multiples of {side} pixels; got {images.shape}."
+        )
+    count, height, width, channels = images.shape
+    areas = images.reshape(count, side, height // side, side, width // side, channels)
+    flat = areas.mean(axis=(2, 4), dtype=np.float64).reshape(count, side * side * channels)
+    return (flat - flat.mean(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _ranks(queries: NDArray[np.float64], gallery: NDArray[Any], positions: Ints) -> tuple[Ints, Ints]:
+    """Return how many of the gallery are nearer to each query of length 1 than the truth, and how many as near."""
+    own = np.sum(queries * _unit(gallery[positions]), axis=1, keepdims=True)
+    nearer, equal = np.zeros((2, len(queries)), np.int64)
+    for columns in _blocks(len(gallery)):
+        lead = queries @ _unit(gallery[columns]).T - own  # (queries, gallery)
+        if not np.isfinite(lead).all():
+            raise ValueError("`queries` and `gallery` must be finite; got NaN or infinity.")
+        nearer += np.count_nonzero(lead > TIE, axis=1)
+        equal += np.count_nonzero(np.abs(lead) <= TIE, axis=1)
+    return nearer, equal - 1  # the truth is as near as itself
+
+
+def _unit(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    vectors = np.asarray(vectors, np.float64)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(norms < SMALLEST_NORM, 0.0, vectors / np.maximum(norms, SMALLEST_NORM))
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
+
+
+def _check(queries: NDArray[Any], gallery: NDArray[Any], positions: Ints, size: int) -> None:
+    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
+        raise ValueError(
+            f"`queries` and `gallery` must be (count, units), equally wide; got {queries.shape}, {gallery.shape}."
+        )
+    if not 1 <= size <= len(gallery):
+        raise ValueError(f"`size` must be between 1 and {len(gallery)}, the gallery's size; got {size!r}.")
+    if positions.shape != queries.shape[:1]:
+        raise ValueError(f"`positions` must be one for each query, ({len(queries)},); got {positions.shape}.")
+    if len(positions) and not 0 <= positions.min() <= positions.max() < len(gallery):
+        raise ValueError(
+            f"`positions` must be in 0..{len(gallery) - 1}; got {positions.min()}..{positions.max()}."
+        )
