@@ -12,9 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.logging import RichHandler
 
-from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.errors import InputError, Interrupted
-from mi_keras.experiments.registry import ALL, DEFAULT_PRESET, PRESETS, SECTIONS
+from mi_keras.experiments.registry import ALL, DEFAULT_PRESET, PRESETS, SECTIONS, WORKS, folder_of_all
 
 STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
 
@@ -74,8 +73,12 @@ def _reproduce(options: argparse.Namespace) -> None:
     from mi_keras.reports.html import write_overview
     from mi_keras.reports.tables import print_result
 
+    weights = options.encoder_weights
+    if weights and options.work != "split":
+        raise InputError(f"`--encoder-weights` must go with --work split; got --work {options.work}.")
+    overrides = [*([f"encoder.weights={weights}"] if weights else []), *options.set]
     request = Request(
-        section=options.section, work=options.work, preset=options.preset, overrides=options.set, runs=options.runs,
+        section=options.section, work=options.work, preset=options.preset, overrides=overrides, runs=options.runs,
         seed=options.seed, data=options.data, out=options.out, force=options.force, offline=options.offline,
     )  # fmt: skip
     console, reports = Console(), []
@@ -86,7 +89,7 @@ def _reproduce(options: argparse.Namespace) -> None:
             print_result(report.result, console)
             console.print(f"\nPage, tables, figures and arrays: {folder}\n", soft_wrap=True)
     if options.section == ALL:
-        page = write_overview(reports, request.out / ALL / request.preset / "index.html")
+        page = write_overview(reports, request.out / folder_of_all(request.work) / request.preset / "index.html")
         if not options.json:
             console.print(f"All sections on one page: {page}", soft_wrap=True)
     if options.json:
@@ -117,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--work",
         default="thesis",
-        choices=sorted({s.work for s in SECTIONS}),
+        choices=WORKS,
         help="which text (default: thesis)",
     )
     parser.add_argument(
@@ -132,9 +135,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="root of all random choices (default: 1)")
     parser.add_argument(
         "--data",
-        default=DEFAULT_SOURCE,
         metavar="SOURCE",
-        help="mnist (embedded, default), tfds:NAME or npz:FILE",
+        help="thesis: mnist (embedded, default), tfds:NAME or npz:FILE; split: photographs (of a dependency, default), "
+        "folder:PATH, zip:PATH or tfds:NAME",
+    )
+    parser.add_argument(
+        "--encoder-weights",
+        metavar="WEIGHTS",
+        help="split: of MobileNetV3; imagenet (downloaded, default), a weights FILE of Keras, or random",
     )
     parser.add_argument(
         "--set",

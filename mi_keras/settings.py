@@ -9,6 +9,8 @@ OBJECTIVES = ("logit_mse", "cross_entropy")
 STARTS = ("class_average", "class_instance", "random")
 ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it is a slip of the pen
+DECODERS = ("transposed", "bicubic", "compact", "large")
+PUBLISHED_DECODERS = ("transposed", "bicubic")  # which answer ImageNet-normalised images
 GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
 # split 4.1 normalises "as per the model requirements": mean and deviation of red, green, blue on ImageNet, as PyTorch's
@@ -171,6 +173,61 @@ class FaceSettings:
         _at_least("train_share", self.train_share, 1)
         if self.size < 192 or self.size % 32 or self.size > 1024:
             raise InputError(f"`size` must be a multiple of 32 from 192 to 1024; got {self.size!r}.")
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """The attacked model, MobileNetV3-Large, and what is sent of it (split 4).
+
+    Attributes:
+        weights: "imagenet" (downloaded by Keras), "random", or a file that `save_weights` wrote.
+        variant: "full", or "minimalistic": without squeeze-and-excitation, hard-swish and 5x5 kernels.
+        cut: stage or layer after which the model is cut; the decoders need one of stride 16, as C4 is.
+        noise_mean, noise_variance: of the Gaussian noise on each normalised training image (split 4.1).
+    """
+
+    weights: str = "imagenet"
+    variant: str = "full"
+    cut: str = "C4"
+    noise_mean: float = 0.02
+    noise_variance: float = 0.02
+
+    def __post_init__(self) -> None:
+        _one_of("variant", self.variant, ("full", "minimalistic"))
+        _at_least("noise_variance", self.noise_variance, 0)
+        if not abs(self.noise_mean) <= LARGEST:
+            raise InputError(f"`noise_mean` must be a finite number; got {self.noise_mean!r}.")
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """A decoder and its training; the defaults are the text's (split 4.1).
+
+    Attributes:
+        decoder: one of `DECODERS`; those of the text are compared with normalised images, as they answer such.
+        schedule: of the learning rate: "step" (times 0.93 after every third epoch) or "cosine" (to zero).
+        mse, l1, ms_ssim: weights of mean squared error, mean absolute error and 1 - MS-SSIM in the loss.
+    """
+
+    decoder: str
+    epochs: int = 25
+    batch_size: int = 128
+    learning_rate: float = 2.5e-4
+    schedule: str = "step"
+    mse: float = 1.0
+    l1: float = 0.0
+    ms_ssim: float = 0.0
+
+    def __post_init__(self) -> None:
+        _one_of("decoder", self.decoder, DECODERS)
+        _one_of("schedule", self.schedule, ("step", "cosine"))
+        _at_least("epochs", self.epochs, 1)
+        _at_least("batch_size", self.batch_size, 2)
+        _positive("learning_rate", self.learning_rate)
+        for name in ("mse", "l1", "ms_ssim"):
+            _at_least(name, getattr(self, name), 0)
+        if not self.mse + self.l1 + self.ms_ssim:
+            raise InputError("`mse`, `l1` and `ms_ssim` must not all be 0.")
 
 
 @dataclass(frozen=True)

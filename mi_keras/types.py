@@ -70,7 +70,7 @@ class Observation:
 class ShadowEvidence:
     """All that the adversary derives from an `Observation` with its own shadow model (thesis 3.7).
 
-    In experiments it comes from `experiments.stages.Evidence`, out of an `Observation` and the shadow model alone.
+    In experiments it comes from `experiments.thesis.stages.Evidence`, out of an `Observation` and the shadow model alone.
 
     Attributes:
         output_vector: `(count, classes)`, O.

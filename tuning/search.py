@@ -35,7 +35,7 @@ from tuning.inverter_search import InverterSearchSettings, inverter_search_stage
 from tuning.trials import PATIENCE, check_workers
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
 

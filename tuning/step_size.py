@@ -19,7 +19,7 @@ from mi_keras.settings import ClassifierSettings, GradientSettings, SplitSetting
 from mi_keras.work import Arrays, SilentProgress, Workspace
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
 
 CLASSIFIER = ClassifierSettings(
     channels=(32, 64, 128), epochs=8
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print_table(count: int, seed: int) -> None:
     with quiet_libraries():
-        from mi_keras.experiments.stages import Pipeline, describe_data
+        from mi_keras.experiments.thesis.stages import Pipeline, describe_data
 
     source, split_seed = load_source(DEFAULT_SOURCE), derive(seed, "data")
     splits = make_splits(source, SplitSettings(), seed=split_seed)

@@ -42,7 +42,7 @@ class Section:
     @property
     def folder(self) -> str:
         """Where its results go, below the folder of all results."""
-        return self.number
+        return _within(self.work, self.number)
 
     def load(self) -> ModuleType:
         """Import the experiment's module."""
@@ -59,8 +59,25 @@ SECTIONS = (
     ),
     Section("thesis", "5.3", "Rounding of the output vector", "thesis.sec_5_3_rounding"),
     Section("thesis", "5.4", "Truncation of the output vector", "thesis.sec_5_4_truncation"),
+    Section("split", "6", "Reconstruction of faces from feature maps", "split.sec_6_decoders"),
+    Section("split", "7", "Sending fewer feature maps", "split.sec_7_mitigation"),
 )
+WORKS = ("split", "thesis")
 ALL = "all"  # in place of a number: every section of a work
+
+
+def folder_of_all(work: str) -> str:
+    """Return where what belongs to all sections of a work goes, below the folder of all results."""
+    return _within(work, ALL)
+
+
+def _within(work: str, name: str) -> str:
+    return name if work == "thesis" else f"{work}/{name}"  # the thesis's folders are older than the second work
+
+
+def load_work(name: str) -> ModuleType:
+    """Import what all sections of a work share: `DEFAULT_DATA`, `open_data`, `prepare`, `pipelines`, `describe`."""
+    return import_module(f"mi_keras.experiments.{name}.work")
 
 
 def find(work: str, number: str) -> tuple[Section, ...]:

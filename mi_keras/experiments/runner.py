@@ -12,18 +12,14 @@ from typing import Any
 
 from rich.console import Console
 
-from mi_keras.data.source import Source
-from mi_keras.data.sources import DEFAULT_SOURCE, load_source
-from mi_keras.data.splits import make_splits
 from mi_keras.errors import InputError, Interrupted
 from mi_keras.experiments.console import TerminalProgress
 from mi_keras.experiments.overrides import apply_overrides, changed_keys
-from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Experiment, find
+from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Experiment, find, load_work
 from mi_keras.experiments.result import SCHEMA, ExperimentResult
 from mi_keras.experiments.store import Store, home, versions
 from mi_keras.files import replace_file, sha256, write_arrays, write_text
 from mi_keras.quiet import quiet_libraries
-from mi_keras.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -32,6 +28,7 @@ class Request:
 
     Attributes:
         overrides: `key=value` texts for the section's settings.
+        data: the work's own form of a source; None for its default.
         runs: repetitions; None leaves the preset's.
         out: folder of the results.
         force: compute every stage anew.
@@ -44,7 +41,7 @@ class Request:
     overrides: Sequence[str] = ()
     runs: int | None = None
     seed: int = 1
-    data: str = DEFAULT_SOURCE
+    data: str | None = None
     out: Path = Path("results")
     force: bool = False
     offline: bool = False
@@ -71,17 +68,17 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
         (experiment, configure(experiment, request), request.out / experiment.folder / request.preset)
         for experiment in experiments
     ]
-    source = load_source(request.data, offline=request.offline)
+    work = load_work(request.work)
+    source = work.open_data(request.data or work.DEFAULT_DATA, offline=request.offline)
     for experiment, config, folder in planned:
-        splits = make_splits(
-            source, config.data, seed=derive(request.seed, "data")
-        )  # refuses what does not fit
+        data = work.prepare(source, config, seed=request.seed)  # refuses what does not fit
         if check := getattr(experiment.load(), "check", None):
-            check(config, splits)
+            check(config, data)
         _check_writable(folder)
     store = Store(home(), force=request.force)
     for experiment, config, folder in planned:
-        _run_one(experiment, config, folder, request, source, store, console)
+        data = work.prepare(source, config, seed=request.seed)
+        _run_one(experiment, config, folder, request, data, store, console)
         yield folder
 
 
@@ -90,23 +87,13 @@ def _run_one(
     config: Any,
     folder: Path,
     request: Request,
-    source: Source,
+    data: Any,
     store: Store,
     console: Console,
 ) -> None:
-    with quiet_libraries():
-        from mi_keras.experiments.stages import (  # here: TensorFlow takes seconds to import
-            Pipeline,
-            describe_data,
-        )
-
-    split_seed = derive(request.seed, "data")
-    splits = make_splits(source, config.data, seed=split_seed)
-    progress, data = TerminalProgress(console), describe_data(splits, config.data, split_seed)
-    pipelines = [
-        Pipeline(splits, data, store, progress, seed=request.seed, run=number)
-        for number in range(1, config.runs + 1)
-    ]
+    work = load_work(request.work)
+    with quiet_libraries():  # TensorFlow takes seconds to import
+        pipelines = work.pipelines(data, config, store, TerminalProgress(console), seed=request.seed)
     store.start_record()
     started = time.perf_counter()
     try:
@@ -120,13 +107,13 @@ def _run_one(
     replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,
-        "changed": changed_keys(config, experiment.load().PRESETS[request.preset]), "data": source.name,
+        "changed": changed_keys(config, experiment.load().PRESETS[request.preset]),
         "runs": config.runs, "seed": request.seed, "settings": asdict(config),
         "versions": {"python": platform.python_version()} | versions(), "timings": timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
-        "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]], "class_names": list(splits.class_names),
+        "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]],
         "tables": [table.to_json() for table in result.tables], "claims": [claim.to_json() for claim in result.claims],
-        "figures": list(result.figures), "arrays_sha256": sha256(folder / "arrays.npz"),
+        "figures": list(result.figures), "arrays_sha256": sha256(folder / "arrays.npz"), **work.describe(data),
     }  # fmt: skip
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     replace_file(folder / "result.json", lambda path: write_text(path, text))

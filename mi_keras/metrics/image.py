@@ -12,6 +12,7 @@ from mi_keras.types import Floats, Scores
 WINDOW, SIGMA = 11, 1.5  # thesis 4.1.2 and Wang et al. 2004
 C1, C2 = 0.01**2, 0.03**2  # (K * L)^2 with dynamic range L = 1
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest scale first
+FLOOR = 1e-3  # of a scale's similarity in the loss
 SMALLEST_FOR_MS_SSIM = 161  # four halvings, rounded up, must leave the 11 pixels of the window
 
 
@@ -62,6 +63,34 @@ def ms_ssim(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
             first, second = _halve(first), _halve(second)
         answer *= tf.maximum(tf.reduce_mean(similarity, axis=(1, 2)), 0.0) ** weight  # (batch, channels)
     return tf.reduce_mean(answer, axis=1)
+
+
+def ms_ssim_loss(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Return 1 - MS-SSIM of each pair of images without the finest scale, for training (split 5).
+
+    The finest of the five scales weighs 0.04 and takes three quarters of the time. The other four keep their order,
+    their weights divided by their sum; fewer where the images are too small. No power is taken of what opposes: below
+    `FLOOR` a scale's similarity counts as that, with a gradient of 0, where the power's would be infinite.
+
+    Args:
+        first, second: `(batch, height, width, channels)`, height and width at least 22.
+
+    Returns:
+        `(batch,)` in [0, 1], averaged over channels.
+    """
+    weights = SCALE_WEIGHTS[1:]
+    first, second = _halve(first), _halve(second)
+    fitting = [scale for scale in range(len(weights)) if min(first.shape[1:3]) >> scale >= WINDOW]
+    total = sum(weights[scale] for scale in fitting)
+    answer = tf.ones((1, 1), first.dtype)
+    for scale in fitting:
+        luminance, similarity = _ssim_maps(first, second)
+        if scale == fitting[-1]:
+            similarity = luminance * similarity
+        else:
+            first, second = _halve(first), _halve(second)
+        answer *= tf.maximum(tf.reduce_mean(similarity, axis=(1, 2)), FLOOR) ** (weights[scale] / total)
+    return 1 - tf.reduce_mean(answer, axis=1)
 
 
 def mse(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

@@ -32,8 +32,8 @@ class SplitModel:
 
     Attributes:
         head: images `(batch, height, width, 3)` in [0, 1] to feature maps, what the edge device sends.
-        tail: feature maps to class probabilities `(batch, classes)`.
-        whole: images to class probabilities.
+        tail: feature maps to logits `(batch, classes)`.
+        whole: images to logits.
         cut: name in `whole` of the last layer of the head.
         stride: pixels of the image per position of the feature maps; 0 where what is sent is no map.
     """
@@ -85,7 +85,7 @@ def build_split_mobilenet(
         image
     )  # the model's own preprocessing expects 0..255
     published = keras.applications.MobileNetV3Large(
-        input_tensor=scaled, minimalistic=minimalistic, weights=None, classes=classes
+        input_tensor=scaled, minimalistic=minimalistic, weights=None, classes=classes, classifier_activation=None
     )
     whole = keras.Model(image, published.output, name="mobilenet_v3_large")
     whole.trainable = False
@@ -100,6 +100,14 @@ def build_split_mobilenet(
     tail = keras.Model(layer.output, whole.output, name="tail")
     head.trainable = tail.trainable = False
     return SplitModel(head, tail, whole, layer.name, _stride(cut, input_shape, layer.output.shape))
+
+
+def build_embedding(split: SplitModel) -> keras.Model:
+    """Return the model from images in [0, 1] to what the last layer makes its logits of, `(batch, 1280)`, frozen."""
+    last = keras.layers.Flatten(name="embedding")(split.whole.get_layer("logits").input)
+    embedding = keras.Model(split.whole.input, last, name="embedding")
+    embedding.trainable = False
+    return embedding
 
 
 def read_weights(path: Path) -> dict[str, list[NDArray[np.float32]]]:

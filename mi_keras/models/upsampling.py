@@ -1,4 +1,4 @@
-"""Doubling of feature maps, bicubic or bilinear, as two fixed matrix products (split 4: bicubic upsampling)."""
+"""Doubling of feature maps, bicubic or bilinear as two fixed matrix products, or by pixel shuffling (split 4)."""
 
 import functools
 from typing import Any
@@ -47,6 +47,18 @@ class Doubling(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "method": self.method}
+
+
+class PixelShuffle(keras.layers.Layer):
+    """Lay groups of four channels out as 2x2 pixels: `(batch, h, w, 4c)` to `(batch, 2h, 2w, c)` (Shi et al. 2016)."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.depth_to_space(inputs, 2)
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, int, int, int]
+    ) -> tuple[int | None, int, int, int]:
+        return (input_shape[0], 2 * input_shape[1], 2 * input_shape[2], input_shape[3] // 4)
 
 
 @functools.cache

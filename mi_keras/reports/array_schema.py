@@ -1,15 +1,20 @@
 """What an arrays.npz must look like before figures are made of it (docs/result_schema.md)."""
 
+import numpy as np
+
 from mi_keras.errors import InputError
+from mi_keras.experiments.result import METRICS
 from mi_keras.work import Arrays
 
+_NUMBERS = "shown.numbers"
 _IMAGES = ("images", "height", "width", "channels")
 _AXES = {
     "targets": _IMAGES,
     "labels": ("images",),
     "reconstruction.": _IMAGES,
-    "ssim.": ("runs", "images"),
-    "mse.": ("runs", "images"),
+    **{f"{metric}.": ("runs", "images") for metric in METRICS},
+    "shown.": _IMAGES,
+    "maps.": ("maps", "height", "width"),
     "curve.": ("runs", "epochs"),
     "class_images.": ("classes", "height", "width", "channels"),
     "confusion.": ("runs", "classes", "classes"),
@@ -22,6 +27,8 @@ _AXES = {
 def check_arrays(arrays: Arrays) -> None:
     """Raise `InputError` unless every array has the shape that its key promises, for one number of images."""
     for key, array in arrays.items():
+        if key == _NUMBERS:
+            continue
         for prefix, axes in _AXES.items():
             if not (key.startswith(prefix) if prefix.endswith(".") else key == prefix):
                 continue
@@ -39,6 +46,7 @@ def check_arrays(arrays: Arrays) -> None:
             if axes[-1] == "channels" and array.shape[-1] not in (1, 3):
                 raise InputError(f"`{key}` of arrays.npz must have 1 or 3 channels; got {array.shape}.")
     _check_targets(arrays)
+    _check_shown(arrays)
     _check_searches(arrays)
 
 
@@ -56,6 +64,29 @@ def _check_targets(arrays: Arrays) -> None:
             raise InputError(
                 f"`{key}` must be (runs, {len(targets)}), a value per target; got {array.shape}."
             )
+
+
+def _check_shown(arrays: Arrays) -> None:
+    """Check that all stored images are bytes of one shape, and that each has the number of a held-out image."""
+    shown = {key: array for key, array in arrays.items() if key.startswith("shown.") and key != _NUMBERS}
+    numbers, targets = arrays.get(_NUMBERS), shown.get("shown.targets")
+    if not shown and numbers is None:
+        return
+    if targets is None or numbers is None:
+        missing = _NUMBERS if numbers is None else "shown.targets"
+        raise InputError(f"`{missing}` must be in an arrays.npz that has `shown.`; got none.")
+    for key, array in shown.items():
+        if array.dtype != np.uint8 or array.shape[-1] != 3:
+            raise InputError(f"`{key}` must be uint8 in colour; got {array.dtype} of {array.shape}.")
+        if array.shape != targets.shape:
+            raise InputError(
+                f"`{key}` must have the shape {targets.shape} of `shown.targets`; got {array.shape}."
+            )
+    if numbers.shape != targets.shape[:1] or numbers.dtype.kind not in "iu" or numbers.min() < 0:
+        raise InputError(
+            f"`{_NUMBERS}` must be {len(targets)} integers from 0 on, one per image of `shown.targets`; "
+            f"got {numbers.dtype} of {numbers.shape}."
+        )
 
 
 def _check_searches(arrays: Arrays) -> None:

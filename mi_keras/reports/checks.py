@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mi_keras.errors import InputError
+from mi_keras.experiments.result import METRICS
 
 Check = Callable[[str, Any], None]
 
@@ -30,6 +31,12 @@ def check_file_name(where: str, name: str) -> None:
         raise InputError(
             f"`{where}` must be a plain file name of letters, digits, '.', '_' and '-'; got {name!r}."
         )
+
+
+def check_metric(where: str, name: str) -> None:
+    """Check that a metric is known."""
+    if name not in METRICS:
+        raise InputError(f"`{where}` must be among {', '.join(METRICS)}; got {name!r}.")
 
 
 def _must_be(kind: str, rule: Callable[[Any], bool]) -> Check:
@@ -79,6 +86,9 @@ OPTIONAL_TEXTS = _must_be("a list of strings where it is given", _or_null(_is_te
 INTEGER = _must_be("an integer", _is_integer)
 INTEGER_OR_NULL = _must_be("an integer or null", _or_null(_is_integer))
 INTEGERS = _must_be("a list of integers", lambda value: _is_list(value, _is_integer))
+OPTIONAL_INTEGERS = _must_be(
+    "a list of integers where it is given", _or_null(lambda value: _is_list(value, _is_integer))
+)
 NUMBER = _must_be("a finite number", _is_number)
 SPREAD = _must_be("a number >= 0 or null", _or_null(lambda value: _is_number(value) and value >= 0))
 BOOLEAN = _must_be("true or false", _is_boolean)

@@ -27,7 +27,8 @@ from mi_keras.work import Arrays
 
 MAX_OWN_LEGEND = 4  # curves of classifiers in one panel with its own legend
 _PANEL_HEIGHT = 3.4  # inches
-_CROSS_ENTROPY, _SSIM_LOSS = "cross-entropy (nats)", "1 - SSIM"
+_CROSS_ENTROPY = "cross-entropy (nats)"
+_MODELS, _LOSS = "Inversion models", "1 - SSIM"  # of the attacks, where a figure does not say otherwise
 _Curves = Mapping[str, NDArray[Any]]
 
 
@@ -40,7 +41,7 @@ class _Panel:
 
 
 def training_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
-    """Draw cross-entropy of the classifiers and 1 - SSIM of the inversion models, per epoch.
+    """Draw cross-entropy of the classifiers and the loss of the inversion models, per epoch.
 
     A curve belongs to an inversion model if it has the name of an attack's row, and to a classifier otherwise. A
     few classifiers share a panel; many get one for training and one for validation, over those of the inverters,
@@ -53,7 +54,8 @@ def training_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
     inverters = [name for name in stored if name in attacks]
     classifiers = [name for name in stored if name not in attacks]
     few = sum(name in curves for name in classifiers for curves in (training, validation)) <= MAX_OWN_LEGEND
-    bands = [(inverters, _panels("Inversion models", _SSIM_LOSS, inverters, training, validation))]
+    models, loss = spec.get("models") or _MODELS, spec.get("loss") or _LOSS
+    bands = [(inverters, _panels(models, loss, inverters, training, validation))]
     if not few:
         panels = _panels("Classifiers", _CROSS_ENTROPY, classifiers, training, validation, logarithmic=True)
         bands.insert(0, (classifiers, panels))

@@ -1,15 +1,18 @@
-"""Figures of distributions: SSIM over the test images of each row, class counts of each set (thesis Figure 3)."""
+"""Figures of distributions: a score over the test images of each row, class counts of each set (thesis Figure 3)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mi_keras.reports.schema import Result
 from mi_keras.reports.style import (
     COLORS,
     SMALL_SIZE,
+    baseline_look,
     legend_height,
     legend_strip,
     new_figure,
@@ -17,37 +20,48 @@ from mi_keras.reports.style import (
     wrap_label,
     write_message,
 )
-from mi_keras.reports.text import class_name, distinct_labels, format_number, provenance, rows_named
+from mi_keras.reports.text import (
+    baselines,
+    class_name,
+    distinct_labels,
+    format_number,
+    metric_label,
+    provenance,
+    rows_named,
+)
 from mi_keras.work import Arrays
 
-PROTOTYPE = "class_prototype"  # the row that an attack has to beat
-SSIM_RANGE = (-0.2, 1.0)
+DEFAULT_METRIC, SSIM_RANGE = "ssim", (-0.2, 1.0)
 BINS = 48
 _COLUMNS = 3
 _PANEL_HEIGHT, _TITLE_LINE, _BARS_HEIGHT = 1.7, 0.18, 3.6  # inches
 _OWN_MEAN: dict[str, Any] = {"color": COLORS[1], "linestyle": "-"}
-_PROTOTYPE_MEAN: dict[str, Any] = {"color": COLORS[-1], "linestyle": "--"}
 
 
 def histogram(spec: Result, result: Result, arrays: Arrays) -> Figure:
-    """Draw the share of images per SSIM, all runs pooled, one panel per row, against the class prototype's mean.
+    """Draw the share of images per score, all runs pooled, one panel per row, against the means of the baselines.
 
-    Values outside `SSIM_RANGE` are counted in the outermost bin, and the footer says how many there are.
+    All panels have one axis: that of SSIM is `SSIM_RANGE`, that of any other metric what its values and means span.
+    Values outside are counted in the outermost bin, and the footer says how many there are.
     """
-    labels = distinct_labels(result)
-    stored = {name: arrays[f"ssim.{name}"] for name in labels if f"ssim.{name}" in arrays}
+    metric = spec.get("metric") or DEFAULT_METRIC
+    labels, x_label = distinct_labels(result), metric_label(metric)
+    stored = {name: arrays[f"{metric}.{name}"] for name in labels if f"{metric}.{name}" in arrays}
     names = [name for name in spec["rows"] or stored if name in labels]
     values = {name: stored[name].ravel() for name in names if name in stored}
-    outside = sum(int(((v < SSIM_RANGE[0]) | (v > SSIM_RANGE[1])).sum()) for v in values.values())
-    note = f" · {outside} values beyond the axis are in the outermost bins" if outside else ""
-    legend = {"mean of the row": _OWN_MEAN}
     means = {name: float(runs.mean(axis=1, dtype=np.float64).mean()) for name, runs in stored.items()}
-    prototype = means.get(PROTOTYPE)
-    if prototype is not None:
-        legend[f"mean of {labels[PROTOTYPE]}: {format_number(prototype)}"] = _PROTOTYPE_MEAN
+    compared = {name: baseline_look(n) for n, name in enumerate(baselines(spec)) if name in means}
+    low, high = _range(metric, [*values.values(), np.array([means[name] for name in compared])])
+    outside = sum(int(((v < low) | (v > high)).sum()) for v in values.values())
+    note = f" · {outside} values beyond the axis are in the outermost bins" if outside else ""
+    legend = {"mean of the row": _OWN_MEAN} | {
+        f"mean of {labels[name]}: {format_number(means[name], metric)}": look
+        for name, look in compared.items()
+    }
     footer = provenance(result, rows_named(result, names)) + note
     titles = {
-        name: f"{wrap_label(labels[name], 38)}\nmean {format_number(mean)}" for name, mean in means.items()
+        name: f"{wrap_label(labels[name], 38)}\nmean {format_number(mean, metric)}"
+        for name, mean in means.items()
     }
     lines, strip = max(1, -(-len(names) // _COLUMNS)), legend_height(list(legend))
     height = _PANEL_HEIGHT + _TITLE_LINE * max((titles[name].count("\n") for name in values), default=0)
@@ -56,23 +70,25 @@ def histogram(spec: Result, result: Result, arrays: Arrays) -> Figure:
     legend_strip(figure, grid[0, :], list(legend), list(legend.values()))
     if not names:
         write_message(
-            figure.add_subplot(grid[1, :]), "This run stored no SSIM per image of the rows asked for."
+            figure.add_subplot(grid[1, :]), f"This run stored no {x_label} per image of the rows asked for."
         )
     shared: Axes | None = None
     for number, name in enumerate(names):
         place = grid[number // _COLUMNS + 1, number % _COLUMNS]
         if name not in values:
-            write_message(figure.add_subplot(place), f"{labels[name]}: no SSIM per image stored.", width=32)
+            write_message(
+                figure.add_subplot(place), f"{labels[name]}: no {x_label} per image stored.", width=32
+            )
             continue
         shared = axes = figure.add_subplot(place, sharex=shared, sharey=shared)
         share = np.full(values[name].shape, 100 / values[name].size)  # percent, as rows may differ in runs
-        counted = np.clip(values[name], *SSIM_RANGE)
-        axes.hist(counted, bins=BINS, range=SSIM_RANGE, weights=share, color=COLORS[5])
+        counted = np.clip(values[name], low, high)
+        axes.hist(counted, bins=BINS, range=(low, high), weights=share, color=COLORS[5])
         axes.axvline(means[name], linewidth=1.6, **_OWN_MEAN)
-        if prototype is not None:
-            axes.axvline(prototype, linewidth=1.6, **_PROTOTYPE_MEAN)
-        axes.set_xlim(*SSIM_RANGE)
-        style_axes(axes, titles[name], "SSIM", "images (%)")
+        for baseline, look in compared.items():
+            axes.axvline(means[baseline], linewidth=1.6, **look)
+        axes.set_xlim(low, high)
+        style_axes(axes, titles[name], x_label, "images (%)")
     return figure
 
 
@@ -102,3 +118,14 @@ def class_counts(spec: Result, result: Result, arrays: Arrays) -> Figure:
     axes.tick_params(axis="x", length=0, labelsize=SMALL_SIZE)
     legend_strip(figure, grid[1], labels, looks)
     return figure
+
+
+def _range(metric: str, values: Sequence[NDArray[Any]]) -> tuple[float, float]:
+    if metric == DEFAULT_METRIC:
+        return SSIM_RANGE
+    pooled = np.concatenate([part.ravel() for part in values] or [np.zeros(0)])
+    finite = pooled[np.isfinite(pooled)]
+    if not len(finite):
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    return (low, high) if low < high else (low - 0.5, high + 0.5)

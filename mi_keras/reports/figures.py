@@ -7,11 +7,14 @@ from matplotlib.figure import Figure
 from mi_keras.errors import InputError
 from mi_keras.reports.curves import gradient_curves, training_curves
 from mi_keras.reports.distributions import class_counts, histogram
+from mi_keras.reports.feature_maps import layers, maps
 from mi_keras.reports.image_grids import best_per_class, chosen_images, class_images, median_per_class
 from mi_keras.reports.matrices import confusion
+from mi_keras.reports.photographs import normalised_photographs, photographs
 from mi_keras.reports.schema import Result
 from mi_keras.reports.searches import search
 from mi_keras.reports.sweeps import sweep
+from mi_keras.reports.trade_offs import trade_off
 from mi_keras.work import Arrays
 
 KINDS: Mapping[str, Callable[[Result, Result, Arrays], Figure]] = {
@@ -26,6 +29,11 @@ KINDS: Mapping[str, Callable[[Result, Result, Arrays], Figure]] = {
     "confusion": confusion,
     "search": search,
     "sweep": sweep,
+    "trade_off": trade_off,
+    "photographs": photographs,
+    "normalised_photographs": normalised_photographs,
+    "maps": maps,
+    "layers": layers,
 }
 
 

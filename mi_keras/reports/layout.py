@@ -69,8 +69,11 @@ def lay_out(table: Mapping[str, Any], result: Result) -> Layout:
         single = row["group"] == "trial"  # one measurement, of which no spread exists
         return Line(
             label=row["label"],
-            scores=[format_score(row["values"].get(metric), single=single) for metric in metrics],
-            published=[format_score(_paper(row, metrics[number]), single=single) for number in published],
+            scores=[format_score(row["values"].get(metric), metric, single=single) for metric in metrics],
+            published=[
+                format_score(_paper(row, metrics[number]), metrics[number], single=single)
+                for number in published
+            ],
             note=row["note"],
             best=metrics.index(table["best"]) if row["name"] == best else None,
         )

@@ -67,8 +67,8 @@ def _tables(measured: Mapping[str, Result]) -> list[Sequence[str]]:
             for row in table["rows"]:
                 if (table["file"], row["name"]) == (item.file, item.row):
                     label = f"{row['label']}: {METRICS[item.metric].label}"
-                    ours = format_score(row["values"][item.metric])
-                    text = format_score(row["paper"]["values"][item.metric])
+                    ours = format_score(row["values"][item.metric], item.metric)
+                    text = format_score(row["paper"]["values"][item.metric], item.metric)
         lines.append((f"Table {item.number}", _command(item.section), f"{item.file}.csv", label, ours, text))
     return lines
 

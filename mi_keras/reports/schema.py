@@ -9,7 +9,6 @@ from mi_keras.reports.checks import (
     BOOLEAN,
     INTEGER,
     INTEGER_OR_NULL,
-    INTEGERS,
     LIST,
     NUMBER,
     OPTIONAL_TEXT,
@@ -24,9 +23,9 @@ from mi_keras.reports.checks import (
     check_distinct,
     check_fields,
     check_file_name,
+    check_metric,
 )
-
-MAX_CHOSEN = 10  # images beside each other in a figure's width
+from mi_keras.reports.figure_schema import check_figure
 
 Result = Mapping[str, Any]
 
@@ -48,14 +47,6 @@ _ROW: Mapping[str, Check] = {
 _PUBLISHED: Mapping[str, Check] = {"mean": NUMBER, "std": SPREAD}
 _SCORE: Mapping[str, Check] = {**_PUBLISHED, "n": INTEGER}
 _CLAIM: Mapping[str, Check] = {"text": TEXT, "source": TEXT, "numbers": TEXT, "holds": VERDICT}
-_FIGURE: Mapping[str, Check] = {
-    "file": TEXT, "kind": TEXT, "title": TEXT, "caption": TEXT, "rows": TEXTS,
-}  # fmt: skip
-_FIELDS_OF_KIND: Mapping[str, Mapping[str, Check]] = {
-    "chosen_images": {"images": INTEGERS},
-    "search": {"axes": TEXTS},
-    "sweep": {"metrics": TEXTS, "ticks": TEXTS, "x_label": TEXT, "series": LIST},
-}
 
 
 def check_result(result: Any) -> None:
@@ -76,7 +67,7 @@ def check_result(result: Any) -> None:
     for number, claim in enumerate(result["claims"]):
         check_fields(f"claims[{number}]", claim, _CLAIM)
     for number, figure in enumerate(result["figures"]):
-        _check_figure(f"figures[{number}]", figure)
+        check_figure(f"figures[{number}]", figure)
     check_distinct("figures", "files", [figure["file"] for figure in result["figures"]])
 
 
@@ -85,7 +76,7 @@ def _check_table(where: str, table: Any) -> None:
     check_file_name(f"{where}.file", table["file"])
     metrics = table["metrics"]
     for metric in metrics:
-        _check_metric(f"{where}.metrics", metric)
+        check_metric(f"{where}.metrics", metric)
     check_distinct(where, "metrics", metrics)
     best = table["best"]
     if best and (best not in metrics or METRICS[best].higher_is_better is None):
@@ -116,32 +107,3 @@ def _check_labels(tables: Sequence[Result]) -> None:
             raise InputError(
                 f"`label` of row {row['name']!r} must be the same in all tables; got {known!r} and {row['label']!r}."
             )
-
-
-def _check_figure(where: str, figure: Any) -> None:
-    check_fields(where, figure, _FIGURE)
-    check_file_name(f"{where}.file", figure["file"])
-    if not figure["file"].endswith(".png"):
-        raise InputError(f"`{where}.file` must end in .png; got {figure['file']!r}.")
-    check_fields(where, figure, _FIELDS_OF_KIND.get(figure["kind"], {}))
-    if figure["kind"] == "chosen_images":
-        chosen = figure["images"]
-        if not 1 <= len(chosen) <= MAX_CHOSEN or min(chosen) < 0:
-            raise InputError(f"`{where}.images` must be 1 to {MAX_CHOSEN} numbers from 0 on; got {chosen}.")
-    if figure["kind"] == "search" and len(figure["axes"]) != 2:
-        raise InputError(f"`{where}.axes` must name two parameters; got {figure['axes']}.")
-    if figure["kind"] == "sweep":
-        for metric in figure["metrics"]:
-            _check_metric(f"{where}.metrics", metric)
-        for number, series in enumerate(figure["series"]):
-            check_fields(f"{where}.series[{number}]", series, {"label": TEXT, "rows": TEXTS})
-            if len(series["rows"]) != len(figure["ticks"]):
-                raise InputError(
-                    f"`{where}.series[{number}].rows` must name a row for each of the {len(figure['ticks'])} ticks; "
-                    f"got {len(series['rows'])}."
-                )
-
-
-def _check_metric(where: str, name: str) -> None:
-    if name not in METRICS:
-        raise InputError(f"`{where}` must be among {', '.join(METRICS)}; got {name!r}.")

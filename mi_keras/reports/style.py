@@ -81,6 +81,12 @@ def line_look(number: int) -> dict[str, Any]:
     }
 
 
+def baseline_look(number: int) -> dict[str, Any]:
+    """Return the look of the `number`-th line that marks what scores are compared with: black, and never solid."""
+    styles = ("--", ":", "-.")
+    return {"color": COLORS[-1], "linestyle": styles[number % len(styles)]}
+
+
 def plot_runs(axes: Axes, curves: NDArray[Any], look: dict[str, Any]) -> None:
     """Draw the mean over runs of `(runs, points)` against 1, 2, ..., and each run as a thin line if there are more."""
     points = np.arange(1, curves.shape[1] + 1)

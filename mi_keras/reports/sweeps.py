@@ -7,11 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mi_keras.reports.distributions import PROTOTYPE
 from mi_keras.reports.schema import Result
 from mi_keras.reports.style import (
-    COLORS,
     MARKERS,
+    baseline_look,
     legend_height,
     legend_strip,
     line_look,
@@ -19,26 +18,26 @@ from mi_keras.reports.style import (
     style_axes,
     write_message,
 )
-from mi_keras.reports.text import metric_label, provenance, rows_by_name, rows_named
+from mi_keras.reports.text import baselines, metric_label, provenance, rows_by_name, rows_named
 from mi_keras.work import Arrays
 
 _COLUMNS, _PANEL_HEIGHT = 3, 3.2  # inches
 _TICK_CHARACTERS = 110  # beside each other in the figure's width
 _APART = 0.06  # of a tick's width, between series, so that their error bars do not cover each other
-_PROTOTYPE_LOOK: dict[str, Any] = {"color": COLORS[-1], "linestyle": "--"}
 
 
 def sweep(spec: Result, result: Result, arrays: Arrays) -> Figure:
     """Draw a panel per metric: the mean of every series at every tick, in the order given, with its spread over runs.
 
-    The class prototype's mean is a dashed line where it has the metric. A row that the run lacks leaves a gap.
+    The mean of a baseline is a dashed line where it has the metric. A row that the run lacks leaves a gap.
     """
     rows, series = rows_by_name(result), spec["series"]
-    prototype = rows.get(PROTOTYPE)
     looks = [line_look(n) | {"marker": MARKERS[n % len(MARKERS)]} for n in range(len(series))]
     labels = [entry["label"] for entry in series]
-    compared = prototype is not None and any(metric in prototype["values"] for metric in spec["metrics"])
-    legend = [*labels, *([prototype["label"]] if prototype and compared else [])]
+    known = [name for name in baselines(spec) if name in rows]
+    compared = [name for name in known if {*spec["metrics"]} & {*rows[name]["values"]}]
+    lines_across = {name: baseline_look(number) for number, name in enumerate(compared)}
+    legend = [*labels, *(rows[name]["label"] for name in compared)]
     note = " · bars: sample standard deviation over runs" if result["runs"] > 1 else ""
     lines = max(1, -(-len(spec["metrics"]) // _COLUMNS))
     columns, strip = max(1, -(-len(spec["metrics"]) // lines)), legend_height(legend)
@@ -54,12 +53,13 @@ def sweep(spec: Result, result: Result, arrays: Arrays) -> Figure:
         for place, entry in enumerate(series):
             shift = _APART * (place - (len(series) - 1) / 2)
             _draw_series(axes, rows, entry["rows"], metric, shift, looks[place])
-        if prototype and metric in prototype["values"]:
-            axes.axhline(prototype["values"][metric]["mean"], linewidth=1.4, **_PROTOTYPE_LOOK)
+        for name, look in lines_across.items():
+            if metric in rows[name]["values"]:
+                axes.axhline(rows[name]["values"][metric]["mean"], linewidth=1.4, **look)
         _label_ticks(axes, spec["ticks"], _TICK_CHARACTERS // columns)
         axes.set_xlim(-0.5, len(spec["ticks"]) - 0.5)
         style_axes(axes, "", spec["x_label"], metric_label(metric))
-    legend_strip(figure, grid[lines, :], legend, [*looks, _PROTOTYPE_LOOK][: len(legend)])
+    legend_strip(figure, grid[lines, :], legend, [*looks, *lines_across.values()])
     return figure
 
 

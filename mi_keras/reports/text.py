@@ -10,28 +10,39 @@ from mi_keras.reports.schema import Result
 NOT_AVAILABLE = "n/a"
 MISSING = "–"  # noqa: RUF001
 PLUS_MINUS = " ± "
+PROTOTYPE = "class_prototype"  # the row that an attack has to beat
+_DIGITS = 4  # decimals of what `METRICS` does not know
 
 
-def format_number(value: float | None) -> str:
-    """Return `value` with four decimals, the precision of the published tables; "n/a" where there is none.
+def format_number(value: float | None, metric: str = "") -> str:
+    """Return `value` with the decimals of its metric, four unless `METRICS` says otherwise; "n/a" where there is none.
 
-    Below 0.001 and from 10,000 on it is in scientific notation, as weights and tiny losses need.
+    With four, below 0.001 and from 10,000 on, it is in scientific notation, as weights and tiny losses need. With
+    fewer it never is, and has a comma between thousands.
     """
     if value is None:
         return NOT_AVAILABLE
+    digits = _digits(metric)
+    if digits < _DIGITS:
+        return f"{value:,.{digits}f}"
     return f"{value:.3e}" if _extreme(value) else f"{value:.4f}"
 
 
-def format_score(score: Mapping[str, Any] | None, *, single: bool = False) -> str:
+def format_score(score: Mapping[str, Any] | None, metric: str = "", *, single: bool = False) -> str:
     """Return "mean ± sd" of a score: the mean alone where it is one measurement (`single`), a dash for none.
 
-    The spread of a mean in decimals is in decimals too, as in the published tables, unless it would read 0.0000.
+    The spread of a mean in decimals is in decimals too, as in the published tables, unless it would read as zero.
+    A whole number is a count, which no run changes as a rule: it stands alone unless there is a spread.
     """
     if score is None:
         return MISSING
-    mean, spread = score["mean"], score.get("std")
-    if single and spread is None:
-        return format_number(mean)
+    mean, spread, digits = score["mean"], score.get("std"), _digits(metric)
+    if (single and spread is None) or (digits == 0 and not spread):
+        return format_number(mean, metric)
+    if digits < _DIGITS:
+        vanishes = spread is not None and 0 < spread < 0.5 * 10**-digits
+        shown = f"{spread:.1g}" if vanishes else format_number(spread, metric)
+        return format_number(mean, metric) + PLUS_MINUS + shown
     decimals = spread is not None and not _extreme(mean) and (spread == 0 or 5e-5 <= spread < 1e4)
     return format_number(mean) + PLUS_MINUS + (f"{spread:.4f}" if decimals else format_number(spread))
 
@@ -42,7 +53,7 @@ def metric_label(name: str) -> str:
 
 
 def section_title(result: Result) -> str:
-    """Return the heading of a result, such as "thesis 5.2: Input combinations"."""
+    """Return the heading of a result, such as "thesis 5.2: Input combinations" or "split 6: Decoders"."""
     return f"{result['work']} {result['section']}: {result['title']}"
 
 
@@ -92,6 +103,12 @@ def rows_named(result: Result, names: Iterable[str]) -> list[Mapping[str, Any]]:
     return [rows[name] for name in names if name in rows]
 
 
+def baselines(spec: Mapping[str, Any]) -> list[str]:
+    """Return the names of the rows that a figure compares with: those of its field `baseline`, or the class prototype."""
+    named = spec.get("baseline")
+    return [PROTOTYPE] if named is None else list(named)
+
+
 def distinct_labels(result: Result) -> dict[str, str]:
     """Return the label of every row by name; rows that share one, as with two objectives, add their note or name."""
     rows = rows_by_name(result)
@@ -122,6 +139,10 @@ def claim_sentence(claim: Mapping[str, Any]) -> str:
 def escape_markdown(text: str) -> str:
     """Return `text` on one line that Markdown shows as it is: "|" would end a cell, a pair of "~" strike through."""
     return re.sub(r"([\\|~*<&`\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _digits(metric: str) -> int:
+    return METRICS[metric].digits if metric in METRICS else _DIGITS
 
 
 def _extreme(value: float) -> bool:

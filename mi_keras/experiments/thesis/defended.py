@@ -30,7 +30,7 @@ from mi_keras.settings import (
 
 if TYPE_CHECKING:
     from mi_keras.defenses.output_vector import Defense
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
 ATTACKED = ("o", "x")  # the two models of the text's Tables 5 and 6

@@ -9,7 +9,7 @@ from mi_keras.experiments.result import Paper, Row, score_values
 from mi_keras.types import ImageSet
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
     from mi_keras.settings import PrototypeSettings
 
@@ -45,7 +45,7 @@ def image_row(
     note: str = "",
 ) -> Row:
     """Return a row of SSIM, MSE and instance gain: SSIM minus that of the class prototype on the same images."""
-    from mi_keras.experiments.stages import scores_of
+    from mi_keras.experiments.thesis.stages import scores_of
 
     scores = [scores_of(stage) for stage in stages]
     values = score_values(scores)

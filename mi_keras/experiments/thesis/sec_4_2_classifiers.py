@@ -26,7 +26,7 @@ from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check
 from mi_keras.settings import HEADS, ClassifierSettings, SplitSettings
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
 VARIANTS = {head.activation + ("+dropout" if head.dropout else ""): head for head in HEADS}

@@ -48,7 +48,7 @@ from tuning.gradient_search import SearchSettings, search_stage
 
 if TYPE_CHECKING:
     from mi_keras.data.splits import Splits
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
 SETS = {"validation": "shadow_validation", "test": "test"}

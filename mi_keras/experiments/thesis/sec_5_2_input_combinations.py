@@ -47,7 +47,7 @@ from mi_keras.settings import (
 )
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
 SECOND = "cross_entropy"  # the objective of the extra rows; the plain rows use "logit_mse"

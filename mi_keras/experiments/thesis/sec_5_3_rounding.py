@@ -42,7 +42,7 @@ from mi_keras.settings import (
 )
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
 
 UNROUNDED = "none"
 TEXT_DECIMALS = 1

@@ -50,7 +50,7 @@ from mi_keras.settings import (
 
 if TYPE_CHECKING:
     from mi_keras.data.splits import Splits
-    from mi_keras.experiments.stages import Pipeline
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
 FIGURES = {"o": "15 to 19", "x": "20 to 24"}

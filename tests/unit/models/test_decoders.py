@@ -7,14 +7,14 @@ import tensorflow as tf
 
 from mi_keras.errors import InputError
 from mi_keras.models.decoders import (
-    DECODERS,
     build_bicubic_decoder,
     build_decoder,
-    build_separable_decoder,
+    build_residual_decoder,
     build_transposed_decoder,
     unit_range,
 )
 from mi_keras.models.upsampling import Doubling
+from mi_keras.settings import DECODERS
 
 C4 = (20, 20, 672)
 
@@ -29,7 +29,7 @@ def test_published_decoders_have_the_published_parameter_counts(name: str, count
 
 
 def test_ours_is_no_larger_than_two_hundred_thousand_parameters() -> None:
-    small, large = (build_decoder(name, C4).count_params() for name in ("separable", "large"))
+    small, large = (build_decoder(name, C4).count_params() for name in ("compact", "large"))
     assert small <= 200_000 < large
 
 
@@ -67,12 +67,12 @@ def test_initial_weights_come_from_the_seed_alone(name: str) -> None:
     assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True) if a.std() > 0)
 
 
-def test_the_transposed_decoder_draws_each_position_alone_and_the_separable_one_does_not() -> None:
+def test_the_transposed_decoder_draws_each_position_alone_and_ours_does_not() -> None:
     """Kernel equal to stride: a changed position of the maps changes its own 16x16 pixels only."""
     before = _maps(1, 4, 4, 6)
     after = before.copy()
     after[0, 1, 2] += 1
-    for name, alone in (("transposed", True), ("separable", False)):
+    for name, alone in (("transposed", True), ("compact", False)):
         model = build_decoder(name, (4, 4, 6))
         changed = np.abs(model(after) - model(before)).max(axis=(0, 3)) > 1e-6
         own = np.zeros((64, 64), bool)
@@ -87,11 +87,11 @@ def test_ladders_decide_widths_and_doublings() -> None:
     assert bicubic.output_shape == (None, 12, 12, 3)
     doublings = [layer for layer in bicubic.layers if isinstance(layer, Doubling)]
     assert [layer.output.shape[-1] for layer in doublings] == [8, 6]
-    separable = build_separable_decoder((3, 3, 4), channels=(8, 6, 5), blocks=2)
-    assert separable.output_shape == (None, 12, 12, 3)
-    # depth-wise 9c, pointwise c * d, batch normalisation 4d, twice at each size; then 9c + 3c + 3
-    blocks = [(4, 8), (8, 8), (8, 6), (6, 6), (6, 5), (5, 5)]
-    assert separable.count_params() == sum(9 * c + c * d + 4 * d for c, d in blocks) + 12 * 5 + 3
+    ours = build_residual_decoder((3, 3, 4), channels=(8, 6), residuals=1, convolutions=2)
+    assert ours.output_shape == (None, 24, 24, 3)
+    # pointwise c * d, depth-wise 9c, 3x3 9 * c * d, batch normalisation 4d; 12 pixel channels with a bias
+    entry, residual, narrow = 4 * 8 + 4 * 8, 9 * 8 + 8 * 8 + 4 * 8, 8 * 6 + 4 * 6
+    assert ours.count_params() == entry + residual + narrow + 2 * (9 * 6 * 6 + 4 * 6) + 9 * 6 * 12 + 12
 
 
 def test_unit_range_undoes_imagenets_normalisation_and_clips() -> None:
@@ -113,12 +113,15 @@ def test_a_decoder_comes_back_from_its_configuration() -> None:
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (lambda: build_decoder("other", C4), "`name` must be one of transposed, bicubic, separable, large; got 'other'."),
+        (lambda: build_decoder("other", C4), "`name` must be one of transposed, bicubic, compact, large; got 'other'."),
         (lambda: build_decoder("large", (20, 20)), "`map_shape` must be (height, width, channels), each >= 1; got (20, 20)."),
         (lambda: build_bicubic_decoder(C4, channels=()), "`channels` must be one or more numbers >= 1; got ()."),
         (lambda: build_transposed_decoder(C4, channels=(8, 0)), "`channels` must be one or more numbers >= 1; got (8, 0)."),
-        (lambda: build_separable_decoder(C4, blocks=0), "`blocks` must be >= 1; got 0."),
-        (lambda: build_separable_decoder(C4, image_channels=0), "`image_channels` must be >= 1; got 0."),
+        (
+            lambda: build_residual_decoder(C4, convolutions=0),
+            "`residuals` must be >= 0 and `convolutions` >= 1; got 2 and 0.",
+        ),
+        (lambda: build_residual_decoder(C4, image_channels=0), "`image_channels` must be >= 1; got 0."),
     ],
 )  # fmt: skip
 def test_settings_that_break_a_rule(build, text: str) -> None:

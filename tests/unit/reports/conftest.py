@@ -38,6 +38,14 @@ FIGURES: dict[str, dict[str, Any]] = {
     "confusion": {"rows": ["target", "shadow"]},
     "search": {"axes": ["l2_weight", "tv_weight"]},
     "sweep": {"ticks": ["10", "5", "1"], "x_label": "k", "metrics": ["ssim", "mse"], "series": SERIES},
+    "trade_off": {
+        "panels": [{"x": "mse", "y": "ssim", "log_x": True, "better": "lower right"}],
+        "series": [entry | {"points": ["10", "5", "1"]} for entry in SERIES],
+    },
+    "photographs": {"rows": ["x", "class_prototype"], "images": [1, 0], "metric": "ssim"},
+    "normalised_photographs": {"images": [0, 2]},
+    "maps": {"array": "sent", "numbers": [5, 1, 9]},
+    "layers": {"arrays": ["sent", "layer_1"], "labels": ["sent", "layer 1"]},
 }
 TRIALS = {"coarse": 5, "fine": 3}
 
@@ -124,6 +132,11 @@ def make_result(
         arrays[f"class_counts.{subset}"] = random.integers(100, 1000, classes)
     for start in ("random pixels", "class_average"):
         arrays[f"class_images.{start}"] = random.random((classes, size, size, channels), np.float32)
+    arrays["shown.numbers"] = np.array([7, 3, 11])
+    for name in ("targets", "x", "class_prototype"):
+        arrays[f"shown.{name}"] = random.integers(0, 256, (3, size, size, 3), np.uint8)
+    arrays["maps.sent"] = random.normal(0, 2, (3, 5, 5)).astype(np.float32)
+    arrays["maps.layer_1"] = random.normal(0, 9, (2, 10, 10)).astype(np.float32)
     result = {
         "schema": "mi_keras.result/2", "work": "thesis", "section": "5.2", "preset": "quick", "changed": [],
         "title": "Input combinations of the inversion model", "data": "MNIST, embedded subset", "runs": runs,
@@ -155,10 +168,56 @@ def make() -> Callable[..., Made]:
 
 
 @pytest.fixture
+def make_split() -> Callable[..., Made]:
+    """A result of the split work: no classes, targets or labels, and a baseline of another name."""
+
+    def made(runs: int = 2, images: int = 30) -> Made:
+        result, _ = make_result(size=4)
+        random = np.random.default_rng(1)
+        arrays = {}
+        rows = []
+        for name, label in {
+            "upsampled": "decoder",
+            "halved": "half the maps",
+            "mean_face": "mean face",
+        }.items():
+            arrays[f"psnr.{name}"] = random.normal(19, 2, (runs, images))
+            arrays[f"ssim.{name}"] = random.uniform(0.2, 0.7, (runs, images))
+            values = {metric: score(arrays[f"{metric}.{name}"]) for metric in ("psnr", "ssim")}
+            if name != "mean_face":
+                values |= {
+                    "kept_maps": score(np.full((runs, 1), 672.0)),
+                    "kilobytes": score(np.full((runs, 1), 131.25)),
+                    "parameters": score(np.full((runs, 1), 4_226_432.0)),
+                }
+            group = "baseline" if name == "mean_face" else "attack"
+            rows.append(make_row(name, label, group, values, images=images))
+        rows[0]["paper"] = {
+            "table": "Table 1",
+            "values": {"psnr": {"mean": 46.0, "std": None}, "parameters": {"mean": 12e6, "std": None}},
+        }
+        metrics = ["psnr", "ssim", "kilobytes", "kept_maps", "parameters"]
+        table = make_table("table_1", "decoder", metrics, rows, "psnr")
+        histogram = {"metric": "psnr", "baseline": ["mean_face"]}
+        fields = {"title": "t", "caption": "c", "rows": []}
+        figures = [
+            {"file": f"{kind}.png", "kind": kind, **fields, **more}
+            for kind, more in {"histogram": histogram, "best_per_class": {}, "class_counts": {}}.items()
+        ]
+        result |= {
+            "work": "split", "section": "6", "title": "Decoders", "data": "faces", "runs": runs, "tables": [table],
+            "figures": figures, "claims": [],
+        }  # fmt: skip
+        return result, arrays
+
+    return made
+
+
+@pytest.fixture
 def draw_kind() -> Callable[..., Figure]:
     """Draw a result's figure of a kind, with fields of its entry replaced."""
 
-    def drawn(kind: str, result: dict[str, Any], arrays: dict[str, np.ndarray], **fields: Any) -> Figure:
+    def drawn(kind: str, result: dict[str, Any], arrays: dict[str, np.ndarray], /, **fields: Any) -> Figure:
         spec = next(spec for spec in result["figures"] if spec["kind"] == kind)
         return draw(spec | fields, result, arrays)
 

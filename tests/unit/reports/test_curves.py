@@ -104,3 +104,10 @@ def test_gradient_curves_are_logarithmic_and_name_the_terms_that_are_zero(make, 
     assert [len(axes.lines) for axes in panels] == [9, 12]
     means = arrays["gradient_loss.cross_entropy"].mean(axis=0)
     assert any(np.array_equal(line.get_ydata(), means[:, 3]) for line in panels[1].lines)
+
+
+def test_a_figure_may_name_the_models_of_its_attacks_and_their_loss(make, draw_kind):
+    result, arrays = make()
+    figure = draw_kind("training_curves", result, arrays, models="Decoders", loss="MSE")
+    named = {axes.get_title(): axes.get_ylabel() for axes in figure.axes if axes.get_title()}
+    assert named == {"Classifiers": "cross-entropy (nats)", "Decoders, training": "MSE"}

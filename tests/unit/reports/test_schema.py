@@ -92,6 +92,26 @@ def test_a_field_that_breaks_the_schema_is_named(make, path, value, message):
         ("chosen_images", {"images": None}, ".images` must be a list of integers; got None."),
         ("chosen_images", {"images": []}, ".images` must be 1 to 10 numbers from 0 on; got []."),
         ("chosen_images", {"images": [-1]}, ".images` must be 1 to 10 numbers from 0 on; got [-1]."),
+        ("photographs", {"images": []}, ".images` must be 1 to 8 numbers from 0 on; got []."),
+        ("photographs", {"images": [0] * 9}, ".images` must be 1 to 8 numbers from 0 on; got [0, 0, "),
+        ("photographs", {"metric": None}, ".metric` must be a string; got None."),
+        ("photographs", {"metric": "beauty"}, ".metric` must be among ssim, "),
+        ("photographs", {"headers": ["best"]}, ".headers` must be a text for each of the 2 images; got 1."),
+        ("normalised_photographs", {"images": [-1]}, ".images` must be 1 to 8 numbers from 0 on; got [-1]."),
+        ("maps", {"array": None}, ".array` must be a string; got None."),
+        ("maps", {"numbers": ["3"]}, ".numbers` must be a list of integers where it is given; got ['3']."),
+        ("layers", {"labels": ["one"]}, ".labels` must be a text for each of `arrays`, of which there must be one at least; got 1 for 2."),
+        ("layers", {"arrays": [], "labels": []}, ".labels` must be a text for each of `arrays`"),
+        ("training_curves", {"loss": 1}, ".loss` must be a string where it is given; got 1."),
+        ("histogram", {"metric": "beauty"}, ".metric` must be among ssim, "),
+        ("histogram", {"baseline": "o"}, ".baseline` must be a list of strings where it is given; got 'o'."),
+        ("trade_off", {"panels": []}, ".panels` must hold one at least; got []."),
+        ("trade_off", {"series": []}, ".series` must hold one at least; got []."),
+        ("trade_off", {"panels": [{"x": "mse", "y": "ssim"}]}, ".panels[0].log_x` must be true or false; got None."),
+        ("trade_off", {"panels": [{"x": "mse", "y": "beauty", "log_x": True}]}, ".panels[0].y` must be among ssim, "),
+        ("trade_off", {"panels": [{"x": "mse", "y": "ssim", "log_x": True, "better": "up"}]}, ".panels[0].better` must be one of lower left, lower right, upper left, upper right; got 'up'."),
+        ("trade_off", {"series": [{"label": "a", "rows": ["o"], "points": []}]}, ".series[0].points` must be a text for each of the 1 rows; got 0."),
+        ("trade_off", {"reference": ["o"]}, ".reference` must be a string where it is given; got ['o']."),
         ("search", {"axes": ["l2_weight"]}, ".axes` must name two parameters; got ['l2_weight']."),
         ("sweep", {"ticks": [10, 5, 1]}, ".ticks` must be a list of strings; got [10, 5, 1]."),
         ("sweep", {"metrics": ["beauty"]}, ".metrics` must be among ssim, "),
@@ -127,6 +147,11 @@ def test_a_list_is_no_result():
         ("class_images.start", (10, 12, 12), "`class_images.start` of arrays.npz must be (classes, height, width, channels)"),
         ("confusion.target", (10, 10), "`confusion.target` of arrays.npz must be (runs, classes, classes)"),
         ("confusion.target", (1, 10, 9), "`confusion.target` of arrays.npz must be (runs, classes, classes)"),
+        ("psnr.o", (60,), "`psnr.o` of arrays.npz must be (runs, images), none empty; got (60,)."),
+        ("maps.sent", (5, 5), "`maps.sent` of arrays.npz must be (maps, height, width), none empty; got (5, 5)."),
+        ("shown.x", (3, 12, 12), "`shown.x` of arrays.npz must be (images, height, width, channels), none empty"),
+        ("shown.x", (3, 12, 12, 3), "`shown.x` must be uint8 in colour; got float64 of (3, 12, 12, 3)."),
+        ("shown.numbers", (3,), "`shown.numbers` must be 3 integers from 0 on, one per image of `shown.targets`; got float64 of (3,)."),
         ("search.coarse.ssim", (4,), "`search.coarse.ssim` must have 5 trials, as the others of its stage; got 4."),
     ],
 )  # fmt: skip
@@ -141,3 +166,18 @@ def test_text_is_no_array_of_numbers(make):
     _, arrays = make()
     with pytest.raises(InputError, match=r"`labels` of arrays.npz must be numbers; got <U"):
         check_arrays(arrays | {"labels": np.full(60, "seven")})
+
+
+def test_stored_images_are_bytes_of_one_shape_with_their_numbers(make):
+    _, arrays = make()
+    other = np.zeros((2, 12, 12, 3), np.uint8)
+    with pytest.raises(InputError, match=r"^`shown.x` must have the shape .* of `shown.targets`; got \(2, "):
+        check_arrays(arrays | {"shown.x": other})
+    for name in ("shown.numbers", "shown.targets"):
+        rest = {key: array for key, array in arrays.items() if key != name}
+        with pytest.raises(
+            InputError, match=rf"^`{name}` must be in an arrays.npz that has `shown\.`; got none"
+        ):
+            check_arrays(rest)
+    with pytest.raises(InputError, match=r"^`shown.numbers` must be 3 integers from 0 on"):
+        check_arrays(arrays | {"shown.numbers": np.array([0, 1, -1])})

@@ -93,3 +93,13 @@ def test_ticks_that_would_overlap_are_slanted(make, draw_kind, ticks, slanted):
     result, _ = make(size=4)
     labels = draw_kind("sweep", result, {}, ticks=ticks).axes[0].get_xticklabels()
     assert (labels[0].get_rotation() > 0) == slanted
+
+
+def test_the_baselines_of_the_figure_take_the_place_of_the_prototype(make, draw_kind):
+    result, _ = make(size=4)
+    rows = {row["name"]: row["values"] for row in result["tables"][0]["rows"]}
+    figure = draw_kind("sweep", result, {}, baseline=["class_average", "absent"])
+    axes, *_, strip = figure.axes
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [line.get_ydata()[0] for line in dashed] == [rows["class_average"]["ssim"]["mean"]]
+    assert [text.get_text() for text in strip.get_legend().get_texts()][2:] == ["class average"]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import statistics
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mi_keras.reports.files import read_report, write_reports
 from mi_keras.reports.markdown import markdown_page
+from mi_keras.reports.pages import overview_page
 from mi_keras.reports.tables import claims_markdown, csv_table, markdown_table, print_result
 from mi_keras.reports.text import format_number, format_score
 
@@ -269,3 +272,40 @@ def test_square_brackets_and_bars_in_names_are_printed_as_they_are(make):
     assert "x[bold] | y" in printed(result)
     text = markdown_table(result, result["tables"][0])
     assert all(len(cells) == 6 for cells in cells_of(text.replace("\\|", "/")))
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "text"),
+    [
+        ("psnr", (19.306, 0.1251), "19.31 ± 0.13"), ("psnr", (19.306, None), "19.31 ± n/a"),
+        ("psnr", (19.306, 0.0), "19.31 ± 0.00"), ("psnr", (19.306, 0.0032), "19.31 ± 0.003"),
+        ("psnr_paper", (46.0, None), "46.00 ± n/a"), ("kilobytes", (1076.25, 0.0), "1,076.2 ± 0.0"),
+        ("parameters", (4_226_432.0, None), "4,226,432"), ("parameters", (4_226_432.0, 0.0), "4,226,432"),
+        ("kept_maps", (83.6, 1.2), "84 ± 1"), ("ssim", (0.5, 0.01), "0.5000 ± 0.0100"),
+    ],
+)  # fmt: skip
+def test_a_metric_has_its_own_decimals(metric, score, text):
+    mean, spread = score
+    assert format_score({"mean": mean, "std": spread, "n": 2}, metric) == text
+
+
+def test_a_result_of_the_other_work_needs_no_classes(make_split, tmp_path):
+    result, arrays = make_split()
+    assert not {"targets", "labels"} & set(arrays)
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    written = {path.name: path for path in write_reports(tmp_path)}
+    psnr = [arrays["psnr.upsampled"][run].mean() for run in (0, 1)]
+    shown = f"{statistics.mean(psnr):.2f} ± {statistics.stdev(psnr):.2f}"
+    page, text = written["index.html"].read_text(), written["index.md"].read_text()
+    for whole in (page, text, printed(result)):
+        assert shown in whole
+        assert "4,226,432" in whole
+        assert "12,000,000" in whole
+        assert "split Table 1" in whole
+        assert not re.search("thesis|MNIST|class prototype", whole)
+    line = csv_lines(result, result["tables"][0])[0]
+    assert (line["work"], line["kilobytes_mean"], line["parameters_mean"]) == ("split", "131.25", "4226432.0")
+    overview = overview_page([read_report(tmp_path)])
+    assert "split 6: Decoders" in overview
+    assert (tmp_path / "histogram.png").is_file()

@@ -14,11 +14,11 @@ from mi_keras.attacks.gradient_inversion import reconstruct
 from mi_keras.attacks.inverter import invert, rebuild_inverter, train_inverter
 from mi_keras.data.splits import Splits
 from mi_keras.defenses.output_vector import Defense, defend
-from mi_keras.experiments.store import Compute, Stage, Store, variant
+from mi_keras.experiments.run_stages import RunStages, weights_of, with_weights
+from mi_keras.experiments.store import Stage, Store
 from mi_keras.metrics.classification import confusion_matrix, weighted_f1
 from mi_keras.metrics.image import score
 from mi_keras.models.cnn import build_cnn, observe
-from mi_keras.seeds import derive
 from mi_keras.settings import (
     DEFAULT_HEAD,
     ActivationSettings,
@@ -64,7 +64,7 @@ def describe_data(splits: Splits, settings: SplitSettings, seed: int) -> dict[st
     return {"fingerprint": splits.fingerprint, "splits": asdict(settings), "seed": seed}
 
 
-class Pipeline:
+class Pipeline(RunStages):
     """Describes the stages of one run of the thesis's attack; nothing is computed until a result is read.
 
     Args:
@@ -83,9 +83,8 @@ class Pipeline:
         seed: int,
         run: int,
     ) -> None:
-        self.splits, self.store, self.progress = splits, store, progress
-        self._identity = {"meaning": MEANING, "data": dict(data), "seed": seed, "run": run}
-        self._seed, self._run = seed, run
+        super().__init__(store, progress, {"meaning": MEANING, "data": dict(data)}, seed=seed, run=run)
+        self.splits = splits
         self.classes = len(splits.class_names)
 
     def classifier(self, role: str, settings: ClassifierSettings, head: HeadSettings = DEFAULT_HEAD) -> Stage:
@@ -104,7 +103,7 @@ class Pipeline:
             )  # fmt: skip
             predicted = observe(cnn, validation.images).predicted_class
             confusion = confusion_matrix(validation.labels, predicted, self.classes)
-            return _weights(cnn), {
+            return weights_of(cnn), {
                 "history": history,
                 "f1": weighted_f1(confusion),
                 "confusion": confusion.tolist(),
@@ -123,7 +122,7 @@ class Pipeline:
             channels=settings.channels,
             head=HeadSettings(**head) if head else DEFAULT_HEAD,
         )
-        return _with_weights(cnn, stage.arrays)
+        return with_weights(cnn, stage.arrays)
 
     def output_vector(self, classifier: Stage, settings: ClassifierSettings, subset: str) -> Stage:
         """Query a classifier with one of the sets: the output vectors O."""
@@ -210,7 +209,7 @@ class Pipeline:
                 seed=self.derive("inverter", combination), workspace=workspace, progress=self.progress,
                 label=self.label(f"inverter {combination}", evidence.output_vector),
             )  # fmt: skip
-            return _weights(tcnn), {"history": history, "width": int(tcnn.input_shape[1])}
+            return weights_of(tcnn), {"history": history, "width": int(tcnn.input_shape[1])}
 
         upstream = evidence.parts(combination)
         return self.stage("inverter", compute, upstream=upstream, settings=settings, combination=combination)
@@ -223,7 +222,7 @@ class Pipeline:
         def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             channels = self.splits.test.images.shape[3]
             tcnn = rebuild_inverter(inverter.info["width"], channels, settings)
-            images = invert(_with_weights(tcnn, inverter.arrays), evidence.load(combination), combination)
+            images = invert(with_weights(tcnn, inverter.arrays), evidence.load(combination), combination)
             return self._scored(images, subset), {}
 
         upstream = [inverter, *evidence.parts(combination)]
@@ -282,32 +281,7 @@ class Pipeline:
         scores = score(images, getattr(self.splits, subset).images)
         return {"images": images.astype(np.float16), "ssim": scores.ssim, "mse": scores.mse}
 
-    def derive(self, *names: object) -> int:
-        """Return the seed of a random choice of this run, by its names."""
-        return derive(self._seed, "run", self._run, *names)
-
-    def label(self, text: str, stage: Stage | None = None) -> str:
-        """Return what progress bars of this run say; the variant of `stage` is added."""
-        return ", ".join([f"run {self._run}: {text}", *(variant(stage) if stage else [])])
-
-    def stage(self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any) -> Stage:
-        """Describe a stage of this run: data, seed and number of the run join its identity (see `Store.stage`)."""
-        return self.store.stage(kind, compute, upstream=upstream, **identity, **self._identity)
-
 
 def scores_of(stage: Stage) -> Scores:
     """Return the per-image scores that a scored stage holds."""
     return Scores(ssim=stage.arrays["ssim"], mse=stage.arrays["mse"])
-
-
-def _weights(model: keras.Model) -> dict[str, NDArray[Any]]:
-    """Return all variables of a model by position, the states of its random generators included."""
-    return {f"{i:03d}": np.asarray(variable) for i, variable in enumerate(model.variables)}
-
-
-def _with_weights(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> keras.Model:
-    if len(arrays) != len(model.variables):
-        raise ValueError(f"`arrays` must hold {len(model.variables)} variables; got {len(arrays)}.")
-    for i, variable in enumerate(model.variables):
-        variable.assign(arrays[f"{i:03d}"])
-    return model

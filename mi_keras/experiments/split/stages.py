@@ -1,0 +1,395 @@
+"""The stages of the split attack, stored under all that they depend on: images, feature maps, decoders, scores."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mi_keras.attacks.feature_inversion import (
+    FeatureMaps,
+    decoder_fitters,
+    reconstruct_images,
+    train_decoder,
+)
+from mi_keras.data.faces import load_faces
+from mi_keras.defenses.feature_maps import Defense, MapStatistics, defend_maps, map_statistics
+from mi_keras.errors import InputError
+from mi_keras.experiments.run_stages import RunStages, weights_of, with_weights
+from mi_keras.experiments.split.work import Faces
+from mi_keras.experiments.store import Compute, Stage, Store
+from mi_keras.metrics.image import ms_ssim, ms_ssim_paper, psnr, psnr_paper, ssim, ssim_paper
+from mi_keras.metrics.retrieval import image_embedding
+from mi_keras.models.decoders import build_decoder
+from mi_keras.models.split_mobilenet import build_embedding, build_split_mobilenet
+from mi_keras.seeds import derive
+from mi_keras.settings import IMAGENET_DEVIATION, DecoderSettings, EncoderSettings
+from mi_keras.training.loop import FitterPool
+from mi_keras.types import Floats
+from mi_keras.work import Arrays, Progress, Workspace, flush
+
+MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
+IMAGE_SCORES = {
+    "psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim,
+    "psnr_paper": psnr_paper, "ssim_paper": ssim_paper, "ms_ssim_paper": ms_ssim_paper,
+}  # fmt: skip
+TRAINING, HELD_OUT = "training", "held_out"
+DISTRACTORS = 1000  # a gallery has at least so many images, where there are as many
+BATCH = 50  # images through the encoder together
+SAVE_EVERY = 20  # batches
+
+
+class Encoder:
+    """The attacked model at one image size, frozen, and what identifies it.
+
+    Raises:
+        InputError: its settings break a rule, its weights are not to be had, or the cut is not of stride 16.
+    """
+
+    def __init__(self, settings: EncoderSettings, size: int) -> None:
+        self.settings = settings
+        self.model = build_split_mobilenet(
+            settings.cut, input_shape=(size, size, 3), minimalistic=settings.variant == "minimalistic",
+            weights=settings.weights,
+        )  # fmt: skip
+        if self.model.stride != 16:
+            raise InputError(
+                f"`encoder.cut` must give maps of stride 16, which the decoders are for; got {settings.cut!r} of "
+                f"stride {self.model.stride}."
+            )
+        digest = hashlib.sha256()
+        for variable in self.model.whole.variables:
+            digest.update(np.ascontiguousarray(variable.numpy()).data)
+        self.identity = {"cut": self.model.cut, "size": size, "weights": digest.hexdigest()}
+        self.map_shape: tuple[int, int, int] = tuple(self.model.head.output_shape[1:])
+
+    @cached_property
+    def send(self) -> tf.Function:
+        """Images `(batch, size, size, 3)` in [0, 1] to the maps that the edge device sends."""
+        return tf.function(lambda images: self.model.head(images, training=False), autograph=False)
+
+    @cached_property
+    def embed(self) -> tf.Function:
+        """Images in [0, 1] to the embedding that the tail makes its answer of, `(batch, 1280)`."""
+        embedding = build_embedding(self.model)
+        return tf.function(lambda images: embedding(images, training=False), autograph=False)
+
+    @cached_property
+    def answer(self) -> tf.Function:
+        """Maps, float16 or float32, to the tail's logits, `(batch, 1000)`."""
+        tail = self.model.tail
+        return tf.function(lambda maps: tail(tf.cast(maps, tf.float32), training=False), autograph=False)
+
+
+class DefendedMaps:
+    """Feature maps as they are behind a defence, computed as they are read (see `attacks.feature_inversion.FeatureMaps`)."""
+
+    def __init__(self, maps: FeatureMaps, defense: Defense, statistics: MapStatistics, seed: int) -> None:
+        self.maps, self.defense, self.statistics, self.seed = maps, defense, statistics, seed
+        self.shape, self.dtype = maps.shape, maps.dtype
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        # Rows decide the noise: it is new for each batch of a fit, and the same when the fit is repeated
+        seed = derive(self.seed, str(rows) if isinstance(rows, slice) else np.asarray(rows).tolist())
+        return defend_maps(np.asarray(self.maps[rows]), self.defense, self.statistics, seed=seed)
+
+
+class Pipeline(RunStages):
+    """Describes the stages of one run of the split attack; nothing is computed until a result is read.
+
+    Images, feature maps and the mean face are those of all runs; decoders are the run's own.
+
+    Args:
+        run: number of the repetition, from 1.
+    """
+
+    def __init__(
+        self, faces: Faces, encoder: Encoder, store: Store, progress: Progress, *, seed: int, run: int
+    ) -> None:
+        self.faces, self.encoder = faces, encoder
+        self._shared = {
+            "meaning": MEANING, "fingerprint": faces.source.fingerprint, "faces": asdict(faces.settings),
+            "faces_seed": faces.seed,
+        }  # fmt: skip
+        super().__init__(store, progress, {**self._shared, "encoder": encoder.identity}, seed=seed, run=run)
+        self._pools: dict[DecoderSettings, FitterPool] = {}
+
+    # Images and feature maps
+
+    def images(self) -> Stage:
+        """Read and resize the pictures. Large arrays `training` and `held_out`, uint8; info: how many, what was skipped."""
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            size = self.faces.settings.size
+            wanted = {HELD_OUT: self.faces.held_out_count, TRAINING: self.faces.training_count}
+            self._announce("images", sum(wanted.values()), size * size * 3, np.uint8)
+            info: dict[str, Any] = {"skipped": []}
+            seen: set[str] = set()
+            for side, count in wanted.items():  # held-out ones first: a picture that is there twice is not trained on
+                array = workspace.large(side, (count, size, size, 3), np.uint8)
+                loaded = load_faces(
+                    self.faces.source, getattr(self.faces, side), array, seen=seen, progress=self.progress,
+                    label=f"{side.replace('_', '-')} images",
+                )  # fmt: skip
+                flush(array)
+                info[side] = len(loaded.used)
+                info["skipped"] += [list(pair) for pair in loaded.skipped]
+            if min(info[HELD_OUT], info[TRAINING]) < 2:
+                raise InputError(
+                    f"`--data` must hold readable images; {self.faces.source.name} has {info[TRAINING]} to train on "
+                    f"and {info[HELD_OUT]} held out, and {len(info['skipped'])} were skipped."
+                )
+            return {}, info
+
+        return self.store.stage("images", compute, **self._shared)
+
+    def pictures(self, side: str) -> NDArray[np.uint8]:
+        """Return the images of one side, `(count, size, size, 3)` in 0..255, mapped from the disk."""
+        stage = self.images()
+        return stage.large(side)[: stage.info[side]]
+
+    def maps(self, side: str) -> Stage:
+        """Send the images of one side through the head. Large array `maps`, float16.
+
+        To training images the text's noise is added after normalisation.
+
+        # Deviates: one draw of noise per image, not one per epoch, as features are computed once. The published code
+        # also clips the normalised image to [0, 1], which takes half of it away, and changes the target.
+        """
+        noisy = side == TRAINING and (
+            self.encoder.settings.noise_variance or self.encoder.settings.noise_mean
+        )
+        mean, deviation = (
+            self.encoder.settings.noise_mean,
+            self.encoder.settings.noise_variance**0.5,
+        )
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            pictures = self.pictures(side)
+            shape = (len(pictures), *self.encoder.map_shape)
+            self._announce(
+                f"feature maps of {side.replace('_', '-')} images", len(pictures), shape[1:], np.float16
+            )
+            maps = workspace.large("maps", shape, np.float16)
+            saved = workspace.load("progress")
+            done = int(saved["done"]) if saved else 0
+            with self.progress.bar(
+                f"feature maps of {side.replace('_', '-')} images", len(pictures), "img", done
+            ) as bar:
+                for number, start in enumerate(range(done, len(pictures), BATCH), start=1):
+                    images = _unit(pictures[start : start + BATCH])
+                    if noisy:
+                        draw = np.random.default_rng(derive(self.faces.seed, "image noise", start))
+                        noise = mean + deviation * draw.standard_normal(images.shape, np.float32)
+                        images = images + noise * np.array(IMAGENET_DEVIATION, np.float32)
+                    maps[start : start + len(images)] = self.encoder.send(images).numpy()
+                    bar.advance(len(images))
+                    if number % SAVE_EVERY == 0:
+                        flush(maps)
+                        workspace.save("progress", {"done": np.int64(start + len(images))})
+            flush(maps)
+            if not all(
+                np.isfinite(maps[start : start + BATCH]).all() for start in range(0, len(maps), BATCH)
+            ):
+                raise FloatingPointError("feature maps: a value is not finite, or too large for float16.")
+            return {}, {}
+
+        noise = {"noise": [mean, deviation]} if noisy else {}
+        return self._of_encoder("maps", compute, upstream=[self.images()], side=side, **noise)
+
+    def statistics(self) -> Stage:
+        """Measure what a defender knows of each map, on training images."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            return asdict(map_statistics(self.maps(TRAINING).large("maps"))), {}
+
+        return self._of_encoder("map_statistics", compute, upstream=[self.maps(TRAINING)])
+
+    def defended(self, side: str, defense: Defense | None) -> FeatureMaps:
+        """Return the maps of one side as they travel."""
+        maps = self.maps(side).large("maps")
+        if defense is None:
+            return maps
+        return DefendedMaps(
+            maps, defense, MapStatistics(**self.statistics().arrays), self.derive("defense", side)
+        )
+
+    # Attack
+
+    def decoder(
+        self,
+        settings: DecoderSettings,
+        *,
+        defense: Defense | None = None,
+        start: Stage | None = None,
+        images: int | None = None,
+    ) -> Stage:
+        """Train a decoder on the training images (split 4.1). Info: `history` and `parameters`.
+
+        Args:
+            defense: what the adversary knows to be done to the maps.
+            start: a stage of the same decoder to go on from.
+            images: how many of the training images to use; None: all.
+        """
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            pool = self._pools.setdefault(settings, decoder_fitters(settings))
+            maps, pictures = self.defended(TRAINING, defense), self.pictures(TRAINING)
+            model, history = train_decoder(
+                First(maps, images) if images else maps, pictures[:images], settings, pool,
+                seed=self.derive("decoder", settings.decoder), start=start and self.load_decoder(start, settings),
+                workspace=workspace, progress=self.progress, label=self.label(f"{settings.decoder} decoder", described),
+            )  # fmt: skip
+            return weights_of(model), {"history": history, "parameters": model.count_params()}
+
+        identity = _identity_of(defense) | ({"images": images} if images else {})
+        upstream = [self.maps(TRAINING), *([start] if start else [])]
+        described = self.stage("decoder", compute, upstream=upstream, settings=settings, **identity)
+        return described
+
+    def load_decoder(self, stage: Stage, settings: DecoderSettings) -> keras.Model:
+        """Rebuild a decoder from its stored weights."""
+        return with_weights(build_decoder(settings.decoder, self.encoder.map_shape), stage.arrays)
+
+    def scored(self, decoder: Stage, settings: DecoderSettings, defense: Defense | None = None) -> Stage:
+        """Decode the held-out images and score every one (see `_score`)."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            images = reconstruct_images(
+                self.load_decoder(decoder, settings), settings, self.defended(HELD_OUT, defense)
+            )
+            return self._score(images), {}
+
+        return self.stage(
+            "scored", compute, upstream=[decoder, self.maps(HELD_OUT)], **_identity_of(defense)
+        )
+
+    def mean_face(self) -> Stage:
+        """Average the training images: `image`, `(size, size, 3)` in [0, 1]."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            pictures = self.pictures(TRAINING)
+            total = np.zeros(pictures.shape[1:], np.float64)
+            for start in range(0, len(pictures), BATCH):
+                total += pictures[start : start + BATCH].sum(axis=0, dtype=np.float64)
+            return {"image": (total / (255 * len(pictures))).astype(np.float32)}, {}
+
+        return self.store.stage("mean_face", compute, upstream=[self.images()])
+
+    def scored_mean_face(self) -> Stage:
+        """Answer every held-out image with the mean face, and score that."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            image, count = self.mean_face().arrays["image"], len(self.pictures(HELD_OUT))
+            answers = (
+                np.repeat(image[None], min(BATCH, count - start), axis=0) for start in range(0, count, BATCH)
+            )
+            return self._score(answers), {}
+
+        return self._of_encoder("scored", compute, upstream=[self.mean_face()], answer="mean face")
+
+    def gallery(self) -> Stage:
+        """Embed the true images among which reconstructions are looked for: all held-out ones first.
+
+        Where these are fewer than `DISTRACTORS`, training images join as distractors. Arrays: `features` and `pixels`.
+        """
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            held_out, training = self.pictures(HELD_OUT), self.pictures(TRAINING)
+            more = training[: max(0, DISTRACTORS - len(held_out))]
+            features, pixels = [], []
+            for pictures in (held_out, more):
+                for start in range(0, len(pictures), BATCH):
+                    images = _unit(pictures[start : start + BATCH])
+                    features.append(self.encoder.embed(images).numpy())
+                    pixels.append(image_embedding(images))
+            return {"features": np.concatenate(features), "pixels": np.concatenate(pixels)}, {}
+
+        return self._of_encoder("gallery", compute, upstream=[self.images()])
+
+    def shown(
+        self,
+        decoder: Stage,
+        settings: DecoderSettings,
+        numbers: Sequence[int],
+        defense: Defense | None = None,
+    ) -> NDArray[np.uint8]:
+        """Return the reconstructions of some held-out images, `(count, size, size, 3)` in 0..255; not stored."""
+        maps = self.defended(HELD_OUT, defense)
+        chosen = np.concatenate([maps[number : number + 1] for number in numbers])
+        model = self.load_decoder(decoder, settings)
+        return np.concatenate([_bytes(images) for images in reconstruct_images(model, settings, chosen)])
+
+    def answers(self, defense: Defense | None) -> Floats:
+        """Return the tail's logits for the held-out images behind a defence, `(count, 1000)`; not stored."""
+        maps = self.defended(HELD_OUT, defense)
+        return np.concatenate(
+            [self.encoder.answer(maps[start : start + BATCH]) for start in range(0, len(maps), BATCH)]
+        )
+
+    def _score(self, reconstructions: Iterable[Floats]) -> dict[str, NDArray[Any]]:
+        """Return every score of `IMAGE_SCORES` per image, and the embeddings by which each is looked for."""
+        pictures, found, start = self.pictures(HELD_OUT), [], 0
+        for images in reconstructions:
+            truth = _unit(pictures[start : start + len(images)])
+            start += len(images)
+            scores = {name: metric(images, truth).numpy() for name, metric in IMAGE_SCORES.items()}
+            found.append(
+                scores | {"features": self.encoder.embed(images).numpy(), "pixels": image_embedding(images)}
+            )
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+    def _of_encoder(
+        self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any
+    ) -> Stage:
+        """Describe a stage that all runs share."""
+        return self.store.stage(
+            kind, compute, upstream=upstream, encoder=self.encoder.identity, **identity, **self._shared
+        )
+
+    def _announce(self, what: str, count: int, shape: int | tuple[int, ...], dtype: Any) -> None:
+        size = count * int(np.prod(shape)) * np.dtype(dtype).itemsize
+        self.progress.announce(f"{what}: {count:,} on {size / 1e9:.2f} GB of disk in {self.store.root}")
+
+
+class First:
+    """The first of some feature maps (see `attacks.feature_inversion.FeatureMaps`)."""
+
+    def __init__(self, maps: FeatureMaps, count: int) -> None:
+        self.maps, self.dtype = maps, maps.dtype
+        self.shape = (min(count, len(maps)), *maps.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        return self.maps[rows]
+
+
+def _identity_of(defense: Defense | None) -> dict[str, Any]:
+    if defense is None:
+        return {}
+    return {"defense": type(defense).__name__, **asdict(defense)}
+
+
+def _unit(images: NDArray[np.uint8]) -> Floats:
+    return images.astype(np.float32) / np.float32(255)
+
+
+def _bytes(images: Floats) -> NDArray[np.uint8]:
+    return np.clip(np.rint(255 * images), 0, 255).astype(np.uint8)
+
+
+def layer_outputs(decoder: keras.Model, maps: NDArray[Any], names: Sequence[str]) -> Iterator[Floats]:
+    """Yield what the named layers of a decoder give for the maps of one image, `(height, width, channels)` each."""
+    taps = keras.Model(decoder.input, [decoder.get_layer(name).output for name in names])
+    for output in taps(tf.cast(maps, tf.float32), training=False):
+        yield output.numpy()[0]
