@@ -1,4 +1,4 @@
-"""Throughput of the package's own loops at the thesis's sizes, on random data, as one JSON object."""
+"""Throughput of the package's own loops at the texts' sizes, on random data, as one JSON object."""
 
 import argparse
 import json
@@ -13,11 +13,16 @@ from mi_keras.quiet import quiet_libraries
 from mi_keras.types import ImageSet
 from mi_keras.work import Bar
 
+GROUPS = ("cnn", "inversion", "tcnn", "decoder")
 BATCH = 64
+DECODER_BATCH = 16  # images of 320 pixels
 INVERSION_BATCH = 128
 # Multiply-adds times two of one forward pass, from the layer shapes of Figures 25 and 26.
 CNN_FLOPS = 2 * (32**2 * 9 * 128 + 16**2 * 9 * 128 * 256 + 8**2 * 9 * 256 * 512 + 8192 * 50 + 50 * 10)
 FIRST_CONV_FLOPS = 2 * 32**2 * 9 * 128  # training needs no gradient with respect to the images
+BICUBIC_FLOPS = 2 * (
+    20**2 * 672 * 112 + 40**2 * 112 * 480 + 80**2 * 480 * 80 + 160**2 * 80 * 16 + 320**2 * 16 * 3
+)
 TCNN_FLOPS = 2 * 16 * (4**2 * 512 * 256 + 8**2 * 256 * 128 + 16**2 * 128)
 
 
@@ -36,6 +41,9 @@ class Stopwatch:
     def advance(self, amount: float = 1) -> None:
         self._ticks.append((time.perf_counter(), amount))
 
+    def announce(self, text: str) -> None:
+        pass
+
     def rate(self) -> float:
         """Work per second after the warm-up."""
         (start, _), *rest = self._ticks[self.warm_up - 1 :]
@@ -46,9 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; times are wall clock, so nothing else should run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10, help="timed steps of each loop (default: 10)")
-    parser.add_argument(
-        "--only", nargs="*", choices=("cnn", "inversion", "tcnn"), default=["cnn", "inversion", "tcnn"]
-    )
+    parser.add_argument("--only", nargs="*", choices=GROUPS, default=list(GROUPS))
     options = parser.parse_args(arguments)
     if options.steps < 1:
         parser.error(f"`--steps` must be >= 1; got {options.steps}.")
@@ -70,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lambda steps: _tcnn(1024, steps),
             3 * TCNN_FLOPS + 4 * 16 * 512 * 1024,
         ),
+        "decoder320_train_img_s": ("decoder", _decoder, 3 * BICUBIC_FLOPS),  # convolutions only
     }
     for key, (group, measure, flops) in measures.items():
         if group in options.only:
@@ -128,6 +135,18 @@ def _tcnn(width: int, steps: int) -> float:
     train_inverter(
         evidence, images, combination, InverterSettings(epochs=1, batch_size=BATCH), seed=1, progress=watch
     )
+    return watch.rate()
+
+
+def _decoder(steps: int) -> float:
+    from mi_keras.attacks.feature_inversion import decoder_fitters, train_decoder
+    from mi_keras.settings import DecoderSettings
+
+    watch, draw = Stopwatch(), np.random.default_rng(3)
+    settings = DecoderSettings("bicubic", epochs=steps + watch.warm_up, batch_size=DECODER_BATCH)
+    maps = draw.standard_normal((DECODER_BATCH, 20, 20, 672), np.float32)
+    images = draw.integers(256, size=(DECODER_BATCH, 320, 320, 3), dtype=np.uint8)
+    train_decoder(maps, images, settings, decoder_fitters(settings), seed=1, progress=watch)
     return watch.rate()
 
 

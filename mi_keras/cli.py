@@ -73,13 +73,12 @@ def _reproduce(options: argparse.Namespace) -> None:
     from mi_keras.reports.html import write_overview
     from mi_keras.reports.tables import print_result
 
-    weights = options.encoder_weights
-    if weights and options.work != "split":
+    if options.encoder_weights and options.work != "split":
         raise InputError(f"`--encoder-weights` must go with --work split; got --work {options.work}.")
-    overrides = [*([f"encoder.weights={weights}"] if weights else []), *options.set]
     request = Request(
-        section=options.section, work=options.work, preset=options.preset, overrides=overrides, runs=options.runs,
+        section=options.section, work=options.work, preset=options.preset, overrides=options.set, runs=options.runs,
         seed=options.seed, data=options.data, out=options.out, force=options.force, offline=options.offline,
+        encoder_weights=options.encoder_weights,
     )  # fmt: skip
     console, reports = Console(), []
     for folder in run(request, Console(stderr=True)):
@@ -89,7 +88,9 @@ def _reproduce(options: argparse.Namespace) -> None:
             print_result(report.result, console)
             console.print(f"\nPage, tables, figures and arrays: {folder}\n", soft_wrap=True)
     if options.section == ALL:
-        page = write_overview(reports, request.out / folder_of_all(request.work) / request.preset / "index.html")
+        page = write_overview(
+            reports, request.out / folder_of_all(request.work) / request.preset / "index.html"
+        )
         if not options.json:
             console.print(f"All sections on one page: {page}", soft_wrap=True)
     if options.json:

@@ -183,20 +183,14 @@ class EncoderSettings:
         weights: "imagenet" (downloaded by Keras), "random", or a file that `save_weights` wrote.
         variant: "full", or "minimalistic": without squeeze-and-excitation, hard-swish and 5x5 kernels.
         cut: stage or layer after which the model is cut; the decoders need one of stride 16, as C4 is.
-        noise_mean, noise_variance: of the Gaussian noise on each normalised training image (split 4.1).
     """
 
     weights: str = "imagenet"
     variant: str = "full"
     cut: str = "C4"
-    noise_mean: float = 0.02
-    noise_variance: float = 0.02
 
     def __post_init__(self) -> None:
         _one_of("variant", self.variant, ("full", "minimalistic"))
-        _at_least("noise_variance", self.noise_variance, 0)
-        if not abs(self.noise_mean) <= LARGEST:
-            raise InputError(f"`noise_mean` must be a finite number; got {self.noise_mean!r}.")
 
 
 @dataclass(frozen=True)
@@ -207,6 +201,7 @@ class DecoderSettings:
         decoder: one of `DECODERS`; those of the text are compared with normalised images, as they answer such.
         schedule: of the learning rate: "step" (times 0.93 after every third epoch) or "cosine" (to zero).
         mse, l1, ms_ssim: weights of mean squared error, mean absolute error and 1 - MS-SSIM in the loss.
+        noise_mean, noise_variance: of Gaussian noise on each normalised training image, before the encoder.
     """
 
     decoder: str
@@ -217,6 +212,8 @@ class DecoderSettings:
     mse: float = 1.0
     l1: float = 0.0
     ms_ssim: float = 0.0
+    noise_mean: float = 0.02
+    noise_variance: float = 0.02
 
     def __post_init__(self) -> None:
         _one_of("decoder", self.decoder, DECODERS)
@@ -224,8 +221,10 @@ class DecoderSettings:
         _at_least("epochs", self.epochs, 1)
         _at_least("batch_size", self.batch_size, 2)
         _positive("learning_rate", self.learning_rate)
-        for name in ("mse", "l1", "ms_ssim"):
+        for name in ("mse", "l1", "ms_ssim", "noise_variance"):
             _at_least(name, getattr(self, name), 0)
+        if not abs(self.noise_mean) <= LARGEST:
+            raise InputError(f"`noise_mean` must be a finite number; got {self.noise_mean!r}.")
         if not self.mse + self.l1 + self.ms_ssim:
             raise InputError("`mse`, `l1` and `ms_ssim` must not all be 0.")
 

@@ -28,7 +28,6 @@ class Progress(Protocol):
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> AbstractContextManager[Bar]:
         """Open a bar for `total` units, of which `done` were finished by an earlier, interrupted run."""
 
-
     def announce(self, text: str) -> None:
         """Say something that the user must hear also where no bar is shown, such as the disk space about to be used."""
 

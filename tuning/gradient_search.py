@@ -13,8 +13,8 @@ from mi_keras.settings import OBJECTIVES, ClassifierSettings, GradientSettings
 from tuning.trials import PATIENCE, Trial, best_trial, check_count, check_workers, summarize
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.work import Arrays, Workspace
     from tuning.distributed import Task
     from tuning.tuner import Evaluate

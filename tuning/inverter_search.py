@@ -18,8 +18,8 @@ from mi_keras.settings import (
 from tuning.trials import PATIENCE, best_trial, check_count, check_workers, summarize
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.thesis.stages import Evidence, Pipeline
     from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.thesis.stages import Evidence, Pipeline
     from mi_keras.types import ShadowEvidence
     from mi_keras.work import Arrays, Workspace
     from tuning.tuner import Evaluate

@@ -1,13 +1,13 @@
-"""Command line of the searches: the weights of the gradient reconstruction (thesis 5.1), the settings of M_I.
+"""Command line of the searches: weights of the gradient reconstruction (thesis 5.1), settings of M_I and of a decoder.
 
-Command: python -m tuning.search --preset quick [--space inverter] [--workers 2]
+Command: python -m tuning.search --preset quick [--space inverter | decoder] [--workers 2]
 Result:  OUT/search/SPACE/PRESET holds result.json, arrays.npz, tables and Figure 8, as a section's folder does.
 Cost:    `--space gradient` at `quick` 6 minutes, at `paper` an estimated 4 hours on 2 CPU cores; it stops and resumes.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,26 +17,32 @@ import numpy as np
 from rich.console import Console
 
 from mi_keras.cli import OneLineErrors, guarded
-from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.experiments import runner
+from mi_keras.experiments.presets import sized
 from mi_keras.experiments.registry import DEFAULT_PRESET
 from mi_keras.experiments.result import ExperimentResult, Row, Table
+from mi_keras.experiments.split import sizes as split_sizes
 from mi_keras.experiments.thesis import search_table, sec_5_1_gradient
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, sized
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
 from mi_keras.settings import (
     ActivationSettings,
     ClassifierSettings,
+    DecoderSettings,
+    EncoderSettings,
+    FaceSettings,
     GradientSettings,
     InverterSettings,
     SplitSettings,
 )
+from tuning.decoder_search import DecoderSearchSettings, decoder_search_stage
 from tuning.gradient_search import SearchSettings, search_stage
 from tuning.inverter_search import InverterSearchSettings, inverter_search_stage
 from tuning.trials import PATIENCE, check_workers
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.thesis.stages import Pipeline
+    from mi_keras.experiments.split.stages import Pipeline as SplitPipeline
     from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.thesis.stages import Pipeline
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,17 @@ class InverterConfig:
     search: InverterSearchSettings = InverterSearchSettings()
 
 
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Settings of `--space decoder`."""
+
+    runs: ClassVar[int] = 1
+    faces: FaceSettings = FaceSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    decoder: DecoderSettings = split_sizes.COMPACT
+    search: DecoderSearchSettings = DecoderSearchSettings()
+
+
 GRADIENT_PRESETS = {
     name: GradientConfig(config.data, config.classifier, config.gradient, config.search)
     for name, config in sec_5_1_gradient.PRESETS.items()
@@ -73,6 +90,16 @@ INVERTER_PRESETS = {
     "quick": InverterConfig(**sized(QUICK, *_STEPS), search=InverterSearchSettings(trials=8)),
     "paper": InverterConfig(),
 }
+
+DECODER_PRESETS = {
+    "smoke": DecoderConfig(
+        split_sizes.SMOKE["faces"], decoder=split_sizes.SMOKE["compact"], search=DecoderSearchSettings(2, 40)
+    ),
+    "quick": DecoderConfig(
+        split_sizes.QUICK["faces"], decoder=replace(split_sizes.COMPACT, epochs=3), search=DecoderSearchSettings(8, 1500)
+    ),
+    "paper": DecoderConfig(),
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,11 +113,11 @@ def _search(options: argparse.Namespace) -> None:
     from mi_keras.reports.tables import print_result
 
     check_workers(options.workers, options.patience)
-    request = runner.Request(
-        section=options.space, preset=options.preset, overrides=options.set, seed=options.seed, data=options.data,
-        out=options.out, offline=options.offline,
-    )  # fmt: skip
     search = SPACES[options.space](workers=options.workers, patience=options.patience)
+    request = runner.Request(
+        section=options.space, work=search.work, preset=options.preset, overrides=options.set, seed=options.seed,
+        data=options.data, out=options.out, offline=options.offline,
+    )  # fmt: skip
     (folder,) = runner.run_experiments([search], request, Console(stderr=True))
     report = read_report(folder)
     write_reports(folder, report)
@@ -123,19 +150,30 @@ def _inverter(config: InverterConfig, pipelines: Sequence["Pipeline"], **workers
         f"{images:,} shadow validation images, answered by M_S; input of M_I: {config.search.combination}"
     )
     best = f"Best settings: {_in_words(search.info['best'])}, mean SSIM {search.info['best_ssim']:.4f}."
-    return ExperimentResult([_inverter_table(search)], [], measured, _arrays(search), (), [best])
+    title = "Random search of the settings of M_I"
+    return ExperimentResult(
+        [_trial_table(search, "inverter_search", title)], [], measured, _arrays(search), (), [best]
+    )
 
 
-def _inverter_table(search: "Stage") -> Table:
+def _decoder(config: DecoderConfig, pipelines: Sequence["SplitPipeline"], **workers: Any) -> ExperimentResult:
+    search = decoder_search_stage(pipelines[0], config.decoder, config.search, **workers)
+    measured = f"at most {config.search.images:,} training images a trial, of which a tenth is validated on"
+    best = f"Best settings: {_in_words(search.info['best'])}, mean SSIM {search.info['best_ssim']:.4f}."
+    title = "Random search of the training of a decoder"
+    return ExperimentResult(
+        [_trial_table(search, "decoder_search", title)], [], measured, _arrays(search), (), [best]
+    )
+
+
+def _trial_table(search: "Stage", file: str, title: str) -> Table:
     names, rows = list(search.info["best"]), []
     for trial in search.info["trials"]:
         scores = {name: np.array([trial[name]]) for name in ("ssim", "mse") if trial[name] is not None}
         note = ", ".join(filter(None, [_in_words({name: trial[name] for name in names}), trial["problem"]]))
         rows.append(Row(f"trial {trial['number']}", f"trial {trial['number']}", "trial", scores, note=note))
     failed = f"{len(rows)} trials, {search.info['failed']} of them failed."
-    return Table(
-        "inverter_search", "Random search of the settings of M_I", "trial", ("ssim", "mse"), rows, "ssim", [failed],
-    )  # fmt: skip
+    return Table(file, title, "trial", ("ssim", "mse"), rows, "ssim", [failed])
 
 
 def _in_words(values: dict[str, float]) -> str:
@@ -171,12 +209,17 @@ def _inverter_search(**workers: Any) -> _Search:
     return _Search("5.2", title, "search/inverter", INVERTER_PRESETS, partial(_inverter, **workers))
 
 
-SPACES = {"gradient": _gradient_search, "inverter": _inverter_search}
+def _decoder_search(**workers: Any) -> _Search:
+    title = "Random search of the training of a decoder (not in the text)"
+    return _Search("6", title, "search/decoder", DECODER_PRESETS, partial(_decoder, **workers), work="split")
+
+
+SPACES = {"gradient": _gradient_search, "inverter": _inverter_search, "decoder": _decoder_search}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineErrors(
-        prog="python -m tuning.search", description="Search settings at random on the shadow model's own images."
+        prog="python -m tuning.search", description="Search settings at random on the adversary's own images."
     )  # fmt: skip
     add = parser.add_argument
     add("--space", default="gradient", choices=tuple(SPACES), help="what to search (default: gradient)")
@@ -185,8 +228,11 @@ def _parser() -> argparse.ArgumentParser:
     wait = "end the workers where no trial finishes in this time (default: %(default)g)"
     add("--patience", type=float, default=PATIENCE, metavar="SECONDS", help=wait)
     add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
-    sources = "mnist (embedded, default), tfds:NAME or npz:FILE"
-    add("--data", default=DEFAULT_SOURCE, metavar="SOURCE", help=sources)
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="as of scripts/reproduce.py (default: mnist; photographs for decoder)",
+    )
     changes = "change a setting, for example search.images=100"
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=changes)
     add(

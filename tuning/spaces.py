@@ -16,6 +16,10 @@ WIDTHS = (0.5, 1.0, 2.0)
 MOST_DROPOUT = 0.6
 MOST_INPUT_NOISE = 0.5
 
+DECODER_LEARNING_RATES = (3e-4, 1e-2)
+DECODER_BATCH_SIZES = (8, 16, 32)
+MSE_WEIGHTS = (0.5, 50.0)
+
 
 def coarse_space() -> keras_tuner.HyperParameters:
     """Return the whole space of the text: both weights log-uniform."""
@@ -48,25 +52,23 @@ def inverter_space() -> keras_tuner.HyperParameters:
     `input_noise`: standard deviation of Gaussian noise on the training inputs, as a fraction of theirs, uniform. M_I
     learns from the shadow's outputs and is applied to the target's, which differ: noise stands for that difference.
     """
-    space = _training_space()
+    space = keras_tuner.HyperParameters()
+    space.Float("learning_rate", *LEARNING_RATES, sampling="log")
+    space.Choice("width", list(WIDTHS))
+    space.Float("input_noise", 0.0, MOST_INPUT_NOISE)
     space.Float("dropout", 0.0, MOST_DROPOUT)
     return space
 
 
 def decoder_space() -> keras_tuner.HyperParameters:
-    """Return the space of the decoder that inverts the feature maps of a split model; not in the text.
+    """Return the space of our decoders' training on feature maps (split 4.1); the text trains in one way only.
 
-    `learning_rate`, `width`, `input_noise`: as in `inverter_space`, the inputs being feature maps.
-    `ssim_weight`: share w of the loss w * (1 - SSIM) + (1 - w) * MSE, uniform in [0, 1].
+    `learning_rate`: of Adam, log-uniform.
+    `batch_size`: images per step.
+    `mse`: weight of the mean squared error beside 1 - MS-SSIM, log-uniform.
     """
-    space = _training_space()
-    space.Float("ssim_weight", 0.0, 1.0)
-    return space
-
-
-def _training_space() -> keras_tuner.HyperParameters:
     space = keras_tuner.HyperParameters()
-    space.Float("learning_rate", *LEARNING_RATES, sampling="log")
-    space.Choice("width", list(WIDTHS))
-    space.Float("input_noise", 0.0, MOST_INPUT_NOISE)
+    space.Float("learning_rate", *DECODER_LEARNING_RATES, sampling="log")
+    space.Choice("batch_size", list(DECODER_BATCH_SIZES))
+    space.Float("mse", *MSE_WEIGHTS, sampling="log")
     return space

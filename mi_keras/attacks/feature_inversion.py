@@ -1,7 +1,6 @@
 """Reconstruction from feature maps: train a decoder on images of the adversary's own, apply it to others (split 4)."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -14,26 +13,15 @@ from mi_keras.seeds import derive
 from mi_keras.settings import PUBLISHED_DECODERS, DecoderSettings
 from mi_keras.training.loop import Examples, FitSettings, FitterPool, Loss
 from mi_keras.training.schedules import Schedule, cosine, step_decay
-from mi_keras.types import Floats
+from mi_keras.types import Floats, Rows
 from mi_keras.work import Progress, Workspace
 
 STEP_FACTOR, STEP_EPOCHS = 0.93, 3  # split 4.1
 BATCH = 50  # images decoded together
 
 
-class FeatureMaps(Protocol):
-    """Feature maps `(count, height, width, channels)`, read a few at a time: in memory, mapped, or defended on the way."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, rows: Any, /) -> NDArray[Any]: ...
-
-
 def train_decoder(
-    maps: FeatureMaps,
+    maps: Rows,
     images: NDArray[np.uint8],
     settings: DecoderSettings,
     pool: FitterPool,
@@ -106,7 +94,7 @@ def reconstruction_loss(settings: DecoderSettings) -> Loss:
 
 
 def reconstruct_images(
-    decoder: keras.Model, settings: DecoderSettings, maps: FeatureMaps, *, batch_size: int = BATCH
+    decoder: keras.Model, settings: DecoderSettings, maps: Rows, *, batch_size: int = BATCH
 ) -> Iterator[Floats]:
     """Yield the images of feature maps in order, `(batch, height, width, 3)` in [0, 1]."""
     normalised = settings.decoder in PUBLISHED_DECODERS

@@ -69,8 +69,8 @@ def sets_read(stage: "Stage") -> tuple[str, ...]:
 def thesis_stages(folder: Path) -> tuple["Stage", "Stage"]:
     """Describe, without computing, the text's best attack with all three inputs: the training of M_I, and its use."""
     from mi_keras.data.splits import Splits
-    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Store
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.types import ImageSet
     from mi_keras.work import SilentProgress
 

@@ -72,7 +72,9 @@ def folder_of_all(work: str) -> str:
 
 
 def _within(work: str, name: str) -> str:
-    return name if work == "thesis" else f"{work}/{name}"  # the thesis's folders are older than the second work
+    return (
+        name if work == "thesis" else f"{work}/{name}"
+    )  # the thesis's folders are older than the second work
 
 
 def load_work(name: str) -> ModuleType:

@@ -33,6 +33,7 @@ class Request:
         out: folder of the results.
         force: compute every stage anew.
         offline: never download.
+        encoder_weights: of the split attack, in place of the preset's.
     """
 
     section: str
@@ -45,6 +46,7 @@ class Request:
     out: Path = Path("results")
     force: bool = False
     offline: bool = False
+    encoder_weights: str | None = None
 
 
 def run(request: Request, console: Console) -> Iterator[Path]:
@@ -123,7 +125,9 @@ def configure(experiment: Experiment, request: Request) -> Any:
     """Return an experiment's settings for a preset with the overrides applied."""
     if request.preset not in PRESETS:
         raise InputError(f"`--preset` must be one of {', '.join(PRESETS)}; got {request.preset!r}.")
-    config = apply_overrides(experiment.load().PRESETS[request.preset], request.overrides)
+    weights = request.encoder_weights
+    overrides = [*([f"encoder.weights={weights}"] if weights else []), *request.overrides]
+    config = apply_overrides(experiment.load().PRESETS[request.preset], overrides)
     return config if request.runs is None else replace(config, runs=request.runs)
 
 

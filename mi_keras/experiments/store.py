@@ -300,6 +300,11 @@ def variant(stage: Stage) -> list[str]:
     own = [f"{name} {value}" for name, value in stage.identity.get("head", {}).items()]
     if defense := stage.identity.get("defense"):
         own.append(f"{defense} {stage.identity.get('decimals', stage.identity.get('top'))}")
+    if maps := stage.identity.get("map_defense"):
+        kept = maps.get("kept")
+        own.append(
+            f"{len(kept)} maps" if kept else f"{maps['name']} {maps.get('bits', maps.get('deviation'))}"
+        )
     return list(dict.fromkeys([*own, *(words for earlier in stage.upstream for words in variant(earlier))]))
 
 

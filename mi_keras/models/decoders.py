@@ -201,9 +201,7 @@ def _pointwise(
     return keras.layers.Activation(activation, name=name)(maps)
 
 
-def _convolution(
-    maps: keras.KerasTensor, filters: int, size: int, name: str, seed: int
-) -> keras.KerasTensor:
+def _convolution(maps: keras.KerasTensor, filters: int, size: int, name: str, seed: int) -> keras.KerasTensor:
     normal = keras.initializers.HeNormal(seed=derive(seed, name))
     maps = keras.layers.Conv2D(
         filters, size, padding="same", use_bias=False, kernel_initializer=normal, name=f"{name}_conv"

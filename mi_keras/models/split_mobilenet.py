@@ -34,7 +34,7 @@ class SplitModel:
         head: images `(batch, height, width, 3)` in [0, 1] to feature maps, what the edge device sends.
         tail: feature maps to logits `(batch, classes)`.
         whole: images to logits.
-        cut: name in `whole` of the last layer of the head.
+        cut: where it was cut, as "NAME" or "NAME:activation", equal for equal cuts.
         stride: pixels of the image per position of the feature maps; 0 where what is sent is no map.
     """
 
@@ -85,7 +85,11 @@ def build_split_mobilenet(
         image
     )  # the model's own preprocessing expects 0..255
     published = keras.applications.MobileNetV3Large(
-        input_tensor=scaled, minimalistic=minimalistic, weights=None, classes=classes, classifier_activation=None
+        input_tensor=scaled,
+        minimalistic=minimalistic,
+        weights=None,
+        classes=classes,
+        classifier_activation=None,
     )
     whole = keras.Model(image, published.output, name="mobilenet_v3_large")
     whole.trainable = False
@@ -99,7 +103,12 @@ def build_split_mobilenet(
     head = keras.Model(image, layer.output, name="head")
     tail = keras.Model(layer.output, whole.output, name="tail")
     head.trainable = tail.trainable = False
-    return SplitModel(head, tail, whole, layer.name, _stride(cut, input_shape, layer.output.shape))
+    return SplitModel(head, tail, whole, canonical_cut(cut), _stride(cut, input_shape, layer.output.shape))
+
+
+def canonical_cut(cut: str) -> str:
+    """Return the name of the layer that a stage of `STAGES` stands for; any other name as it is."""
+    return STAGES[cut] + ACTIVATION if cut in STAGES else cut
 
 
 def build_embedding(split: SplitModel) -> keras.Model:
@@ -156,7 +165,7 @@ def read_weights(path: Path) -> dict[str, list[NDArray[np.float32]]]:
 
 def _cut_layer(model: keras.Model, cut: str) -> keras.layers.Layer:
     """Return the layer that `cut` names, after a look at what would reach the tail beside it."""
-    name = STAGES[cut] + ACTIVATION if cut in STAGES else cut
+    name = canonical_cut(cut)
     by_name = {layer.name: layer for layer in model.layers}
     base = name.removesuffix(ACTIVATION)
     if base not in by_name:

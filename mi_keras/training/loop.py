@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mi_keras.seeds import derive
 from mi_keras.training.optimizer import FusedAdam
 from mi_keras.training.schedules import Schedule, constant
+from mi_keras.types import Rows
 from mi_keras.work import Arrays, Progress, SilentProgress, Workspace
 
 
@@ -36,8 +37,8 @@ class Examples:
     Inputs of half precision are computed with in single precision.
     """
 
-    inputs: NDArray[np.generic]
-    targets: NDArray[np.generic]
+    inputs: Rows
+    targets: Rows
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):

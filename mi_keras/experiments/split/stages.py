@@ -1,7 +1,7 @@
 """The stages of the split attack, stored under all that they depend on: images, feature maps, decoders, scores."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -11,12 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mi_keras.attacks.feature_inversion import (
-    FeatureMaps,
-    decoder_fitters,
-    reconstruct_images,
-    train_decoder,
-)
+from mi_keras.attacks.feature_inversion import decoder_fitters, reconstruct_images, train_decoder
 from mi_keras.data.faces import load_faces
 from mi_keras.defenses.feature_maps import Defense, MapStatistics, defend_maps, map_statistics
 from mi_keras.errors import InputError
@@ -30,7 +25,7 @@ from mi_keras.models.split_mobilenet import build_embedding, build_split_mobilen
 from mi_keras.seeds import derive
 from mi_keras.settings import IMAGENET_DEVIATION, DecoderSettings, EncoderSettings
 from mi_keras.training.loop import FitterPool
-from mi_keras.types import Floats
+from mi_keras.types import Floats, Rows
 from mi_keras.work import Arrays, Progress, Workspace, flush
 
 MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
@@ -63,33 +58,33 @@ class Encoder:
                 f"stride {self.model.stride}."
             )
         digest = hashlib.sha256()
-        for variable in self.model.whole.variables:
+        for variable in self.model.whole.weights:  # `variables` would add the random state of dropout
             digest.update(np.ascontiguousarray(variable.numpy()).data)
         self.identity = {"cut": self.model.cut, "size": size, "weights": digest.hexdigest()}
         self.map_shape: tuple[int, int, int] = tuple(self.model.head.output_shape[1:])
 
     @cached_property
-    def send(self) -> tf.Function:
+    def send(self) -> Callable[[Any], tf.Tensor]:
         """Images `(batch, size, size, 3)` in [0, 1] to the maps that the edge device sends."""
         return tf.function(lambda images: self.model.head(images, training=False), autograph=False)
 
     @cached_property
-    def embed(self) -> tf.Function:
+    def embed(self) -> Callable[[Any], tf.Tensor]:
         """Images in [0, 1] to the embedding that the tail makes its answer of, `(batch, 1280)`."""
         embedding = build_embedding(self.model)
         return tf.function(lambda images: embedding(images, training=False), autograph=False)
 
     @cached_property
-    def answer(self) -> tf.Function:
+    def answer(self) -> Callable[[Any], tf.Tensor]:
         """Maps, float16 or float32, to the tail's logits, `(batch, 1000)`."""
         tail = self.model.tail
         return tf.function(lambda maps: tail(tf.cast(maps, tf.float32), training=False), autograph=False)
 
 
 class DefendedMaps:
-    """Feature maps as they are behind a defence, computed as they are read (see `attacks.feature_inversion.FeatureMaps`)."""
+    """Feature maps as they are behind a defence, computed as they are read (see `types.Rows`)."""
 
-    def __init__(self, maps: FeatureMaps, defense: Defense, statistics: MapStatistics, seed: int) -> None:
+    def __init__(self, maps: Rows, defense: Defense, statistics: MapStatistics, seed: int) -> None:
         self.maps, self.defense, self.statistics, self.seed = maps, defense, statistics, seed
         self.shape, self.dtype = maps.shape, maps.dtype
 
@@ -115,10 +110,10 @@ class Pipeline(RunStages):
         self, faces: Faces, encoder: Encoder, store: Store, progress: Progress, *, seed: int, run: int
     ) -> None:
         self.faces, self.encoder = faces, encoder
-        self._shared = {
-            "meaning": MEANING, "fingerprint": faces.source.fingerprint, "faces": asdict(faces.settings),
-            "faces_seed": faces.seed,
+        described = {
+            "fingerprint": faces.source.fingerprint, "faces": asdict(faces.settings), "seed": faces.seed
         }  # fmt: skip
+        self._shared: dict[str, Any] = {"meaning": MEANING, "data": described}
         super().__init__(store, progress, {**self._shared, "encoder": encoder.identity}, seed=seed, run=run)
         self._pools: dict[DecoderSettings, FitterPool] = {}
 
@@ -133,7 +128,10 @@ class Pipeline(RunStages):
             self._announce("images", sum(wanted.values()), size * size * 3, np.uint8)
             info: dict[str, Any] = {"skipped": []}
             seen: set[str] = set()
-            for side, count in wanted.items():  # held-out ones first: a picture that is there twice is not trained on
+            for (
+                side,
+                count,
+            ) in wanted.items():  # held-out ones first: a picture that is there twice is not trained on
                 array = workspace.large(side, (count, size, size, 3), np.uint8)
                 loaded = load_faces(
                     self.faces.source, getattr(self.faces, side), array, seen=seen, progress=self.progress,
@@ -156,45 +154,37 @@ class Pipeline(RunStages):
         stage = self.images()
         return stage.large(side)[: stage.info[side]]
 
-    def maps(self, side: str) -> Stage:
+    def maps(self, side: str, *, noise: tuple[float, float] = (0.0, 0.0)) -> Stage:
         """Send the images of one side through the head. Large array `maps`, float16.
-
-        To training images the text's noise is added after normalisation.
 
         # Deviates: one draw of noise per image, not one per epoch, as features are computed once. The published code
         # also clips the normalised image to [0, 1], which takes half of it away, and changes the target.
+
+        Args:
+            noise: mean and variance of Gaussian noise that is added after normalisation (split 4.1).
         """
-        noisy = side == TRAINING and (
-            self.encoder.settings.noise_variance or self.encoder.settings.noise_mean
-        )
-        mean, deviation = (
-            self.encoder.settings.noise_mean,
-            self.encoder.settings.noise_variance**0.5,
-        )
+        mean, deviation = noise[0], noise[1] ** 0.5
+        what = f"feature maps of {side.replace('_', '-')} images{' with noise' if any(noise) else ''}"
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             pictures = self.pictures(side)
             shape = (len(pictures), *self.encoder.map_shape)
-            self._announce(
-                f"feature maps of {side.replace('_', '-')} images", len(pictures), shape[1:], np.float16
-            )
+            self._announce(what, len(pictures), shape[1:], np.float16)
             maps = workspace.large("maps", shape, np.float16)
             saved = workspace.load("progress")
             done = int(saved["done"]) if saved else 0
-            with self.progress.bar(
-                f"feature maps of {side.replace('_', '-')} images", len(pictures), "img", done
-            ) as bar:
+            with self.progress.bar(what, len(pictures), "img", done) as bar:
                 for number, start in enumerate(range(done, len(pictures), BATCH), start=1):
                     images = _unit(pictures[start : start + BATCH])
-                    if noisy:
+                    if any(noise):
                         draw = np.random.default_rng(derive(self.faces.seed, "image noise", start))
-                        noise = mean + deviation * draw.standard_normal(images.shape, np.float32)
-                        images = images + noise * np.array(IMAGENET_DEVIATION, np.float32)
+                        added = mean + deviation * draw.standard_normal(images.shape, np.float32)
+                        images = images + added * np.array(IMAGENET_DEVIATION, np.float32)
                     maps[start : start + len(images)] = self.encoder.send(images).numpy()
                     bar.advance(len(images))
                     if number % SAVE_EVERY == 0:
                         flush(maps)
-                        workspace.save("progress", {"done": np.int64(start + len(images))})
+                        workspace.save("progress", {"done": np.array(start + len(images))})
             flush(maps)
             if not all(
                 np.isfinite(maps[start : start + BATCH]).all() for start in range(0, len(maps), BATCH)
@@ -202,8 +192,9 @@ class Pipeline(RunStages):
                 raise FloatingPointError("feature maps: a value is not finite, or too large for float16.")
             return {}, {}
 
-        noise = {"noise": [mean, deviation]} if noisy else {}
-        return self._of_encoder("maps", compute, upstream=[self.images()], side=side, **noise)
+        return self._of_encoder(
+            "maps", compute, upstream=[self.images()], side=side, noise=[float(n) for n in noise]
+        )
 
     def statistics(self) -> Stage:
         """Measure what a defender knows of each map, on training images."""
@@ -213,9 +204,11 @@ class Pipeline(RunStages):
 
         return self._of_encoder("map_statistics", compute, upstream=[self.maps(TRAINING)])
 
-    def defended(self, side: str, defense: Defense | None) -> FeatureMaps:
-        """Return the maps of one side as they travel."""
-        maps = self.maps(side).large("maps")
+    def defended(
+        self, side: str, defense: Defense | None, *, noise: tuple[float, float] = (0.0, 0.0)
+    ) -> Rows:
+        """Return the maps of one side as they travel; `noise` as of `maps`."""
+        maps = self.maps(side, noise=noise).large("maps")
         if defense is None:
             return maps
         return DefendedMaps(
@@ -242,7 +235,7 @@ class Pipeline(RunStages):
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             pool = self._pools.setdefault(settings, decoder_fitters(settings))
-            maps, pictures = self.defended(TRAINING, defense), self.pictures(TRAINING)
+            maps, pictures = self.defended(TRAINING, defense, noise=noise), self.pictures(TRAINING)
             model, history = train_decoder(
                 First(maps, images) if images else maps, pictures[:images], settings, pool,
                 seed=self.derive("decoder", settings.decoder), start=start and self.load_decoder(start, settings),
@@ -250,8 +243,9 @@ class Pipeline(RunStages):
             )  # fmt: skip
             return weights_of(model), {"history": history, "parameters": model.count_params()}
 
+        noise = (settings.noise_mean, settings.noise_variance)
         identity = _identity_of(defense) | ({"images": images} if images else {})
-        upstream = [self.maps(TRAINING), *([start] if start else [])]
+        upstream = [self.maps(TRAINING, noise=noise), *([start] if start else [])]
         described = self.stage("decoder", compute, upstream=upstream, settings=settings, **identity)
         return described
 
@@ -268,9 +262,7 @@ class Pipeline(RunStages):
             )
             return self._score(images), {}
 
-        return self.stage(
-            "scored", compute, upstream=[decoder, self.maps(HELD_OUT)], **_identity_of(defense)
-        )
+        return self.stage("scored", compute, upstream=[decoder, self.maps(HELD_OUT)], **_identity_of(defense))
 
     def mean_face(self) -> Stage:
         """Average the training images: `image`, `(size, size, 3)` in [0, 1]."""
@@ -361,9 +353,9 @@ class Pipeline(RunStages):
 
 
 class First:
-    """The first of some feature maps (see `attacks.feature_inversion.FeatureMaps`)."""
+    """The first of some feature maps (see `types.Rows`)."""
 
-    def __init__(self, maps: FeatureMaps, count: int) -> None:
+    def __init__(self, maps: Rows, count: int) -> None:
         self.maps, self.dtype = maps, maps.dtype
         self.shape = (min(count, len(maps)), *maps.shape[1:])
 
@@ -377,7 +369,7 @@ class First:
 def _identity_of(defense: Defense | None) -> dict[str, Any]:
     if defense is None:
         return {}
-    return {"defense": type(defense).__name__, **asdict(defense)}
+    return {"map_defense": {"name": type(defense).__name__, **asdict(defense)}}
 
 
 def _unit(images: NDArray[np.uint8]) -> Floats:

@@ -30,8 +30,8 @@ from mi_keras.settings import (
 
 if TYPE_CHECKING:
     from mi_keras.defenses.output_vector import Defense
-    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.thesis.stages import Pipeline
 
 ATTACKED = ("o", "x")  # the two models of the text's Tables 5 and 6
 OBJECTIVE = "logit_mse"  # with one-hot targets X~ would depend on the predicted class alone, defended or not

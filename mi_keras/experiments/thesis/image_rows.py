@@ -9,8 +9,8 @@ from mi_keras.experiments.result import Paper, Row, score_values
 from mi_keras.types import ImageSet
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.settings import PrototypeSettings
 
 BASELINES = {"class_average": "class average", "class_prototype": "class prototype"}

@@ -22,6 +22,7 @@ import numpy as np
 
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
+from mi_keras.experiments.presets import check_choices, check_runs, sized
 from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table
 from mi_keras.experiments.thesis.image_rows import (
     BASELINES,
@@ -34,7 +35,7 @@ from mi_keras.experiments.thesis.image_rows import (
     scored_baselines,
 )
 from mi_keras.experiments.thesis.search_table import FIGURE_8, best_line, trial_table, weight_claims
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs, sized
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
 from mi_keras.settings import (
     OBJECTIVES,
     STARTS,
@@ -48,8 +49,8 @@ from tuning.gradient_search import SearchSettings, search_stage
 
 if TYPE_CHECKING:
     from mi_keras.data.splits import Splits
-    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.thesis.stages import Pipeline
 
 SETS = {"validation": "shadow_validation", "test": "test"}
 START_WORDS = {

@@ -25,6 +25,7 @@ import numpy as np
 from mi_keras.data.splits import class_counts
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
+from mi_keras.experiments.presets import check_choices, check_runs
 from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.experiments.thesis.image_rows import (
     BASELINES,
@@ -35,7 +36,7 @@ from mi_keras.experiments.thesis.image_rows import (
     published,
     scored_baselines,
 )
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
 from mi_keras.settings import (
     COMBINATIONS,
     ActivationSettings,
@@ -47,8 +48,8 @@ from mi_keras.settings import (
 )
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.thesis.stages import Pipeline
 
 SECOND = "cross_entropy"  # the objective of the extra rows; the plain rows use "logit_mse"
 WITH_X = tuple(name for name in COMBINATIONS if "x" in name.split("+"))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mi_keras.defenses.output_vector import Defense, Rounding
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead, unchanged
+from mi_keras.experiments.presets import check_choices, check_runs
 from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.experiments.thesis.defended import (
     ATTACKED,
@@ -30,7 +31,7 @@ from mi_keras.experiments.thesis.defended import (
     row_name,
 )
 from mi_keras.experiments.thesis.image_rows import BASELINES, by_row, image_arrays, published
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
 from mi_keras.settings import (
     COMBINATIONS,
     ActivationSettings,

@@ -25,6 +25,7 @@ import numpy as np
 from mi_keras.defenses.output_vector import Defense, Truncation
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
+from mi_keras.experiments.presets import check_choices, check_runs
 from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.experiments.thesis.defended import (
     ATTACKED,
@@ -36,7 +37,7 @@ from mi_keras.experiments.thesis.defended import (
 )
 from mi_keras.experiments.thesis.image_rows import PROTOTYPE, by_row, image_arrays, published
 from mi_keras.experiments.thesis.loops import TWO, loop_table, twos_without_loop
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, check_choices, check_runs
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
 from mi_keras.settings import (
     COMBINATIONS,
     LARGEST,
@@ -50,8 +51,8 @@ from mi_keras.settings import (
 
 if TYPE_CHECKING:
     from mi_keras.data.splits import Splits
-    from mi_keras.experiments.thesis.stages import Pipeline
     from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.thesis.stages import Pipeline
 
 FIGURES = {"o": "15 to 19", "x": "20 to 24"}
 

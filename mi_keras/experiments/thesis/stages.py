@@ -1,6 +1,6 @@
 """The steps that sections share, as stages of the store: classifiers, observations, evidence, inverters, scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 

@@ -38,8 +38,7 @@ def pipelines(
 
     data = describe_data(splits, config.data, derive(seed, "data"))
     return [
-        Pipeline(splits, data, store, progress, seed=seed, run=number)
-        for number in range(1, config.runs + 1)
+        Pipeline(splits, data, store, progress, seed=seed, run=number) for number in range(1, config.runs + 1)
     ]
 
 

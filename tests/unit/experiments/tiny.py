@@ -3,8 +3,8 @@
 import numpy as np
 
 from mi_keras.data.splits import Splits
-from mi_keras.experiments.thesis.stages import Pipeline
 from mi_keras.experiments.store import Store
+from mi_keras.experiments.thesis.stages import Pipeline
 from mi_keras.settings import (
     ActivationSettings,
     ClassifierSettings,

@@ -9,6 +9,7 @@ from mi_keras.errors import InputError
 from mi_keras.metrics.image import (
     imagenet_normalise,
     ms_ssim,
+    ms_ssim_loss,
     ms_ssim_paper,
     mse,
     psnr,
@@ -231,3 +232,25 @@ def test_ms_ssim_in_the_papers_convention_equals_tensorflows() -> None:
     np.testing.assert_allclose(imagenet_normalise(first), normalised[0], atol=1e-6)
     expected = tf.image.ssim_multiscale(*normalised, max_val=1.0)
     np.testing.assert_allclose(ms_ssim_paper(first, second), expected, atol=1e-4)
+
+
+def test_the_ms_ssim_loss_is_that_of_the_four_coarser_scales() -> None:
+    """From TensorFlow's own five-scale function: on images halved once with the other four weights, rescaled."""
+    draw = np.random.default_rng(4)
+    first = draw.random((2, 192, 192, 3), np.float32)
+    second = np.clip(first + 0.3 * draw.standard_normal(first.shape), 0, 1).astype(np.float32)
+    halved = [tf.nn.avg_pool2d(x, 2, 2, "VALID") for x in (first, second)]
+    weights = np.array([0.2856, 0.3001, 0.2363, 0.1333])
+    expected = tf.image.ssim_multiscale(*halved, 1.0, power_factors=list(weights / weights.sum()))
+    np.testing.assert_allclose(ms_ssim_loss(first, second), 1 - expected, atol=2e-5)
+    np.testing.assert_allclose(ms_ssim_loss(first, first), 0, atol=1e-5)
+
+
+def test_the_ms_ssim_loss_has_finite_gradients_where_images_oppose_each_other() -> None:
+    ramp = np.broadcast_to(np.linspace(0, 1, 192, dtype=np.float32)[None, None, :, None], (1, 192, 192, 3))
+    opposed = tf.constant(1 - ramp)
+    with tf.GradientTape() as tape:
+        tape.watch(opposed)
+        loss = ms_ssim_loss(tf.constant(ramp), opposed)
+    assert np.isfinite(tape.gradient(loss, opposed)).all()
+    assert loss.numpy()[0] > 0.8

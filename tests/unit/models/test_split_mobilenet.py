@@ -9,7 +9,14 @@ import pytest
 from skimage import data, transform
 
 from mi_keras.errors import InputError
-from mi_keras.models.split_mobilenet import build_embedding, STAGES, SplitModel, _bypass, build_split_mobilenet, read_weights
+from mi_keras.models.split_mobilenet import (
+    STAGES,
+    SplitModel,
+    _bypass,
+    build_embedding,
+    build_split_mobilenet,
+    read_weights,
+)
 
 SMALL = (32, 64, 3)
 REAL = Path(__file__).parents[4] / "shared/data/mnv3_large_minimalistic.weights.h5"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mi_keras.data.splits import Splits
-from mi_keras.experiments.thesis.stages import Pipeline
 from mi_keras.experiments.store import Store
+from mi_keras.experiments.thesis.stages import Pipeline
 from mi_keras.types import ImageSet
 from mi_keras.work import Progress, SilentProgress
 

@@ -33,10 +33,11 @@ def test_a_weight_outside_the_coarse_range_is_refused():
 def test_the_spaces_of_models_hold_what_their_documentation_names():
     inverter, decoder = by_name(inverter_space()), by_name(decoder_space())
     assert set(inverter) == {"learning_rate", "dropout", "width", "input_noise"}
-    assert set(decoder) == {"learning_rate", "ssim_weight", "width", "input_noise"}
-    for space in (inverter, decoder):
-        assert math.isclose(space["learning_rate"].prob_to_value(0.5), math.sqrt(1e-4 * 3e-3), rel_tol=1e-6)
-        assert list(space["width"].values) == [0.5, 1.0, 2.0]
-        assert (space["input_noise"].min_value, space["input_noise"].max_value) == (0.0, 0.5)
+    assert math.isclose(inverter["learning_rate"].prob_to_value(0.5), math.sqrt(1e-4 * 3e-3), rel_tol=1e-6)
+    assert list(inverter["width"].values) == [0.5, 1.0, 2.0]
+    assert (inverter["input_noise"].min_value, inverter["input_noise"].max_value) == (0.0, 0.5)
     assert (inverter["dropout"].min_value, inverter["dropout"].max_value) == (0.0, 0.6)
-    assert (decoder["ssim_weight"].min_value, decoder["ssim_weight"].max_value) == (0.0, 1.0)
+    assert set(decoder) == {"learning_rate", "batch_size", "mse"}
+    assert math.isclose(decoder["learning_rate"].prob_to_value(0.5), math.sqrt(3e-4 * 1e-2), rel_tol=1e-6)
+    assert list(decoder["batch_size"].values) == [8, 16, 32]
+    assert math.isclose(decoder["mse"].prob_to_value(0.5), 5.0, rel_tol=1e-6)

@@ -1,0 +1,62 @@
+"""Rows and arrays of sections that reconstruct pictures: scores, and whether a picture's person was exposed."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mi_keras.experiments.result import Paper, Row
+
+if TYPE_CHECKING:
+    from mi_keras.experiments.store import Stage
+
+IMAGE_COLUMNS = ("psnr", "ssim", "ms_ssim", "psnr_paper", "ssim_paper", "ms_ssim_paper")
+GALLERIES = (100, 1000)
+MEAN_FACE = "mean_face"
+
+
+def picture_row(
+    name: str,
+    label: str,
+    group: str,
+    scored: Sequence["Stage"],
+    gallery: "Stage",
+    *,
+    paper: Paper | None = None,
+    note: str = "",
+    more: Mapping[str, Any] | None = None,
+) -> Row:
+    """Return a row of all scores of the scored stage of every run; `more` are further values of `(runs,)`."""
+    runs = [_means(stage, gallery) for stage in scored]
+    values = {metric: np.array([run[metric] for run in runs]) for metric in runs[0]}
+    return Row(name, label, group, values | dict(more or {}), len(scored[0].arrays["psnr"]), paper, note)
+
+
+def retrieval_columns(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns of identity that a row has: galleries larger than the set were not looked through."""
+    names = [f"{kind}retrieval_{size}" for kind in ("", "pixel_") for size in GALLERIES]
+    return ("feature_distance", *(name for name in names if name in values))
+
+
+def score_arrays(scored: Mapping[str, Sequence["Stage"]]) -> dict[str, Any]:
+    """Return the scores per image of every row, `(runs, images)`."""
+    arrays: dict[str, Any] = {}
+    for name, stages in scored.items():
+        runs = [stage.arrays for stage in stages]
+        arrays |= {f"{metric}.{name}": np.stack([run[metric] for run in runs]) for metric in IMAGE_COLUMNS}
+    return arrays
+
+
+def _means(stage: "Stage", gallery: "Stage") -> dict[str, float]:
+    from mi_keras.metrics.retrieval import cosine_distance, retrieval_probability
+
+    arrays, true = stage.arrays, gallery.arrays
+    count = len(arrays["psnr"])
+    means = {metric: float(arrays[metric].mean(dtype=np.float64)) for metric in IMAGE_COLUMNS}
+    means["feature_distance"] = float(cosine_distance(arrays["features"], true["features"][:count]).mean())
+    for prefix, kind in (("", "features"), ("pixel_", "pixels")):
+        for size in GALLERIES:
+            if len(true[kind]) >= size:
+                found = retrieval_probability(arrays[kind], true[kind], np.arange(count), size)
+                means[f"{prefix}retrieval_{size}"] = float(found.mean())
+    return means

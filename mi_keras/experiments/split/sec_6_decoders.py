@@ -1,0 +1,317 @@
+"""Split 6: can faces be rebuilt from the feature maps that MobileNetV3-Large sends at the C4 cut?
+
+Text claims:  a decoder with bicubic upsampling reaches 48.6 dB PSNR and 0.24 MS-SSIM, one with transposed convolutions
+              46 dB and 0.22 (Table 1); reconstructions reveal enough to be a privacy concern (Figure 12).
+Command:      python scripts/reproduce.py --work split --section 6 --data zip:FACES.zip
+Measured:     not yet written
+Cost:         not yet written
+Threat model: the adversary intercepts feature maps and can query the head with images of its own to train on; it knows
+              no weight (the text calls that black box).
+Deviations:   PSNR, SSIM and MS-SSIM stand beside the text's convention, which takes them of normalised values; the mean
+              face, our two decoders, feature distance and retrieval are ours. Noise is drawn once per training image.
+              Held-out images are chosen by a hash of their names; the published code scores images that it trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mi_keras.errors import InputError
+from mi_keras.experiments.claims import ahead
+from mi_keras.experiments.presets import check_choices, check_runs
+from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Table
+from mi_keras.experiments.split.rows import (
+    IMAGE_COLUMNS,
+    MEAN_FACE,
+    picture_row,
+    retrieval_columns,
+    score_arrays,
+)
+from mi_keras.experiments.split.sizes import (
+    BICUBIC,
+    COMPACT,
+    LARGE,
+    QUICK,
+    SMOKE,
+    TRANSPOSED,
+    check_decoders,
+)
+from mi_keras.settings import DECODERS, DecoderSettings, EncoderSettings, FaceSettings
+
+if TYPE_CHECKING:
+    from mi_keras.experiments.split.stages import Pipeline
+    from mi_keras.experiments.store import Stage
+
+LABELS = {
+    "transposed": "transposed convolutions (text)",
+    "bicubic": "bicubic upsampling (text)",
+    "compact": "compact (ours)",
+    "large": "large (ours)",
+}
+PUBLISHED = {
+    "transposed": Paper(
+        "Table 1 (CelebA)",
+        {"psnr_paper": (46.0, None), "ssim_paper": (0.033, None), "ms_ssim_paper": (0.22, None)},
+    ),
+    "bicubic": Paper(
+        "Table 1 (CelebA)",
+        {"psnr_paper": (48.6, None), "ssim_paper": (0.039, None), "ms_ssim_paper": (0.24, None)},
+    ),
+}
+LAYERS = (
+    "block_0", "up_0", "block_1", "up_1", "block_2", "up_2", "block_3", "up_3", "normalised_image"
+)  # fmt: skip # of the bicubic decoder, in order
+SHOWN, MAPS_SHOWN, CHANNELS_SHOWN = 8, 16, 8
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the section; the defaults are the text's, but for our own decoders.
+
+    Attributes:
+        runs: repetitions of every decoder; images and feature maps stay the same.
+        decoders: which to train.
+    """
+
+    runs: int = 1  # the text has a single fold
+    decoders: tuple[str, ...] = DECODERS
+    faces: FaceSettings = FaceSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    transposed: DecoderSettings = TRANSPOSED
+    bicubic: DecoderSettings = BICUBIC
+    compact: DecoderSettings = COMPACT
+    large: DecoderSettings = LARGE
+
+    def __post_init__(self) -> None:
+        check_runs(self.runs)
+        check_choices("decoders", self.decoders, DECODERS)
+        if not self.decoders:
+            raise InputError("`decoders` must name at least one; got none.")
+        check_decoders(**{name: getattr(self, name) for name in DECODERS})
+
+
+PAPER = Config()
+PRESETS = {
+    "smoke": replace(PAPER, **SMOKE),
+    "quick": replace(PAPER, decoders=("transposed", "bicubic", "compact"), **QUICK),
+    "paper": PAPER,
+}
+
+
+def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
+    """Train every decoder in every run and score it on the held-out images; `pipelines` has one per run."""
+    trained = {
+        name: [pipeline.decoder(getattr(config, name)).computed() for pipeline in pipelines]
+        for name in config.decoders
+    }
+    scored = {
+        name: [pipeline.scored(stage, getattr(config, name)) for pipeline, stage in zip(pipelines, stages, strict=True)]
+        for name, stages in trained.items()
+    }  # fmt: skip
+    first = pipelines[0]
+    gallery = first.gallery()
+    rows = {
+        name: picture_row(
+            name, LABELS[name], "attack", stages, gallery, paper=PUBLISHED.get(name),
+            more={"parameters": np.array([float(stage.info["parameters"]) for stage in trained[name]])},
+        )
+        for name, stages in scored.items()
+    }  # fmt: skip
+    scored[MEAN_FACE] = [pipeline.scored_mean_face() for pipeline in pipelines]
+    rows[MEAN_FACE] = picture_row(MEAN_FACE, "mean face", "baseline", scored[MEAN_FACE], gallery)
+    columns = retrieval_columns(rows[MEAN_FACE].values)
+    searched = len(gallery.arrays["pixels"])
+    tables = [
+        Table("table_1", "Table 1: quality of reconstructions", "decoder", (*IMAGE_COLUMNS, "parameters"), list(rows.values()), "ssim"),
+        Table(
+            "identity", "Does a reconstruction tell its own picture from others?", "decoder", columns,
+            [replace(row, paper=None) for row in rows.values()], columns[-1],
+            notes=[
+                "Found among N: probability that the true picture is the nearest to its reconstruction among N true pictures, by "
+                "cosine of the model's own embedding or of 16x16 pixels; exact over all draws of the others from "
+                f"{searched:,} pictures. Pixels see the background too. Chance: 1 / N.",
+            ],
+        ),
+    ]  # fmt: skip
+    reference = "compact" if "compact" in scored else config.decoders[0]
+    numbers, picked = _chosen(scored[reference][0].arrays["psnr"])
+    arrays = score_arrays(scored) | _shown(config, first, trained, numbers)
+    arrays |= {
+        f"curve.{name}": np.stack([np.array(stage.info["history"]["loss"]) for stage in stages])
+        for name, stages in trained.items()
+    }
+    info = first.images().info
+    measured = (
+        f"{info['held_out']:,} held-out images, {info['training']:,} training images of {config.faces.size} pixels, "
+        f"feature maps {' x '.join(map(str, first.encoder.map_shape))}"
+    )
+    return ExperimentResult(
+        tables,
+        _claims(rows, config),
+        measured,
+        arrays,
+        _figures(config, numbers, picked, reference, arrays),
+        picture_notes(config, first),
+    )
+
+
+def picture_notes(config: Any, pipeline: Pipeline) -> list[str]:
+    """Return the lines that every result of the work carries: encoder, what was skipped, what the pictures are."""
+    skipped = pipeline.images().info["skipped"]
+    weights = config.encoder.weights
+    listed = "; ".join(f"{key} ({reason})" for key, reason in skipped[:10])
+    more = f" and {len(skipped) - 10} more" if len(skipped) > 10 else ""
+    return [
+        f"Encoder: MobileNetV3-Large, {config.encoder.variant}, weights {weights}, cut at {config.encoder.cut}.",
+        *(["With random weights the encoder recognises nothing: scores say nothing about a trained one."] if weights == "random" else []),
+        *([f"Skipped images: {len(skipped)}: {listed}{more}."] if skipped else []),
+        *([pipeline.faces.source.note] if pipeline.faces.source.note else []),
+    ]  # fmt: skip
+
+
+def _chosen(psnr: Any) -> tuple[list[int], dict[str, list[int]]]:
+    """Return numbers of held-out images to show, and positions among them: the first ones, and by score."""
+    order = [int(number) for number in np.argsort(psnr, kind="stable")]
+    middle = (len(order) - 1) // 2
+    by_score = {"worst": order[:2], "median": order[middle : middle + 2], "best": order[-2:]}
+    first = list(range(min(SHOWN, len(order))))
+    numbers = list(dict.fromkeys([*first, *(n for chosen in by_score.values() for n in chosen)]))
+    positions = {name: [numbers.index(n) for n in chosen] for name, chosen in by_score.items()}
+    return numbers, positions | {"first": [numbers.index(n) for n in first]}
+
+
+def _shown(
+    config: Config, pipeline: Pipeline, trained: Mapping[str, Sequence[Stage]], numbers: Sequence[int]
+) -> dict[str, Any]:
+    """Return the images, maps and layers of the figures, of the first run."""
+    from mi_keras.experiments.split.stages import HELD_OUT, layer_outputs
+
+    targets = pipeline.pictures(HELD_OUT)[list(numbers)]
+    mean = np.rint(255 * pipeline.mean_face().arrays["image"]).astype(np.uint8)
+    arrays: dict[str, Any] = {
+        "shown.numbers": np.array(numbers),
+        "shown.targets": targets,
+        f"shown.{MEAN_FACE}": np.repeat(mean[None], len(numbers), axis=0),
+    }
+    for name, stages in trained.items():
+        arrays[f"shown.{name}"] = pipeline.shown(stages[0], getattr(config, name), numbers)
+    sent = pipeline.maps(HELD_OUT).large("maps")[:1]
+    arrays["maps.sent"] = np.moveaxis(sent[0][..., _spread(sent.shape[-1])], -1, 0)
+    if "bicubic" in trained:
+        decoder = pipeline.load_decoder(trained["bicubic"][0], config.bicubic)
+        for number, output in enumerate(layer_outputs(decoder, sent, LAYERS), start=1):
+            liveliest = np.argsort(-output.std(axis=(0, 1)), kind="stable")[:CHANNELS_SHOWN]
+            arrays[f"maps.layer_{number}"] = np.moveaxis(output[..., liveliest], -1, 0).astype(np.float16)
+    return arrays
+
+
+def _spread(channels: int) -> list[int]:
+    """Return the numbers of the maps that Figure 4 shows: evenly spread, not picked."""
+    return [int(number) for number in np.linspace(0, channels - 1, min(MAPS_SHOWN, channels)).round()]
+
+
+def _claims(rows: Mapping[str, Row], config: Config) -> list[Claim]:
+    """Hold the section's sentences, and what stands behind its numbers, against the rows."""
+    size = next((n for n in (1000, 100) if f"retrieval_{n}" in rows[MEAN_FACE].values), None)
+    claims = [
+        ahead(
+            rows, "Upsampling beats transposed convolutions", "bicubic", ["transposed"], source="split 6", metric=metric,
+        )
+        for metric in ("psnr_paper", "ms_ssim_paper")
+    ]  # fmt: skip
+    for name in (name for name in ("transposed", "bicubic") if name in rows):
+        label = LABELS[name].removesuffix(" (text)")
+        claims.append(
+            ahead(
+                rows,
+                f"The decoder with {label} draws more than the mean face",
+                name,
+                [MEAN_FACE],
+                source="not in the text",
+                metric="psnr",
+            )
+        )
+        if size:
+            claims.append(ahead(
+                rows, f"Reconstructions by {label} reveal whom they show: found more often than by chance", name, [MEAN_FACE],
+                source="split 6", metric=f"retrieval_{size}",
+            ))  # fmt: skip
+        baseline, published = rows[MEAN_FACE].mean("psnr_paper"), PUBLISHED[name].values["psnr_paper"][0]
+        claims.append(Claim(
+            f"The published PSNR of {label} is above what the mean face scores in the same convention", "not in the text",
+            published > baseline, f"{published:.1f} dB published against {baseline:.2f} dB of the mean face here",
+        ))  # fmt: skip
+    ours = [name for name in ("compact", "large") if name in rows]
+    others = [name for name in ("transposed", "bicubic") if name in rows]
+    if others:
+        claims += [
+            ahead(rows, f"Without the published flaws: {LABELS[name]} beats both", name, others, source="not in the text")
+            for name in ours
+        ]  # fmt: skip
+    return claims
+
+
+def _figures(
+    config: Config,
+    numbers: Sequence[int],
+    picked: Mapping[str, list[int]],
+    reference: str,
+    arrays: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    shared: dict[str, Any] = {"rows": [], "caption": ""}
+    first, compared = (
+        picked["first"],
+        [name for name in ("bicubic", "transposed") if name in config.decoders],
+    )
+    ours = [name for name in config.decoders if name not in compared]
+    headers = [name for name in ("worst", "median", "best") for _ in picked[name]]
+    figures: list[dict[str, Any]] = [
+        shared | {
+            "file": "figure_1.png", "kind": "normalised_photographs", "images": first,
+            "title": "Figure 1: held-out images, and normalised as the encoder's training had them",
+        },
+        shared | {
+            "file": "figure_3.png", "kind": "photographs", "images": first[:1], "metric": "",
+            "title": "Figure 3: the image that is followed through the decoder",
+        },
+        shared | {
+            "file": "figure_4.png", "kind": "maps", "array": "sent", "title": "Figure 4: some of the feature maps that are sent",
+            "numbers": _spread(672), "caption": "Evenly spread over all maps, of the image of Figure 3.",
+        },
+        shared | {
+            "file": "figure_12.png", "kind": "photographs", "images": first, "metric": "psnr", "rows": [*compared, *ours, MEAN_FACE],
+            "title": "Figure 12: reconstructions of the first held-out images",
+            "caption": "The first held-out images in the order of their hash, not picked. Under each its PSNR.",
+        },
+        shared | {
+            "file": "worst_median_best.png", "kind": "photographs", "metric": "psnr", "rows": [*compared, *ours, MEAN_FACE],
+            "images": [position for name in ("worst", "median", "best") for position in picked[name]], "headers": headers,
+            "title": f"Worst, median and best by PSNR of the decoder {reference}",
+        },
+        shared | {
+            "file": "psnr.png", "kind": "histogram", "metric": "psnr", "baseline": [MEAN_FACE], "rows": [*config.decoders, MEAN_FACE],
+            "title": "PSNR of every held-out image",
+        },
+        shared | {
+            "file": "training.png", "kind": "training_curves", "models": "Decoders", "loss": "loss of each (not comparable)",
+            "rows": list(config.decoders), "title": "Training of the decoders",
+        },
+    ]  # fmt: skip
+    layers = [name.removeprefix("maps.") for name in arrays if name.startswith("maps.layer_")]
+    if layers:
+        figures.insert(3, shared | {
+            "file": "figures_5_11.png", "kind": "layers", "arrays": layers,
+            "labels": [f"layer {number}: {_layer_label(name)}" for number, name in enumerate(LAYERS, start=1)],
+            "title": "Figures 5 to 11: the image of Figure 3 on its way through the bicubic decoder",
+            "caption": "Of each layer the maps that vary most. The last layer has three: red, green and blue, normalised.",
+        })  # fmt: skip
+    return figures
+
+
+def _layer_label(name: str) -> str:
+    kind = {"block": "convolution", "up": "upsampling"}.get(name.partition("_")[0])
+    return kind or "answer"

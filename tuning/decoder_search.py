@@ -1,0 +1,120 @@
+"""Random search over how a decoder of feature maps is trained; not in the text, which trains in one way (split 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mi_keras.errors import InputError
+from mi_keras.settings import DecoderSettings
+from tuning.trials import PATIENCE, best_trial, check_count, check_workers, summarize
+
+if TYPE_CHECKING:
+    from mi_keras.experiments.split.stages import Pipeline
+    from mi_keras.experiments.store import Stage
+    from mi_keras.work import Arrays, Workspace
+    from tuning.tuner import Evaluate
+
+VALIDATION_SHARE = 10  # one image in so many is validated on
+
+
+@dataclass(frozen=True)
+class DecoderSearchSettings:
+    """Size of the search.
+
+    Attributes:
+        trials: settings drawn, each one training of the decoder.
+        images: training images to use, at most; a tenth of them is validated on.
+    """
+
+    trials: int = 20
+    images: int = 4000
+
+    def __post_init__(self) -> None:
+        check_count("trials", self.trials)
+        check_count("images", self.images)
+        if self.images < 2 * VALIDATION_SHARE:
+            raise InputError(f"`images` must be >= {2 * VALIDATION_SHARE}; got {self.images}.")
+
+
+def decoder_search_stage(
+    pipeline: Pipeline,
+    decoder: DecoderSettings,
+    search: DecoderSearchSettings,
+    *,
+    workers: int = 0,
+    patience: float = PATIENCE,
+) -> Stage:
+    """Describe the search as a stage: which training gives images back best that it has not seen.
+
+    All is done with training images: no held-out image is looked at. Decoder, epochs and schedule are those of
+    `decoder`, the rest is the trial's.
+
+    Returns:
+        A stage like that of `gradient_search.search_stage`, with the one STAGE "coarse" and the parameters of
+        `spaces.decoder_space`.
+
+    Raises:
+        InputError: a number is outside its rule; at once, before anything is computed.
+    """
+    from mi_keras.experiments.split.stages import TRAINING
+    from tuning.distributed import Task, search_with
+    from tuning.spaces import decoder_space
+
+    check_workers(workers, patience)
+    maps = pipeline.maps(TRAINING, noise=(decoder.noise_mean, decoder.noise_variance))
+
+    def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+        arrays = {
+            "maps": maps.large("maps")[: search.images],
+            "images": pipeline.pictures(TRAINING)[: search.images],
+        }
+        settings = {"decoder": asdict(decoder), "seed": pipeline.derive("decoder_search", "training")}
+        trials = search_with(
+            Task("tuning.decoder_search:evaluator", arrays, settings), space, workers=workers, patience=patience,
+            folder=workspace.folder, name="decoder", trials=search.trials, seed=pipeline.derive("decoder_search"),
+            progress=pipeline.progress, label=pipeline.label("decoder search"),
+        )  # fmt: skip
+        return summarize({"coarse": trials}, best_trial(trials), "coarse")
+
+    space = decoder_space()
+    untuned = {name: getattr(decoder, name) for name in ("decoder", "epochs", "schedule")}
+    return pipeline.stage(
+        "decoder_search", compute, settings=search, decoder=untuned, space=space.get_config()["space"],
+        upstream=[maps],
+    )  # fmt: skip
+
+
+def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
+    """Return the function that trains a decoder with a trial's settings and scores it on the last tenth of the images."""
+    from mi_keras.attacks.feature_inversion import decoder_fitters, reconstruct_images, train_decoder
+    from tuning.tuner import trial_scores
+
+    maps, images, base = arrays["maps"], arrays["images"], DecoderSettings(**settings["decoder"])
+    training = len(maps) - max(1, len(maps) // VALIDATION_SHARE)
+    truth = images[training:].astype(np.float32) / np.float32(255)
+
+    def evaluate(values: dict[str, float]) -> Mapping[str, float]:
+        tried = tuned(base, values)
+        decoder, _ = train_decoder(
+            maps[:training], images[:training], tried, decoder_fitters(tried), seed=settings["seed"]
+        )
+        answers = np.concatenate(list(reconstruct_images(decoder, tried, maps[training:])))
+        return trial_scores(answers, truth)
+
+    return evaluate
+
+
+def tuned(base: DecoderSettings, values: Mapping[str, float]) -> DecoderSettings:
+    """Return the settings that a trial's values stand for; `info["best"]` of the stage is such a set."""
+    return replace(
+        base,
+        learning_rate=values["learning_rate"],
+        batch_size=int(values["batch_size"]),
+        mse=values["mse"],
+        l1=0.0,
+        ms_ssim=1.0,
+    )
