@@ -141,7 +141,7 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     numbers, picked = _chosen(scored[reference][0].arrays["psnr"])
     arrays = score_arrays(scored) | _shown(config, first, trained, numbers)
     arrays |= {
-        f"curve.{name}": np.stack([np.array(stage.info["history"]["loss"]) for stage in stages])
+        f"curve.{name}.loss": np.stack([np.array(stage.info["history"]["loss"]) for stage in stages])
         for name, stages in trained.items()
     }
     info = first.images().info
