@@ -52,7 +52,9 @@ class Stopwatch:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; times are wall clock, so nothing else should run."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="--serving measures an exported model instead; see --serving --help."
+    )
     parser.add_argument("--steps", type=int, default=10, help="timed steps of each loop (default: 10)")
     parser.add_argument("--only", nargs="*", choices=GROUPS, default=list(GROUPS))
     options = parser.parse_args(arguments)

@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+import shutil
+import socket
 import tokenize
+import uuid
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -101,6 +104,21 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def temporary_name() -> str:
+    """Return a new name for what this process is about to write; `remove_leftovers` knows whose it is."""
+    return f"{os.getpid()}-{uuid.uuid4().hex}-{socket.gethostname()}"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete folders with a `temporary_name`, or one with "-old" behind it, of processes of this machine that are gone."""
+    for path in folder.iterdir():
+        pid, _, host = (
+            path.name.removesuffix("-old").split("-", 2) if path.name.count("-") > 1 else ("", "", "")
+        )
+        if pid.isdigit() and host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

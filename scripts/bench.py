@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Measure the throughput of every training loop and attack: `python scripts/bench.py`, nothing else running."""
+"""Measure throughput, nothing else running: of every training loop and attack, or with --serving of an exported model."""
 
 import sys
 
-from mi_keras.benchmark import main
-
 if __name__ == "__main__":
+    if "--serving" in sys.argv:
+        from mi_keras.serving.load import main
+    else:
+        from mi_keras.benchmark import main
     sys.exit(main())

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mi_keras.cli import OneLineErrors, guarded
+from mi_keras.command import OneLineErrors, guarded
 from mi_keras.data.face_sources import DEFAULT_FACES
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.errors import InputError

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from rich.console import Console
 
-from mi_keras.cli import OneLineErrors, guarded
+from mi_keras.command import OneLineErrors, guarded
 from mi_keras.experiments import runner
 from mi_keras.experiments.presets import sized
 from mi_keras.experiments.registry import DEFAULT_PRESET

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -48,16 +49,10 @@ def recover_activations(
     weights, bias = last_linear_layer(shadow)
     targets = observation.output_vector
     if settings.method == "minimum_norm":
-        activations = ((targets - bias) @ np.linalg.pinv(weights)).astype(np.float32)
+        activations = _smallest(targets, weights, bias).astype(np.float32)
         steps = np.zeros(len(targets), np.int64)
     else:
-        shape = (len(targets), len(weights))
-        draw = np.random.default_rng(derive(seed, "activations"))
-        start = (
-            draw.standard_normal(shape, np.float32)
-            if settings.start == "random"
-            else np.zeros(shape, np.float32)
-        )
+        start = _start((len(targets), len(weights)), settings, seed)
         activations, steps = _descend(start, weights, bias, targets, settings)
     losses = np.mean((activations @ weights + bias - targets) ** 2, axis=1)
     if not np.isfinite(losses).all():
@@ -67,6 +62,41 @@ def recover_activations(
     return ActivationRecovery(
         activations, losses, steps, losses <= settings.threshold * (1 + 1e-5)
     )  # float rounding
+
+
+def recovery_in_graph(
+    shadow: keras.Model, settings: ActivationSettings, *, seed: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the attack as a function of tensors, from output vectors `(batch, classes)` to A^L, to be exported.
+
+    W and b are constants of it. Each row is answered as `recover_activations` answers it alone, so that it does not
+    matter which others are in the batch: a random start is the same for all rows. Divergence is not checked.
+
+    Args:
+        shadow, settings, seed: as of `recover_activations`.
+    """
+    weights, bias = last_linear_layer(shadow)
+    if settings.method == "minimum_norm":
+        return lambda output_vector: _smallest(output_vector, weights, bias)
+    start = _start((1, len(weights)), settings, seed)
+    descend = _descent(settings.threshold, settings.learning_rate, settings.max_steps)
+
+    def solve(output_vector: tf.Tensor) -> tf.Tensor:
+        starts = tf.repeat(start, tf.shape(output_vector)[0], axis=0)
+        return descend(starts, tf.constant(weights), tf.constant(bias), output_vector)[0]
+
+    return solve
+
+
+def _smallest(targets: Any, weights: Floats, bias: Floats) -> Any:
+    """Return the solution of smallest norm, of arrays and tensors alike."""
+    return (targets - bias) @ np.linalg.pinv(weights)
+
+
+def _start(shape: tuple[int, int], settings: ActivationSettings, seed: int) -> Floats:
+    if settings.start == "zeros":
+        return np.zeros(shape, np.float32)
+    return np.random.default_rng(derive(seed, "activations")).standard_normal(shape, np.float32)
 
 
 def _descend(

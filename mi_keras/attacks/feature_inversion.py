@@ -97,16 +97,16 @@ def reconstruct_images(
     decoder: keras.Model, settings: DecoderSettings, maps: Rows, *, batch_size: int = BATCH
 ) -> Iterator[Floats]:
     """Yield the images of feature maps in order, `(batch, height, width, 3)` in [0, 1]."""
-    normalised = settings.decoder in PUBLISHED_DECODERS
-
-    @tf.function(autograph=False)
-    def decode(batch: tf.Tensor) -> tf.Tensor:
-        answers = decoder(tf.cast(batch, tf.float32), training=False)
-        return unit_range(answers) if normalised else answers
-
-    decode = decode.get_concrete_function(tf.TensorSpec([None, *maps.shape[1:]], maps.dtype))
+    traced = tf.function(lambda batch: decode_tensors(decoder, settings, batch), autograph=False)
+    decode = traced.get_concrete_function(tf.TensorSpec([None, *maps.shape[1:]], maps.dtype))
     for start in range(0, len(maps), batch_size):
         yield decode(tf.constant(maps[start : start + batch_size])).numpy()
+
+
+def decode_tensors(decoder: keras.Model, settings: DecoderSettings, maps: tf.Tensor) -> tf.Tensor:
+    """Return the images of feature maps, of any float type, as float32 in [0, 1]; also as part of a graph."""
+    answers = decoder(tf.cast(maps, tf.float32), training=False)
+    return unit_range(answers) if settings.decoder in PUBLISHED_DECODERS else answers
 
 
 def _schedule(settings: DecoderSettings) -> Schedule:

@@ -1,6 +1,8 @@
 """Inversion model M_I: train it on the shadow's answers, apply it to the target's (thesis 3.6, 3.7)."""
 
 import gc
+import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -93,6 +95,16 @@ def invert(tcnn: keras.Model, evidence: ShadowEvidence, combination: str, *, bat
     inputs = assemble_input(evidence, combination)
     batches = [inputs[i : i + batch_size] for i in range(0, len(inputs), batch_size)]
     return np.concatenate([tcnn(batch, training=False).numpy() for batch in batches])
+
+
+def invert_tensors(tcnn: keras.Model, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Apply M_I to tensors, as part of a graph: what `invert` does with the arrays of evidence.
+
+    Args:
+        parts: those of the combination, in its order, each `(batch, ...)` with all but the first dimension known.
+    """
+    flat = [tf.reshape(part, (-1, math.prod(part.shape[1:]))) for part in parts]
+    return tcnn(tf.concat(flat, axis=1), training=False)
 
 
 def _build(

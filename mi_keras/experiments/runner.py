@@ -20,6 +20,7 @@ from mi_keras.experiments.result import SCHEMA, ExperimentResult
 from mi_keras.experiments.store import Store, home, versions
 from mi_keras.files import replace_file, sha256, write_arrays, write_text
 from mi_keras.quiet import quiet_libraries
+from mi_keras.work import SilentProgress
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,20 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
         data = work.prepare(source, config, seed=request.seed)
         _run_one(experiment, config, folder, request, data, store, console)
         yield folder
+
+
+def reopen(experiment: Experiment, request: Request) -> tuple[Any, Any, Sequence[Any]]:
+    """Return a section's settings, its data and the stages of each run, to read what an earlier run has left.
+
+    Raises:
+        InputError: anything wrong with the request.
+    """
+    work, config = load_work(request.work), configure(experiment, request)
+    source = work.open_data(request.data or work.DEFAULT_DATA, offline=request.offline)
+    data = work.prepare(source, config, seed=request.seed)
+    with quiet_libraries():
+        pipelines = work.pipelines(data, config, Store(home()), SilentProgress(), seed=request.seed)
+    return config, data, pipelines
 
 
 def _run_one(

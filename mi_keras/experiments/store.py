@@ -5,10 +5,8 @@ import json
 import logging
 import os
 import shutil
-import socket
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -26,8 +24,10 @@ from mi_keras.files import (
     map_array,
     map_new_array,
     read_arrays,
+    remove_leftovers,
     replace_file,
     sha256,
+    temporary_name,
     write_arrays,
     write_text,
 )
@@ -155,7 +155,7 @@ class Store:
             raise InputError(
                 f"`{HOME_VARIABLE}` must be a folder that can be written; got {str(root)!r}: {error.strerror}."
             ) from None
-        _remove_leftovers(root / "temporary")
+        remove_leftovers(root / "temporary")
 
     def start_record(self) -> None:
         """Begin to record anew which stages are used: `timings`, and `versions`, one entry per distinct set."""
@@ -180,6 +180,13 @@ class Store:
                 raise TypeError(f"`settings` must be a dataclass; got {settings!r}.")
             described["settings"] = asdict(settings)
         return Stage(self, kind, json.loads(json.dumps(described)), compute, tuple(upstream))
+
+    def has(self, stage: Stage) -> bool:
+        """Return whether a stage is finished and whole, so that reading it computes nothing."""
+        try:
+            return self._read_meta(stage) is not None
+        except DamagedFile:
+            return False
 
     def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
@@ -258,7 +265,7 @@ class Store:
     def _write(
         self, stage: Stage, arrays: Arrays, info: Mapping[str, Any], seconds: float, unfinished: Path
     ) -> None:
-        temporary = self.root / "temporary" / f"{os.getpid()}-{uuid.uuid4().hex}-{socket.gethostname()}"
+        temporary = self.root / "temporary" / temporary_name()
         replaced = temporary.with_name(temporary.name + "-old")
         temporary.mkdir(parents=True)
         try:
@@ -310,13 +317,3 @@ def variant(stage: Stage) -> list[str]:
 
 def _seal(meta: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Delete what processes of this machine that are gone had begun to write."""
-    for path in folder.iterdir():
-        pid, _, host = (
-            path.name.removesuffix("-old").split("-", 2) if path.name.count("-") > 1 else ("", "", "")
-        )
-        if pid.isdigit() and host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(path, ignore_errors=True)

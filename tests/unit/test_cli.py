@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from mi_keras.cli import guarded
+from mi_keras.command import guarded
 from mi_keras.errors import InputError, Interrupted
 
 

@@ -3,9 +3,14 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from oracles import torch_weights
 
-from mi_keras.attacks.activation_recovery import ActivationRecovery, recover_activations
+from mi_keras.attacks.activation_recovery import (
+    ActivationRecovery,
+    recover_activations,
+    recovery_in_graph,
+)
 from mi_keras.models.cnn import build_cnn, last_linear_layer
 from mi_keras.settings import ActivationSettings
 from mi_keras.types import Observation
@@ -142,6 +147,27 @@ def test_minimum_norm_equals_numpys_least_squares(attack, oracle, shadow) -> Non
 def test_descent_from_zeros_tends_to_the_minimum_norm_solution(attack) -> None:
     descended = attack(ActivationSettings(start="zeros", threshold=1e-8, max_steps=100_000))
     np.testing.assert_allclose(descended.activations, attack(CLOSED_FORM).activations, atol=1e-3)
+
+
+# As part of a graph
+
+
+@pytest.mark.parametrize(
+    "settings", [ZEROS, ActivationSettings(), ActivationSettings(max_steps=3), CLOSED_FORM]
+)
+def test_in_a_graph_each_row_is_answered_as_the_attack_answers_it_alone(
+    attack, shadow, oracle, settings: ActivationSettings
+) -> None:
+    solve = tf.function(
+        recovery_in_graph(shadow, settings, seed=5),
+        input_signature=[tf.TensorSpec([None, 10], tf.float32)],
+        autograph=False,
+    )
+    vectors = oracle["output_vector"]
+    expected = np.concatenate([attack(settings, row[None], seed=5).activations for row in vectors])
+    for rows in ([0], [2, 1], np.arange(len(vectors))[::-1]):
+        np.testing.assert_allclose(solve(tf.constant(vectors[rows])), expected[rows], atol=1e-5)
+    assert solve(tf.constant(vectors)).dtype == tf.float32
 
 
 # Shared

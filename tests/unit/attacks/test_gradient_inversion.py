@@ -9,7 +9,11 @@ import tensorflow as tf
 from oracles import torch_weights
 
 from mi_keras.attacks import gradient_inversion
-from mi_keras.attacks.gradient_inversion import GradientReconstruction, reconstruct
+from mi_keras.attacks.gradient_inversion import (
+    GradientReconstruction,
+    reconstruct,
+    reconstruction_in_graph,
+)
 from mi_keras.models.cnn import build_cnn
 from mi_keras.settings import GradientSettings
 from mi_keras.types import Observation
@@ -189,6 +193,46 @@ def test_interrupted_and_resumed_equals_uninterrupted(attack, stopping_workspace
 
 def test_a_workspace_changes_nothing(attack) -> None:
     np.testing.assert_array_equal(attack(workspace=MemoryWorkspace()).images, attack().images)
+
+
+# As part of a graph
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "gradient_descent"])
+@pytest.mark.parametrize("objective", ["logit_mse", "cross_entropy"])
+@pytest.mark.parametrize("start", ["by class", "noise"])
+def test_in_a_graph_each_row_is_answered_as_the_attack_answers_it_alone(
+    attack, shadow, oracle, objective: str, optimizer: str, start: str
+) -> None:
+    settings = replace(ORACLE_SETTINGS[optimizer], steps=6)
+    starts = oracle["starts"] if start == "by class" else None
+    solve = tf.function(
+        reconstruction_in_graph(shadow, starts, settings, objective=objective, seed=3),
+        input_signature=[tf.TensorSpec([None, 10], tf.float32)],
+        autograph=False,
+    )
+    vectors = oracle["output_vector"]
+    chosen = {"objective": objective, "seed": 3, "start_images": starts}
+    expected = np.concatenate([attack(settings, output_vector=row[None], **chosen).images for row in vectors])
+    for rows in ([0], [3, 1], [0, 1, 2, 3, 0]):
+        np.testing.assert_allclose(solve(tf.constant(vectors[rows])), expected[rows], atol=1e-6)
+    assert solve(tf.constant(vectors[:0])).shape == (0, 32, 32, 1)
+    assert len(solve._list_all_concrete_functions()) == 1
+
+
+def test_in_a_graph_what_is_not_finite_stays_in_its_row(shadow, oracle) -> None:
+    solve = reconstruction_in_graph(shadow, oracle["starts"], FEW_STEPS, objective="logit_mse", seed=1)
+    vectors = oracle["output_vector"][:3].copy()
+    whole = solve(tf.constant(vectors)).numpy()
+    vectors[1] = np.nan
+    broken = solve(tf.constant(vectors)).numpy()
+    np.testing.assert_array_equal(broken[[0, 2]], whole[[0, 2]])
+    assert np.isnan(broken[1]).any()
+
+
+def test_in_a_graph_an_unknown_objective_is_refused(shadow, oracle) -> None:
+    with pytest.raises(ValueError, match=r"`objective` must be one of logit_mse, cross_entropy; got 'mse'\."):
+        reconstruction_in_graph(shadow, oracle["starts"], FEW_STEPS, objective="mse", seed=1)
 
 
 # What stops it

@@ -1,0 +1,58 @@
+"""What every command shares: complaints of one line, and the ways to end."""
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from mi_keras.errors import InputError, Interrupted
+
+STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
+
+
+class OneLineErrors(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as all others are."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def guarded(work: Callable[[], object], go_on: str = "") -> int:
+    """Do `work` and turn the ways it can end early into one line on standard error and an exit code.
+
+    Returns 0, or 2 for bad input, 130 for Ctrl-C, 1 for a full disk or other trouble with files, too little memory or
+    a diverged run.
+    """
+    messages = Console(stderr=True)
+    handler = RichHandler(console=messages, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    try:
+        work()
+        sys.stdout.flush()
+        return 0
+    except InputError as error:
+        return _say(messages, str(error), BAD_INPUT)
+    except (FloatingPointError, MemoryError) as error:
+        return _say(messages, f"stopped: {str(error) or 'not enough memory'}. {go_on}", STOPPED)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STOPPED
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        trouble = (
+            "no space left on the disk" if full else f"{error.strerror or error}: {error.filename or ''}"
+        )
+        return _say(messages, f"stopped: {trouble}. {go_on}", STOPPED)
+    except (KeyboardInterrupt, Interrupted) as error:
+        place = f" in: {error}" if str(error) else ""
+        return _say(messages, f"stopped by Ctrl-C{place}. {go_on}", INTERRUPTED)
+
+
+def _say(messages: Console, line: str, code: int) -> int:
+    messages.print(line, markup=False, highlight=False, soft_wrap=True)
+    return code

@@ -1,0 +1,65 @@
+"""Decoders of split 6 to be exported, with the head whose feature maps they decode."""
+
+from typing import Any
+
+import numpy as np
+
+from mi_keras.attacks.feature_inversion import reconstruct_images
+from mi_keras.experiments.split.stages import Pipeline
+from mi_keras.serving.signatures import decoder_signatures
+from mi_keras.serving.trained import TRUTH, Trained, eight_bits, licence, need, sample, summary
+from mi_keras.types import Floats
+
+ROWS = 2  # of the samples
+METRICS = ("psnr", "ssim", "ms_ssim")
+WAVES = 3  # in each colour of a made picture, and their periods across it at most
+
+
+def read_decoder(pipeline: Pipeline, config: Any, name: str) -> Trained:
+    """Return a decoder of split 6 with the head whose feature maps it decodes.
+
+    Args:
+        config: settings of the section.
+        name: of the decoder.
+
+    Raises:
+        NotTrained: the store lacks a stage.
+    """
+    settings = getattr(config, name)
+    trained = pipeline.decoder(settings)
+    scored, baseline = pipeline.scored(trained, settings), pipeline.scored_mean_face()
+    need(trained, scored, baseline)
+
+    head, decoder = pipeline.encoder.model.head, pipeline.load_decoder(trained, settings)
+    images = smooth_images(ROWS, config.faces.size)
+    maps = pipeline.encoder.send(images).numpy()
+    answers = np.concatenate(list(reconstruct_images(decoder, settings, maps)))
+    samples = {
+        **sample("reconstruct", {"feature_maps": maps}, {"image": answers}),
+        **sample("features", {"image": images}, {"feature_maps": maps}),
+        **sample("reconstruct_png", {"feature_maps": maps}, {"png_bytes": eight_bits(answers)}),
+        TRUTH: images,
+    }
+    source = pipeline.faces.source
+    about = {
+        "attack": f"{name} decoder", "decoder": name, "cut": pipeline.encoder.model.cut,
+        "scores": summary(scored, METRICS), "baseline": {"name": "mean face", **summary(baseline, METRICS)},
+        "stages": {"decoder": trained.key, "scores": scored.key},
+        "trained_with": pipeline.store.versions, "samples": "smooth pictures made of waves; nobody's face",
+        "licence": f"{licence(source.name, source.note)} The head is MobileNetV3-Large with weights "
+                   f"{config.encoder.weights}; those of imagenet are as Keras Applications publishes them.",
+    }  # fmt: skip
+    return Trained(decoder_signatures(head, decoder, settings), samples, about)
+
+
+def smooth_images(count: int, size: int, *, seed: int = 1) -> Floats:
+    """Return pictures of a few waves, `(count, size, size, 3)` in [0, 1], which no data went into."""
+    draw = np.random.default_rng(seed)
+    place = np.arange(size) / size
+    pictures = np.full((count, size, size, 3), 0.5)
+    for number in range(count):
+        for colour in range(3):
+            for across, down, phase in draw.uniform(-1, 1, (WAVES, 3)):
+                angle = WAVES * (across * place[None] + down * place[:, None]) + phase
+                pictures[number, :, :, colour] += np.sin(2 * np.pi * angle) / (2 * WAVES)
+    return pictures.astype(np.float32)

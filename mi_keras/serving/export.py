@@ -1,0 +1,165 @@
+"""The command `mi-keras export`: a trained attack from the store to `OUT/NAME/VERSION`, for TensorFlow Serving."""
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from mi_keras.command import OneLineErrors, guarded
+from mi_keras.errors import InputError
+from mi_keras.experiments.arguments import add_arguments, request_of
+from mi_keras.experiments.overrides import changed_keys
+from mi_keras.experiments.presets import MOST_RUNS
+from mi_keras.experiments.registry import DEFAULT_PRESET, find, load_work
+from mi_keras.experiments.runner import Request, configure, reopen
+from mi_keras.serving.layout import check_name
+from mi_keras.serving.verify import replay
+from mi_keras.serving.warmup import check_installed
+from mi_keras.settings import COMBINATIONS, DECODERS, OBJECTIVES
+
+if TYPE_CHECKING:
+    from mi_keras.serving.trained import Trained
+
+FOLDER = Path("exported_models")
+SECTION = {"thesis": "5.2", "split": "6"}  # those whose models can be exported
+OBJECTIVE = OBJECTIVES[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code (see `command.guarded`)."""
+    options = _parser().parse_args(arguments)
+    return guarded(lambda: _run(options))
+
+
+def default_name(options: argparse.Namespace) -> str:
+    """Return the name that a model gets unless told, such as `thesis-5.2-o-x-quick`."""
+    chosen = options.decoder or options.combination.replace("+", "-")
+    objective = [options.objective] if options.objective not in (None, OBJECTIVE) else []
+    return "-".join([options.work, options.section, chosen, *objective, options.preset])
+
+
+def _run(options: argparse.Namespace) -> None:
+    check_installed()
+    _check_choice(options)
+    name = check_name(options.name or default_name(options))
+    trained, about = _read(options, request_of(options))
+    from mi_keras.serving.archive import write_export
+
+    folder = write_export(trained, about, options.out, name, options.version, check=_check)
+    console = Console()
+    told = trained.about
+    scores = ", ".join(f"{metric} {score['mean']:.4f}" for metric, score in told["scores"].items())
+    count = max(score["n"] for score in told["scores"].values())
+    console.print(f"{folder}: {told['attack']}, {scores} on {count:,} images", markup=False, soft_wrap=True)
+    for number, signature in enumerate(trained.signatures):
+        default = " (serving_default)" if number == 0 else ""
+        interface = f"{', '.join(signature.inputs)} -> {', '.join(signature.outputs)}"
+        console.print(f"  {signature.name}{default}: {interface}", markup=False, soft_wrap=True)
+    console.print(
+        f"Called in a process of its own and found as stated; again: mi-keras verify {folder}", soft_wrap=True
+    )
+
+
+def _check_choice(options: argparse.Namespace) -> None:
+    if options.section != SECTION[options.work]:
+        raise InputError(
+            f"`--section` must be {SECTION[options.work]} of work {options.work}; got {options.section}."
+        )
+    mine, other = ("combination", "decoder") if options.work == "thesis" else ("decoder", "combination")
+    legal = {"combination": COMBINATIONS, "decoder": DECODERS}[mine]
+    if getattr(options, mine) not in legal:
+        raise InputError(f"`--{mine}` must be one of {', '.join(legal)}; got {getattr(options, mine)}.")
+    if getattr(options, other):
+        raise InputError(f"`--{other}` must go with the other work; got --work {options.work}.")
+    if options.objective and "x" not in (options.combination or "").split("+"):
+        raise InputError(f"`--objective` must go with a combination that has x; got {options.objective}.")
+    if not 1 <= options.run <= MOST_RUNS:
+        raise InputError(f"`--run` must be between 1 and {MOST_RUNS}; got {options.run}.")
+
+
+def _read(options: argparse.Namespace, request: Request) -> tuple["Trained", dict[str, Any]]:
+    """Return what the store holds of the run, and what the manifest says of the run."""
+    (experiment,) = find(request.work, request.section)
+    config = configure(experiment, request)
+    enough = replace(request, runs=max(options.run, config.runs))
+    _, data, pipelines = reopen(experiment, enough)
+    pipeline = pipelines[options.run - 1]
+    from mi_keras.serving.trained import NotTrained
+
+    try:
+        if request.work == "thesis":
+            from mi_keras.serving.inverters import read_inverter
+
+            trained = read_inverter(pipeline, config, options.combination, options.objective or OBJECTIVE)
+        else:
+            from mi_keras.serving.decoders import read_decoder
+
+            trained = read_decoder(pipeline, config, options.decoder)
+    except NotTrained as missing:
+        raise InputError(
+            f"`--run` must be one that is finished; the store {pipeline.store.root} lacks {missing}. First run: "
+            f"{reproduce_command(options, config)}"
+        ) from None
+    about = {
+        "work": request.work, "section": request.section, "preset": request.preset,
+        "changed": changed_keys(config, experiment.load().PRESETS[request.preset]),
+        "seed": request.seed, "run": options.run, **load_work(request.work).describe(data),
+    }  # fmt: skip
+    return trained, about
+
+
+def reproduce_command(options: argparse.Namespace, config: Any) -> str:
+    """Return the command that trains what was asked for."""
+    words = ["python", "scripts/reproduce.py"]
+    defaults = {
+        "work": "thesis",
+        "section": None,
+        "preset": DEFAULT_PRESET,
+        "seed": 1,
+        "data": None,
+        "encoder_weights": None,
+    }
+    for name, default in defaults.items():
+        if (value := getattr(options, name)) != default:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    if options.run > config.runs:
+        words += ["--runs", str(options.run)]
+    assignments = list(options.set)
+    key = "decoders" if options.decoder else "combinations"
+    if options.objective not in (None, OBJECTIVE):
+        key = "second_combinations"
+    if (wanted := options.decoder or options.combination) not in getattr(config, key):
+        assignments.append(f"{key}={','.join([*getattr(config, key), wanted])}")
+    return shlex.join([*words, *(word for assignment in assignments for word in ("--set", assignment))])
+
+
+def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse what does not answer as the Python path does, before a server can find it."""
+    if problems := replay(folder, manifest).problems:
+        raise FloatingPointError(
+            f"the export answers otherwise than the models in the store: {'; '.join(problems)}"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineErrors(
+        prog="mi-keras export",
+        description="Write a trained attack from the store as a SavedModel for TensorFlow Serving. Nothing is trained.",
+    )
+    add_arguments(parser, section="5.2 of work thesis, or 6 of work split")
+    parser.add_argument(
+        "--combination", metavar="PARTS", help=f"thesis: inputs of M_I, one of {', '.join(COMBINATIONS)}"
+    )
+    parser.add_argument("--objective", choices=OBJECTIVES, help=f"thesis: of X~ (default: {OBJECTIVE})")
+    parser.add_argument("--decoder", metavar="NAME", help=f"split: one of {', '.join(DECODERS)}")
+    parser.add_argument("--run", type=int, default=1, metavar="N", help="which repetition (default: 1)")
+    parser.add_argument(
+        "--out", type=Path, default=FOLDER, metavar="DIR", help=f"folder of all models (default: {FOLDER})"
+    )
+    parser.add_argument("--name", help="of the model (default: as thesis-5.2-x-quick)")
+    parser.add_argument("--version", type=int, metavar="N", help="of the model (default: the next free one)")
+    return parser

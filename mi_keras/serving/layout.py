@@ -1,0 +1,115 @@
+"""Where exports lie: `ROOT/NAME/VERSION/`, as TensorFlow Serving reads them; written whole or not at all."""
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from mi_keras.errors import InputError
+from mi_keras.files import remove_leftovers, temporary_name
+
+UNFINISHED = ".unfinished"  # beside the models: the server is given folders of models only
+HIGHEST_VERSION = 2**63 - 1  # of TensorFlow Serving
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """Return a name that a model can have on a server and as a folder.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"`--name` must be 1 to 100 of a-z, 0-9, '.', '_' and '-', and begin with a letter or digit; got {name!r}."
+        )
+    return name
+
+
+def versions_of(model: Path) -> dict[int, Path]:
+    """Return the folders of a model's versions in ascending order; as on the server, other names are no versions."""
+    if not model.is_dir():
+        return {}
+    found = {
+        int(path.name): path
+        for path in model.iterdir()
+        if path.name.isascii() and path.name.isdigit() and path.is_dir()
+    }
+    return dict(sorted(found.items()))
+
+
+def find_version(path: Path) -> Path:
+    """Return the folder of one version: the highest in `path`, or `path` itself where it has none and is a number.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if versions := versions_of(path):  # first: the name of a model may be a number too
+        return list(versions.values())[-1]
+    if path.is_dir() and path.resolve().name.isdigit():
+        return path
+    raise InputError(
+        f"`export` must be a folder NAME or NAME/VERSION that `mi-keras export` wrote; got {path}."
+    )
+
+
+def publish(
+    root: Path,
+    name: str,
+    version: int | None,
+    fill: Callable[[Path], object],
+    seal: Callable[[Path, int], object],
+) -> Path:
+    """Write a version of a model to a temporary folder, and rename that when it is complete.
+
+    What processes that are gone have left unfinished is deleted.
+
+    Args:
+        root: folder of all models, created on demand.
+        version: None for one more than the highest there is.
+        fill: writes everything into an empty folder.
+        seal: adds what names the version. Called again with the next number where another process took it meanwhile.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        InputError: the version is there already, or `root` is no folder that can be written.
+    """
+    model, unfinished = root / name, root / UNFINISHED
+    try:
+        unfinished.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"`--out` must be a folder that can be written; got {str(root)!r}: {error.strerror}."
+        ) from None
+    remove_leftovers(unfinished)
+    _check_free(model, version)
+    temporary = unfinished / temporary_name()
+    temporary.mkdir()
+    try:
+        fill(temporary)
+        while True:
+            number = max(versions_of(model), default=0) + 1 if version is None else version
+            seal(temporary, number)
+            model.mkdir(exist_ok=True)  # not before: a server takes a model without versions for a mistake
+            try:
+                os.rename(temporary, model / str(number))
+                return model / str(number)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                _check_free(model, version)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_free(model: Path, version: int | None) -> None:
+    if version is None:
+        return
+    if not 1 <= version <= HIGHEST_VERSION:
+        raise InputError(f"`--version` must be from 1 to {HIGHEST_VERSION}; got {version}.")
+    if version in versions_of(model):
+        raise InputError(f"`--version` must be free; {model / str(version)} is there already.")

@@ -1,0 +1,94 @@
+"""The command `mi-keras models`: what is exported, from the manifests alone. No model is loaded, nor TensorFlow."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mi_keras.command import OneLineErrors, guarded
+from mi_keras.errors import InputError
+from mi_keras.files import DamagedFile
+from mi_keras.serving.contract import one_line
+from mi_keras.serving.layout import versions_of
+from mi_keras.serving.manifest import check_files, read_manifest
+
+FOLDER = Path("exported_models")
+WHOLE = "whole"
+COLUMNS = ("model", "version", "attack", "endpoints", "scores", "run", "files")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code (see `command.guarded`)."""
+    options = _parser().parse_args(arguments)
+    return guarded(lambda: _run(options.folder))
+
+
+def list_exports(folder: Path) -> Iterator[tuple[str, int, Mapping[str, Any] | None, str]]:
+    """Yield name, version, manifest and state of every version of every model in a folder.
+
+    The state is `WHOLE`, or why the files are not those of the manifest; without a manifest to go by, that is None.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"`folder` must be a folder of exported models; got {folder}.")
+    for model in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+        for version, place in versions_of(model).items():
+            manifest = None
+            try:
+                manifest = read_manifest(place)
+                check_files(place, manifest)
+                yield model.name, version, manifest, WHOLE
+            except DamagedFile as damage:
+                yield model.name, version, manifest, str(damage)
+
+
+def _run(folder: Path) -> None:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold", no_wrap=column == "model")  # a name is to be copied
+    for name, version, manifest, state in list_exports(folder):
+        told = ["-"] * 4 if manifest is None else _told(manifest)
+        table.add_row(*(Text(one_line(cell)) for cell in (name, str(version), *told, state)))
+    console = Console()
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(Text(f"No exported models in {folder}."), soft_wrap=True)
+
+
+def _told(manifest: Mapping[str, Any]) -> list[str]:
+    """Return what a manifest says of attack, endpoints, scores and run."""
+    baseline = manifest["baseline"]
+    scores = [
+        f"{metric.replace('_', '-').upper()} {score['mean']:.4f} ({baseline[metric]['mean']:.4f})"
+        for metric, score in manifest["scores"].items()
+    ]
+    counts = {score["n"] for score in manifest["scores"].values()}
+    changed = [f"changed: {', '.join(map(str, manifest['changed']))}"] if manifest["changed"] else []
+    run = [manifest["work"], manifest["section"], manifest["preset"], manifest["data"],
+           f"seed {manifest['seed']}", f"run {manifest['run']}", *changed]  # fmt: skip
+    return [
+        manifest["attack"],
+        ", ".join(manifest["endpoints"]),
+        f"{', '.join(scores)}; n = {', '.join(f'{count:,}' for count in counts)}; in brackets: {baseline.get('name')}",
+        " ".join(run),
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineErrors(
+        prog="mi-keras models",
+        description="List exported models from their manifests, and compare their files with these. Nothing of a model "
+        "is loaded or executed.",
+    )
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=FOLDER, help=f"of exported models (default: {FOLDER})"
+    )
+    return parser

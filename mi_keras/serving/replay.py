@@ -1,0 +1,204 @@
+"""Calls an export in a process of its own: run as a file by `verify`, never imported; NumPy and TensorFlow are all it has.
+
+Arguments: the folder of the version, and a file for the answer. The answer is JSON: for each endpoint its name, the
+number of rows, distances from the samples, scores, and `problems`, in words; and the same of the warm-up records.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# An export must load without the packages that made it. TensorFlow itself would import Keras where it finds it.
+sys.modules["keras"] = sys.modules["mi_keras"] = None  # type: ignore[assignment]
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from tensorflow.core.framework import tensor_pb2  # noqa: E402
+
+EXTRA = "assets.extra"
+DEFAULT_ENDPOINT = "serving_default"
+
+
+def main(folder: Path, answer: Path) -> None:
+    manifest = json.loads((folder / EXTRA / "manifest.json").read_text(encoding="utf-8"))
+    with np.load(folder / EXTRA / "samples.npz", allow_pickle=False) as archive:
+        samples = {name: archive[name] for name in archive.files}
+    functions = tf.saved_model.load(str(folder)).signatures
+    described = manifest["endpoints"]
+    endpoints = {**{name: name for name in described}, DEFAULT_ENDPOINT: manifest["default_endpoint"]}
+    report = {
+        "tensorflow": tf.__version__,
+        "endpoints": [
+            check_endpoint(name, functions, described[origin], part_of(samples, origin))
+            for name, origin in endpoints.items()
+        ],
+        "warmup": check_warmup(folder / EXTRA / "tf_serving_warmup_requests", manifest, functions),
+    }
+    if more := sorted(set(functions) - set(endpoints)):
+        report["endpoints"][0]["problems"].append(f"endpoints that the manifest lacks: {', '.join(more)}")
+    answer.write_text(json.dumps(report), encoding="utf-8")
+
+
+def part_of(samples: dict[str, Any], endpoint: str) -> dict[str, dict[str, Any]]:
+    """Return the samples of one endpoint: `input` and `output` by name, and the truth."""
+    found: dict[str, dict[str, Any]] = {"input": {}, "output": {}, "truth": {"": samples["truth"]}}
+    for key, array in samples.items():
+        owner, _, rest = key.partition("/")
+        if owner == endpoint:
+            side, _, name = rest.partition("/")
+            found[side][name] = array
+    return found
+
+
+def check_endpoint(name: str, functions: Any, described: Any, sample: Any) -> dict[str, Any]:
+    """Compare an endpoint's interface with the manifest, and its answers with the samples."""
+    entry: dict[str, Any] = {
+        "name": name,
+        "rows": 0,
+        "largest": None,
+        "mean": None,
+        "scores": {},
+        "problems": [],
+    }
+    if name not in functions:
+        return entry | {"problems": ["there is no such endpoint"]}
+    function, problems, tolerance = functions[name], entry["problems"], described["tolerance"]
+    problems += compare_fields("inputs", function.structured_input_signature[1], described["inputs"])
+    problems += compare_fields("outputs", function.structured_outputs, described["outputs"])
+    if problems:
+        return entry
+    rows = len(sample["truth"][""])
+    whole = call(function, sample["input"])
+    alone = call(function, {key: array[:1] for key, array in sample["input"].items()})
+    for output, expected in sample["output"].items():
+        wanted = in_floats(expected)
+        if whole[output].shape != wanted.shape or alone[output].shape != wanted[:1].shape:
+            problems.append(f"{output} has the shape {whole[output].shape} in place of {wanted.shape}")
+        elif not all(np.isfinite(found[output]).all() for found in (whole, alone)):
+            problems.append(f"{output} holds NaN or infinity")
+        else:
+            entry |= distances(whole[output], wanted)
+            problems += [
+                f"{measure} distance from the samples is {entry[measure]:.2g}, above {tolerance[measure]:.2g}"
+                for measure in ("largest", "mean")
+                if entry[measure] > tolerance[measure]
+            ]
+            apart = distances(alone[output], whole[output][:1])["largest"]
+            if apart > tolerance["row"]:
+                problems.append(
+                    f"a row alone and in a batch differ by {apart:.2g}, above {tolerance['row']:.2g}"
+                )
+            if "sample_scores" in described:
+                entry["scores"] = scores_of(whole[output], sample["truth"][""])
+                for metric, expected_score in described["sample_scores"].items():
+                    if abs(entry["scores"][metric] - expected_score) > tolerance["score"]:
+                        problems.append(
+                            f"{metric} is {entry['scores'][metric]:.4f} in place of {expected_score:.4f}"
+                        )
+    return entry | {"rows": rows}
+
+
+def compare_fields(side: str, found: Any, described: Any) -> list[str]:
+    """Say which names, shapes and types differ."""
+    seen = {name: [spec.dtype.name, spec.shape.as_list()] for name, spec in found.items()}
+    wanted = {name: [field["dtype"], field["shape"]] for name, field in described.items()}
+    return [] if seen == wanted else [f"{side} are {seen} in place of {wanted}"]
+
+
+def call(function: Any, inputs: Any) -> dict[str, Any]:
+    answers = function(**{name: tf.constant(array) for name, array in inputs.items()})
+    return {name: in_floats(array.numpy()) for name, array in answers.items()}
+
+
+def in_floats(array: Any) -> Any:
+    """Return numbers as they are, bytes and PNG files as images in [0, 1]."""
+    if array.dtype == object:
+        array = np.stack([tf.io.decode_png(file).numpy() for file in array])
+    return array.astype(np.float32) / np.float32(255) if array.dtype == np.uint8 else array
+
+
+def distances(first: Any, second: Any) -> dict[str, float]:
+    """Return the largest absolute difference, and the largest mean one of a row."""
+    difference = np.abs(first.astype(np.float64) - second)
+    return {
+        "largest": float(difference.max()),
+        "mean": float(difference.reshape(len(difference), -1).mean(axis=1).max()),
+    }
+
+
+def scores_of(images: Any, truth: Any) -> dict[str, float]:
+    """Return mean SSIM and MSE, by TensorFlow's own functions."""
+    similarity = tf.image.ssim(tf.constant(images), tf.constant(truth), max_val=1.0)
+    return {
+        "ssim": float(tf.reduce_mean(similarity)),
+        "mse": float(np.mean((images.astype(np.float64) - truth) ** 2)),
+    }
+
+
+def check_warmup(path: Path, manifest: Any, functions: Any) -> dict[str, Any]:
+    """Send every warm-up record through the signature that it names, as the server does when it loads the model."""
+    problems, seen, count = [], set(), 0
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            count += 1
+            model, endpoint, inputs = read_request(record)
+            if model != manifest["name"] or endpoint not in functions:
+                problems.append(f"record {count} is for {endpoint} of {model}")
+                continue
+            answers = call(functions[endpoint], inputs)
+            rows = len(next(iter(inputs.values())))
+            seen.add((endpoint, rows))
+            if not all(len(array) == rows and np.isfinite(array).all() for array in answers.values()):
+                problems.append(f"record {count}: {endpoint} answers {rows} rows wrongly")
+    except tf.errors.OpError as error:
+        problems.append(f"record {count + 1} cannot be replayed: {error.message}")
+    wanted = {(endpoint, rows) for endpoint in functions for rows in manifest["warmup"]["batch_sizes"]}
+    if not problems and seen != wanted:
+        problems.append(f"no record for {sorted(wanted - seen)}")
+    return {"records": count, "problems": problems}
+
+
+def read_request(record: bytes) -> tuple[str, str, dict[str, Any]]:
+    """Return model, signature and inputs of a PredictionLog message; the numbers of its fields are in TF Serving's
+    prediction_log.proto, predict.proto and model.proto."""
+    request = dict(fields_of(dict(fields_of(record))[6]))[1]  # predict_log, then its request
+    model, endpoint, inputs = "", "", {}
+    for number, value in fields_of(request):
+        if number == 1:
+            spec = dict(fields_of(value))
+            model, endpoint = spec.get(1, b"").decode(), spec.get(3, b"").decode()
+        elif number == 2:
+            pair = dict(fields_of(value))
+            tensor = tensor_pb2.TensorProto.FromString(pair[2])
+            inputs[pair[1].decode()] = tf.make_ndarray(tensor)
+    return model, endpoint, inputs
+
+
+def fields_of(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of a protocol buffer's fields; all that are needed here are of variable length."""
+    place = 0
+
+    def number() -> int:
+        nonlocal place
+        value = shift = 0
+        while True:
+            byte = message[place]
+            value, shift, place = value | (byte & 127) << shift, shift + 7, place + 1
+            if byte < 128:
+                return value
+
+    while place < len(message):
+        tag = number()
+        length = {0: 0, 1: 8, 5: 4}.get(tag & 7)
+        if tag & 7 == 0:
+            number()
+        if length is None:
+            length = number()
+            yield tag >> 3, message[place : place + length]
+        place += length
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,160 @@
+"""Talks to TensorFlow Serving over REST: JSON over HTTP, with nothing but the standard library."""
+
+import base64
+import binascii
+import http.client
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.errors import InputError
+from mi_keras.serving.contract import (
+    DTYPES,
+    Endpoint,
+    ModelSpec,
+    ServedModel,
+    ServerError,
+    TensorInfo,
+    Tensors,
+    Unavailable,
+    failure,
+)
+
+LARGEST_ANSWER = 512 * 1024**2  # bytes; a float32 takes about 20 characters in JSON
+_BLOCK = 1 << 16
+# The statuses that TensorFlow Serving turns into these HTTP codes.
+_STATUS = {
+    400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+}  # fmt: skip
+
+
+class RestTransport:
+    """Opens one connection a request, so that threads share nothing (see `contract.Transport`)."""
+
+    def __init__(self, server: str) -> None:
+        parts = urlsplit(server if "://" in server else f"http://{server}")
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.path.strip("/")
+            or parts.query
+        ):
+            raise InputError(
+                f"`server` must be HOST:PORT, http://HOST:PORT or https://HOST:PORT; got {server}."
+            )
+        self.server = server
+        self._host, self._port = parts.hostname, parts.port
+        self._connection: Callable[..., http.client.HTTPConnection] = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+
+    def metadata(self, spec: ModelSpec, timeout: float) -> ServedModel:
+        answer = self._request("GET", f"{_path(spec)}/metadata", None, spec, timeout)
+        try:
+            signatures = answer["metadata"]["signature_def"]["signature_def"]
+            endpoints = {
+                name: Endpoint(_tensor_infos(signature["inputs"]), _tensor_infos(signature["outputs"]))
+                for name, signature in signatures.items()
+                if str(signature["method_name"]).endswith("/predict")
+            }
+            return ServedModel(spec.name, int(answer["model_spec"]["version"]), endpoints)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ServerError(self.server, "the metadata are not those of TensorFlow Serving") from None
+
+    def predict(
+        self, spec: ModelSpec, endpoint: str, tensors: Tensors, outputs: tuple[str, ...], timeout: float
+    ) -> dict[str, NDArray[Any]]:
+        inputs = {name: array.tolist() for name, array in tensors.items()}
+        body = json.dumps({"signature_name": endpoint, "inputs": inputs}, separators=(",", ":"))
+        answer = self._request("POST", f"{_path(spec)}:predict", body.encode(), spec, timeout)
+        try:
+            columns = answer["outputs"] if len(outputs) > 1 else {outputs[0]: answer["outputs"]}
+            return {name: _decode(name, columns[name]) for name in outputs}
+        except (KeyError, TypeError, ValueError, binascii.Error):
+            raise ServerError(self.server, f"the answer must hold {', '.join(outputs)} in columns") from None
+
+    def close(self) -> None:
+        pass
+
+    def _request(self, method: str, path: str, body: bytes | None, spec: ModelSpec, timeout: float) -> Any:
+        try:
+            code, content = self._exchange(method, path, body, timeout)
+        except TimeoutError:
+            raise failure(self.server, spec, "DEADLINE_EXCEEDED", "", timeout) from None
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, ServerError):
+                raise
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise failure(self.server, spec, "UNAVAILABLE", reason, timeout) from None
+        try:
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
+            if code == 503:  # a proxy before the server need not speak JSON
+                raise Unavailable(self.server, "no answer from the server (HTTP 503)") from None
+            raise ServerError(self.server, f"the answer to HTTP {code} is not JSON") from None
+        if code != http.client.OK:
+            said = str(answer.get("error", "")) if isinstance(answer, dict) else ""
+            raise failure(
+                self.server, spec, _STATUS.get(code, f"HTTP {code}"), said or f"HTTP {code}", timeout
+            )
+        return answer
+
+    def _exchange(self, method: str, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:
+        end = time.monotonic() + timeout
+        connection = self._connection(self._host, self._port, timeout=timeout)
+        try:
+            connection.request(
+                method, path, body, {"Content-Type": "application/json", "Connection": "close"}
+            )
+            socket = connection.sock
+            response = connection.getresponse()
+            blocks: list[bytes] = []
+            while block := response.read1(_BLOCK):
+                blocks.append(block)
+                if len(blocks) * _BLOCK > LARGEST_ANSWER and sum(map(len, blocks)) > LARGEST_ANSWER:
+                    raise ServerError(self.server, f"the answer is larger than {LARGEST_ANSWER >> 20} MiB")
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                if socket is not None and socket.fileno() >= 0:
+                    socket.settimeout(left)  # else every block would get the whole time anew
+            return response.status, b"".join(blocks)
+        finally:
+            connection.close()
+
+
+def _path(spec: ModelSpec) -> str:
+    path = f"/v1/models/{quote(spec.name, safe='')}"
+    if spec.version is not None:
+        return f"{path}/versions/{spec.version}"
+    return path if spec.label is None else f"{path}/labels/{quote(spec.label, safe='')}"
+
+
+def _decode(name: str, column: Any) -> NDArray[Any]:
+    if name.endswith("_bytes"):  # the ending by which TensorFlow Serving knows bytes from text
+        values = np.empty(len(column), object)
+        values[:] = [base64.b64decode(value["b64"], validate=True) for value in column]
+        return values
+    array = np.asarray(column)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(name)
+    return array.astype(np.float32)
+
+
+def _tensor_infos(infos: Any) -> dict[str, TensorInfo]:
+    return {
+        name: TensorInfo(DTYPES.get(info["dtype"], "unknown"), _shape(info["tensor_shape"]))
+        for name, info in infos.items()
+    }
+
+
+def _shape(shape: Any) -> tuple[int | None, ...] | None:
+    if shape.get("unknown_rank"):
+        return None
+    lengths = [int(dim["size"]) for dim in shape["dim"]]  # 64-bit numbers are strings in JSON
+    return tuple(None if length < 0 else length for length in lengths)

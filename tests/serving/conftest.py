@@ -1,0 +1,114 @@
+"""Exports of tiny models that were trained through the real pipelines."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mi_keras.experiments.thesis import sec_5_2_input_combinations as section_5_2
+from mi_keras.serving.trained import Trained
+from tests.unit.experiments import tiny
+
+ABOUT = {
+    "work": "thesis", "section": "5.2", "preset": "smoke", "changed": [], "data": "test", "seed": 1, "run": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export, what it was made of, and the pipeline that has it in its store."""
+
+    folder: Path
+    trained: Trained
+    pipeline: Any
+    config: Any
+
+
+@pytest.fixture(scope="session")
+def trained_thesis(tmp_path_factory) -> tuple[Any, Any]:
+    """Return settings and pipeline of section 5.2 after a whole run."""
+    config = section_5_2.Config(
+        runs=1, combinations=("x", "o+a+x"), second_combinations=(), classifier=tiny.CLASSIFIER,
+        gradient=tiny.GRADIENT, activation=tiny.ACTIVATION, inverter=tiny.INVERTER, prototype=tiny.PROTOTYPE,
+    )  # fmt: skip
+    pipeline = tiny.make_pipeline(tmp_path_factory.mktemp("store"))
+    section_5_2.run(config, [pipeline])
+    return config, pipeline
+
+
+@pytest.fixture(scope="session")
+def read(trained_thesis) -> Callable[..., Trained]:
+    from mi_keras.serving.inverters import read_inverter
+
+    config, pipeline = trained_thesis
+    return cache(
+        lambda combination, objective="logit_mse": read_inverter(pipeline, config, combination, objective)
+    )
+
+
+@pytest.fixture(scope="session")
+def export_of(tmp_path_factory, trained_thesis, read) -> Callable[[str], Exported]:
+    """Return the export of a combination, written once; not to be changed."""
+    from mi_keras.serving.archive import write_export
+
+    config, pipeline = trained_thesis
+    root, made = tmp_path_factory.mktemp("exported"), {}
+
+    def make(combination: str) -> Exported:
+        if combination not in made:
+            trained = read(combination)
+            folder = write_export(trained, ABOUT, root, f"tiny-{combination.replace('+', '-')}")
+            made[combination] = Exported(folder, trained, pipeline, config)
+        return made[combination]
+
+    return make
+
+
+@pytest.fixture
+def copy_of_x(tmp_path, export_of) -> Path:
+    """Return a copy of the export of combination x that a test may change."""
+    folder = tmp_path / "models" / "tiny-x" / "1"
+    shutil.copytree(export_of("x").folder, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def split_export(tmp_path_factory) -> Exported:
+    """Return the export of a decoder of small pictures, with a random encoder."""
+    from mi_keras.experiments.split import work
+    from mi_keras.experiments.split.sec_6_decoders import Config
+    from mi_keras.experiments.split.stages import Encoder, Pipeline
+    from mi_keras.experiments.store import Store
+    from mi_keras.serving.archive import write_export
+    from mi_keras.serving.decoders import read_decoder
+    from mi_keras.settings import DecoderSettings, EncoderSettings, FaceSettings
+    from mi_keras.work import SilentProgress
+
+    root = tmp_path_factory.mktemp("split")
+    draw = np.random.default_rng(0)
+    (root / "pictures").mkdir()
+    for number in range(24):
+        small = Image.fromarray(draw.integers(256, size=(4, 4, 3), dtype=np.uint8))
+        small.resize((64, 80), Image.BICUBIC).save(root / "pictures" / f"{number:02d}.png")
+    config = Config(
+        decoders=("bicubic",), faces=FaceSettings(faces=20, size=192, train_share=3),
+        encoder=EncoderSettings(weights="random", variant="minimalistic"),
+        bicubic=DecoderSettings("bicubic", epochs=1, batch_size=4),
+    )  # fmt: skip
+    faces = work.prepare(work.open_data(f"folder:{root / 'pictures'}", offline=True), config, seed=1)
+    encoder = Encoder(config.encoder, config.faces.size)
+    pipeline = Pipeline(faces, encoder, Store(root / "store"), SilentProgress(), seed=1, run=1)
+    for stage in (
+        pipeline.scored(pipeline.decoder(config.bicubic), config.bicubic),
+        pipeline.scored_mean_face(),
+    ):
+        stage.computed()
+    trained = read_decoder(pipeline, config, "bicubic")
+    about = ABOUT | {"work": "split", "section": "6", "data": "folder:pictures"}
+    return Exported(write_export(trained, about, root / "exported", "tiny-split"), trained, pipeline, config)

@@ -1,0 +1,281 @@
+"""Endpoints of an export against the Python path, however many rows come together, and how exports are published."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mi_keras.attacks.feature_inversion import reconstruct_images
+from mi_keras.attacks.inverter import invert, rebuild_inverter
+from mi_keras.errors import InputError
+from mi_keras.experiments.run_stages import with_weights
+from mi_keras.models.cnn import observe
+from mi_keras.serving.archive import write_export
+from mi_keras.serving.decoders import smooth_images
+from mi_keras.serving.layout import UNFINISHED, find_version, publish, versions_of
+from mi_keras.serving.manifest import read_manifest
+from tests.serving.conftest import ABOUT
+from tests.unit.experiments import tiny
+
+
+@pytest.fixture(scope="module", params=["x", "o+a+x"])
+def exported(request, export_of):
+    return export_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def signatures(exported):
+    return tf.saved_model.load(str(exported.folder)).signatures
+
+
+def parts_of(exported, endpoint="invert"):
+    prefix = f"{endpoint}/input/"
+    return {k.removeprefix(prefix): a for k, a in exported.trained.samples.items() if k.startswith(prefix)}
+
+
+def many_parts(exported, rows):
+    """Return input of `invert` that no sample has: observed evidence of the test images, as 5.2 uses it."""
+    config, pipeline, combination = exported.config, exported.pipeline, exported.trained.about["combination"]
+    target, shadow = (pipeline.classifier(role, config.classifier) for role in ("target", "shadow"))
+    observed = pipeline.output_vector(target, config.classifier, "test")
+    evidence = pipeline.evidence(
+        observed, shadow, config.classifier, config.activation, config.gradient, "logit_mse"
+    )
+    known = pipeline.output_vector(shadow, config.classifier, "shadow_train")
+    known = pipeline.evidence(
+        known, shadow, config.classifier, config.activation, config.gradient, "logit_mse"
+    )
+    inverter = pipeline.inverter(known, combination, config.inverter)
+    loaded = evidence.load(combination)
+    tcnn = with_weights(rebuild_inverter(inverter.info["width"], 1, config.inverter), inverter.arrays)
+    arrays = {name: getattr(loaded, name)[:rows] for name in parts_of(exported)}
+    return arrays, invert(tcnn, loaded, combination)[:rows]
+
+
+# Interface
+
+
+def test_every_endpoint_has_the_names_shapes_and_types_of_the_manifest(exported, signatures):
+    manifest = read_manifest(exported.folder)
+    assert set(signatures) == {"invert", "invert_from_output", "invert_png", "serving_default"}
+    letters = exported.trained.about["combination"].split("+")
+    names = {"o": "output_vector", "a": "activations", "x": "gradient_reconstruction"}
+    assert set(manifest["endpoints"]["invert"]["inputs"]) == {names[letter] for letter in letters}
+    for name, described in manifest["endpoints"].items():
+        inputs = signatures[name].structured_input_signature[1]
+        assert {n: [s.shape.as_list(), s.dtype.name] for n, s in inputs.items()} == {
+            n: [d["shape"], d["dtype"]] for n, d in described["inputs"].items()
+        }
+        for output, spec in signatures[name].structured_outputs.items():
+            assert spec.shape.as_list() == described["outputs"][output]["shape"]
+            assert spec.shape[0] is None
+    assert signatures["invert_from_output"].structured_outputs["image"].dtype == tf.float32
+    assert signatures["invert_png"].structured_outputs["png_bytes"].dtype == tf.string
+
+
+def test_the_default_is_invert(exported, signatures):
+    parts = {name: tf.constant(array) for name, array in parts_of(exported).items()}
+    np.testing.assert_array_equal(
+        signatures["serving_default"](**parts)["image"], signatures["invert"](**parts)["image"]
+    )
+
+
+def test_the_graph_has_no_python_and_does_not_grow_with_the_steps(exported, signatures):
+    graph = signatures["invert_from_output"].graph.as_graph_def()
+    operations = {node.op for function in graph.library.function for node in function.node_def}
+    assert not [name for name in operations if "PyFunc" in name]
+    assert operations & {"While", "StatelessWhile"}
+    assert (exported.folder / "saved_model.pb").stat().st_size < 1_500_000
+
+
+# Answers
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_invert_answers_as_the_python_path(exported, signatures, rows):
+    arrays, expected = many_parts(exported, rows)
+    found = signatures["invert"](**{name: tf.constant(array) for name, array in arrays.items()})["image"]
+    assert found.dtype == tf.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+    assert np.ptp(expected) > 0.01
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_invert_from_output_answers_each_row_as_the_attack_alone(exported, signatures, rows):
+    vectors = parts_of(exported, "invert_from_output")["output_vector"]
+    expected = exported.trained.samples["invert_from_output/output/image"]
+    order = np.arange(rows)[::-1] % len(vectors)
+    found = signatures["invert_from_output"](output_vector=tf.constant(vectors[order]))["image"]
+    np.testing.assert_allclose(found, expected[order], atol=1e-5, rtol=0)
+
+
+def test_a_row_does_not_depend_on_the_others_in_its_batch(exported, signatures):
+    vectors = parts_of(exported, "invert_from_output")["output_vector"]
+    strangers = np.concatenate([vectors[:1], 50 + 3 * vectors[1:], np.full_like(vectors[:1], np.nan)])
+    alone = signatures["invert_from_output"](output_vector=tf.constant(vectors[:1]))["image"]
+    beside = signatures["invert_from_output"](output_vector=tf.constant(strangers))["image"]
+    np.testing.assert_allclose(alone[0], beside[0], atol=1e-5, rtol=0)
+    arrays, _ = many_parts(exported, 5)
+    whole = signatures["invert"](**{name: tf.constant(array) for name, array in arrays.items()})["image"]
+    single = signatures["invert"](**{name: tf.constant(array[3:4]) for name, array in arrays.items()})[
+        "image"
+    ]
+    np.testing.assert_allclose(single[0], whole[3], atol=1e-5)
+
+
+def test_png_files_hold_the_image(exported, signatures):
+    parts = {name: tf.constant(array) for name, array in parts_of(exported).items()}
+    files = signatures["invert_png"](**parts)["png_bytes"].numpy()
+    images = signatures["invert"](**parts)["image"].numpy()
+    assert all(file.startswith(b"\x89PNG") for file in files)
+    decoded = np.stack([tf.io.decode_png(file).numpy() for file in files])
+    np.testing.assert_allclose(decoded / 255, images, atol=0.5 / 255 + 1e-6)
+
+
+def test_the_split_export_has_both_sides_of_the_attack(split_export):
+    signatures = tf.saved_model.load(str(split_export.folder)).signatures
+    assert set(signatures) == {"reconstruct", "features", "reconstruct_png", "serving_default"}
+    for rows in (1, 2, 5):
+        images = smooth_images(rows, 192, seed=7)
+        maps = signatures["features"](image=tf.constant(images))["feature_maps"]
+        expected = split_export.pipeline.encoder.send(images)
+        np.testing.assert_allclose(maps, expected, atol=1e-4, rtol=1e-4)
+        found = signatures["reconstruct"](feature_maps=maps)["image"]
+        pipeline, settings = split_export.pipeline, split_export.config.bicubic
+        decoder = pipeline.load_decoder(pipeline.decoder(settings), settings)
+        (answers,) = reconstruct_images(decoder, settings, expected.numpy())
+        np.testing.assert_allclose(found, answers, atol=1e-4)
+        assert found.shape == images.shape
+        assert 0 <= found.numpy().min() <= found.numpy().max() <= 1
+
+
+def test_no_picture_of_the_data_is_among_the_samples_of_a_split_export(split_export):
+    samples = split_export.trained.samples
+    np.testing.assert_array_equal(samples["truth"], smooth_images(2, 192))
+    pictures = split_export.pipeline.pictures("held_out") / 255
+    for name, array in samples.items():
+        if array.shape[1:] == (192, 192, 3):
+            for image in array.astype(float) / (255 if array.dtype == np.uint8 else 1):
+                assert np.abs(pictures - image).mean(axis=(1, 2, 3)).min() > 0.05, name
+
+
+def test_the_manifest_says_what_was_exported(exported):
+    manifest = read_manifest(exported.folder)
+    assert manifest["scores"]["ssim"]["n"] == 18
+    assert manifest["baseline"]["name"] == "class prototype"
+    assert manifest["seed"] == 1
+    assert {"tensorflow", "keras", "python", "mi-keras"} <= set(manifest["versions"])
+    assert "allowed to attack" in manifest["intended_use"]
+    assert "3 steps of adam from class_average" in manifest["in_graph"]["x"]
+
+
+# Publishing
+
+
+def number_of(tmp_path, version=None):
+    return publish(tmp_path, "m", version, lambda _: None, lambda *_: None).name
+
+
+def test_versions_count_up_and_a_taken_one_is_refused(tmp_path):
+    assert number_of(tmp_path) == "1"
+    (tmp_path / "m" / "junk").mkdir()
+    (tmp_path / "m" / "007").mkdir()
+    assert number_of(tmp_path) == "8"
+    assert number_of(tmp_path, 3) == "3"
+    for taken in (3, 7):
+        with pytest.raises(InputError, match=rf"`--version` must be free; .*m/{taken} is there already\."):
+            number_of(tmp_path, taken)
+    with pytest.raises(InputError, match=r"`--version` must be from 1 to 9223372036854775807; got 0\."):
+        number_of(tmp_path, 0)
+    assert list(versions_of(tmp_path / "m")) == [1, 3, 7, 8]
+    assert find_version(tmp_path / "m").name == "8"
+    assert find_version((tmp_path / "m").rename(tmp_path / "2024")) == tmp_path / "2024" / "8"
+    assert find_version(tmp_path / "2024" / "3") == tmp_path / "2024" / "3"
+    assert not list((tmp_path / UNFINISHED).iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "Thesis", "a/b", "../x", ".hidden", "a b", "ä", "x" * 101])
+def test_a_name_that_no_server_or_folder_can_have_is_refused(tmp_path, read, name):
+    with pytest.raises(InputError, match=r"`--name` must be 1 to 100 of a-z, 0-9"):
+        write_export(read("x"), ABOUT, tmp_path / "out", name)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_that_take_the_same_number_get_one_each(tmp_path):
+    numbers = []
+
+    def seal(folder: Path, number: int) -> None:
+        numbers.append(number)
+        (folder / "number").write_text(str(number))
+        if number == 1:  # another process is faster
+            (tmp_path / "m" / "1").mkdir(parents=True)
+            (tmp_path / "m" / "1" / "theirs").touch()
+
+    folder = publish(tmp_path, "m", None, lambda _: None, seal)
+    assert (folder.name, (folder / "number").read_text(), numbers) == ("2", "2", [1, 2])
+
+
+def test_what_a_check_refuses_never_appears(tmp_path, read):
+    def refuse(*_: object) -> None:
+        raise FloatingPointError("no")
+
+    with pytest.raises(FloatingPointError):
+        write_export(read("x"), ABOUT, tmp_path, "m", check=refuse)
+    assert not (tmp_path / "m").exists()
+    assert not list((tmp_path / UNFINISHED).iterdir())
+
+
+def test_killed_while_writing_leaves_no_version_and_the_next_export_cleans_up(tmp_path):
+    code = f"""
+import os, signal
+from pathlib import Path
+from mi_keras.serving.layout import publish
+def fill(folder):
+    (folder / "saved_model.pb").write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+publish(Path({str(tmp_path)!r}), "m", None, fill, lambda *_: None)
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+    assert not (tmp_path / "m").exists()
+    assert len(list((tmp_path / UNFINISHED).iterdir())) == 1
+    assert number_of(tmp_path) == "1"
+    assert not list((tmp_path / UNFINISHED).iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"`--out` must be a folder that can be written"):
+        number_of(tmp_path / "file")
+
+
+def test_only_what_is_in_the_store_is_exported(tmp_path, trained_thesis):
+    from mi_keras.serving.inverters import read_inverter
+    from mi_keras.serving.trained import NotTrained
+
+    config, pipeline = trained_thesis
+    before = {path for path in pipeline.store.root.rglob("*")}
+    with pytest.raises(NotTrained, match=re.escape("inverter o")):
+        read_inverter(pipeline, config, "o", "logit_mse")
+    empty = tiny.make_pipeline(tmp_path)
+    with pytest.raises(NotTrained, match=re.escape("inverter x (run 1)")):
+        read_inverter(empty, config, "x", "logit_mse")
+    assert {path for path in pipeline.store.root.rglob("*")} == before
+    assert not list((tmp_path / "stages").iterdir())
+
+
+def test_samples_come_from_the_target_model(export_of):
+    exported = export_of("x")
+    config, pipeline = exported.config, exported.pipeline
+    target = pipeline.load_classifier(pipeline.classifier("target", config.classifier), config.classifier)
+    vectors = observe(target, exported.trained.samples["truth"]).output_vector
+    np.testing.assert_allclose(
+        vectors, exported.trained.samples["invert_from_output/input/output_vector"], atol=1e-5
+    )
