@@ -55,8 +55,14 @@ def _means(stage: "Stage", gallery: "Stage") -> dict[str, float]:
     means = {metric: float(arrays[metric].mean(dtype=np.float64)) for metric in IMAGE_COLUMNS}
     means["feature_distance"] = float(cosine_distance(arrays["features"], true["features"][:count]).mean())
     for prefix, kind in (("", "features"), ("pixel_", "pixels")):
+        queries, looked_through = _centred(arrays[kind]), _centred(true[kind])
         for size in GALLERIES:
-            if len(true[kind]) >= size:
-                found = retrieval_probability(arrays[kind], true[kind], np.arange(count), size)
+            if len(looked_through) >= size:
+                found = retrieval_probability(queries, looked_through, np.arange(count), size)
                 means[f"{prefix}retrieval_{size}"] = float(found.mean())
     return means
+
+
+def _centred(embeddings: Any) -> Any:
+    """Return embeddings less their mean: all reconstructions of a decoder are blurred alike, which moves all of theirs."""
+    return embeddings - embeddings.mean(axis=0, dtype=np.float64)

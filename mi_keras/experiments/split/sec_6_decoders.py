@@ -3,8 +3,10 @@
 Text claims:  a decoder with bicubic upsampling reaches 48.6 dB PSNR and 0.24 MS-SSIM, one with transposed convolutions
               46 dB and 0.22 (Table 1); reconstructions reveal enough to be a privacy concern (Figure 12).
 Command:      python scripts/reproduce.py --work split --section 6 --data zip:FACES.zip
-Measured:     not yet written
-Cost:         not yet written
+Measured:     quick, 1 run, seed 1, n = 300, minimalistic encoder, 10,000 faces of CelebA at 89x109, PSNR in the text's convention:
+              transposed 48.45 dB, bicubic 48.65, the mean face 46.55. Ours at 183,180 parameters: 20.76 dB and 0.641
+              SSIM on [0, 1] against 13.44 and 0.448 of the bicubic decoder. All rows: docs/results.md
+Cost:         `quick` 10 minutes on 2 CPU cores, 2.1 GB of memory and 1.6 GB of disk; `paper`, by estimate, days.
 Threat model: the adversary intercepts feature maps and can query the head with images of its own to train on; it knows
               no weight (the text calls that black box).
 Deviations:   PSNR, SSIM and MS-SSIM stand beside the text's convention, which takes them of normalised values; the mean
@@ -132,8 +134,9 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
             [replace(row, paper=None) for row in rows.values()], columns[-1],
             notes=[
                 "Found among N: probability that the true picture is the nearest to its reconstruction among N true pictures, by "
-                "cosine of the model's own embedding or of 16x16 pixels; exact over all draws of the others from "
-                f"{searched:,} pictures. Pixels see the background too. Chance: 1 / N.",
+                "cosine of the model's own embedding or of 16x16 pixels, both less their mean; exact over all draws of the "
+                f"others from {searched:,} pictures. Pixels see the background too. Chance: 1 / N. Feature distance: 1 - cosine "
+                "of the embeddings of picture and reconstruction.",
             ],
         ),
     ]  # fmt: skip
@@ -272,7 +275,7 @@ def _figures(
     figures: list[dict[str, Any]] = [
         shared | {
             "file": "figure_1.png", "kind": "normalised_photographs", "images": first,
-            "title": "Figure 1: held-out images, and normalised as the encoder's training had them",
+            "title": "Figure 1: held-out images, and the same normalised",
         },
         shared | {
             "file": "figure_3.png", "kind": "photographs", "images": first[:1], "metric": "",
