@@ -1,6 +1,8 @@
 """Files that are whole or not there, and npz archives read without pickle."""
 
+import errno
 import hashlib
+import math
 import os
 import shutil
 import socket
@@ -76,6 +78,9 @@ def map_new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArr
         except UNREADABLE:
             pass
         path.unlink()
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size > shutil.disk_usage(path.parent).free:  # at once: an attempt would fill the disk for a moment
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     if hasattr(os, "posix_fallocate"):  # else writing to a full disk would end the process by a signal
         try:

@@ -19,7 +19,8 @@ class FaceSource:
             id that TensorFlow Datasets gives, or photograph and place of a tile.
         read: yields `(key, content of the image file)` for the keys that it is given, which must be of `keys`, in
             their order; the content is b"" where the file cannot be read any more or is damaged. It is lazy.
-        fingerprint: SHA-256 in hexadecimal; equal contents, equal fingerprint.
+        fingerprint: SHA-256 in hexadecimal of what names and tells the contents apart cheaply: in an archive checksums and
+            sizes, in a folder sizes and times of change, of a set of TensorFlow Datasets its version and counts.
         note: one sentence about what the pictures are, for the tables; "" where the name says it.
     """
 

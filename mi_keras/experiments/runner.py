@@ -53,6 +53,8 @@ class Request:
 def run(request: Request, console: Console) -> Iterator[Path]:
     """Reproduce a section, or all of a work, and yield the folder of each section's results as it is finished.
 
+    Overrides must be of settings that each of the sections has.
+
     Stages that the store holds are read, not computed; an interrupted run goes on where it was.
 
     Raises:
@@ -60,8 +62,6 @@ def run(request: Request, console: Console) -> Iterator[Path]:
         Interrupted: Ctrl-C.
     """
     sections = find(request.work, request.section)
-    if len(sections) > 1 and request.overrides:
-        raise InputError(f"`--set` must go with a single section; got --section {request.section}.")
     yield from run_experiments(sections, request, console)
 
 

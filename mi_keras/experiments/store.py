@@ -278,6 +278,9 @@ class Store:
             write_text(temporary / META, json.dumps(meta | {"seal": _seal(meta)}, indent=1, allow_nan=False))
             folder = self._folder(stage)
             folder.parent.mkdir(parents=True, exist_ok=True)
+            if large:  # from here on nothing may say how far arrays that are no longer there were filled
+                for part in unfinished.glob("*.npz"):
+                    part.unlink()
             for path in large:
                 os.replace(path, temporary / path.name)
             if folder.exists():  # damaged or forced

@@ -29,7 +29,7 @@ def call(folder, *arguments):
         ),
         (
             ["--section", "all", "--set", "gradient.steps=3"],
-            "`--set` must go with a single section; got --section all",
+            "`--set gradient.steps` must name a setting: ",
         ),
         (["--section", "5.4", "--set", "top=11"], "`top` must be at most the number of classes, 10; got 11"),
         (

@@ -8,6 +8,7 @@ import numpy as np
 from mi_keras.experiments.result import Paper, Row
 
 if TYPE_CHECKING:
+    from mi_keras.experiments.split.stages import Pipeline
     from mi_keras.experiments.store import Stage
 
 IMAGE_COLUMNS = ("psnr", "ssim", "ms_ssim", "psnr_paper", "ssim_paper", "ms_ssim_paper")
@@ -43,8 +44,23 @@ def score_arrays(scored: Mapping[str, Sequence["Stage"]]) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for name, stages in scored.items():
         runs = [stage.arrays for stage in stages]
-        arrays |= {f"{metric}.{name}": np.stack([run[metric] for run in runs]) for metric in IMAGE_COLUMNS}
+        measured = [metric for metric in IMAGE_COLUMNS if metric in runs[0]]
+        arrays |= {f"{metric}.{name}": np.stack([run[metric] for run in runs]) for metric in measured}
     return arrays
+
+
+def picture_notes(config: Any, pipeline: "Pipeline") -> list[str]:
+    """Return the lines that every result of the work carries: encoder, what was skipped, what the pictures are."""
+    skipped = pipeline.images().info["skipped"]
+    weights = config.encoder.weights
+    listed = "; ".join(f"{key} ({reason})" for key, reason in skipped[:10])
+    more = f" and {len(skipped) - 10} more" if len(skipped) > 10 else ""
+    return [
+        f"Encoder: MobileNetV3-Large, {config.encoder.variant}, weights {weights}, cut at {config.encoder.cut}.",
+        *(["With random weights the encoder recognises nothing: scores say nothing about a trained one."] if weights == "random" else []),
+        *([f"Skipped images: {len(skipped)}: {listed}{more}."] if skipped else []),
+        *([pipeline.faces.source.note] if pipeline.faces.source.note else []),
+    ]  # fmt: skip
 
 
 def _means(stage: "Stage", gallery: "Stage") -> dict[str, float]:
@@ -52,11 +68,19 @@ def _means(stage: "Stage", gallery: "Stage") -> dict[str, float]:
 
     arrays, true = stage.arrays, gallery.arrays
     count = len(arrays["psnr"])
-    means = {metric: float(arrays[metric].mean(dtype=np.float64)) for metric in IMAGE_COLUMNS}
+    means = {
+        metric: float(arrays[metric].mean(dtype=np.float64)) for metric in IMAGE_COLUMNS if metric in arrays
+    }
     means["feature_distance"] = float(cosine_distance(arrays["features"], true["features"][:count]).mean())
     for prefix, kind in (("", "features"), ("pixel_", "pixels")):
+        queries, looked_through = _centred(arrays[kind]), _centred(true[kind])
         for size in GALLERIES:
-            if len(true[kind]) >= size:
-                found = retrieval_probability(arrays[kind], true[kind], np.arange(count), size)
+            if len(looked_through) >= size:
+                found = retrieval_probability(queries, looked_through, np.arange(count), size)
                 means[f"{prefix}retrieval_{size}"] = float(found.mean())
     return means
+
+
+def _centred(embeddings: Any) -> Any:
+    """Return embeddings less their mean: all reconstructions of a decoder are blurred alike, which moves all of theirs."""
+    return embeddings - embeddings.mean(axis=0, dtype=np.float64)

@@ -3,13 +3,17 @@
 Text claims:  a decoder with bicubic upsampling reaches 48.6 dB PSNR and 0.24 MS-SSIM, one with transposed convolutions
               46 dB and 0.22 (Table 1); reconstructions reveal enough to be a privacy concern (Figure 12).
 Command:      python scripts/reproduce.py --work split --section 6 --data zip:FACES.zip
-Measured:     not yet written
-Cost:         not yet written
+Measured:     quick, 1 run, seed 1, n = 300, minimalistic encoder, 10,000 faces of CelebA at 89x109, PSNR in the text's convention:
+              transposed 48.45 dB, bicubic 48.65, the mean face 46.55. Ours at 183,180 parameters: 20.76 dB and 0.641
+              SSIM on [0, 1] against 13.44 and 0.448 of the bicubic decoder. All rows: docs/results.md
+Cost:         `quick` 10 minutes on 2 CPU cores, 2.1 GB of memory and 1.6 GB of disk; `paper`, by estimate, days.
 Threat model: the adversary intercepts feature maps and can query the head with images of its own to train on; it knows
               no weight (the text calls that black box).
 Deviations:   PSNR, SSIM and MS-SSIM stand beside the text's convention, which takes them of normalised values; the mean
               face, our two decoders, feature distance and retrieval are ours. Noise is drawn once per training image.
-              Held-out images are chosen by a hash of their names; the published code scores images that it trained on.
+              Held-out images are chosen by a hash of their names (the published code scores images that it trained on);
+              a person may be in several pictures, on both sides. Our decoders differ from the text's in architecture,
+              loss, learning rate and schedule, and see no noise; `quick` gives all as many epochs.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Tab
 from mi_keras.experiments.split.rows import (
     IMAGE_COLUMNS,
     MEAN_FACE,
+    picture_notes,
     picture_row,
     retrieval_columns,
     score_arrays,
@@ -132,8 +137,9 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
             [replace(row, paper=None) for row in rows.values()], columns[-1],
             notes=[
                 "Found among N: probability that the true picture is the nearest to its reconstruction among N true pictures, by "
-                "cosine of the model's own embedding or of 16x16 pixels; exact over all draws of the others from "
-                f"{searched:,} pictures. Pixels see the background too. Chance: 1 / N.",
+                "cosine of the model's own embedding or of 16x16 pixels, both less their mean; exact over all draws of the "
+                f"others from {searched:,} pictures. Pixels see the background too. Chance: 1 / N. Feature distance: 1 - cosine "
+                "of the embeddings of picture and reconstruction.",
             ],
         ),
     ]  # fmt: skip
@@ -154,23 +160,9 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
         _claims(rows, config),
         measured,
         arrays,
-        _figures(config, numbers, picked, reference, arrays),
+        _figures(config, picked, reference, arrays, first.encoder.map_shape[2]),
         picture_notes(config, first),
     )
-
-
-def picture_notes(config: Any, pipeline: Pipeline) -> list[str]:
-    """Return the lines that every result of the work carries: encoder, what was skipped, what the pictures are."""
-    skipped = pipeline.images().info["skipped"]
-    weights = config.encoder.weights
-    listed = "; ".join(f"{key} ({reason})" for key, reason in skipped[:10])
-    more = f" and {len(skipped) - 10} more" if len(skipped) > 10 else ""
-    return [
-        f"Encoder: MobileNetV3-Large, {config.encoder.variant}, weights {weights}, cut at {config.encoder.cut}.",
-        *(["With random weights the encoder recognises nothing: scores say nothing about a trained one."] if weights == "random" else []),
-        *([f"Skipped images: {len(skipped)}: {listed}{more}."] if skipped else []),
-        *([pipeline.faces.source.note] if pipeline.faces.source.note else []),
-    ]  # fmt: skip
 
 
 def _chosen(psnr: Any) -> tuple[list[int], dict[str, list[int]]]:
@@ -225,20 +217,17 @@ def _claims(rows: Mapping[str, Row], config: Config) -> list[Claim]:
     ]  # fmt: skip
     for name in (name for name in ("transposed", "bicubic") if name in rows):
         label = LABELS[name].removesuffix(" (text)")
-        claims.append(
+        claims += [
             ahead(
-                rows,
-                f"The decoder with {label} draws more than the mean face",
-                name,
-                [MEAN_FACE],
-                source="not in the text",
-                metric="psnr",
+                rows, f"The decoder with {label} draws more than the mean face, by {metric.upper()}", name, [MEAN_FACE],
+                source="not in the text", metric=metric,
             )
-        )
+            for metric in ("psnr", "ssim")
+        ]  # fmt: skip
         if size:
             claims.append(ahead(
-                rows, f"Reconstructions by {label} reveal whom they show: found more often than by chance", name, [MEAN_FACE],
-                source="split 6", metric=f"retrieval_{size}",
+                rows, f"Reconstructions by {label} tell their picture from others, by what the model sees in them", name,
+                [MEAN_FACE], source="split 6", metric=f"retrieval_{size}",
             ))  # fmt: skip
         baseline, published = rows[MEAN_FACE].mean("psnr_paper"), PUBLISHED[name].values["psnr_paper"][0]
         claims.append(Claim(
@@ -249,7 +238,7 @@ def _claims(rows: Mapping[str, Row], config: Config) -> list[Claim]:
     others = [name for name in ("transposed", "bicubic") if name in rows]
     if others:
         claims += [
-            ahead(rows, f"Without the published flaws: {LABELS[name]} beats both", name, others, source="not in the text")
+            ahead(rows, f"A decoder that can draw dark colours, trained on what the victim sends: {LABELS[name]} beats both", name, others, source="not in the text")
             for name in ours
         ]  # fmt: skip
     return claims
@@ -257,10 +246,10 @@ def _claims(rows: Mapping[str, Row], config: Config) -> list[Claim]:
 
 def _figures(
     config: Config,
-    numbers: Sequence[int],
     picked: Mapping[str, list[int]],
     reference: str,
     arrays: Mapping[str, Any],
+    channels: int,
 ) -> list[dict[str, Any]]:
     shared: dict[str, Any] = {"rows": [], "caption": ""}
     first, compared = (
@@ -272,7 +261,7 @@ def _figures(
     figures: list[dict[str, Any]] = [
         shared | {
             "file": "figure_1.png", "kind": "normalised_photographs", "images": first,
-            "title": "Figure 1: held-out images, and normalised as the encoder's training had them",
+            "title": "Figure 1: held-out images, and the same normalised",
         },
         shared | {
             "file": "figure_3.png", "kind": "photographs", "images": first[:1], "metric": "",
@@ -280,7 +269,7 @@ def _figures(
         },
         shared | {
             "file": "figure_4.png", "kind": "maps", "array": "sent", "title": "Figure 4: some of the feature maps that are sent",
-            "numbers": _spread(672), "caption": "Evenly spread over all maps, of the image of Figure 3.",
+            "numbers": _spread(channels), "caption": "Evenly spread over all maps, of the image of Figure 3.",
         },
         shared | {
             "file": "figure_12.png", "kind": "photographs", "images": first, "metric": "psnr", "rows": [*compared, *ours, MEAN_FACE],

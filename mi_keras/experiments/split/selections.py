@@ -35,31 +35,28 @@ def selections(
         images: of the training images to look at.
         decoder: whose reliance on each map "gradient" measures: the adversary's without a defence.
     """
-    channels = pipeline.encoder.map_shape[2]
+    if method == "random":
+        seed, channels = pipeline.derive("selection", method), pipeline.encoder.map_shape[2]
+        return {m: KeptMaps(random_maps(channels, m, seed)) for m in counts}
+    if method == "variance":
+        statistics = MapStatistics(**pipeline.statistics().arrays)
+        return {m: KeptMaps(highest_variance(statistics, m)) for m in counts}
 
     def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
         maps = pipeline.maps(TRAINING).large("maps")[:images].astype(np.float32)
-        seed = pipeline.derive("selection", method)
-        if method == "random":
-            kept = {m: random_maps(channels, m, seed) for m in counts}
-        elif method == "variance":
-            statistics = MapStatistics(**pipeline.statistics().arrays)
-            kept = {m: highest_variance(statistics, m) for m in counts}
-        elif method == "gradient":
+        if method == "greedy":
+            seed = pipeline.derive("selection", method)
+            kept = greedy_for_tail(pipeline.encoder.model.tail, maps, counts, seed=seed)
+        else:
             model, pictures = pipeline.load_decoder(decoder, settings), pipeline.pictures(TRAINING)[:images]
+            loss = reconstruction_loss(settings)
             kept = {
-                m: lowest_reconstruction_gradient(
-                    model, maps, pictures.astype(np.float32), m, loss=reconstruction_loss(settings)
-                )
+                m: lowest_reconstruction_gradient(model, maps, pictures.astype(np.float32), m, loss=loss)
                 for m in counts
             }
-        else:
-            kept = greedy_for_tail(pipeline.encoder.model.tail, maps, counts, seed=seed)
         return {str(m): np.array(numbers) for m, numbers in kept.items()}, {}
 
-    upstream = {"gradient": [decoder], "variance": [pipeline.statistics()]}.get(
-        method, [pipeline.maps(TRAINING)]
-    )
+    upstream = [decoder if method == "gradient" else pipeline.maps(TRAINING)]
     stage = pipeline.stage(
         "selection", compute, upstream=upstream, method=method, counts=list(counts), images=images
     )

@@ -14,13 +14,14 @@ COMPACT = DecoderSettings(
 )
 LARGE = replace(COMPACT, decoder="large")
 
-_FEWER: dict[str, Any] = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-3}
+EPOCHS = 6  # of every decoder in `quick`
+_FEWER: dict[str, Any] = {"epochs": EPOCHS, "batch_size": 16, "learning_rate": 1e-3}
 QUICK: dict[str, Any] = {
     "faces": FaceSettings(faces=3300, size=192),
     "transposed": replace(TRANSPOSED, **_FEWER),
     "bicubic": replace(BICUBIC, **_FEWER),
-    "compact": replace(COMPACT, epochs=8),
-    "large": replace(LARGE, epochs=8),
+    "compact": replace(COMPACT, epochs=EPOCHS),
+    "large": replace(LARGE, epochs=EPOCHS),
 }
 _FEWEST: dict[str, Any] = {"epochs": 1, "batch_size": 8}
 SMOKE: dict[str, Any] = {

@@ -1,9 +1,7 @@
 """The stages of the split attack, stored under all that they depend on: images, feature maps, decoders, scores."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
 from typing import Any
 
 import keras
@@ -13,22 +11,28 @@ from numpy.typing import NDArray
 
 from mi_keras.attacks.feature_inversion import decoder_fitters, reconstruct_images, train_decoder
 from mi_keras.data.faces import load_faces
-from mi_keras.defenses.feature_maps import Defense, MapStatistics, defend_maps, map_statistics
+from mi_keras.defenses.feature_maps import (
+    Defense,
+    MapStatistics,
+    NoisyMaps,
+    defend_maps,
+    map_statistics,
+)
 from mi_keras.errors import InputError
 from mi_keras.experiments.run_stages import RunStages, weights_of, with_weights
+from mi_keras.experiments.split.encoder import Encoder
 from mi_keras.experiments.split.work import Faces
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.image import ms_ssim, ms_ssim_paper, psnr, psnr_paper, ssim, ssim_paper
 from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.models.decoders import build_decoder
-from mi_keras.models.split_mobilenet import build_embedding, build_split_mobilenet
 from mi_keras.seeds import derive
-from mi_keras.settings import IMAGENET_DEVIATION, DecoderSettings, EncoderSettings
+from mi_keras.settings import IMAGENET_DEVIATION, DecoderSettings
 from mi_keras.training.loop import FitterPool
 from mi_keras.types import Floats, Rows
 from mi_keras.work import Arrays, Progress, Workspace, flush
 
-MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
+MEANING = 2  # raise when a stage computes something else than before: older artifacts are then left alone
 IMAGE_SCORES = {
     "psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim,
     "psnr_paper": psnr_paper, "ssim_paper": ssim_paper, "ms_ssim_paper": ms_ssim_paper,
@@ -39,50 +43,11 @@ BATCH = 50  # images through the encoder together
 SAVE_EVERY = 20  # batches
 
 
-class Encoder:
-    """The attacked model at one image size, frozen, and what identifies it.
-
-    Raises:
-        InputError: its settings break a rule, its weights are not to be had, or the cut is not of stride 16.
-    """
-
-    def __init__(self, settings: EncoderSettings, size: int) -> None:
-        self.settings = settings
-        self.model = build_split_mobilenet(
-            settings.cut, input_shape=(size, size, 3), minimalistic=settings.variant == "minimalistic",
-            weights=settings.weights,
-        )  # fmt: skip
-        if self.model.stride != 16:
-            raise InputError(
-                f"`encoder.cut` must give maps of stride 16, which the decoders are for; got {settings.cut!r} of "
-                f"stride {self.model.stride}."
-            )
-        digest = hashlib.sha256()
-        for variable in self.model.whole.weights:  # `variables` would add the random state of dropout
-            digest.update(np.ascontiguousarray(variable.numpy()).data)
-        self.identity = {"cut": self.model.cut, "size": size, "weights": digest.hexdigest()}
-        self.map_shape: tuple[int, int, int] = tuple(self.model.head.output_shape[1:])
-
-    @cached_property
-    def send(self) -> Callable[[Any], tf.Tensor]:
-        """Images `(batch, size, size, 3)` in [0, 1] to the maps that the edge device sends."""
-        return tf.function(lambda images: self.model.head(images, training=False), autograph=False)
-
-    @cached_property
-    def embed(self) -> Callable[[Any], tf.Tensor]:
-        """Images in [0, 1] to the embedding that the tail makes its answer of, `(batch, 1280)`."""
-        embedding = build_embedding(self.model)
-        return tf.function(lambda images: embedding(images, training=False), autograph=False)
-
-    @cached_property
-    def answer(self) -> Callable[[Any], tf.Tensor]:
-        """Maps, float16 or float32, to the tail's logits, `(batch, 1000)`."""
-        tail = self.model.tail
-        return tf.function(lambda maps: tail(tf.cast(maps, tf.float32), training=False), autograph=False)
-
-
 class DefendedMaps:
-    """Feature maps as they are behind a defence, computed as they are read (see `types.Rows`)."""
+    """Feature maps as they are behind a defence, computed as they are read (see `types.Rows`).
+
+    Noise is drawn once per image, whatever images are read together.
+    """
 
     def __init__(self, maps: Rows, defense: Defense, statistics: MapStatistics, seed: int) -> None:
         self.maps, self.defense, self.statistics, self.seed = maps, defense, statistics, seed
@@ -92,9 +57,14 @@ class DefendedMaps:
         return len(self.maps)
 
     def __getitem__(self, rows: Any) -> NDArray[Any]:
-        # Rows decide the noise: it is new for each batch of a fit, and the same when the fit is repeated
-        seed = derive(self.seed, str(rows) if isinstance(rows, slice) else np.asarray(rows).tolist())
-        return defend_maps(np.asarray(self.maps[rows]), self.defense, self.statistics, seed=seed)
+        maps = np.asarray(self.maps[rows])
+        if not isinstance(self.defense, NoisyMaps):
+            return defend_maps(maps, self.defense, self.statistics, seed=self.seed)
+        sent = [
+            defend_maps(one[None], self.defense, self.statistics, seed=derive(self.seed, int(number)))
+            for one, number in zip(maps, np.arange(len(self))[rows], strict=True)
+        ]
+        return np.concatenate(sent)
 
 
 class Pipeline(RunStages):
@@ -177,9 +147,10 @@ class Pipeline(RunStages):
                 for number, start in enumerate(range(done, len(pictures), BATCH), start=1):
                     images = _unit(pictures[start : start + BATCH])
                     if any(noise):
-                        draw = np.random.default_rng(derive(self.faces.seed, "image noise", start))
-                        added = mean + deviation * draw.standard_normal(images.shape, np.float32)
-                        images = images + added * np.array(IMAGENET_DEVIATION, np.float32)
+                        images = np.stack([
+                            _with_noise(image, mean, deviation, derive(self.faces.seed, "image noise", start + i))
+                            for i, image in enumerate(images)
+                        ])  # fmt: skip
                     maps[start : start + len(images)] = self.encoder.send(images).numpy()
                     bar.advance(len(images))
                     if number % SAVE_EVERY == 0:
@@ -253,16 +224,31 @@ class Pipeline(RunStages):
         """Rebuild a decoder from its stored weights."""
         return with_weights(build_decoder(settings.decoder, self.encoder.map_shape), stage.arrays)
 
-    def scored(self, decoder: Stage, settings: DecoderSettings, defense: Defense | None = None) -> Stage:
-        """Decode the held-out images and score every one (see `_score`)."""
+    def scored(
+        self,
+        decoder: Stage,
+        settings: DecoderSettings,
+        defense: Defense | None = None,
+        *,
+        scores: Sequence[str] = tuple(IMAGE_SCORES),
+    ) -> Stage:
+        """Decode the held-out images and score every one.
+
+        Arrays: each of `scores` per image, `(count,)`, and the embeddings `features` and `pixels` by which it is
+        looked for in the gallery, `(count, units)`.
+
+        Args:
+            scores: names of `IMAGE_SCORES`; MS-SSIM takes as long as all others together.
+        """
 
         def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             images = reconstruct_images(
                 self.load_decoder(decoder, settings), settings, self.defended(HELD_OUT, defense)
             )
-            return self._score(images), {}
+            return self._score(images, scores), {}
 
-        return self.stage("scored", compute, upstream=[decoder, self.maps(HELD_OUT)], **_identity_of(defense))
+        upstream = [decoder, self.maps(HELD_OUT)]
+        return self.stage("scored", compute, upstream=upstream, scores=list(scores), **_identity_of(defense))
 
     def mean_face(self) -> Stage:
         """Average the training images: `image`, `(size, size, 3)` in [0, 1]."""
@@ -284,7 +270,7 @@ class Pipeline(RunStages):
             answers = (
                 np.repeat(image[None], min(BATCH, count - start), axis=0) for start in range(0, count, BATCH)
             )
-            return self._score(answers), {}
+            return self._score(answers, tuple(IMAGE_SCORES)), {}
 
         return self._of_encoder("scored", compute, upstream=[self.mean_face()], answer="mean face")
 
@@ -321,19 +307,26 @@ class Pipeline(RunStages):
         return np.concatenate([_bytes(images) for images in reconstruct_images(model, settings, chosen)])
 
     def answers(self, defense: Defense | None) -> Floats:
-        """Return the tail's logits for the held-out images behind a defence, `(count, 1000)`; not stored."""
+        """Return the tail's logits for the held-out images behind a defence, `(count, 1000)`; not stored.
+
+        Raises:
+            FloatingPointError: a logit is not finite.
+        """
         maps = self.defended(HELD_OUT, defense)
-        return np.concatenate(
+        logits = np.concatenate(
             [self.encoder.answer(maps[start : start + BATCH]) for start in range(0, len(maps), BATCH)]
         )
+        if not np.isfinite(logits).all():
+            raise FloatingPointError(f"the tail's answer behind {defense} is not finite.")
+        return logits
 
-    def _score(self, reconstructions: Iterable[Floats]) -> dict[str, NDArray[Any]]:
-        """Return every score of `IMAGE_SCORES` per image, and the embeddings by which each is looked for."""
+    def _score(self, reconstructions: Iterable[Floats], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return scores per image, and the embeddings by which each is looked for."""
         pictures, found, start = self.pictures(HELD_OUT), [], 0
         for images in reconstructions:
             truth = _unit(pictures[start : start + len(images)])
             start += len(images)
-            scores = {name: metric(images, truth).numpy() for name, metric in IMAGE_SCORES.items()}
+            scores = {name: IMAGE_SCORES[name](images, truth).numpy() for name in names}
             found.append(
                 scores | {"features": self.encoder.embed(images).numpy(), "pixels": image_embedding(images)}
             )
@@ -370,6 +363,12 @@ def _identity_of(defense: Defense | None) -> dict[str, Any]:
     if defense is None:
         return {}
     return {"map_defense": {"name": type(defense).__name__, **asdict(defense)}}
+
+
+def _with_noise(image: Floats, mean: float, deviation: float, seed: int) -> Floats:
+    """Add Gaussian noise to an image in [0, 1] that has these moments once it is normalised."""
+    noise = mean + deviation * np.random.default_rng(seed).standard_normal(image.shape, np.float32)
+    return image + noise * np.array(IMAGENET_DEVIATION, np.float32)
 
 
 def _unit(images: NDArray[np.uint8]) -> Floats:

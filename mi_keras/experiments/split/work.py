@@ -59,7 +59,8 @@ def pipelines(
     faces: Faces, config: Any, store: Store, progress: Progress, *, seed: int
 ) -> Sequence["Pipeline"]:
     """Return the stages of each run of a section, which share one encoder; imports TensorFlow."""
-    from mi_keras.experiments.split.stages import Encoder, Pipeline
+    from mi_keras.experiments.split.encoder import Encoder
+    from mi_keras.experiments.split.stages import Pipeline
 
     encoder = Encoder(config.encoder, config.faces.size)
     return [

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -138,3 +139,17 @@ def test_settings_that_cannot_be_meant_are_refused(change, message):
 def test_the_decoder_is_the_one_asked_for():
     trained, _ = fit()
     assert trained.count_params() == build_decoder("compact", (2, 2, 6)).count_params()
+
+
+def test_a_decoder_that_goes_on_with_other_maps_is_judged_by_their_statistics():
+    """After two short epochs running statistics are those of the new maps, here a hundredth of the old."""
+    maps, images = examples(240)
+    base, _ = train_decoder(maps, images, SMALL, decoder_fitters(SMALL), seed=1)
+    faint = (maps * np.float16(0.01)).astype(np.float16)
+    adapted, _ = train_decoder(faint, images, SMALL, decoder_fitters(SMALL), seed=1, start=base)
+    entry = adapted.get_layer("entry_conv").output
+    outputs = keras.Model(adapted.input, entry)(faint.astype(np.float32)).numpy()
+    norm = adapted.get_layer("entry_norm")
+    variance = outputs.var(axis=(0, 1, 2))
+    np.testing.assert_allclose(norm.moving_variance.numpy(), variance, rtol=0.7, atol=1e-5)
+    assert base.get_layer("entry_norm").moving_variance.numpy().mean() > 100 * variance.mean()

@@ -180,4 +180,5 @@ def test_random_starts_of_known_and_attacked_vectors_differ(tmp_path):
 
 def _put(pipeline, stage, arrays, info=None):
     """Store a result under a stage's key in place of the one computed there."""
-    pipeline.store._write(stage, arrays, info or {}, 0.0)
+    unfinished = pipeline.store.root / "unfinished" / stage.key
+    pipeline.store._write(stage, arrays, info or {}, 0.0, unfinished)

@@ -326,3 +326,22 @@ def test_an_array_that_the_disk_has_no_room_for_is_refused_before_it_is_begun(tm
         Store(tmp_path).stage("large", compute, seed=1).computed()
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.glob("unfinished/*/*")) == []
+
+
+def test_an_interruption_between_the_large_arrays_and_the_end_starts_over(tmp_path, monkeypatch):
+    """Else the record of what was filled would speak of an array that is a new, empty one."""
+    real = os.replace
+
+    def interrupted(source, destination):
+        real(source, destination)
+        if str(destination).endswith("rows.npy"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            large_stage(tmp_path, []).computed()
+    calls = []
+    rows = large_stage(tmp_path, calls).large("rows")
+    assert calls == [0, 2, 4, 6, 8]
+    np.testing.assert_array_equal(rows[:, 1], [0, 0, 2, 2, 4, 4, 6, 6, 8, 8])

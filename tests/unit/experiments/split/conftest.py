@@ -41,7 +41,8 @@ def config() -> Config:
 @pytest.fixture
 def make_pipeline(pictures, config) -> Callable:
     def make(root, *, run: int = 1, seed: int = 1, progress=None, config=config):
-        from mi_keras.experiments.split.stages import Encoder, Pipeline
+        from mi_keras.experiments.split.encoder import Encoder
+        from mi_keras.experiments.split.stages import Pipeline
 
         faces = work.prepare(work.open_data(f"folder:{pictures}", offline=True), config, seed=seed)
         encoder = Encoder(config.encoder, config.faces.size)

@@ -152,14 +152,15 @@ def test_every_section_has_every_preset_and_its_paper_is_the_default(section):
     module = section.load()
     assert tuple(module.PRESETS) == tuple(PRESETS)
     assert module.PRESETS["paper"] == module.Config()
-    assert module.Config().runs == 5
+    assert module.Config().runs == {"thesis": 5, "split": 1}[section.work]
     for word in ("Text claims:", "Command:", "Measured:", "Cost:", "Threat model:", "Deviations:"):
         assert word in module.__doc__
 
 
 def test_quick_sections_share_their_sizes_and_so_their_stages():
-    sizes = {(c.data, c.classifier) for c in (section.load().PRESETS["quick"] for section in SECTIONS)}
-    assert len(sizes) == 1
+    quick = {work: [s.load().PRESETS["quick"] for s in SECTIONS if s.work == work] for work in ("thesis", "split")}
+    assert len({(c.data, c.classifier) for c in quick["thesis"]}) == 1
+    assert len({(c.faces, c.encoder, c.compact) for c in quick["split"]}) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from mi_keras.defenses.feature_maps import KeptMaps, NoisyMaps, QuantizedMaps
 from mi_keras.errors import InputError
-from mi_keras.experiments.split.stages import HELD_OUT, TRAINING, DefendedMaps, Encoder
+from mi_keras.experiments.split.encoder import Encoder
+from mi_keras.experiments.split.stages import HELD_OUT, TRAINING, DefendedMaps
 from mi_keras.settings import EncoderSettings
 
 
@@ -80,13 +81,14 @@ def test_the_attack_leaves_every_weight_of_the_model_as_it_was(tmp_path, make_pi
         np.testing.assert_array_equal(variable.numpy(), value)
 
 
-def test_scores_are_those_of_the_reconstructions(tmp_path, make_pipeline):
-    """PSNR from the images that are shown, by its definition; both are of the same decoder."""
+@pytest.mark.parametrize("defense", [None, NoisyMaps(3.0)])
+def test_scores_are_those_of_the_reconstructions(tmp_path, make_pipeline, defense):
+    """PSNR from the images that are shown, by its definition; both are of the same decoder and the same noise."""
     pipeline = make_pipeline(tmp_path)
     settings = first_settings(pipeline)
     decoder = pipeline.decoder(settings)
-    scores = pipeline.scored(decoder, settings).arrays
-    shown = pipeline.shown(decoder, settings, [4, 1]) / 255.0
+    scores = pipeline.scored(decoder, settings, defense).arrays
+    shown = pipeline.shown(decoder, settings, [4, 1], defense) / 255.0
     truth = pipeline.pictures(HELD_OUT)[[4, 1]] / 255.0
     expected = -10 * np.log10(np.mean((shown - truth) ** 2, axis=(1, 2, 3)))
     np.testing.assert_allclose(scores["psnr"][[4, 1]], expected, atol=0.05)  # shown ones are rounded to bytes
@@ -120,8 +122,13 @@ def test_defended_maps_are_read_like_any_others(tmp_path, make_pipeline, defense
     if isinstance(defense, KeptMaps):
         np.testing.assert_array_equal(sent[rows][..., 5], plain[rows][..., 5])
         assert np.count_nonzero(sent[rows]) == np.count_nonzero(plain[rows][..., [3, 5]])
-    if isinstance(defense, NoisyMaps):
-        assert np.abs(sent[rows].astype(np.float32) - sent[np.array([4, 0, 1])]).max() > 0
+    if isinstance(defense, NoisyMaps):  # one draw per image, and another for the next
+        np.testing.assert_array_equal(sent[rows], np.concatenate([sent[4:5], sent[0:1], sent[2:3]]))
+        noise = sent[0:2].astype(np.float32) - plain[0:2]
+        deviation = pipeline.statistics().arrays["deviation"]
+        ratio = noise.std(axis=(0, 1, 2))[deviation > 0.1] / deviation[deviation > 0.1]
+        np.testing.assert_allclose(np.median(ratio), 1.0, atol=0.1)
+        assert np.abs(noise[0] - noise[1]).max() > 0
 
 
 def test_a_defence_changes_the_key_of_the_decoder(tmp_path, make_pipeline):
@@ -151,3 +158,10 @@ def test_equal_cuts_have_equal_keys(tmp_path, make_pipeline, config):
     named = replace(config, encoder=replace(config.encoder, cut="expanded_conv_12_expand_bn:activation"))
     same = make_pipeline(tmp_path, config=named).maps(HELD_OUT).key
     assert make_pipeline(tmp_path).maps(HELD_OUT).key == same
+
+
+def test_only_the_scores_asked_for_are_taken(tmp_path, make_pipeline):
+    pipeline = make_pipeline(tmp_path)
+    settings = first_settings(pipeline)
+    arrays = pipeline.scored(pipeline.decoder(settings), settings, scores=("psnr",)).arrays
+    assert set(arrays) == {"psnr", "features", "pixels"}
