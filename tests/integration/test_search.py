@@ -85,7 +85,7 @@ def test_bad_input_is_one_line_with_exit_code_2(tmp_path, capsys, store, argumen
     assert not list(store.glob("stages/*"))
 
 
-@pytest.mark.parametrize("arguments", [["--preset", "huge"], ["--space", "decoder"], ["--workers", "two"]])
+@pytest.mark.parametrize("arguments", [["--preset", "huge"], ["--space", "novel"], ["--workers", "two"]])
 def test_arguments_that_do_not_parse_are_one_line_with_exit_code_2(capsys, arguments):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)

@@ -74,7 +74,8 @@ def test_c4_of_320_pixels_is_20_by_20_by_672(minimalistic: bool) -> None:
 @pytest.mark.parametrize("minimalistic", [True, False])
 def test_c4_is_the_activation_of_the_expansion_of_block_12(minimalistic: bool) -> None:
     split = build_split_mobilenet(input_shape=SMALL, minimalistic=minimalistic)
-    before = split.whole.get_layer(split.cut)._inbound_nodes[0].parent_nodes[0].operation
+    assert split.cut == "expanded_conv_12_expand_bn:activation"
+    before = split.head.layers[-1]._inbound_nodes[0].parent_nodes[0].operation
     assert before.name == "expanded_conv_12_expand_bn"
     images = _images()
     function = keras.activations.relu if minimalistic else keras.activations.hard_swish

@@ -158,7 +158,9 @@ def test_every_section_has_every_preset_and_its_paper_is_the_default(section):
 
 
 def test_quick_sections_share_their_sizes_and_so_their_stages():
-    quick = {work: [s.load().PRESETS["quick"] for s in SECTIONS if s.work == work] for work in ("thesis", "split")}
+    quick = {
+        work: [s.load().PRESETS["quick"] for s in SECTIONS if s.work == work] for work in ("thesis", "split")
+    }
     assert len({(c.data, c.classifier) for c in quick["thesis"]}) == 1
     assert len({(c.faces, c.encoder, c.compact) for c in quick["split"]}) == 1
 
