@@ -114,7 +114,7 @@ def tuned(base: DecoderSettings, values: Mapping[str, float]) -> DecoderSettings
         base,
         learning_rate=values["learning_rate"],
         batch_size=int(values["batch_size"]),
-        mse=values["mse"],
+        mse=values["mse_weight"],
         l1=0.0,
         ms_ssim=1.0,
     )

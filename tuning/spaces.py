@@ -65,10 +65,10 @@ def decoder_space() -> keras_tuner.HyperParameters:
 
     `learning_rate`: of Adam, log-uniform.
     `batch_size`: images per step.
-    `mse`: weight of the mean squared error beside 1 - MS-SSIM, log-uniform.
+    `mse_weight`: weight of the mean squared error beside 1 - MS-SSIM, log-uniform.
     """
     space = keras_tuner.HyperParameters()
     space.Float("learning_rate", *DECODER_LEARNING_RATES, sampling="log")
     space.Choice("batch_size", list(DECODER_BATCH_SIZES))
-    space.Float("mse", *MSE_WEIGHTS, sampling="log")
+    space.Float("mse_weight", *MSE_WEIGHTS, sampling="log")
     return space

@@ -37,7 +37,7 @@ def test_the_spaces_of_models_hold_what_their_documentation_names():
     assert list(inverter["width"].values) == [0.5, 1.0, 2.0]
     assert (inverter["input_noise"].min_value, inverter["input_noise"].max_value) == (0.0, 0.5)
     assert (inverter["dropout"].min_value, inverter["dropout"].max_value) == (0.0, 0.6)
-    assert set(decoder) == {"learning_rate", "batch_size", "mse"}
+    assert set(decoder) == {"learning_rate", "batch_size", "mse_weight"}
     assert math.isclose(decoder["learning_rate"].prob_to_value(0.5), math.sqrt(3e-4 * 1e-2), rel_tol=1e-6)
     assert list(decoder["batch_size"].values) == [8, 16, 32]
-    assert math.isclose(decoder["mse"].prob_to_value(0.5), 5.0, rel_tol=1e-6)
+    assert math.isclose(decoder["mse_weight"].prob_to_value(0.5), 5.0, rel_tol=1e-6)
