@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from mi_keras.errors import InputError, Interrupted
 
 STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
+PIPE_WIDTH = 160  # characters of a table that no window limits
 
 
 class OneLineErrors(argparse.ArgumentParser):
@@ -56,3 +57,9 @@ def guarded(work: Callable[[], object], go_on: str = "") -> int:
 def _say(messages: Console, line: str, code: int) -> int:
     messages.print(line, markup=False, highlight=False, soft_wrap=True)
     return code
+
+
+def console_for_tables() -> Console:
+    """Return a console that is wide where nobody limits it: in a file or a pipe words need not be folded at 80 columns."""
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=PIPE_WIDTH)

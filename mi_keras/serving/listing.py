@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mi_keras.command import OneLineErrors, guarded
+from mi_keras.command import OneLineErrors, console_for_tables, guarded
 from mi_keras.errors import InputError
 from mi_keras.files import DamagedFile
 from mi_keras.serving.contract import one_line
@@ -56,7 +55,7 @@ def _run(folder: Path) -> None:
     for name, version, manifest, state in list_exports(folder):
         told = ["-"] * 4 if manifest is None else _told(manifest)
         table.add_row(*(Text(one_line(cell)) for cell in (name, str(version), *told, state)))
-    console = Console()
+    console = console_for_tables()
     if table.row_count:
         console.print(table)
     else:

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mi_keras.command import STOPPED, OneLineErrors, guarded
+from mi_keras.command import STOPPED, OneLineErrors, console_for_tables, guarded
 from mi_keras.errors import InputError
 from mi_keras.files import DamagedFile
 from mi_keras.serving.contract import one_line
@@ -109,7 +108,7 @@ def replay(folder: Path, manifest: Mapping[str, Any], *, timeout: float = TIMEOU
 
 def _run(options: argparse.Namespace) -> list[str]:
     verification = verify(options.export, timeout=options.timeout)
-    manifest, console = verification.manifest, Console()
+    manifest, console = verification.manifest, console_for_tables()
     title = (
         f"{manifest['name']} version {manifest['version']}: {len(manifest['files'])} files as in the manifest"
     )
