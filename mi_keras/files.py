@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import math
 import os
 import shutil
@@ -10,7 +11,7 @@ import tokenize
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,11 @@ def remove_leftovers(folder: Path) -> None:
         )
         if pid.isdigit() and host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(path, ignore_errors=True)
+
+
+def seal_of(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of JSON values, whatever the order of their keys, in hexadecimal."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.settings import DecoderSettings
 from tuning.trials import PATIENCE, best_trial, check_count, check_workers, summarize
@@ -95,7 +96,7 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
 
     maps, images, base = arrays["maps"], arrays["images"], DecoderSettings(**settings["decoder"])
     training = len(maps) - max(1, len(maps) // VALIDATION_SHARE)
-    truth = images[training:].astype(np.float32) / np.float32(255)
+    truth = as_unit(images[training:])
 
     def evaluate(values: dict[str, float]) -> Mapping[str, float]:
         tried = tuned(base, values)

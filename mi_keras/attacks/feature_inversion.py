@@ -17,7 +17,7 @@ from mi_keras.types import Floats, Rows
 from mi_keras.work import Progress, Workspace
 
 STEP_FACTOR, STEP_EPOCHS = 0.93, 3  # split 4.1
-BATCH = 50  # images decoded together
+BATCH = 50  # images encoded or decoded together
 
 
 def train_decoder(

@@ -13,8 +13,19 @@ def preprocess(images: NDArray[np.uint8] | Floats) -> Floats:
     Args:
         images: `(count, height, width, channels)` uint8 in 0..255, or float32 in [0, 1].
     """
-    scaled = images / np.float32(255) if images.dtype == np.uint8 else images
-    return np.clip(resize_bilinear(scaled, IMAGE_SIZE), 0, 1)  # float rounding may leave [0, 1] by one step
+    return np.clip(
+        resize_bilinear(as_unit(images), IMAGE_SIZE), 0, 1
+    )  # float rounding may leave [0, 1] by one step
+
+
+def as_unit(images: NDArray[np.uint8] | Floats) -> Floats:
+    """Return images as float32 in [0, 1], from uint8 in 0..255 or as they are."""
+    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images  # type: ignore[return-value]
+
+
+def as_bytes(images: Floats) -> NDArray[np.uint8]:
+    """Return images in [0, 1] as uint8 in 0..255, rounded; values outside are clipped."""
+    return np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)
 
 
 def resize_bilinear(images: NDArray[np.generic], size: int) -> Floats:

@@ -133,6 +133,7 @@ def _run_one(
         "figures": list(result.figures), "arrays_sha256": sha256(folder / "arrays.npz"), **work.describe(data),
     }  # fmt: skip
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    _remove_reports(folder)
     replace_file(folder / "result.json", lambda path: write_text(path, text))
 
 
@@ -144,6 +145,19 @@ def configure(experiment: Experiment, request: Request) -> Any:
     overrides = [*([f"encoder.weights={weights}"] if weights else []), *request.overrides]
     config = apply_overrides(experiment.load().PRESETS[request.preset], overrides)
     return config if request.runs is None else replace(config, runs=request.runs)
+
+
+def _remove_reports(folder: Path) -> None:
+    """Delete the tables and figures of the result that is about to be replaced: settings may have changed which there are."""
+    try:
+        earlier = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        names = [f"{table['file']}.csv" for table in earlier["tables"]]
+        names += [figure["file"] for figure in earlier["figures"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # none, or no result of ours: its files are left alone
+    for name in names:
+        if Path(name).name == name and name.endswith((".csv", ".png")):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _check_writable(folder: Path) -> None:

@@ -26,6 +26,7 @@ from mi_keras.files import (
     read_arrays,
     remove_leftovers,
     replace_file,
+    seal_of,
     sha256,
     temporary_name,
     write_arrays,
@@ -251,7 +252,7 @@ class Store:
         try:
             meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
             seal = meta.pop("seal")
-            whole = seal == _seal(meta) and meta["identity"] == stage.identity
+            whole = seal == seal_of(meta) and meta["identity"] == stage.identity
             whole = whole and meta["sha256"] == sha256(folder / ARRAYS)
             if stage.key not in self._whole:  # reading them all takes a while
                 whole = whole and all(sha256(folder / n) == s for n, s in meta.get("large", {}).items())
@@ -275,7 +276,9 @@ class Store:
                     "versions": versions(), "sha256": sha256(temporary / ARRAYS)}  # fmt: skip
             if large:
                 meta["large"] = {path.name: sha256(path) for path in large}
-            write_text(temporary / META, json.dumps(meta | {"seal": _seal(meta)}, indent=1, allow_nan=False))
+            write_text(
+                temporary / META, json.dumps(meta | {"seal": seal_of(meta)}, indent=1, allow_nan=False)
+            )
             folder = self._folder(stage)
             folder.parent.mkdir(parents=True, exist_ok=True)
             if large:  # from here on nothing may say how far arrays that are no longer there were filled
@@ -316,7 +319,3 @@ def variant(stage: Stage) -> list[str]:
             f"{len(kept)} maps" if kept else f"{maps['name']} {maps.get('bits', maps.get('deviation'))}"
         )
     return list(dict.fromkeys([*own, *(words for earlier in stage.upstream for words in variant(earlier))]))
-
-
-def _seal(meta: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()

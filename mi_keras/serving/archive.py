@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
+from mi_keras.data.preprocess import as_unit
 from mi_keras.experiments.store import versions
 from mi_keras.files import write_arrays
 from mi_keras.metrics.image import score
@@ -95,9 +95,7 @@ def _described(trained: Trained, signature: Signature) -> dict[str, Any]:
         "tolerance": signature.tolerance.to_json(),
     }
     for name in signature.outputs:
-        images = trained.samples[f"{signature.name}/output/{name}"]
-        if images.dtype == np.uint8:
-            images = images.astype(np.float32) / np.float32(255)
+        images = as_unit(trained.samples[f"{signature.name}/output/{name}"])
         if images.shape == trained.samples[TRUTH].shape:
             scores = score(images, trained.samples[TRUTH])
             entry["sample_scores"] = {"ssim": float(scores.ssim.mean()), "mse": float(scores.mse.mean())}

@@ -7,10 +7,10 @@ from pathlib import Path
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.errors import InputError
 from mi_keras.files import replace_file, write_text
+from mi_keras.serving.layout import FOLDER
 from mi_keras.serving.served_versions import (
     BASE_PATH,
     FILE,
-    FOLDER,
     choose_versions,
     config_text,
     find_models,

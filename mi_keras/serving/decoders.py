@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from mi_keras.attacks.feature_inversion import reconstruct_images
+from mi_keras.data.preprocess import as_bytes
 from mi_keras.experiments.split.stages import Pipeline
 from mi_keras.serving.signatures import decoder_signatures
-from mi_keras.serving.trained import TRUTH, Trained, eight_bits, licence, need, sample, summary
+from mi_keras.serving.trained import TRUTH, Trained, licence, need, sample, summary
 from mi_keras.types import Floats
 
 ROWS = 2  # of the samples
@@ -37,7 +38,7 @@ def read_decoder(pipeline: Pipeline, config: Any, name: str) -> Trained:
     samples = {
         **sample("reconstruct", {"feature_maps": maps}, {"image": answers}),
         **sample("features", {"image": images}, {"feature_maps": maps}),
-        **sample("reconstruct_png", {"feature_maps": maps}, {"png_bytes": eight_bits(answers)}),
+        **sample("reconstruct_png", {"feature_maps": maps}, {"png_bytes": as_bytes(answers)}),
         TRUTH: images,
     }
     source = pipeline.faces.source

@@ -16,7 +16,7 @@ from mi_keras.experiments.overrides import changed_keys
 from mi_keras.experiments.presets import MOST_RUNS
 from mi_keras.experiments.registry import DEFAULT_PRESET, find, load_work
 from mi_keras.experiments.runner import Request, configure, reopen
-from mi_keras.serving.layout import check_name
+from mi_keras.serving.layout import FOLDER, check_name
 from mi_keras.serving.verify import replay
 from mi_keras.serving.warmup import check_installed
 from mi_keras.settings import COMBINATIONS, DECODERS, OBJECTIVES
@@ -24,7 +24,6 @@ from mi_keras.settings import COMBINATIONS, DECODERS, OBJECTIVES
 if TYPE_CHECKING:
     from mi_keras.serving.trained import Trained
 
-FOLDER = Path("exported_models")
 SECTION = {"thesis": "5.2", "split": "6"}  # those whose models can be exported
 OBJECTIVE = OBJECTIVES[0]
 

@@ -13,7 +13,8 @@ from mi_keras.serving.bulk_inversion import clipped_note, invert
 from mi_keras.serving.checks import read_inputs
 from mi_keras.serving.client import RETRIES, TIMEOUT, Client
 from mi_keras.serving.contract import GRPC_PORT, LARGEST_BATCH, LOOPBACK, REST_PORT
-from mi_keras.serving.served_versions import FILE, FOLDER, configured_names
+from mi_keras.serving.layout import FOLDER
+from mi_keras.serving.served_versions import FILE, configured_names
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

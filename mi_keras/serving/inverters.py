@@ -8,6 +8,7 @@ import numpy as np
 from mi_keras.attacks.activation_recovery import recover_activations, recovery_in_graph
 from mi_keras.attacks.gradient_inversion import reconstruct, reconstruction_in_graph
 from mi_keras.attacks.inverter import invert, rebuild_inverter
+from mi_keras.data.preprocess import as_bytes
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.data.splits import Splits
 from mi_keras.experiments.result import inverter_label
@@ -15,7 +16,7 @@ from mi_keras.experiments.run_stages import with_weights
 from mi_keras.experiments.thesis.stages import Pipeline
 from mi_keras.models.cnn import ACTIVATION_UNITS, observe
 from mi_keras.serving.signatures import INPUT_NAMES, Field, Solver, inversion_signatures
-from mi_keras.serving.trained import TRUTH, Trained, eight_bits, licence, need, sample, summary
+from mi_keras.serving.trained import TRUTH, Trained, licence, need, sample, summary
 from mi_keras.types import Floats, Observation, ShadowEvidence
 
 ROWS = 4  # of the samples
@@ -62,7 +63,7 @@ def read_inverter(pipeline: Pipeline, config: Any, combination: str, objective: 
     samples = {
         **sample("invert", parts, {"image": answers}),
         **sample("invert_from_output", {"output_vector": output_vector}, {"image": answers}),
-        **sample("invert_png", parts, {"png_bytes": eight_bits(answers)}),
+        **sample("invert_png", parts, {"png_bytes": as_bytes(answers)}),
         TRUTH: images,
     }
     uses_x = "x" in combination.split("+")

@@ -10,6 +10,7 @@ from pathlib import Path
 from mi_keras.errors import InputError
 from mi_keras.files import remove_leftovers, temporary_name
 
+FOLDER = Path("exported_models")  # of all models, unless told
 UNFINISHED = ".unfinished"  # beside the models: the server is given folders of models only
 HIGHEST_VERSION = 2**63 - 1  # of TensorFlow Serving
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")

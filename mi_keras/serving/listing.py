@@ -13,10 +13,9 @@ from mi_keras.command import OneLineErrors, console_for_tables, guarded
 from mi_keras.errors import InputError
 from mi_keras.files import DamagedFile
 from mi_keras.serving.contract import one_line
-from mi_keras.serving.layout import versions_of
+from mi_keras.serving.layout import FOLDER, versions_of
 from mi_keras.serving.manifest import check_files, read_manifest
 
-FOLDER = Path("exported_models")
 WHOLE = "whole"
 COLUMNS = ("model", "version", "attack", "endpoints", "scores", "run", "files")
 

@@ -4,7 +4,6 @@ The seal is a hash and no signature: it shows damage and files that were exchang
 rewrites files, manifest and seal together goes unnoticed, so call no export whose origin you do not trust.
 """
 
-import hashlib
 import json
 import os
 import stat
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mi_keras.files import DamagedFile, sha256, write_text
+from mi_keras.files import DamagedFile, seal_of, sha256, write_text
 
 SCHEMA = "mi_keras.export/1"
 EXTRA = "assets.extra"  # TensorFlow Serving leaves what lies there alone, but for the warm-up records
@@ -34,7 +33,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
         for name in sorted(_files_in(folder))
     }
     sealed = {"schema": SCHEMA, **content, "files": files}
-    text = json.dumps(sealed | {"seal": _seal(sealed)}, indent=1, allow_nan=False)
+    text = json.dumps(sealed | {"seal": seal_of(sealed)}, indent=1, allow_nan=False)
     write_text(folder / MANIFEST, text + "\n")
     return sealed
 
@@ -54,7 +53,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
-        if manifest.pop("seal", None) != _seal(manifest):
+        if manifest.pop("seal", None) != seal_of(manifest):
             raise ValueError("its content does not match its seal")
         if wrong := [name for name, kind in _FIELDS.items() if not isinstance(manifest.get(name), kind)]:
             raise ValueError(f"it lacks {', '.join(wrong)}")
@@ -116,10 +115,6 @@ def _check_entries(manifest: Mapping[str, Any]) -> None:
             float(allowed)
     if manifest["default_endpoint"] not in manifest["endpoints"]:
         raise ValueError("its default endpoint is none of its endpoints")
-
-
-def _seal(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _number(name: str) -> int | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.files import DamagedFile, read_arrays, replace_file, write_arrays
 from mi_keras.serving.contract import Tensors
 from mi_keras.types import Floats
@@ -142,7 +143,7 @@ def _save(picture: Image.Image, path: Path) -> None:
 
 
 def _picture(image: Floats) -> Image.Image:
-    pixels = np.rint(image * 255).astype(np.uint8)
+    pixels = as_bytes(image)
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
@@ -182,4 +183,4 @@ def _decode_png(content: bytes) -> Floats:
         pixels = np.asarray(picture)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"no whole PNG: {error}") from None
-    return (pixels[..., np.newaxis] if pixels.ndim == 2 else pixels).astype(np.float32) / np.float32(255)
+    return as_unit(pixels[..., np.newaxis] if pixels.ndim == 2 else pixels)

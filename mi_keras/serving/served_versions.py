@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mi_keras.errors import InputError
 from mi_keras.files import DamagedFile
-from mi_keras.serving.manifest import read_manifest
+from mi_keras.serving.layout import FOLDER
+from mi_keras.serving.manifest import check_files, read_manifest
 
-FILE, FOLDER = "models.config", Path("exported_models")
+FILE = "models.config"
 BASE_PATH = "/models"  # where the container sees the folder
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _BASE = re.compile(r"/[A-Za-z0-9_./-]*")
@@ -48,7 +49,7 @@ class ServedVersions:
 def find_models(folder: Path) -> tuple[list[ExportedModel], dict[str, str]]:
     """Return the models in a folder, and for each subfolder that is none the reason.
 
-    Only names and manifests are read; no model is loaded.
+    Files are compared with the manifests; no model is loaded.
 
     Raises:
         InputError: there is no such folder.
@@ -163,7 +164,7 @@ def _fault(folder: Path) -> str:
         if not (folder / part).exists():
             return f"it lacks {part}"
     try:
-        read_manifest(folder)
+        check_files(folder, read_manifest(folder))
     except DamagedFile as error:
         return str(error)
     return ""

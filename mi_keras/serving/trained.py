@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from mi_keras.experiments.store import Stage, describe
 from mi_keras.serving.signatures import Signature
-from mi_keras.types import Floats
 
 TRUTH = "truth"
 
@@ -60,11 +59,6 @@ def summary(scored: Stage, metrics: Sequence[str]) -> dict[str, dict[str, float 
         }
         for name in metrics
     }
-
-
-def eight_bits(images: Floats) -> NDArray[np.uint8]:
-    """Return images in [0, 1] as a PNG file has them."""
-    return np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)
 
 
 def licence(source: str, note: str) -> str:

@@ -79,6 +79,18 @@ def test_section_7_reads_what_section_6_left_and_measures_both_sides(home):
         assert arrays["psnr.greedy@10"].shape == (1, 4)
 
 
+def test_a_second_run_leaves_no_figure_of_other_settings_and_nothing_else_is_touched(home):
+    folder = home / "results" / "split" / "7" / "smoke"
+    own = folder / "notes.png"
+    own.write_bytes(b"the user's")
+    assert (folder / "reconstructions_bits.png").exists()
+    chosen = ("--set", "methods=random", "--set", "maps=100", "--set", "bits=", "--set", "selection_images=8")
+    assert reproduce(home, "7", *chosen, "--set", "adapted.batch_size=8") == 0
+    assert not (folder / "reconstructions_bits.png").exists()
+    assert (folder / "reconstructions_random.png").exists()
+    assert own.read_bytes() == b"the user's"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

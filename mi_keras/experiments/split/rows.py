@@ -1,4 +1,4 @@
-"""Rows and arrays of sections that reconstruct pictures: scores, and whether a picture's person was exposed."""
+"""Rows and arrays of sections that reconstruct pictures: scores, and whether each tells its own picture from others."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

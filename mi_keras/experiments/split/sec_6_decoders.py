@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mi_keras.data.preprocess import as_bytes
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
 from mi_keras.experiments.presets import check_choices, check_runs
@@ -184,7 +185,7 @@ def _shown(
     from mi_keras.experiments.split.stages import HELD_OUT, layer_outputs
 
     targets = pipeline.pictures(HELD_OUT)[list(numbers)]
-    mean = np.rint(255 * pipeline.mean_face().arrays["image"]).astype(np.uint8)
+    mean = as_bytes(pipeline.mean_face().arrays["image"])
     arrays: dict[str, Any] = {
         "shown.numbers": np.array(numbers),
         "shown.targets": targets,

@@ -27,13 +27,16 @@ def selections(
     decoder: Stage,
     settings: DecoderSettings,
 ) -> dict[int, KeptMaps]:
-    """Choose maps by a method, on the defender's own images.
+    """Choose maps by a method, on training images.
 
     Args:
         method: "random", "variance", "gradient" or "greedy", see `defenses.feature_selection`.
         counts: how many maps to keep.
         images: of the training images to look at.
         decoder: whose reliance on each map "gradient" measures: the adversary's without a defence.
+
+    Returns:
+        The maps to keep, for each of `counts`.
     """
     if method == "random":
         seed, channels = pipeline.derive("selection", method), pipeline.encoder.map_shape[2]

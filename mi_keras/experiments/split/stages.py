@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mi_keras.attacks.feature_inversion import decoder_fitters, reconstruct_images, train_decoder
+from mi_keras.attacks.feature_inversion import BATCH, decoder_fitters, reconstruct_images, train_decoder
 from mi_keras.data.faces import load_faces
+from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.defenses.feature_maps import (
     Defense,
     MapStatistics,
@@ -39,7 +40,6 @@ IMAGE_SCORES = {
 }  # fmt: skip
 TRAINING, HELD_OUT = "training", "held_out"
 DISTRACTORS = 1000  # a gallery has at least so many images, where there are as many
-BATCH = 50  # images through the encoder together
 SAVE_EVERY = 20  # batches
 
 
@@ -101,7 +101,7 @@ class Pipeline(RunStages):
             for (
                 side,
                 count,
-            ) in wanted.items():  # held-out ones first: a picture that is there twice is not trained on
+            ) in wanted.items():  # held-out first: a picture that is there twice is not trained on
                 array = workspace.large(side, (count, size, size, 3), np.uint8)
                 loaded = load_faces(
                     self.faces.source, getattr(self.faces, side), array, seen=seen, progress=self.progress,
@@ -145,7 +145,7 @@ class Pipeline(RunStages):
             done = int(saved["done"]) if saved else 0
             with self.progress.bar(what, len(pictures), "img", done) as bar:
                 for number, start in enumerate(range(done, len(pictures), BATCH), start=1):
-                    images = _unit(pictures[start : start + BATCH])
+                    images = as_unit(pictures[start : start + BATCH])
                     if any(noise):
                         images = np.stack([
                             _with_noise(image, mean, deviation, derive(self.faces.seed, "image noise", start + i))
@@ -286,7 +286,7 @@ class Pipeline(RunStages):
             features, pixels = [], []
             for pictures in (held_out, more):
                 for start in range(0, len(pictures), BATCH):
-                    images = _unit(pictures[start : start + BATCH])
+                    images = as_unit(pictures[start : start + BATCH])
                     features.append(self.encoder.embed(images).numpy())
                     pixels.append(image_embedding(images))
             return {"features": np.concatenate(features), "pixels": np.concatenate(pixels)}, {}
@@ -304,7 +304,7 @@ class Pipeline(RunStages):
         maps = self.defended(HELD_OUT, defense)
         chosen = np.concatenate([maps[number : number + 1] for number in numbers])
         model = self.load_decoder(decoder, settings)
-        return np.concatenate([_bytes(images) for images in reconstruct_images(model, settings, chosen)])
+        return np.concatenate([as_bytes(images) for images in reconstruct_images(model, settings, chosen)])
 
     def answers(self, defense: Defense | None) -> Floats:
         """Return the tail's logits for the held-out images behind a defence, `(count, 1000)`; not stored.
@@ -324,7 +324,7 @@ class Pipeline(RunStages):
         """Return scores per image, and the embeddings by which each is looked for."""
         pictures, found, start = self.pictures(HELD_OUT), [], 0
         for images in reconstructions:
-            truth = _unit(pictures[start : start + len(images)])
+            truth = as_unit(pictures[start : start + len(images)])
             start += len(images)
             scores = {name: IMAGE_SCORES[name](images, truth).numpy() for name in names}
             found.append(
@@ -369,14 +369,6 @@ def _with_noise(image: Floats, mean: float, deviation: float, seed: int) -> Floa
     """Add Gaussian noise to an image in [0, 1] that has these moments once it is normalised."""
     noise = mean + deviation * np.random.default_rng(seed).standard_normal(image.shape, np.float32)
     return image + noise * np.array(IMAGENET_DEVIATION, np.float32)
-
-
-def _unit(images: NDArray[np.uint8]) -> Floats:
-    return images.astype(np.float32) / np.float32(255)
-
-
-def _bytes(images: Floats) -> NDArray[np.uint8]:
-    return np.clip(np.rint(255 * images), 0, 255).astype(np.uint8)
 
 
 def layer_outputs(decoder: keras.Model, maps: NDArray[Any], names: Sequence[str]) -> Iterator[Floats]:
