@@ -27,12 +27,12 @@ class Experiment(Protocol):
     @property
     def folder(self) -> str: ...
     def load(self) -> Any:
-        """Return what has `PRESETS`, `run`, and `check` where data can be unfit."""
+        """Return what has `PRESETS`, `run`, and `check` where settings or data can be unfit."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A registered experiment: `module` has `Config`, `PRESETS`, `run`, and `check` where data can be unfit."""
+    """A registered experiment: `module` has `Config`, `PRESETS`, `run`, and `check` where settings or data can be unfit."""
 
     work: str
     number: str

@@ -72,14 +72,39 @@ def build_split_mobilenet(
         InputError: a setting breaks its rule, `cut` is bypassed by a connection, the weights are not to be had or are
             those of another model.
     """
+    if classes < 1 or (weights == "imagenet" and classes != 1000):
+        raise InputError(f"`classes` must be >= 1, and 1000 with the weights of imagenet; got {classes}.")
+    whole = _whole(input_shape, minimalistic, classes)
+    layer = _cut_layer(whole, cut)  # before the weights: a slip in the name should not cost a download
+    if weights == "random":
+        _draw_weights(whole, minimalistic, seed)
+    elif weights == "imagenet":
+        _copy_weights(whole, _imagenet_arrays(minimalistic), "imagenet")
+    else:
+        _copy_weights(whole, read_weights(Path(weights)), str(weights))
+    head = keras.Model(whole.input, layer.output, name="head")
+    tail = keras.Model(layer.output, whole.output, name="tail")
+    head.trainable = tail.trainable = False
+    return SplitModel(head, tail, whole, canonical_cut(cut), _stride(cut, input_shape, layer.output.shape))
+
+
+def sent_shape(cut: str, *, input_shape: tuple[int, int, int], minimalistic: bool) -> tuple[int, ...]:
+    """Return the shape of what a head cut there sends, without the batch; arguments as of `build_split_mobilenet`.
+
+    Raises:
+        InputError: as there.
+    """
+    return tuple(_cut_layer(_whole(input_shape, minimalistic, classes=1), cut).output.shape[1:])
+
+
+def _whole(input_shape: tuple[int, int, int], minimalistic: bool, classes: int) -> keras.Model:
+    """Build the model, frozen, with weights as Keras draws them."""
     if len(input_shape) != 3 or min(input_shape) < 1 or any(n % STRIDE for n in input_shape[:2]):
         raise InputError(
             f"`input_shape` must be (height, width, 3) in multiples of {STRIDE}; got {input_shape}."
         )
     if input_shape[2] != 3:
         raise InputError(f"`input_shape` must have 3 channels; got {input_shape[2]}.")
-    if classes < 1 or (weights == "imagenet" and classes != 1000):
-        raise InputError(f"`classes` must be >= 1, and 1000 with the weights of imagenet; got {classes}.")
     image = keras.Input(input_shape, name="image")
     scaled = keras.layers.Rescaling(255.0, name="to_bytes")(
         image
@@ -93,17 +118,7 @@ def build_split_mobilenet(
     )
     whole = keras.Model(image, published.output, name="mobilenet_v3_large")
     whole.trainable = False
-    layer = _cut_layer(whole, cut)  # before the weights: a slip in the name should not cost a download
-    if weights == "random":
-        _draw_weights(whole, minimalistic, seed)
-    elif weights == "imagenet":
-        _copy_weights(whole, _imagenet_arrays(minimalistic), "imagenet")
-    else:
-        _copy_weights(whole, read_weights(Path(weights)), str(weights))
-    head = keras.Model(image, layer.output, name="head")
-    tail = keras.Model(layer.output, whole.output, name="tail")
-    head.trainable = tail.trainable = False
-    return SplitModel(head, tail, whole, canonical_cut(cut), _stride(cut, input_shape, layer.output.shape))
+    return whole
 
 
 def canonical_cut(cut: str) -> str:

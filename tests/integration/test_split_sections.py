@@ -115,6 +115,19 @@ def test_a_second_run_leaves_no_figure_of_other_settings_and_nothing_else_is_tou
             "`bits` must be among 1, 2, 3, 4, 5, 6, 7, 8; got 9.",
         ),
         (
+            (
+                "--work",
+                "split",
+                "--section",
+                "all",
+                "--set",
+                "encoder.cut=expanded_conv_8_project_bn",
+                "--encoder-weights",
+                "random",
+            ),
+            "`maps` must be below the number of maps at the cut, 80; got 336.",
+        ),
+        (
             ("--work", "split", "--section", "7", "--set", "noise=1,1.0000001"),
             "`noise` must be distinct numbers > 0 and <= 100; got (1.0, 1.0000001).",
         ),

@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mi_keras.errors import InputError
-from mi_keras.models.split_mobilenet import build_embedding, build_split_mobilenet
+from mi_keras.models.split_mobilenet import build_embedding, build_split_mobilenet, sent_shape
 from mi_keras.settings import EncoderSettings
 
 
@@ -23,13 +24,11 @@ class Encoder:
 
     def __init__(self, settings: EncoderSettings, size: int) -> None:
         self.settings = settings
-        try:
+        with _names_of_settings():
             self.model = build_split_mobilenet(
                 settings.cut, input_shape=(size, size, 3), minimalistic=settings.variant == "minimalistic",
                 weights=settings.weights,
             )  # fmt: skip
-        except InputError as error:  # as the user knows them
-            raise InputError(re.sub(r"^`(cut|weights)`", r"`encoder.\1`", str(error))) from None
         if self.model.stride != 16:
             raise InputError(
                 f"`encoder.cut` must give maps of stride 16, which the decoders are for; got {settings.cut!r} of "
@@ -57,3 +56,24 @@ class Encoder:
         """Maps, float16 or float32, to the tail's logits, `(batch, 1000)`."""
         tail = self.model.tail
         return tf.function(lambda maps: tail(tf.cast(maps, tf.float32), training=False), autograph=False)
+
+
+def map_count(settings: EncoderSettings, size: int) -> int:
+    """Return how many feature maps such an encoder sends, without its weights.
+
+    Raises:
+        InputError: the cut is none.
+    """
+    with _names_of_settings():
+        return sent_shape(
+            settings.cut, input_shape=(size, size, 3), minimalistic=settings.variant == "minimalistic"
+        )[-1]
+
+
+@contextmanager
+def _names_of_settings() -> Iterator[None]:
+    """Have what is refused named as the user knows it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(re.sub(r"^`(cut|weights)`", r"`encoder.\1`", str(error))) from None

@@ -43,10 +43,12 @@ from mi_keras.experiments.split.rows import (
     score_arrays,
 )
 from mi_keras.experiments.split.sizes import COMPACT, QUICK, SMOKE, check_decoders
+from mi_keras.quiet import quiet_libraries
 from mi_keras.settings import LARGEST, DecoderSettings, EncoderSettings, FaceSettings
 
 if TYPE_CHECKING:
     from mi_keras.experiments.split.stages import Pipeline
+    from mi_keras.experiments.split.work import Faces
     from mi_keras.experiments.store import Stage
 
 NONE = "none"
@@ -128,9 +130,24 @@ PRESETS = {
 }  # fmt: skip
 
 
+def check(config: Config, _: Faces) -> None:
+    """Refuse to send as many maps as there are at the cut, or more (see `registry.Experiment`); imports TensorFlow.
+
+    Raises:
+        InputError: also where the cut is none.
+    """
+    with quiet_libraries():
+        from mi_keras.experiments.split.encoder import map_count
+
+        there = map_count(config.encoder, config.faces.size)
+    if max(config.maps) >= there:
+        raise InputError(
+            f"`maps` must be below the number of maps at the cut, {there}; got {max(config.maps)}."
+        )
+
+
 def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     """Attack what every defence sends in every run; `pipelines` has one per run."""
-    _check_maps(config, pipelines[0])
     runs = [_attack(config, pipeline) for pipeline in pipelines]
     first, gallery = pipelines[0], pipelines[0].gallery()
     rows = {
@@ -169,14 +186,6 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
         _figures(config, rows, numbers),
         picture_notes(config, first),
     )
-
-
-def _check_maps(config: Config, pipeline: Pipeline) -> None:
-    channels = pipeline.encoder.map_shape[2]
-    if config.maps and max(config.maps) >= channels:
-        raise InputError(
-            f"`maps` must be below the number of maps at the cut, {channels}; got {max(config.maps)}."
-        )
 
 
 def _defenses(config: Config, pipeline: Pipeline) -> dict[str, Defense | None]:
