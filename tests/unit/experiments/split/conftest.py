@@ -1,6 +1,7 @@
 """A split pipeline on a few pictures made here, with a random encoder."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +39,27 @@ def config() -> Config:
     )
 
 
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory) -> Path:
+    """Return the folder of a store for tests that may read what others computed."""
+    return tmp_path_factory.mktemp("stored")
+
+
+@cache
+def encoder_of(settings: EncoderSettings, size: int):
+    """Build an encoder once for all tests: it is frozen, and building and tracing it takes seconds."""
+    from mi_keras.experiments.split.encoder import Encoder
+
+    return Encoder(settings, size)
+
+
 @pytest.fixture
 def make_pipeline(pictures, config) -> Callable:
     def make(root, *, run: int = 1, seed: int = 1, progress=None, config=config):
-        from mi_keras.experiments.split.encoder import Encoder
         from mi_keras.experiments.split.stages import Pipeline
 
         faces = work.prepare(work.open_data(f"folder:{pictures}", offline=True), config, seed=seed)
-        encoder = Encoder(config.encoder, config.faces.size)
+        encoder = encoder_of(config.encoder, config.faces.size)
         return Pipeline(faces, encoder, Store(root), progress or SilentProgress(), seed=seed, run=run)
 
     return make

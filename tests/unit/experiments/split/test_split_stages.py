@@ -38,8 +38,8 @@ def test_sizes_are_said_before_the_work_begins(tmp_path, make_pipeline, recordin
     assert progress.said[0].startswith("images: 24 on 0.00 GB of disk in ")
 
 
-def test_maps_are_what_the_head_gives_with_or_without_noise(tmp_path, make_pipeline):
-    pipeline = make_pipeline(tmp_path)
+def test_maps_are_what_the_head_gives_with_or_without_noise(stored, make_pipeline):
+    pipeline = make_pipeline(stored)
     images = pipeline.pictures(HELD_OUT) / np.float32(255)
     expected = pipeline.encoder.model.head(images, training=False).numpy()
     np.testing.assert_allclose(pipeline.maps(HELD_OUT).large("maps"), expected, rtol=2e-3, atol=1e-3)
@@ -82,9 +82,9 @@ def test_the_attack_leaves_every_weight_of_the_model_as_it_was(tmp_path, make_pi
 
 
 @pytest.mark.parametrize("defense", [None, NoisyMaps(3.0)])
-def test_scores_are_those_of_the_reconstructions(tmp_path, make_pipeline, defense):
+def test_scores_are_those_of_the_reconstructions(stored, make_pipeline, defense):
     """PSNR from the images that are shown, by its definition; both are of the same decoder and the same noise."""
-    pipeline = make_pipeline(tmp_path)
+    pipeline = make_pipeline(stored)
     settings = first_settings(pipeline)
     decoder = pipeline.decoder(settings)
     scores = pipeline.scored(decoder, settings, defense).arrays
@@ -95,15 +95,15 @@ def test_scores_are_those_of_the_reconstructions(tmp_path, make_pipeline, defens
     assert scores["features"].shape == (6, 1280)
 
 
-def test_the_mean_face_is_the_mean_of_the_training_images(tmp_path, make_pipeline):
-    pipeline = make_pipeline(tmp_path)
+def test_the_mean_face_is_the_mean_of_the_training_images(stored, make_pipeline):
+    pipeline = make_pipeline(stored)
     expected = pipeline.pictures(TRAINING).mean(axis=0) / 255
     np.testing.assert_allclose(pipeline.mean_face().arrays["image"], expected, atol=1e-6)
     assert pipeline.scored_mean_face().arrays["ssim"].shape == (6,)
 
 
-def test_the_gallery_holds_held_out_images_first_and_training_images_behind(tmp_path, make_pipeline):
-    pipeline = make_pipeline(tmp_path)
+def test_the_gallery_holds_held_out_images_first_and_training_images_behind(stored, make_pipeline):
+    pipeline = make_pipeline(stored)
     gallery = pipeline.gallery().arrays
     assert gallery["features"].shape == (24, 1280)
     scores = pipeline.encoder.embed(pipeline.pictures(HELD_OUT)[:2] / np.float32(255)).numpy()
@@ -111,8 +111,8 @@ def test_the_gallery_holds_held_out_images_first_and_training_images_behind(tmp_
 
 
 @pytest.mark.parametrize("defense", [KeptMaps((3, 5)), QuantizedMaps(1), NoisyMaps(1.0)])
-def test_defended_maps_are_read_like_any_others(tmp_path, make_pipeline, defense):
-    pipeline = make_pipeline(tmp_path)
+def test_defended_maps_are_read_like_any_others(stored, make_pipeline, defense):
+    pipeline = make_pipeline(stored)
     plain, sent = pipeline.maps(HELD_OUT).large("maps"), pipeline.defended(HELD_OUT, defense)
     assert isinstance(sent, DefendedMaps)
     assert (sent.shape, sent.dtype, len(sent)) == (plain.shape, plain.dtype, len(plain))
@@ -131,8 +131,8 @@ def test_defended_maps_are_read_like_any_others(tmp_path, make_pipeline, defense
         assert np.abs(noise[0] - noise[1]).max() > 0
 
 
-def test_a_defence_changes_the_key_of_the_decoder(tmp_path, make_pipeline):
-    pipeline = make_pipeline(tmp_path)
+def test_a_defence_changes_the_key_of_the_decoder(stored, make_pipeline):
+    pipeline = make_pipeline(stored)
     settings = first_settings(pipeline)
     base = pipeline.decoder(settings)
     keys = {
@@ -154,14 +154,14 @@ def test_a_cut_that_the_decoders_do_not_fit_is_refused():
     )
 
 
-def test_equal_cuts_have_equal_keys(tmp_path, make_pipeline, config):
+def test_equal_cuts_have_equal_keys(stored, make_pipeline, config):
     named = replace(config, encoder=replace(config.encoder, cut="expanded_conv_12_expand_bn:activation"))
-    same = make_pipeline(tmp_path, config=named).maps(HELD_OUT).key
-    assert make_pipeline(tmp_path).maps(HELD_OUT).key == same
+    same = make_pipeline(stored, config=named).maps(HELD_OUT).key
+    assert make_pipeline(stored).maps(HELD_OUT).key == same
 
 
-def test_only_the_scores_asked_for_are_taken(tmp_path, make_pipeline):
-    pipeline = make_pipeline(tmp_path)
+def test_only_the_scores_asked_for_are_taken(stored, make_pipeline):
+    pipeline = make_pipeline(stored)
     settings = first_settings(pipeline)
     arrays = pipeline.scored(pipeline.decoder(settings), settings, scores=("psnr",)).arrays
     assert set(arrays) == {"psnr", "features", "pixels"}
