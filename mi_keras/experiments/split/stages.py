@@ -15,13 +15,12 @@ from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.defenses.feature_maps import (
     Defense,
     MapStatistics,
-    NoisyMaps,
-    defend_maps,
     map_statistics,
 )
 from mi_keras.errors import InputError
 from mi_keras.experiments.run_stages import RunStages, weights_of, with_weights
 from mi_keras.experiments.split.encoder import Encoder
+from mi_keras.experiments.split.map_rows import DefendedMaps, FirstMaps
 from mi_keras.experiments.split.work import Faces
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.image import ms_ssim, ms_ssim_paper, psnr, psnr_paper, ssim, ssim_paper
@@ -41,30 +40,6 @@ IMAGE_SCORES = {
 TRAINING, HELD_OUT = "training", "held_out"
 DISTRACTORS = 1000  # a gallery has at least so many images, where there are as many
 SAVE_EVERY = 20  # batches
-
-
-class DefendedMaps:
-    """Feature maps as they are behind a defence, computed as they are read (see `types.Rows`).
-
-    Noise is drawn once per image, whatever images are read together.
-    """
-
-    def __init__(self, maps: Rows, defense: Defense, statistics: MapStatistics, seed: int) -> None:
-        self.maps, self.defense, self.statistics, self.seed = maps, defense, statistics, seed
-        self.shape, self.dtype = maps.shape, maps.dtype
-
-    def __len__(self) -> int:
-        return len(self.maps)
-
-    def __getitem__(self, rows: Any) -> NDArray[Any]:
-        maps = np.asarray(self.maps[rows])
-        if not isinstance(self.defense, NoisyMaps):
-            return defend_maps(maps, self.defense, self.statistics, seed=self.seed)
-        sent = [
-            defend_maps(one[None], self.defense, self.statistics, seed=derive(self.seed, int(number)))
-            for one, number in zip(maps, np.arange(len(self))[rows], strict=True)
-        ]
-        return np.concatenate(sent)
 
 
 class Pipeline(RunStages):
@@ -208,7 +183,7 @@ class Pipeline(RunStages):
             pool = self._pools.setdefault(settings, decoder_fitters(settings))
             maps, pictures = self.defended(TRAINING, defense, noise=noise), self.pictures(TRAINING)
             model, history = train_decoder(
-                First(maps, images) if images else maps, pictures[:images], settings, pool,
+                FirstMaps(maps, images) if images else maps, pictures[:images], settings, pool,
                 seed=self.derive("decoder", settings.decoder), start=start and self.load_decoder(start, settings),
                 workspace=workspace, progress=self.progress, label=self.label(f"{settings.decoder} decoder", described),
             )  # fmt: skip
@@ -343,20 +318,6 @@ class Pipeline(RunStages):
     def _announce(self, what: str, count: int, shape: int | tuple[int, ...], dtype: Any) -> None:
         size = count * int(np.prod(shape)) * np.dtype(dtype).itemsize
         self.progress.announce(f"{what}: {count:,} on {size / 1e9:.2f} GB of disk in {self.store.root}")
-
-
-class First:
-    """The first of some feature maps (see `types.Rows`)."""
-
-    def __init__(self, maps: Rows, count: int) -> None:
-        self.maps, self.dtype = maps, maps.dtype
-        self.shape = (min(count, len(maps)), *maps.shape[1:])
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: Any) -> NDArray[Any]:
-        return self.maps[rows]
 
 
 def _identity_of(defense: Defense | None) -> dict[str, Any]:

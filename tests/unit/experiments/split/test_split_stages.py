@@ -8,7 +8,8 @@ import pytest
 from mi_keras.defenses.feature_maps import KeptMaps, NoisyMaps, QuantizedMaps
 from mi_keras.errors import InputError
 from mi_keras.experiments.split.encoder import Encoder
-from mi_keras.experiments.split.stages import HELD_OUT, TRAINING, DefendedMaps
+from mi_keras.experiments.split.map_rows import DefendedMaps
+from mi_keras.experiments.split.stages import HELD_OUT, TRAINING
 from mi_keras.settings import EncoderSettings
 
 
