@@ -7,6 +7,8 @@ import re
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from mi_keras.types import Ints
 
 LEGAL_NAME = re.compile(r"\w+(/[\w.+-]+)?(:[\d.*]+)?")  # no namespace: those would read from the network
 READ_BATCH = 1024
+_LONGEST_PROBE = 10  # seconds
 
 
 def read_tfds(name: str, *, offline: bool) -> Source:
@@ -112,13 +115,35 @@ def prepare(name: str, builder: Any, *, offline: bool, instead: str) -> None:
     missing = (OSError, DownloadError, NonMatchingChecksumError)  # no network, a full disk, a quota page
     refused = (AssertionError, ImportError, tf.errors.OpError)  # files to fetch by hand, an extra to install
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # its notice of the download, not our output
+        # its notice of the download is not our output
+        with contextlib.redirect_stdout(sys.stderr), _no_retries_without_network():
             builder.download_and_prepare()
     except (*missing, *refused) as error:
         raise InputError(
             f"`--data tfds:{name}` could not be prepared in {builder.data_dir}: {first_line(error)}; "
             f"check the network and that the folder is writable, or {by_hand}, or {instead}."
         ) from error
+
+
+@contextlib.contextmanager
+def _no_retries_without_network() -> Iterator[None]:
+    """Let TensorFlow Datasets try once where no host is found: it would try every file again for minutes.
+
+    It still has to be asked, as files put there by hand need no network.
+    """
+    from tensorflow_datasets.core.download import downloader
+
+    retries = downloader.MAX_RETRIES
+    try:
+        urlopen("https://storage.googleapis.com", timeout=_LONGEST_PROBE).close()
+    except HTTPError:  # an answer all the same
+        pass
+    except OSError:
+        downloader.MAX_RETRIES = 0
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = retries
 
 
 def _read_split(name: str, builder: Any, split: str) -> tuple[NDArray[np.uint8], Ints]:

@@ -25,8 +25,8 @@ def ahead(
     undecided by a mean difference that is negligible in its metric, or not larger than its own standard deviation
     over runs. With two or three runs that is a weak test.
     """
-    if not _measured(rows, [name, *others], metric):
-        return Claim(text, source, None, "not measured in this run")
+    if lacking := _lacking(rows, [name, *others], metric):
+        return Claim(text, source, None, lacking)
     rival = max(others, key=lambda other: sign * rows[other].mean(metric))
     difference = rows[name].values[metric] - rows[rival].values[metric]
     spread = np.std(difference, ddof=1) if len(difference) > 1 else 0.0
@@ -48,8 +48,8 @@ def unchanged(
     metric: str = "ssim",
 ) -> Claim:
     """Say whether two rows are equal but for what is negligible, run by run: undecided where the spread reaches across it."""
-    if not _measured(rows, [name, other], metric):
-        return Claim(text, source, None, "not measured in this run")
+    if lacking := _lacking(rows, [name, other], metric):
+        return Claim(text, source, None, lacking)
     difference = rows[name].values[metric] - rows[other].values[metric]
     spread = float(np.std(difference, ddof=1)) if len(difference) > 1 else 0.0
     margin = METRICS[metric].negligible
@@ -59,8 +59,10 @@ def unchanged(
     return Claim(text, source, True if inside else False if outside else None, numbers)
 
 
-def _measured(rows: Mapping[str, Row], names: Sequence[str], metric: str) -> bool:
-    return all(name in rows and metric in rows[name].values for name in names)
+def _lacking(rows: Mapping[str, Row], names: Sequence[str], metric: str) -> str:
+    """Say which of the rows are not there to compare; nothing where all are."""
+    missing = [name for name in names if name not in rows or metric not in rows[name].values]
+    return f"not measured in this run: {', '.join(missing)}" if missing else ""
 
 
 def _compared(row: Row, rival: Row, metric: str, difference: NDArray[np.float64]) -> str:

@@ -255,8 +255,8 @@ def _imagenet_arrays(minimalistic: bool) -> dict[str, list[NDArray[np.float32]]]
         if "URL fetch failure" not in str(error) and not isinstance(error, OSError):
             raise
         raise InputError(
-            "`weights` must be at hand for imagenet: Keras could not download them; connect to the network once, or "
-            "give the path of a file that `save_weights` wrote."
+            "`weights` must be at hand for imagenet: Keras could not download them; connect to the network once, "
+            "give the path of a file that `save_weights` wrote, or `random` to see the wiring."
         ) from None
     return {layer.name: [w.numpy() for w in layer.weights] for layer in source.layers if layer.weights}
 
@@ -271,7 +271,8 @@ def _copy_weights(model: keras.Model, arrays: dict[str, list[NDArray[np.float32]
         found = [a.shape for a in arrays[layer.name]]
         if found != expected:
             raise InputError(
-                f"`weights` must fit the model; layer {layer.name!r} needs shapes {expected}, {source} has {found}."
+                f"`weights` must fit the model and its variant, full or minimalistic; layer {layer.name!r} needs shapes "
+                f"{expected}, {source} has {found}."
             )
     if extra := sorted(arrays.keys() - {layer.name for layer in weighted}):
         raise InputError(f"`weights` must be of this model; {source} has layer {extra[0]!r}, which it lacks.")

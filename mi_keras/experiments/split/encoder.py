@@ -76,4 +76,5 @@ def _names_of_settings() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(re.sub(r"^`(cut|weights)`", r"`encoder.\1`", str(error))) from None
+        text = re.sub(r"^`(cut|weights)`", r"`encoder.\1`", str(error))
+        raise InputError(text.replace(" its variant,", " `encoder.variant`,")) from None

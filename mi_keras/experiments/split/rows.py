@@ -51,13 +51,15 @@ def score_arrays(scored: Mapping[str, Sequence["Stage"]]) -> dict[str, Any]:
 
 def picture_notes(config: Any, pipeline: "Pipeline") -> list[str]:
     """Return the lines that every result of the work carries: encoder, what was skipped, what the pictures are."""
-    skipped = pipeline.images().info["skipped"]
+    info = pipeline.images().info
+    skipped, used = info["skipped"], info["training"] + info["held_out"]
     weights = config.encoder.weights
     listed = "; ".join(f"{key} ({reason})" for key, reason in skipped[:10])
     more = f" and {len(skipped) - 10} more" if len(skipped) > 10 else ""
     return [
         f"Encoder: MobileNetV3-Large, {config.encoder.variant}, weights {weights}, cut at {config.encoder.cut}.",
         *(["With random weights the encoder recognises nothing: scores say nothing about a trained one."] if weights == "random" else []),
+        *([f"{config.faces.faces:,} pictures were asked for; {pipeline.faces.source.name} gave {used:,}."] if used < config.faces.faces else []),
         *([f"Skipped images: {len(skipped)}: {listed}{more}."] if skipped else []),
         *([pipeline.faces.source.note] if pipeline.faces.source.note else []),
     ]  # fmt: skip

@@ -131,18 +131,20 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     scored[MEAN_FACE] = [pipeline.scored_mean_face() for pipeline in pipelines]
     rows[MEAN_FACE] = picture_row(MEAN_FACE, "mean face", "baseline", scored[MEAN_FACE], gallery)
     columns = retrieval_columns(rows[MEAN_FACE].values)
-    searched = len(gallery.arrays["pixels"])
+    found = (
+        "Found among N: probability that the true picture is the nearest to its reconstruction among N true pictures, by cosine of "
+        "the model's own embedding or of 16x16 pixels, both less their mean; exact over all draws of the others from "
+        f"{len(gallery.arrays['pixels']):,} pictures. Pixels see the background too. Chance: 1 / N. "
+    )
+    searched = len(columns) > 1
     tables = [
         Table("table_1", "Table 1: quality of reconstructions", "decoder", (*IMAGE_COLUMNS, "parameters"), list(rows.values()), "ssim"),
         Table(
-            "identity", "Does a reconstruction tell its own picture from others?", "decoder", columns,
+            "identity",
+            "Does a reconstruction tell its own picture from others?" if searched else "Does the model see the same in a reconstruction?",
+            "decoder", columns,
             [replace(row, paper=None) for row in rows.values()], columns[-1],
-            notes=[
-                "Found among N: probability that the true picture is the nearest to its reconstruction among N true pictures, by "
-                "cosine of the model's own embedding or of 16x16 pixels, both less their mean; exact over all draws of the "
-                f"others from {searched:,} pictures. Pixels see the background too. Chance: 1 / N. Feature distance: 1 - cosine "
-                "of the embeddings of picture and reconstruction.",
-            ],
+            notes=[f"{found if searched else ''}Feature distance: 1 - cosine of the embeddings of picture and reconstruction."],
         ),
     ]  # fmt: skip
     reference = "compact" if "compact" in scored else config.decoders[0]
@@ -254,11 +256,7 @@ def _figures(
     channels: int,
 ) -> list[dict[str, Any]]:
     shared: dict[str, Any] = {"rows": [], "caption": ""}
-    first, compared = (
-        picked["first"],
-        [name for name in ("bicubic", "transposed") if name in config.decoders],
-    )
-    ours = [name for name in config.decoders if name not in compared]
+    first, drawn = picked["first"], [*config.decoders, MEAN_FACE]
     headers = [name for name in ("worst", "median", "best") for _ in picked[name]]
     figures: list[dict[str, Any]] = [
         shared | {
@@ -274,17 +272,17 @@ def _figures(
             "numbers": _spread(channels), "caption": "Evenly spread over all maps, of the image of Figure 3.",
         },
         shared | {
-            "file": "figure_12.png", "kind": "photographs", "images": first, "metric": "psnr", "rows": [*compared, *ours, MEAN_FACE],
+            "file": "figure_12.png", "kind": "photographs", "images": first, "metric": "psnr", "rows": drawn,
             "title": "Figure 12: reconstructions of the first held-out images",
             "caption": "The first held-out images in the order of their hash, not picked. Under each its PSNR.",
         },
         shared | {
-            "file": "worst_median_best.png", "kind": "photographs", "metric": "psnr", "rows": [*compared, *ours, MEAN_FACE],
+            "file": "worst_median_best.png", "kind": "photographs", "metric": "psnr", "rows": drawn,
             "images": [position for name in ("worst", "median", "best") for position in picked[name]], "headers": headers,
             "title": f"Worst, median and best by PSNR of the decoder {reference}",
         },
         shared | {
-            "file": "psnr.png", "kind": "histogram", "metric": "psnr", "baseline": [MEAN_FACE], "rows": [*config.decoders, MEAN_FACE],
+            "file": "psnr.png", "kind": "histogram", "metric": "psnr", "baseline": [MEAN_FACE], "rows": drawn,
             "title": "PSNR of every held-out image",
         },
         shared | {

@@ -239,7 +239,7 @@ def _label(name: str) -> str:
     if kind == "bits":
         return f"{amount} bit{'s' if amount != '1' else ''} a value"
     if kind == "noise":
-        return f"noise of {amount} deviations"
+        return f"noise of {amount} deviation{'s' if amount != '1' else ''}"
     return f"{amount} {METHODS[kind]}"
 
 
@@ -309,7 +309,7 @@ def _figures(config: Config, rows: Mapping[str, Row], numbers: Sequence[int]) ->
     figures = [
         curve | {
             "file": f"privacy_utility_{metric}.png", "title": f"Privacy and utility of what is sent: {text}",
-            "caption": "Each point is a defence and an adversary that knows it. Star: all maps.",
+            "caption": "Each point is a defence and an adversary that knows it; m: maps that are sent. Star: all maps.",
             "panels": [
                 {"x": "agreement", "y": metric, "log_x": False, "better": "lower right"},
                 {"x": "kilobytes", "y": metric, "log_x": True, "better": "lower left"},

@@ -236,7 +236,8 @@ def test_a_layer_of_another_shape_is_named(damaged: Path) -> None:
         group["2"] = np.zeros(17, np.float32)
     text = _message(weights=damaged)
     assert text.startswith(
-        "`weights` must fit the model; layer 'conv_bn' needs shapes [(16,), (16,), (16,), (16,)], "
+        "`weights` must fit the model and its variant, full or minimalistic; layer 'conv_bn' needs shapes "
+        "[(16,), (16,), (16,), (16,)], "
     )
     assert f"{damaged} has [(16,), (16,), (17,), (16,)]" in text
 
@@ -304,8 +305,8 @@ def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch: pytest.M
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", refuse)
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: "/nonexistent/keras")
     assert _message(weights="imagenet") == (
-        "`weights` must be at hand for imagenet: Keras could not download them; connect to the network once, or give "
-        "the path of a file that `save_weights` wrote."
+        "`weights` must be at hand for imagenet: Keras could not download them; connect to the network once, give "
+        "the path of a file that `save_weights` wrote, or `random` to see the wiring."
     )
 
 
