@@ -16,6 +16,10 @@ STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells re
 PIPE_WIDTH = 160  # characters of a table that no window limits
 
 
+class CheckFailed(Exception):
+    """What a command has made failed the command's own check and was not kept; the message is one line."""
+
+
 class OneLineErrors(argparse.ArgumentParser):
     """A parser whose complaints are one line, as all others are."""
 
@@ -26,8 +30,8 @@ class OneLineErrors(argparse.ArgumentParser):
 def guarded(work: Callable[[], object], go_on: str = "") -> int:
     """Do `work` and turn the ways it can end early into one line on standard error and an exit code.
 
-    Returns 0, or 2 for bad input, 130 for Ctrl-C, 1 for a full disk or other trouble with files, too little memory or
-    a diverged run.
+    Returns 0, or 2 for bad input, 130 for Ctrl-C, 1 for a full disk or other trouble with files, too little memory,
+    a diverged run, or a result that failed its check.
     """
     messages = Console(stderr=True)
     handler = RichHandler(console=messages, show_time=False, show_path=False)
@@ -38,7 +42,7 @@ def guarded(work: Callable[[], object], go_on: str = "") -> int:
         return 0
     except InputError as error:
         return _say(messages, str(error), BAD_INPUT)
-    except (FloatingPointError, MemoryError) as error:
+    except (FloatingPointError, MemoryError, CheckFailed) as error:
         return _say(messages, f"stopped: {str(error) or 'not enough memory'}. {go_on}", STOPPED)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

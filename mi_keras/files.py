@@ -123,8 +123,28 @@ def remove_leftovers(folder: Path) -> None:
         pid, _, host = (
             path.name.removesuffix("-old").split("-", 2) if path.name.count("-") > 1 else ("", "", "")
         )
-        if pid.isdigit() and host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
+        if pid.isdecimal() and host == socket.gethostname() and _is_gone(int(pid)):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until everything below a folder is on the disk: the content of files, and the names in folders."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with open(Path(parent, name), "rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(parent))
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system lets a folder be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def seal_of(content: Mapping[str, Any]) -> str:
@@ -136,3 +156,16 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_gone(pid: int) -> bool:
+    """Return whether this machine has no such process; where that cannot be asked, none is taken for gone."""
+    if os.name != "posix":  # the same call would send Ctrl-C there
+        return False
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):  # of somebody else; not from `temporary_name`
+        return False
+    return False

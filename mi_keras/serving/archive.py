@@ -17,7 +17,7 @@ from mi_keras.serving.layout import check_name, publish
 from mi_keras.serving.manifest import EXTRA, SAMPLES, WARMUP, write_manifest
 from mi_keras.serving.signatures import Signature
 from mi_keras.serving.trained import TRUTH, Trained
-from mi_keras.serving.warmup import BATCHES, check_installed, write_warmup
+from mi_keras.serving.warmup import check_installed, write_warmup
 
 INTENDED_USE = (
     "Research on reconstruction attacks, and audits of models that you own or are allowed to attack. It draws images of "
@@ -64,7 +64,10 @@ def write_export(
         write_arrays(folder / SAMPLES, trained.samples, compressed=True)
         endpoints = {signature.name: signature for signature in trained.signatures}
         default = {DEFAULT_ENDPOINT: trained.signatures[0]}
-        requests = [(endpoint, _inputs(trained, each)) for endpoint, each in (endpoints | default).items()]
+        requests = [
+            (endpoint, _inputs(trained, each), each.warmup_rows)
+            for endpoint, each in (endpoints | default).items()
+        ]
         records = write_warmup(folder / WARMUP, name, requests)
 
     def seal(folder: Path, number: int) -> None:
@@ -72,7 +75,7 @@ def write_export(
             "name": name, "version": number, **about, **trained.about,
             "default_endpoint": trained.signatures[0].name,
             "endpoints": {signature.name: _described(trained, signature) for signature in trained.signatures},
-            "warmup": {"records": records, "batch_sizes": list(BATCHES)},
+            "warmup": {"records": records},
             "versions": {"python": platform.python_version()} | versions(),
             "written": datetime.now(UTC).isoformat(timespec="seconds"), "intended_use": INTENDED_USE,
         }  # fmt: skip
@@ -93,6 +96,7 @@ def _described(trained: Trained, signature: Signature) -> dict[str, Any]:
         "inputs": {name: field.to_json() for name, field in signature.inputs.items()},
         "outputs": {name: field.to_json() for name, field in signature.outputs.items()},
         "tolerance": signature.tolerance.to_json(),
+        "warmup_rows": list(signature.warmup_rows),
     }
     for name in signature.outputs:
         images = as_unit(trained.samples[f"{signature.name}/output/{name}"])

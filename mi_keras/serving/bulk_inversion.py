@@ -1,18 +1,20 @@
 """Sends many rows to a server a batch at a time, keeps every answer at once, and writes the images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
+from mi_keras.files import read_arrays
 from mi_keras.serving.checks import IMAGE_OUTPUTS, checked_inputs, choose_endpoint, find_endpoint
 from mi_keras.serving.client import Client
-from mi_keras.serving.contract import LARGEST_BATCH, ServerError
-from mi_keras.serving.outputs import PARTS, Part, PartStore, to_part, write_images
+from mi_keras.serving.contract import LARGEST_BATCH, SMALL_BATCHES, ServerError
+from mi_keras.serving.outputs import IMAGES, write_images
+from mi_keras.serving.parts import PARTS, PartStore, to_part
 from mi_keras.types import Floats
 from mi_keras.work import Progress, SilentProgress
 
@@ -22,18 +24,24 @@ class Inverted:
     """What `invert` did.
 
     Attributes:
-        images: `(count, height, width, channels)` float32 in [0, 1].
+        out: folder of the images.
+        count: of images.
         version: of the model that made them.
         endpoint: that made them.
         clipped: how many values came back outside [0, 1].
         reused: how many images an earlier, interrupted run had left.
     """
 
-    images: Floats
+    out: Path
+    count: int
     version: int
     endpoint: str
     clipped: int
     reused: int
+
+    def images(self) -> Floats:
+        """Read all images from `images.npz`: `(count, height, width, channels)` float32 in [0, 1]."""
+        return read_arrays(self.out / IMAGES)["images"]
 
 
 def invert(
@@ -42,21 +50,22 @@ def invert(
     out: Path,
     *,
     endpoint: str | None = None,
-    batch: int = LARGEST_BATCH,
+    batch: int | None = None,
     resume: bool = True,
     progress: Progress | None = None,
 ) -> Inverted:
     """Send all rows, `batch` at a time, and write the images that come back.
 
     Every answer is on the disk before the next request goes out; after an interruption or a failure the same call
-    goes on behind the last of them. All input is checked before the first row is sent.
+    goes on behind the last of them. All input is checked before the first row is sent. Besides the input, only the images
+    of one request are in memory at a time.
 
     Args:
         client: the model on its server.
         arrays: inputs by name, `(rows, ...)`.
         out: folder for `images.npz`, a PNG an image, `contact_sheet.png`, and meanwhile `parts/`.
         endpoint: name of a signature; None is the one that uses most of `arrays`.
-        batch: rows of a request.
+        batch: rows of a request; None is what `SMALL_BATCHES` has for the endpoint, else `LARGEST_BATCH`.
         resume: False sends again what an interrupted call already had.
         progress: hears of every finished part.
 
@@ -67,53 +76,53 @@ def invert(
         InputError: an argument, or something in `arrays`, breaks a rule.
         ServerError: the server is not reachable, too slow, or answers something else.
     """
-    if batch < 1:
+    if batch is not None and batch < 1:
         raise InputError(f"`batch` must be >= 1; got {batch}.")
     served = client.describe()
-    endpoint = endpoint or choose_endpoint(served, tuple(arrays))
+    endpoint = endpoint or choose_endpoint(served, arrays)
     signature = find_endpoint(served, endpoint)
     if not any(name in signature.outputs for name in IMAGE_OUTPUTS):
         raise InputError(
             f"`endpoint` must return images; got {endpoint}, which returns {', '.join(signature.outputs)}."
         )
     inputs = checked_inputs(endpoint, signature, arrays)
-    count = len(next(iter(inputs.values())))
-    store = PartStore(out / PARTS, (served.name, str(served.version), endpoint))
-    starts = range(0, count, batch)
-    chunks = [{name: array[start : start + batch] for name, array in inputs.items()} for start in starts]
-    parts = [
-        store.load(start, chunk) if resume else None for start, chunk in zip(starts, chunks, strict=True)
-    ]
-    reused = sum(len(part.images) for part in parts if part)
-    with (progress or SilentProgress()).bar("invert", count, "images", reused) as bar:
-        for number, (start, chunk) in enumerate(zip(starts, chunks, strict=True)):
-            if parts[number] is None:
-                parts[number] = part = _ask(client, endpoint, chunk)
+    count, rows = len(next(iter(inputs.values()))), batch or SMALL_BATCHES.get(endpoint, LARGEST_BATCH)
+    chunks = {
+        start: {name: array[start : start + rows] for name, array in inputs.items()}  # views
+        for start in range(0, count, rows)
+    }
+    store = PartStore(out / PARTS, (client.server, served.name, str(served.version), endpoint))
+    there = {
+        start: len(part.images)
+        for start, chunk in chunks.items()
+        if resume and (part := store.load(start, chunk))
+    }
+    with (progress or SilentProgress()).bar("invert", count, "images", sum(there.values())) as bar:
+        for start, chunk in chunks.items():
+            if start not in there:
+                with _nothing_but_images(client.server):
+                    part = to_part(client.predict(endpoint, chunk))
                 store.save(start, chunk, part)
                 bar.advance(len(part.images))
-    whole = [part for part in parts if part]
-    if len({part.images.shape[1:] for part in whole}) > 1:
-        raise ServerError(client.server, "the images of different requests have different sizes")
-    images = np.concatenate([part.images for part in whole])
-    clipped = sum(part.clipped for part in whole)
+    with _nothing_but_images(client.server):
+        whole = store.gather(chunks, count)
     provenance = {"model": served.name, "version": str(served.version), "endpoint": endpoint}
-    write_images(
-        out, images, title=f"{served.name} version {served.version}: {endpoint}", note=clipped_note(clipped),
-        provenance=provenance,
-    )  # fmt: skip
+    title = f"{served.name} version {served.version}: {endpoint}"
+    write_images(out, whole.images, title=title, note=clipped_note(whole.clipped), provenance=provenance)
     store.clear()
-    return Inverted(images, served.version, endpoint, clipped, reused)
-
-
-def _ask(client: Client, endpoint: str, chunk: dict[str, NDArray[Any]]) -> Part:
-    try:
-        return to_part(client.predict(endpoint, chunk))
-    except InputError:  # a ValueError of its own, which needs no other words
-        raise
-    except ValueError as error:
-        raise ServerError(client.server, f"the answer must be images; got {error}") from None
+    return Inverted(out, count, served.version, endpoint, whole.clipped, sum(there.values()))
 
 
 def clipped_note(clipped: int) -> str:
     """Say how many values were clipped."""
     return f"{clipped:,} values outside [0, 1] were clipped." if clipped else "All values were in [0, 1]."
+
+
+@contextmanager
+def _nothing_but_images(server: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:  # a ValueError of its own, which needs no other words
+        raise
+    except ValueError as error:
+        raise ServerError(server, f"the answer must be images; got {error}") from None

@@ -1,6 +1,6 @@
 """What may be sent to a server and what may come back from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from mi_keras.errors import InputError
 from mi_keras.files import DamagedFile, read_arrays
 from mi_keras.serving.contract import (
     DEFAULT_ENDPOINT,
+    DTYPES,
     Endpoint,
     ServedModel,
     ServerError,
@@ -38,38 +39,49 @@ def read_inputs(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def choose_endpoint(served: ServedModel, names: Sequence[str]) -> str:
-    """Return the endpoint that returns images and uses most of the arrays called `names`.
+def choose_endpoint(served: ServedModel, arrays: Tensors) -> str:
+    """Return the endpoint that returns images and uses most of the arrays.
+
+    For a single array without a name, it is one whose only input has the shape of that array, the default one if it can.
 
     Raises:
         InputError: no endpoint gets along with these arrays alone.
     """
-    unnamed = tuple(names) == (UNNAMED,)
+    endpoints = {name: e for name, e in served.endpoints.items() if e.inputs and "image" in e.outputs}
+    unnamed = tuple(arrays) == (UNNAMED,)
     fitting = [
         name
-        for name, endpoint in served.endpoints.items()
-        if "image" in endpoint.outputs
-        and (len(endpoint.inputs) == 1 if unnamed else set(endpoint.inputs) <= set(names))
+        for name, endpoint in endpoints.items()
+        if (_takes(endpoint, arrays[UNNAMED]) if unnamed else set(endpoint.inputs) <= set(arrays))
     ]
     if not fitting:
-        wanted = "; ".join(f"{name}: {', '.join(e.inputs)}" for name, e in sorted(served.endpoints.items()))
-        raise InputError(f"`--input` must hold the inputs of an endpoint ({wanted}); got {', '.join(names)}.")
-    return min(
-        fitting, key=lambda name: (-len(served.endpoints[name].inputs), name == DEFAULT_ENDPOINT, name)
-    )
+        wanted = "; ".join(f"{name}: {_listed(e.inputs)}" for name, e in sorted(endpoints.items()))
+        came = f"one array {arrays[UNNAMED].shape} without a name" if unnamed else ", ".join(arrays)
+        raise InputError(f"`--input` must hold the inputs of an endpoint ({wanted}); got {came}.")
+    if unnamed and DEFAULT_ENDPOINT in fitting:
+        return DEFAULT_ENDPOINT
+    return min(fitting, key=lambda name: (-len(endpoints[name].inputs), name == DEFAULT_ENDPOINT, name))
 
 
 def find_endpoint(served: ServedModel, name: str) -> Endpoint:
     """Return an endpoint by name.
 
     Raises:
-        InputError: the model has none of that name.
+        InputError: the model has none of that name, or one that takes nothing or returns what NumPy has no type for.
     """
-    try:
-        return served.endpoints[name]
-    except KeyError:
+    if name not in served.endpoints:
         known = ", ".join(sorted(served.endpoints))
-        raise InputError(f"`endpoint` of {served.name} must be one of: {known}; got {name}.") from None
+        raise InputError(f"`endpoint` of {served.name} must be one of: {known}; got {name}.")
+    endpoint = served.endpoints[name]
+    if not endpoint.inputs:
+        raise InputError(f"`endpoint` of {served.name} must take an input; got {name}, which takes none.")
+    strange = {key: info for key, info in endpoint.outputs.items() if info.dtype not in DTYPES.values()}
+    if strange:
+        raise InputError(
+            f"`endpoint` of {served.name} must return types among {', '.join(DTYPES.values())}; got {name}, which "
+            f"returns {_listed(strange)}."
+        )
+    return endpoint
 
 
 def checked_inputs(
@@ -134,6 +146,14 @@ def _checked_input(name: str, endpoint: str, info: TensorInfo, array: NDArray[An
     if wrong.any():
         raise InputError(f"`{name}` must be finite; got NaN or infinity in row {int(np.argmax(wrong))}.")
     return numbers
+
+
+def _takes(endpoint: Endpoint, array: NDArray[Any]) -> bool:
+    return len(endpoint.inputs) == 1 and all(_fits(info, array) for info in endpoint.inputs.values())
+
+
+def _listed(infos: Mapping[str, TensorInfo]) -> str:
+    return ", ".join(f"{name} {info}" for name, info in infos.items())
 
 
 def _fits(info: TensorInfo, array: NDArray[Any]) -> bool:

@@ -1,16 +1,16 @@
 """Asks a model on TensorFlow Serving, over gRPC or REST, and believes nothing that comes back unchecked."""
 
-import logging
 import random
+import threading
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
+from mi_keras.serving.address import host_of, warn_of_plain_text
 from mi_keras.serving.checks import checked_inputs, checked_outputs, find_endpoint
 from mi_keras.serving.contract import (
     GRPC_PORT,
@@ -19,6 +19,7 @@ from mi_keras.serving.contract import (
     ModelSpec,
     NotFound,
     ServedModel,
+    ServerError,
     Tensors,
     Transport,
     Unavailable,
@@ -31,7 +32,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds
 _LONGEST_TIMEOUT = 86400  # seconds
 
 Answer = TypeVar("Answer")
-_warned: set[str] = set()
 
 
 class Client:
@@ -74,15 +74,17 @@ class Client:
             )
         if not 0 <= retries <= 100:
             raise InputError(f"`retries` must be between 0 and 100; got {retries}.")
-        if not model:
-            raise InputError("`model` must be the name of a model; got ''.")
+        for argument, name in (("model", model), ("label", label)):
+            if name is not None and not (name and name.isprintable()):
+                raise InputError(f"`{argument}` must be the name of a {argument}; got {name!r}.")
         server = server or f"{LOOPBACK}:{REST_PORT if rest else GRPC_PORT}"
-        _host_of(server)
+        host_of(server)  # raises if it is none
         self._spec = ModelSpec(model, version, label)
         self._timeout, self._retries = timeout, retries
         self._transport = _transport(server, rest)
         self._served: ServedModel | None = None
-        _warn_of_plain_text(server)
+        self._describing = threading.Lock()
+        warn_of_plain_text(server)
 
     @property
     def server(self) -> str:
@@ -96,20 +98,10 @@ class Client:
             InputError: the server has no such model, version or label.
             ServerError: it is not reachable, too slow, or answers something else.
         """
-        if self._served is None:
-            try:
-                self._served = self._metadata(self._spec)
-            except NotFound:
-                if self._spec.version is None:
-                    raise
-                newest = self._metadata(
-                    ModelSpec(self._spec.name)
-                ).version  # raises if it is the name that is wrong
-                raise InputError(
-                    f"`version` of {self._spec.name} must be loaded by {self.server}, whose newest is {newest}; "
-                    f"got {self._spec.version}."
-                ) from None
-        return self._served
+        with self._describing:  # threads that ask first at the same time get one answer, of one version
+            if self._served is None:
+                self._served = self._ask_for_description()
+            return self._served
 
     def predict(self, endpoint: str, arrays: Tensors) -> dict[str, NDArray[Any]]:
         """Run one batch through an endpoint.
@@ -123,15 +115,21 @@ class Client:
 
         Raises:
             InputError: endpoint or inputs are not those of the model, or the batch is too large for the server.
-            ServerError: the server is not reachable, too slow, or answers something else.
+            ServerError: the server is not reachable, too slow, has unloaded the version, or answers something else.
         """
         served = self.describe()
         signature = find_endpoint(served, endpoint)
         inputs = checked_inputs(endpoint, signature, arrays)
         spec = ModelSpec(served.name, served.version)
-        outputs = self._again(
-            lambda: self._transport.predict(spec, endpoint, inputs, tuple(signature.outputs), self._timeout)
-        )
+        try:
+            outputs = self._again(
+                lambda: self._transport.predict(
+                    spec, endpoint, inputs, tuple(signature.outputs), self._timeout
+                )
+            )
+        except NotFound:  # no wrong input: the server had it when it described it
+            kept = f"finished parts are kept for --version {spec.version}"
+            raise ServerError(self.server, f"{spec} was unloaded; {kept}") from None
         return checked_outputs(self.server, signature, len(next(iter(inputs.values()))), outputs)
 
     def close(self) -> None:
@@ -145,6 +143,20 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _ask_for_description(self) -> ServedModel:
+        spec = self._spec
+        try:
+            return self._metadata(spec)
+        except NotFound:
+            if spec.version is None and spec.label is None:
+                raise
+            newest = self._metadata(ModelSpec(spec.name)).version  # raises if it is the name that is wrong
+            if spec.version is None:
+                raise
+            raise InputError(
+                f"`version` of {spec.name} must be loaded by {self.server}, whose newest is {newest}; got {spec.version}."
+            ) from None
 
     def _metadata(self, spec: ModelSpec) -> ServedModel:
         return self._again(lambda: self._transport.metadata(spec, self._timeout))
@@ -171,26 +183,3 @@ def _transport(server: str, rest: bool) -> Transport:
     from mi_keras.serving.transport_grpc import GrpcTransport  # here: it loads TensorFlow
 
     return GrpcTransport(server)
-
-
-def _host_of(server: str) -> str:
-    address = server.rpartition("://")[2].rstrip("/")
-    host, colon, port = address.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise InputError(f"`server` must be HOST:PORT; got {server}.")
-    return host.strip("[]")
-
-
-def _warn_of_plain_text(server: str) -> None:
-    host = _host_of(server)
-    try:
-        near = ip_address(host).is_loopback
-    except ValueError:
-        near = host == "localhost"
-    if not near and not server.startswith("https://") and server not in _warned:
-        _warned.add(server)
-        logging.getLogger(__name__).warning(
-            "%s is another machine: outputs and images travel there in plain text. An SSH tunnel to its loopback "
-            "address keeps them private.",
-            server,
-        )

@@ -8,7 +8,7 @@ from mi_keras.attacks.feature_inversion import reconstruct_images
 from mi_keras.data.preprocess import as_bytes
 from mi_keras.experiments.split.stages import Pipeline
 from mi_keras.serving.signatures import decoder_signatures
-from mi_keras.serving.trained import TRUTH, Trained, licence, need, sample, summary
+from mi_keras.serving.trained import TRUTH, Trained, licence, need, on_cpu, sample, summary
 from mi_keras.types import Floats
 
 ROWS = 2  # of the samples
@@ -16,6 +16,7 @@ METRICS = ("psnr", "ssim", "ms_ssim")
 WAVES = 3  # in each colour of a made picture, and their periods across it at most
 
 
+@on_cpu()
 def read_decoder(pipeline: Pipeline, config: Any, name: str) -> Trained:
     """Return a decoder of split 6 with the head whose feature maps it decodes.
 

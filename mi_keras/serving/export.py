@@ -2,8 +2,9 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ from mi_keras.experiments.overrides import changed_keys
 from mi_keras.experiments.presets import MOST_RUNS
 from mi_keras.experiments.registry import DEFAULT_PRESET, find, load_work
 from mi_keras.experiments.runner import Request, configure, reopen
+from mi_keras.serving.export_checks import check_answers, check_same_run
 from mi_keras.serving.layout import FOLDER, check_name
-from mi_keras.serving.verify import replay
 from mi_keras.serving.warmup import check_installed
 from mi_keras.settings import COMBINATIONS, DECODERS, OBJECTIVES
 
@@ -44,11 +45,15 @@ def default_name(options: argparse.Namespace) -> str:
 def _run(options: argparse.Namespace) -> None:
     check_installed()
     _check_choice(options)
-    name = check_name(options.name or default_name(options))
-    trained, about = _read(options, request_of(options))
+    name = check_name(default_name(options) if options.name is None else options.name)
+    config, pipeline, about = _open(options, request_of(options))
+    if options.name is None:
+        check_same_run(options.out / name, about)
+    trained = _read(options, config, pipeline)
     from mi_keras.serving.archive import write_export
 
-    folder = write_export(trained, about, options.out, name, options.version, check=_check)
+    check = partial(check_answers, trained.signatures)
+    folder = write_export(trained, about, options.out, name, options.version, check=check)
     console = Console()
     told = trained.about
     scores = ", ".join(f"{metric} {score['mean']:.4f}" for metric, score in told["scores"].items())
@@ -80,35 +85,37 @@ def _check_choice(options: argparse.Namespace) -> None:
         raise InputError(f"`--run` must be between 1 and {MOST_RUNS}; got {options.run}.")
 
 
-def _read(options: argparse.Namespace, request: Request) -> tuple["Trained", dict[str, Any]]:
-    """Return what the store holds of the run, and what the manifest says of the run."""
+def _open(options: argparse.Namespace, request: Request) -> tuple[Any, Any, dict[str, Any]]:
+    """Return settings and stages of the run, and what the manifest says of the run."""
     (experiment,) = find(request.work, request.section)
     config = configure(experiment, request)
     enough = replace(request, runs=max(options.run, config.runs))
     _, data, pipelines = reopen(experiment, enough)
-    pipeline = pipelines[options.run - 1]
-    from mi_keras.serving.trained import NotTrained
-
-    try:
-        if request.work == "thesis":
-            from mi_keras.serving.inverters import read_inverter
-
-            trained = read_inverter(pipeline, config, options.combination, options.objective or OBJECTIVE)
-        else:
-            from mi_keras.serving.decoders import read_decoder
-
-            trained = read_decoder(pipeline, config, options.decoder)
-    except NotTrained as missing:
-        raise InputError(
-            f"`--run` must be one that is finished; the store {pipeline.store.root} lacks {missing}. First run: "
-            f"{reproduce_command(options, config)}"
-        ) from None
     about = {
         "work": request.work, "section": request.section, "preset": request.preset,
         "changed": changed_keys(config, experiment.load().PRESETS[request.preset]),
         "seed": request.seed, "run": options.run, **load_work(request.work).describe(data),
     }  # fmt: skip
-    return trained, about
+    return config, pipelines[options.run - 1], about
+
+
+def _read(options: argparse.Namespace, config: Any, pipeline: Any) -> "Trained":
+    """Return what the store holds of the run."""
+    from mi_keras.serving.trained import NotTrained
+
+    try:
+        if options.work == "thesis":
+            from mi_keras.serving.inverters import read_inverter
+
+            return read_inverter(pipeline, config, options.combination, options.objective or OBJECTIVE)
+        from mi_keras.serving.decoders import read_decoder
+
+        return read_decoder(pipeline, config, options.decoder)
+    except NotTrained as missing:
+        raise InputError(
+            f"`--run` must be one that is finished; the store {pipeline.store.root} lacks {missing}. First run: "
+            f"{reproduce_command(options, config)}"
+        ) from None
 
 
 def reproduce_command(options: argparse.Namespace, config: Any) -> str:
@@ -136,14 +143,6 @@ def reproduce_command(options: argparse.Namespace, config: Any) -> str:
     return shlex.join([*words, *(word for assignment in assignments for word in ("--set", assignment))])
 
 
-def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Refuse what does not answer as the Python path does, before a server can find it."""
-    if problems := replay(folder, manifest).problems:
-        raise FloatingPointError(
-            f"the export answers otherwise than the models in the store: {'; '.join(problems)}"
-        )
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineErrors(
         prog="mi-keras export",
@@ -159,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=FOLDER, metavar="DIR", help=f"folder of all models (default: {FOLDER})"
     )
-    parser.add_argument("--name", help="of the model (default: as thesis-5.2-x-quick)")
+    parser.add_argument(
+        "--name", help="of the model (default: as thesis-5.2-x-quick, for one run and data alone)"
+    )
     parser.add_argument("--version", type=int, metavar="N", help="of the model (default: the next free one)")
     return parser

@@ -12,7 +12,7 @@ from mi_keras.experiments.console import TerminalProgress
 from mi_keras.serving.bulk_inversion import clipped_note, invert
 from mi_keras.serving.checks import read_inputs
 from mi_keras.serving.client import RETRIES, TIMEOUT, Client
-from mi_keras.serving.contract import GRPC_PORT, LARGEST_BATCH, LOOPBACK, REST_PORT
+from mi_keras.serving.contract import GRPC_PORT, LARGEST_BATCH, LOOPBACK, REST_PORT, SMALL_BATCHES
 from mi_keras.serving.layout import FOLDER
 from mi_keras.serving.served_versions import FILE, configured_names
 
@@ -43,7 +43,7 @@ def _run(options: argparse.Namespace) -> None:
         )  # fmt: skip
     kept = f", {inverted.reused:,} of them from before," if inverted.reused else ""
     print(
-        f"{len(inverted.images):,} images{kept} by {model} version {inverted.version}, endpoint "
+        f"{inverted.count:,} images{kept} by {model} version {inverted.version}, endpoint "
         f"{inverted.endpoint}: {options.out}. {clipped_note(inverted.clipped)}"
     )
 
@@ -93,9 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--batch",
         type=int,
-        default=LARGEST_BATCH,
         metavar="N",
-        help=f"rows a request (default: {LARGEST_BATCH})",
+        help=f"rows a request (default: {LARGEST_BATCH}, for "
+        f"{', '.join(f'{name} {rows}' for name, rows in SMALL_BATCHES.items())})",
     )
     add(
         "--timeout",

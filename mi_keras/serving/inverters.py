@@ -16,13 +16,14 @@ from mi_keras.experiments.run_stages import with_weights
 from mi_keras.experiments.thesis.stages import Pipeline
 from mi_keras.models.cnn import ACTIVATION_UNITS, observe
 from mi_keras.serving.signatures import INPUT_NAMES, Field, Solver, inversion_signatures
-from mi_keras.serving.trained import TRUTH, Trained, licence, need, sample, summary
+from mi_keras.serving.trained import TRUTH, Trained, licence, need, on_cpu, sample, summary
 from mi_keras.types import Floats, Observation, ShadowEvidence
 
 ROWS = 4  # of the samples
 METRICS = ("ssim", "mse")
 
 
+@on_cpu()
 def read_inverter(pipeline: Pipeline, config: Any, combination: str, objective: str) -> Trained:
     """Return an inversion model of thesis 5.2 with the shadow model's part of the attack.
 

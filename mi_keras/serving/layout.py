@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mi_keras.errors import InputError
-from mi_keras.files import remove_leftovers, temporary_name
+from mi_keras.files import remove_leftovers, sync_folder, sync_tree, temporary_name
 
 FOLDER = Path("exported_models")  # of all models, unless told
 UNFINISHED = ".unfinished"  # beside the models: the server is given folders of models only
 HIGHEST_VERSION = 2**63 - 1  # of TensorFlow Serving
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+NAME_RULE = "must be 1 to 100 of a-z, 0-9, '.', '_' and '-', and begin with a letter or digit"
 
 
 def check_name(name: str) -> str:
@@ -22,23 +23,40 @@ def check_name(name: str) -> str:
     Raises:
         InputError: it is none.
     """
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"`--name` must be 1 to 100 of a-z, 0-9, '.', '_' and '-', and begin with a letter or digit; got {name!r}."
-        )
+    if not MODEL_NAME.fullmatch(name):
+        raise InputError(f"`--name` {NAME_RULE}; got {name!r}.")
     return name
 
 
-def versions_of(model: Path) -> dict[int, Path]:
-    """Return the folders of a model's versions in ascending order; as on the server, other names are no versions."""
+def version_number(name: str) -> int | None:
+    """Return the version that a folder of this name is, or None for no version; as on the server, zeros may precede."""
+    if not (name.isascii() and name.isdigit()):
+        return None
+    return number if (number := int(name)) <= HIGHEST_VERSION else None
+
+
+def models_in(root: Path) -> list[Path]:
+    """Return the folders of models by name; hidden ones are none.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not root.is_dir():
+        raise InputError(f"`folder` must be a folder of exported models; got {root}.")
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def version_folders(model: Path) -> list[tuple[int, Path]]:
+    """Return the folders of a model's versions in ascending order; the same number may come twice, as 07 and 7."""
     if not model.is_dir():
-        return {}
-    found = {
-        int(path.name): path
-        for path in model.iterdir()
-        if path.name.isascii() and path.name.isdigit() and path.is_dir()
-    }
-    return dict(sorted(found.items()))
+        return []
+    numbered = ((version_number(path.name), path) for path in model.iterdir() if path.is_dir())
+    return sorted((number, path) for number, path in numbered if number is not None)
+
+
+def versions_of(model: Path) -> dict[int, Path]:
+    """Return the folder of each of a model's versions, in ascending order; as 7 rather than 07 where there are both."""
+    return dict(version_folders(model))
 
 
 def find_version(path: Path) -> Path:
@@ -49,7 +67,7 @@ def find_version(path: Path) -> Path:
     """
     if versions := versions_of(path):  # first: the name of a model may be a number too
         return list(versions.values())[-1]
-    if path.is_dir() and path.resolve().name.isdigit():
+    if path.is_dir() and version_number(path.resolve().name) is not None:
         return path
     raise InputError(
         f"`export` must be a folder NAME or NAME/VERSION that `mi-keras export` wrote; got {path}."
@@ -63,7 +81,7 @@ def publish(
     fill: Callable[[Path], object],
     seal: Callable[[Path, int], object],
 ) -> Path:
-    """Write a version of a model to a temporary folder, and rename that when it is complete.
+    """Write a version of a model to a temporary folder, and rename that when it is complete and on the disk.
 
     What processes that are gone have left unfinished is deleted.
 
@@ -95,14 +113,22 @@ def publish(
         while True:
             number = max(versions_of(model), default=0) + 1 if version is None else version
             seal(temporary, number)
+            sync_tree(temporary)  # before the name: after a power failure a version is whole or not there
             model.mkdir(exist_ok=True)  # not before: a server takes a model without versions for a mistake
             try:
                 os.rename(temporary, model / str(number))
-                return model / str(number)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
                 _check_free(model, version)
+                continue
+            for changed in (
+                model,
+                unfinished,
+                root,
+            ):  # the name of the version, its former one, that of the model
+                sync_folder(changed)
+            return model / str(number)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

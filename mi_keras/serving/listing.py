@@ -1,7 +1,7 @@
 """The command `mi-keras models`: what is exported, from the manifests alone. No model is loaded, nor TensorFlow."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_keras.command import OneLineErrors, console_for_tables, guarded
-from mi_keras.errors import InputError
-from mi_keras.files import DamagedFile
 from mi_keras.serving.contract import one_line
-from mi_keras.serving.layout import FOLDER, versions_of
-from mi_keras.serving.manifest import check_files, read_manifest
+from mi_keras.serving.exports import exports_in
+from mi_keras.serving.layout import FOLDER
 
-WHOLE = "whole"
 COLUMNS = ("model", "version", "attack", "endpoints", "scores", "run", "files")
 
 
@@ -26,34 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(options.folder))
 
 
-def list_exports(folder: Path) -> Iterator[tuple[str, int, Mapping[str, Any] | None, str]]:
-    """Yield name, version, manifest and state of every version of every model in a folder.
-
-    The state is `WHOLE`, or why the files are not those of the manifest; without a manifest to go by, that is None.
-
-    Raises:
-        InputError: there is no such folder.
-    """
-    if not folder.is_dir():
-        raise InputError(f"`folder` must be a folder of exported models; got {folder}.")
-    for model in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
-        for version, place in versions_of(model).items():
-            manifest = None
-            try:
-                manifest = read_manifest(place)
-                check_files(place, manifest)
-                yield model.name, version, manifest, WHOLE
-            except DamagedFile as damage:
-                yield model.name, version, manifest, str(damage)
-
-
 def _run(folder: Path) -> None:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in COLUMNS:
         table.add_column(column, overflow="fold", no_wrap=column == "model")  # a name is to be copied
-    for name, version, manifest, state in list_exports(folder):
-        told = ["-"] * 4 if manifest is None else _told(manifest)
-        table.add_row(*(Text(one_line(cell)) for cell in (name, str(version), *told, state)))
+    for exported in exports_in(folder):
+        told = ["-"] * 4 if exported.manifest is None else _told(exported.manifest)
+        cells = (exported.name, str(exported.number), *told, exported.fault or "whole")
+        table.add_row(*(Text(one_line(cell)) for cell in cells))
     console = console_for_tables()
     if table.row_count:
         console.print(table)

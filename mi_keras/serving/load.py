@@ -21,11 +21,13 @@ from mi_keras.errors import InputError
 from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.checks import choose_endpoint
 from mi_keras.serving.client import Client
-from mi_keras.serving.contract import ServedModel, Tensors
+from mi_keras.serving.contract import ServedModel, ServerError, Tensors, one_line
+from mi_keras.serving.warmup import check_installed
 from mi_keras.types import Floats
 
 BATCHES = (1, 8, 64)
 SERVER = "own Python servicer on 127.0.0.1, in a process of its own; not tensorflow_model_server"
+SERVER_MODULE = "mi_keras.serving.loopback"
 _WARM_UP = 5
 _CLASSES, _SIZE = 10, 32
 
@@ -47,15 +49,17 @@ def measure(model: Path | None = None, requests: int = 200) -> dict[str, Any]:
         The figures: for each way and batch size images per second, and p50 and p99 of the latency in milliseconds.
 
     Raises:
-        InputError: `requests` is below 1, or `model` is no exported model.
+        InputError: `requests` is below 1, `model` is no exported model, or the messages of TensorFlow Serving are missing.
+        ServerError: the server of this measurement does not come up.
     """
     if requests < 1:
         raise InputError(f"`requests` must be >= 1; got {requests}.")
+    check_installed()
     with quiet_libraries():
         import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as scratch:
-        folder = _random_export(Path(scratch)) if model is None else _link(model, Path(scratch))
+        folder = random_export(Path(scratch)) if model is None else _link(model, Path(scratch))
         name, version = folder.parent.name, int(folder.name)
         with _server(folder.parent.parent) as address, Client(address, name, version) as client:
             served = client.describe()
@@ -85,6 +89,22 @@ def summary(seconds: NDArray[np.float64], batch: int) -> dict[str, float]:
     return {"images_s": round(float(rate), 1), "p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
 
 
+def random_export(folder: Path) -> Path:
+    """Write a TCNN of the thesis's size with random weights into `folder`, as `mi-keras export` writes M_I(O); return its path."""
+    with quiet_libraries():
+        import keras
+
+        from mi_keras.models.tcnn import build_tcnn
+        from mi_keras.serving.signatures import Field, inversion_signatures
+
+        out, archive = folder / "random" / "1", keras.export.ExportArchive()
+        vector, image = Field((_CLASSES,)), Field((_SIZE, _SIZE, 1), range=(0.0, 1.0))
+        for signature in inversion_signatures(build_tcnn(_CLASSES), "o", {"o": vector}, image, {}):
+            archive.add_endpoint(signature.name, signature.call, signature.specs())
+        archive.write_out(str(out), verbose=False)
+    return out
+
+
 def _run_here(run: Callable[..., Any], tensors: dict[str, Any]) -> list[NDArray[Any]]:
     return [output.numpy() for output in run(**tensors).values()]
 
@@ -103,7 +123,7 @@ def _times(ways: Mapping[str, Callable[[], object]], requests: int) -> dict[str,
 
 def _endpoint(served: ServedModel) -> str:
     names = {name for endpoint in served.endpoints.values() for name in endpoint.inputs}
-    return choose_endpoint(served, tuple(names))
+    return choose_endpoint(served, dict.fromkeys(names, np.empty(0)))  # only the names matter
 
 
 def _random_inputs(served: ServedModel, endpoint: str, batch: int) -> Tensors:
@@ -114,21 +134,6 @@ def _random_inputs(served: ServedModel, endpoint: str, batch: int) -> Tensors:
             raise InputError(f"`model` must have inputs of known lengths; got {name} as {info}.")
         inputs[name] = draw.random((batch, *(length or 1 for length in info.shape[1:])), np.float32)
     return inputs
-
-
-def _random_export(folder: Path) -> Path:
-    with quiet_libraries():
-        import keras
-
-        from mi_keras.models.tcnn import build_tcnn
-
-        inverter, out = build_tcnn(_CLASSES), folder / "random" / "1"
-        archive = keras.export.ExportArchive(verbose=False)
-        archive.track(inverter)
-        spec = keras.InputSpec(shape=(None, _CLASSES), dtype="float32", name="output_vector")
-        archive.add_endpoint("invert", lambda output_vector: {"image": inverter(output_vector)}, [spec])
-        archive.write_out(str(out), verbose=False)
-    return out
 
 
 def _link(model: Path, folder: Path) -> Path:
@@ -143,19 +148,23 @@ def _link(model: Path, folder: Path) -> Path:
 
 @contextmanager
 def _server(folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "mi_keras.serving.loopback", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        if not address:
-            raise InputError(
-                "`model` must be one that TensorFlow can load; the server ended while it loaded."
-            )
-        yield address
-    finally:
-        process.kill()  # it holds nothing that could be lost
-        process.communicate()
+    command = [sys.executable, "-m", SERVER_MODULE, str(folder)]
+    with tempfile.TemporaryFile("w+") as said:  # not a pipe: nobody reads it while the server runs
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            if not address:
+                code = process.wait()
+                said.seek(0)
+                words = one_line((said.read().splitlines() or ["nothing"])[-1])
+                raise ServerError(
+                    SERVER_MODULE, f"the server ended with {code} while it loaded the model and said: {words}"
+                )
+            yield address
+        finally:
+            process.kill()  # it holds nothing that could be lost
+            process.communicate()
 
 
 def _parser() -> argparse.ArgumentParser:

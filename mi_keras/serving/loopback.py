@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.quiet import quiet_libraries
-from mi_keras.serving.contract import DEFAULT_ENDPOINT, LARGEST_MESSAGE, LOOPBACK
+from mi_keras.serving.contract import DEFAULT_ENDPOINT, LOOPBACK
 from mi_keras.serving.loopback_models import LoadedModels, LoadedVersion, Refusal, load_models
 from mi_keras.serving.loopback_rest import RestHandler
-from mi_keras.serving.transport_grpc import SIGNATURES, decode, encode
+from mi_keras.serving.transport_grpc import CHANNEL_OPTIONS, SIGNATURES, decode, encode
 
 with quiet_libraries():
     import grpc
@@ -73,11 +73,8 @@ class _RestServer(ThreadingHTTPServer):
 @contextmanager
 def serve_grpc(models: LoadedModels, port: int = 0, *, workers: int = 8) -> Iterator[str]:
     """Serve until the block ends; gives the address. Port 0 is any that is free."""
-    options = [
-        ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-        ("grpc.max_send_message_length", LARGEST_MESSAGE),
-    ]
-    server = grpc.server(ThreadPoolExecutor(workers), options=[*options, ("grpc.so_reuseport", 0)])
+    options = [*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)]
+    server = grpc.server(ThreadPoolExecutor(workers), options=options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Servicer(models), server)
     port = server.add_insecure_port(f"{LOOPBACK}:{port}")
     server.start()

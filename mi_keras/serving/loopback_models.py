@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.contract import Tensors
+from mi_keras.serving.layout import models_in, version_folders
 
 with quiet_libraries():
     import tensorflow as tf
@@ -74,6 +75,10 @@ class LoadedModels:
             raise Refusal("NOT_FOUND", f"Servable not found for request: {asked}")
         return found
 
+    def versions(self, name: str) -> list[int]:
+        """Return the versions of a model as the server lists them, the newest first."""
+        return sorted(self._versions.get(name, {}), reverse=True)
+
     def predict(self, model: LoadedVersion, endpoint: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """Run a batch through one signature.
 
@@ -101,12 +106,17 @@ class LoadedModels:
 
 
 def load_models(folder: Path) -> dict[str, dict[int, LoadedVersion]]:
-    """Load every `<name>/<version>/` SavedModel in a folder."""
+    """Load every `<name>/<version>/` SavedModel in a folder; hidden folders hold what is not finished."""
     models: dict[str, dict[int, LoadedVersion]] = {}
-    for path in sorted(folder.glob("*/[0-9]*/saved_model.pb")):
-        signatures = saved_model_pb2.SavedModel.FromString(path.read_bytes()).meta_graphs[0].signature_def
-        version, runnable = int(path.parent.name), tf.saved_model.load(str(path.parent))
-        models.setdefault(path.parents[1].name, {})[version] = LoadedVersion(
-            version, runnable, dict(signatures)
-        )
+    for model in models_in(folder):
+        for version, path in version_folders(model):
+            graph = path / "saved_model.pb"
+            if graph.is_file():
+                signatures = (
+                    saved_model_pb2.SavedModel.FromString(graph.read_bytes()).meta_graphs[0].signature_def
+                )
+                runnable = tf.saved_model.load(str(path))
+                models.setdefault(model.name, {})[version] = LoadedVersion(
+                    version, runnable, dict(signatures)
+                )
     return models

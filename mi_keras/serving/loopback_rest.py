@@ -10,6 +10,7 @@ import numpy as np
 from google.protobuf.json_format import MessageToDict
 from numpy.typing import NDArray
 
+from mi_keras.serving.contract import DEFAULT_ENDPOINT
 from mi_keras.serving.loopback_models import LoadedModels, LoadedVersion, Refusal
 
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
@@ -34,8 +35,9 @@ class RestHandler(BaseHTTPRequestHandler):
         if match is None:
             self._refuse("INVALID_ARGUMENT", f"Malformed request: GET {self.path}")
         elif model := self._find(match):
-            name = match["name"]
-            self._send_json(self._metadata(name, model) if match["metadata"] else _status(model))
+            name, chosen = match["name"], match["version"] or match["label"]
+            versions = [model.version] if chosen else self.models.versions(name)
+            self._send_json(self._metadata(name, model) if match["metadata"] else _status(versions))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -59,9 +61,12 @@ class RestHandler(BaseHTTPRequestHandler):
     def _predict(self, model: LoadedVersion, body: bytes) -> None:
         try:
             request = json.loads(body)
-            endpoint = request.get("signature_name") or "serving_default"
-            known = model.signatures[endpoint].inputs if endpoint in model.signatures else {}
-            columns = _columns(request, list(known))
+            endpoint = request.get("signature_name") or DEFAULT_ENDPOINT
+            if endpoint not in model.signatures:
+                raise Refusal(
+                    "INVALID_ARGUMENT", f'Serving signature name: "{endpoint}" not found in signature def'
+                )
+            columns = _columns(request, list(model.signatures[endpoint].inputs))
             inputs = {name: np.asarray(column, np.float32) for name, column in columns.items()}
             outputs = self.models.predict(model, endpoint, inputs)
         except Refusal as refusal:
@@ -96,9 +101,9 @@ class RestHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _status(model: LoadedVersion) -> dict[str, Any]:
-    fine = {"error_code": "OK", "error_message": ""}
-    return {"model_version_status": [{"version": str(model.version), "state": "AVAILABLE", "status": fine}]}
+def _status(versions: list[int]) -> dict[str, Any]:
+    common = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    return {"model_version_status": [{"version": str(version), **common} for version in versions]}
 
 
 def _columns(request: dict[str, Any], names: list[str]) -> dict[str, Any]:

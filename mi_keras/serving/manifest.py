@@ -5,6 +5,7 @@ rewrites files, manifest and seal together goes unnoticed, so call no export who
 """
 
 import json
+import math
 import os
 import stat
 from collections.abc import Mapping
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from mi_keras.files import DamagedFile, seal_of, sha256, write_text
+from mi_keras.serving.layout import version_number
 
-SCHEMA = "mi_keras.export/1"
+SCHEMA = "mi_keras.export/2"
 EXTRA = "assets.extra"  # TensorFlow Serving leaves what lies there alone, but for the warm-up records
 MANIFEST, SAMPLES = f"{EXTRA}/manifest.json", f"{EXTRA}/samples.npz"
 WARMUP = f"{EXTRA}/tf_serving_warmup_requests"
 LARGEST = 4 * 1024**2  # bytes of a manifest; ours have some thousands
+MEASURES = ("largest", "mean", "score", "row")  # of a tolerance, see `signatures.Tolerance`
+_IN_WORDS = {str: "text", int: "whole number", float: "finite number", list: "list"}
 _FIELDS: Mapping[str, type] = {
     "schema": str, "name": str, "version": int, "work": str, "section": str, "attack": str, "preset": str,
     "changed": list, "data": str, "seed": int, "run": int, "scores": dict, "baseline": dict, "default_endpoint": str, "endpoints": dict,
@@ -55,13 +59,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise ValueError(f"its schema is not {SCHEMA}")
         if manifest.pop("seal", None) != seal_of(manifest):
             raise ValueError("its content does not match its seal")
-        if wrong := [name for name, kind in _FIELDS.items() if not isinstance(manifest.get(name), kind)]:
+        if wrong := [name for name, kind in _FIELDS.items() if not _is_a(kind, manifest.get(name))]:
             raise ValueError(f"it lacks {', '.join(wrong)}")
         _check_entries(manifest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedFile(f"{MANIFEST} is cut or changed: {error}") from None
     place = folder.resolve()
-    if (manifest["name"], manifest["version"]) != (place.parent.name, _number(place.name)):
+    if (manifest["name"], manifest["version"]) != (place.parent.name, version_number(place.name)):
         raise DamagedFile(f"{MANIFEST} is of {manifest['name']}/{manifest['version']}, another folder")
     return manifest
 
@@ -105,20 +109,40 @@ def _files_in(folder: Path) -> set[str]:
 def _check_entries(manifest: Mapping[str, Any]) -> None:
     """Raise where entries that are read by listing and verifying are of another form, also behind a seal that fits."""
     for entry in manifest["files"].values():
-        str(entry["sha256"]), int(entry["bytes"])
+        _check(str, entry["sha256"])
+        _check(int, entry["bytes"])
     for metric, score in manifest["scores"].items():
-        float(score["mean"]), int(score["n"]), float(manifest["baseline"][metric]["mean"])
+        _check(float, score["mean"], manifest["baseline"][metric]["mean"])
+        _check(int, score["n"])
     for endpoint in manifest["endpoints"].values():
         for field in (*endpoint["inputs"].values(), *endpoint["outputs"].values()):
-            list(field["shape"]), str(field["dtype"])
-        for allowed in endpoint["tolerance"].values():
-            float(allowed)
+            _check(list, field["shape"])
+            _check(str, field["dtype"])
+            if field["range"] is not None:
+                least, greatest = field["range"]
+                _check(float, least, greatest)
+        _check(float, *(endpoint["tolerance"][measure] for measure in MEASURES))
+        _check(float, *endpoint.get("sample_scores", {}).values())
+        _check(int, *endpoint["warmup_rows"])
+    if "saved_model.pb" not in manifest["files"]:
+        raise ValueError("it describes no saved_model.pb")
     if manifest["default_endpoint"] not in manifest["endpoints"]:
         raise ValueError("its default endpoint is none of its endpoints")
 
 
-def _number(name: str) -> int | None:
-    return int(name) if name.isascii() and name.isdigit() else None
+def _check(kind: type, *values: object) -> None:
+    for value in values:
+        if not _is_a(kind, value):
+            raise ValueError(f"{value!r:.40} is no {_IN_WORDS[kind]}")
+
+
+def _is_a(kind: type, value: object) -> bool:
+    """Return whether a value of JSON is of a type; true and false are no numbers, and these are finite."""
+    if isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, kind)
 
 
 def _refuse(constant: str) -> Any:

@@ -15,10 +15,13 @@ sys.modules["keras"] = sys.modules["mi_keras"] = None  # type: ignore[assignment
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from google.protobuf.message import DecodeError  # noqa: E402
 from tensorflow.core.framework import tensor_pb2  # noqa: E402
 
 EXTRA = "assets.extra"
 DEFAULT_ENDPOINT = "serving_default"
+# What TensorFlow and the reading of messages raise on samples and records that are none of the endpoint's
+UNUSABLE = (tf.errors.OpError, DecodeError, KeyError, IndexError, TypeError, ValueError)
 
 
 def main(folder: Path, answer: Path) -> None:
@@ -55,49 +58,61 @@ def part_of(samples: dict[str, Any], endpoint: str) -> dict[str, dict[str, Any]]
 def check_endpoint(name: str, functions: Any, described: Any, sample: Any) -> dict[str, Any]:
     """Compare an endpoint's interface with the manifest, and its answers with the samples."""
     entry: dict[str, Any] = {
-        "name": name,
-        "rows": 0,
-        "largest": None,
-        "mean": None,
-        "scores": {},
-        "problems": [],
-    }
+        "name": name, "rows": 0, "largest": None, "mean": None, "scores": {}, "problems": [],
+    }  # fmt: skip
     if name not in functions:
         return entry | {"problems": ["there is no such endpoint"]}
-    function, problems, tolerance = functions[name], entry["problems"], described["tolerance"]
+    function, problems = functions[name], entry["problems"]
     problems += compare_fields("inputs", function.structured_input_signature[1], described["inputs"])
     problems += compare_fields("outputs", function.structured_outputs, described["outputs"])
+    for side in ("input", "output"):
+        if set(sample[side]) != set(described[f"{side}s"]):
+            problems.append(
+                f"samples of {side}s are {sorted(sample[side])} in place of {sorted(described[f'{side}s'])}"
+            )
     if problems:
         return entry
-    rows = len(sample["truth"][""])
-    whole = call(function, sample["input"])
-    alone = call(function, {key: array[:1] for key, array in sample["input"].items()})
-    for output, expected in sample["output"].items():
-        wanted = in_floats(expected)
-        if whole[output].shape != wanted.shape or alone[output].shape != wanted[:1].shape:
-            problems.append(f"{output} has the shape {whole[output].shape} in place of {wanted.shape}")
-        elif not all(np.isfinite(found[output]).all() for found in (whole, alone)):
-            problems.append(f"{output} holds NaN or infinity")
-        else:
-            entry |= distances(whole[output], wanted)
-            problems += [
-                f"{measure} distance from the samples is {entry[measure]:.2g}, above {tolerance[measure]:.2g}"
-                for measure in ("largest", "mean")
-                if entry[measure] > tolerance[measure]
-            ]
-            apart = distances(alone[output], whole[output][:1])["largest"]
-            if apart > tolerance["row"]:
-                problems.append(
-                    f"a row alone and in a batch differ by {apart:.2g}, above {tolerance['row']:.2g}"
-                )
-            if "sample_scores" in described:
-                entry["scores"] = scores_of(whole[output], sample["truth"][""])
-                for metric, expected_score in described["sample_scores"].items():
-                    if abs(entry["scores"][metric] - expected_score) > tolerance["score"]:
-                        problems.append(
-                            f"{metric} is {entry['scores'][metric]:.4f} in place of {expected_score:.4f}"
-                        )
-    return entry | {"rows": rows}
+    try:
+        whole = call(function, sample["input"])
+        alone = call(function, {key: array[:1] for key, array in sample["input"].items()})
+        for output, expected in sample["output"].items():
+            answers = whole[output], alone[output], in_floats(expected)
+            problems += check_output(output, answers, sample["truth"][""], described, entry)
+    except UNUSABLE as error:
+        problems.append(f"cannot be called with the samples: {in_words(error)}")
+    return entry | {"rows": len(sample["truth"][""])}
+
+
+def check_output(output: str, answers: Any, truth: Any, described: Any, entry: dict[str, Any]) -> list[str]:
+    """Say how the answers of all rows, and of the first alone, are not as the samples; add distances and scores to `entry`."""
+    whole, alone, wanted = answers
+    if whole.shape != wanted.shape or alone.shape != wanted[:1].shape:
+        return [f"{output} has the shape {whole.shape} in place of {wanted.shape}"]
+    if not (np.isfinite(whole).all() and np.isfinite(alone).all()):
+        return [f"{output} holds NaN or infinity"]
+    entry |= distances(whole, wanted)
+    problems, tolerance = [], described["tolerance"]
+    if limits := described["outputs"][output]["range"]:
+        least, greatest = float(whole.min()), float(whole.max())
+        if not limits[0] <= least <= greatest <= limits[1]:
+            problems.append(f"{output} is from {least:.4g} to {greatest:.4g}, not within {limits}")
+    for measure in ("largest", "mean"):
+        if not entry[measure] <= tolerance[measure]:  # NaN is not, either
+            problems.append(
+                f"{measure} distance from the samples is {entry[measure]:.2g}, not within {tolerance[measure]:.2g}"
+            )
+    apart = distances(alone, whole[:1])["largest"]
+    if not apart <= tolerance["row"]:
+        problems.append(
+            f"a row alone and in a batch differ by {apart:.2g}, not within {tolerance['row']:.2g}"
+        )
+    if stated := described.get("sample_scores"):
+        entry["scores"] = scores_of(whole, truth)
+        for metric, score in stated.items():
+            found = entry["scores"].get(metric, np.nan)
+            if not abs(found - score) <= tolerance["score"]:
+                problems.append(f"{metric} is {found:.4f} in place of {score:.4f}")
+    return problems
 
 
 def compare_fields(side: str, found: Any, described: Any) -> list[str]:
@@ -110,6 +125,12 @@ def compare_fields(side: str, found: Any, described: Any) -> list[str]:
 def call(function: Any, inputs: Any) -> dict[str, Any]:
     answers = function(**{name: tf.constant(array) for name, array in inputs.items()})
     return {name: in_floats(array.numpy()) for name, array in answers.items()}
+
+
+def in_words(error: Exception) -> str:
+    """Return the first line of what an error says, and its kind."""
+    said = (str(getattr(error, "message", error)).strip().splitlines() or ["no message"])[0]
+    return f"{said} ({type(error).__name__})"
 
 
 def in_floats(array: Any) -> Any:
@@ -143,21 +164,34 @@ def check_warmup(path: Path, manifest: Any, functions: Any) -> dict[str, Any]:
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             count += 1
-            model, endpoint, inputs = read_request(record)
-            if model != manifest["name"] or endpoint not in functions:
-                problems.append(f"record {count} is for {endpoint} of {model}")
-                continue
-            answers = call(functions[endpoint], inputs)
-            rows = len(next(iter(inputs.values())))
-            seen.add((endpoint, rows))
-            if not all(len(array) == rows and np.isfinite(array).all() for array in answers.values()):
-                problems.append(f"record {count}: {endpoint} answers {rows} rows wrongly")
-    except tf.errors.OpError as error:
-        problems.append(f"record {count + 1} cannot be replayed: {error.message}")
-    wanted = {(endpoint, rows) for endpoint in functions for rows in manifest["warmup"]["batch_sizes"]}
+            try:
+                seen.add(check_record(record, manifest["name"], functions))
+            except UNUSABLE as error:
+                problems.append(f"record {count} cannot be replayed: {in_words(error)}")
+    except tf.errors.OpError as error:  # the file itself
+        problems.append(f"record {count + 1} cannot be read: {in_words(error)}")
+    described = manifest["endpoints"]
+    wanted = {(name, rows) for name, endpoint in described.items() for rows in endpoint["warmup_rows"]}
+    wanted |= {(DEFAULT_ENDPOINT, rows) for rows in described[manifest["default_endpoint"]]["warmup_rows"]}
     if not problems and seen != wanted:
-        problems.append(f"no record for {sorted(wanted - seen)}")
+        problems.append(f"records are for {sorted(seen)} in place of {sorted(wanted)}")
     return {"records": count, "problems": problems}
+
+
+def check_record(record: bytes, name: str, functions: Any) -> tuple[str, int]:
+    """Return endpoint and number of rows of a warm-up record that is answered in as many finite rows.
+
+    Raises:
+        ValueError, or another of `UNUSABLE`: it is not, or the record is none.
+    """
+    model, endpoint, inputs = read_request(record)
+    if model != name or endpoint not in functions:
+        raise ValueError(f"it is for {endpoint} of {model}")
+    answers = call(functions[endpoint], inputs)
+    rows = len(next(iter(inputs.values())))
+    if not all(len(array) == rows and np.isfinite(array).all() for array in answers.values()):
+        raise ValueError(f"{endpoint} answers {rows} rows wrongly")
+    return endpoint, rows
 
 
 def read_request(record: bytes) -> tuple[str, str, dict[str, Any]]:

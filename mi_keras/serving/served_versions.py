@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mi_keras.errors import InputError
-from mi_keras.files import DamagedFile
-from mi_keras.serving.layout import FOLDER
-from mi_keras.serving.manifest import check_files, read_manifest
+from mi_keras.serving.exports import ExportedVersion, exports_in
+from mi_keras.serving.layout import FOLDER, MODEL_NAME, NAME_RULE, models_in
 
 FILE = "models.config"
 BASE_PATH = "/models"  # where the container sees the folder
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _BASE = re.compile(r"/[A-Za-z0-9_./-]*")
 _HEADER = "# Written by `mi-keras serve-config`, which replaces the whole file.\n"
 
@@ -54,26 +53,20 @@ def find_models(folder: Path) -> tuple[list[ExportedModel], dict[str, str]]:
     Raises:
         InputError: there is no such folder.
     """
-    if not folder.is_dir():
-        raise InputError(f"`--folder` must be a folder; got {folder}.")
+    found: dict[str, list[ExportedVersion]] = {path.name: [] for path in models_in(folder)}
+    for version in exports_in(folder):
+        found.setdefault(version.name, []).append(version)  # it may have appeared just now
     models, skipped = [], {}
-    for path in sorted(folder.iterdir()):
-        if not path.is_dir() or path.name.startswith("."):
-            continue
-        if not _NAME.fullmatch(path.name):
-            skipped[path.name] = "the name holds other characters than letters, digits, `_`, `.` and `-`"
-            continue
-        numeric = sorted(
-            entry.name for entry in path.iterdir() if entry.is_dir() and re.fullmatch("[0-9]+", entry.name)
-        )
-        faults = {name: _fault(path / name) for name in numeric}
-        versions = tuple(sorted(int(name) for name in numeric if not faults[name]))
-        broken = {name: fault for name, fault in faults.items() if fault}
-        if versions:
-            models.append(ExportedModel(path.name, versions, broken))
+    for name, versions in found.items():
+        whole = tuple(version.number for version in versions if not version.fault)
+        broken = {version.folder.name: version.fault for version in versions if version.fault}
+        if not MODEL_NAME.fullmatch(name):
+            skipped[name] = f"the name {NAME_RULE}"
+        elif whole:
+            models.append(ExportedModel(name, whole, broken))
         else:
-            reasons = "; ".join(f"version {name}: {fault}" for name, fault in broken.items())
-            skipped[path.name] = reasons or "no folder of a version in it"
+            reasons = "; ".join(f"version {number}: {fault}" for number, fault in broken.items())
+            skipped[name] = reasons or "no folder of a version in it"
     return models, skipped
 
 
@@ -83,7 +76,7 @@ def configured_names(folder: Path = FOLDER) -> list[str]:
         text = (folder / FILE).read_text(encoding="utf-8")
     except OSError:
         return []
-    return re.findall(rf'^ *name: "({_NAME.pattern})"$', text, re.MULTILINE)
+    return re.findall(rf'^ *name: "({MODEL_NAME.pattern})"$', text, re.MULTILINE)
 
 
 def choose_versions(
@@ -157,19 +150,6 @@ def _entry(served: ServedVersions, base_path: str) -> str:
     return "  config {\n" + "".join(f"    {line}\n" for line in lines) + "  }\n"
 
 
-def _fault(folder: Path) -> str:
-    if folder.name != str(int(folder.name)):
-        return f"the folder must be called {int(folder.name)}"
-    for part in ("saved_model.pb", "variables"):
-        if not (folder / part).exists():
-            return f"it lacks {part}"
-    try:
-        check_files(folder, read_manifest(folder))
-    except DamagedFile as error:
-        return str(error)
-    return ""
-
-
 def _policy(model: ExportedModel, keep: str) -> tuple[str, tuple[int, ...]]:
     newest = model.versions[-1]
     if keep == "latest":  # the server goes by folder names alone, and would load a broken one that is newer
@@ -191,7 +171,7 @@ def _policy(model: ExportedModel, keep: str) -> tuple[str, tuple[int, ...]]:
 def _parse_labels(labels: Sequence[str]) -> dict[str, dict[str, int | None]]:
     asked: dict[str, dict[str, int | None]] = {}
     for text in labels:
-        match = re.fullmatch(rf"({_NAME.pattern}):({_NAME.pattern})(?:=([0-9]+))?", text)
+        match = re.fullmatch(rf"({MODEL_NAME.pattern}):({_LABEL.pattern})(?:=([0-9]+))?", text)
         if not match:
             raise InputError(f"`--label` must be NAME:LABEL=VERSION or NAME:LABEL; got {text}.")
         asked.setdefault(match[1], {})[match[2]] = int(match[3]) if match[3] else None

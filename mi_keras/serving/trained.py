@@ -1,10 +1,12 @@
 """Trained attacks as they are exported, read from the store: what those of both works share. Nothing is trained here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from mi_keras.experiments.store import Stage, describe
@@ -31,6 +33,13 @@ class Trained:
     signatures: Sequence[Signature]
     samples: Mapping[str, NDArray[Any]]
     about: Mapping[str, Any]
+
+
+@contextmanager
+def on_cpu() -> Iterator[None]:
+    """Let TensorFlow compute on the CPU, for which the tolerances are: a GPU's TF32 convolutions differ by 1e-3."""
+    with tf.device("/CPU:0"):
+        yield
 
 
 def need(*stages: Stage) -> None:

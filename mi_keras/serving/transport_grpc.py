@@ -25,6 +25,7 @@ try:
         quiet_libraries()
     ):  # the messages of TensorFlow Serving hold tensors, so that all of TensorFlow is loaded
         import grpc
+        from google.protobuf.message import DecodeError
         from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
         from tensorflow_serving.apis import (
             get_model_metadata_pb2,
@@ -62,7 +63,11 @@ class GrpcTransport:
         )
         response = self._call(self._stub.GetModelMetadata, request, spec, timeout)
         signatures = get_model_metadata_pb2.SignatureDefMap()
-        if not response.metadata[SIGNATURES].Unpack(signatures):
+        try:
+            found = response.metadata[SIGNATURES].Unpack(signatures)
+        except DecodeError:
+            found = False
+        if not found:
             raise ServerError(self.server, "the metadata hold no signatures")
         endpoints = {
             name: Endpoint(_tensor_infos(signature.inputs), _tensor_infos(signature.outputs))
@@ -146,10 +151,18 @@ def _model_spec(spec: ModelSpec, endpoint: str = "") -> Any:
     return message
 
 
+def _dtype(number: int) -> str:
+    """Return the type with this number in types.proto, which may be of a later release."""
+    if number not in types_pb2.DataType.values():
+        return f"type {number}"
+    name = types_pb2.DataType.Name(number)
+    return DTYPES.get(name, name)
+
+
 def _tensor_infos(infos: Any) -> dict[str, TensorInfo]:
     return {
         name: TensorInfo(
-            DTYPES.get(types_pb2.DataType.Name(info.dtype), "unknown"),
+            _dtype(info.dtype),
             None
             if info.tensor_shape.unknown_rank
             else tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim),

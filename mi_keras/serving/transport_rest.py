@@ -4,6 +4,7 @@ import base64
 import binascii
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,10 +24,13 @@ from mi_keras.serving.contract import (
     Tensors,
     Unavailable,
     failure,
+    one_line,
 )
 
 LARGEST_ANSWER = 512 * 1024**2  # bytes; a float32 takes about 20 characters in JSON
 _BLOCK = 1 << 16
+# What passes when a server comes back; a port that speaks something else, or a certificate, stays as it is.
+_PASSING = (ConnectionError, socket.gaierror, http.client.IncompleteRead)
 # The statuses that TensorFlow Serving turns into these HTTP codes.
 _STATUS = {
     400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
@@ -38,12 +42,7 @@ class RestTransport:
 
     def __init__(self, server: str) -> None:
         parts = urlsplit(server if "://" in server else f"http://{server}")
-        if (
-            parts.scheme not in ("http", "https")
-            or not parts.hostname
-            or parts.path.strip("/")
-            or parts.query
-        ):
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(
                 f"`server` must be HOST:PORT, http://HOST:PORT or https://HOST:PORT; got {server}."
             )
@@ -63,7 +62,7 @@ class RestTransport:
                 if str(signature["method_name"]).endswith("/predict")
             }
             return ServedModel(spec.name, int(answer["model_spec"]["version"]), endpoints)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             raise ServerError(self.server, "the metadata are not those of TensorFlow Serving") from None
 
     def predict(
@@ -89,8 +88,10 @@ class RestTransport:
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, ServerError):
                 raise
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise failure(self.server, spec, "UNAVAILABLE", reason, timeout) from None
+            reason = one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+            if isinstance(error, _PASSING):
+                raise failure(self.server, spec, "UNAVAILABLE", reason, timeout) from None
+            raise ServerError(self.server, f"no HTTP with the server ({reason})") from None
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):
@@ -111,7 +112,7 @@ class RestTransport:
             connection.request(
                 method, path, body, {"Content-Type": "application/json", "Connection": "close"}
             )
-            socket = connection.sock
+            wire = connection.sock
             response = connection.getresponse()
             blocks: list[bytes] = []
             while block := response.read1(_BLOCK):
@@ -121,8 +122,8 @@ class RestTransport:
                 left = end - time.monotonic()
                 if left <= 0:
                     raise TimeoutError
-                if socket is not None and socket.fileno() >= 0:
-                    socket.settimeout(left)  # else every block would get the whole time anew
+                if wire is not None and wire.fileno() >= 0:
+                    wire.settimeout(left)  # else every block would get the whole time anew
             return response.status, b"".join(blocks)
         finally:
             connection.close()
@@ -148,7 +149,7 @@ def _decode(name: str, column: Any) -> NDArray[Any]:
 
 def _tensor_infos(infos: Any) -> dict[str, TensorInfo]:
     return {
-        name: TensorInfo(DTYPES.get(info["dtype"], "unknown"), _shape(info["tensor_shape"]))
+        name: TensorInfo(DTYPES.get(info["dtype"], str(info["dtype"])), _shape(info["tensor_shape"]))
         for name, info in infos.items()
     }
 

@@ -1,6 +1,6 @@
 """Warm-up records: requests that TensorFlow Serving answers itself when it loads a version, before any client's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mi_keras.errors import InputError
 from mi_keras.work import Arrays
 
-BATCHES = (1, 4)  # rows: what a single client sends, and what the server's batching makes of several
 MOST_RECORDS = 1000  # TensorFlow Serving refuses a model with more
 
 
@@ -24,21 +23,21 @@ def check_installed() -> None:
         )
 
 
-def write_warmup(path: Path, model: str, requests: Iterable[tuple[str, Arrays]]) -> int:
-    """Write a record for each request and number of rows of `BATCHES`, and return how many there are.
+def write_warmup(path: Path, model: str, requests: Iterable[tuple[str, Arrays, Sequence[int]]]) -> int:
+    """Write a record for each request and number of rows, and return how many there are.
 
     Args:
         path: new TFRecord file of PredictionLog messages.
         model: name on the server.
-        requests: endpoint and inputs by name; rows are repeated or left out to make up a batch.
+        requests: endpoint, inputs by name, and numbers of rows; rows are repeated or left out to make them up.
     """
     import tensorflow as tf  # here, so that `check_installed` needs neither
     from tensorflow_serving.apis import prediction_log_pb2
 
     count = 0
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for endpoint, inputs in requests:
-            for rows in BATCHES:
+        for endpoint, inputs, sizes in requests:
+            for rows in sizes:
                 log = prediction_log_pb2.PredictionLog()
                 request = log.predict_log.request
                 request.model_spec.name, request.model_spec.signature_name = model, endpoint

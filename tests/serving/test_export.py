@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,18 @@ import tensorflow as tf
 
 from mi_keras.attacks.feature_inversion import reconstruct_images
 from mi_keras.attacks.inverter import invert, rebuild_inverter
+from mi_keras.command import CheckFailed
 from mi_keras.errors import InputError
 from mi_keras.experiments.run_stages import with_weights
 from mi_keras.models.cnn import observe
+from mi_keras.serving import export_checks
 from mi_keras.serving.archive import write_export
 from mi_keras.serving.decoders import smooth_images
+from mi_keras.serving.export_checks import check_answers
 from mi_keras.serving.layout import UNFINISHED, find_version, publish, versions_of
-from mi_keras.serving.manifest import read_manifest
+from mi_keras.serving.manifest import MEASURES, read_manifest
+from mi_keras.serving.signatures import Tolerance
+from mi_keras.serving.verify import replay
 from tests.serving.conftest import ABOUT
 from tests.unit.experiments import tiny
 
@@ -92,6 +98,10 @@ def test_the_graph_has_no_python_and_does_not_grow_with_the_steps(exported, sign
     assert not [name for name in operations if "PyFunc" in name]
     assert operations & {"While", "StatelessWhile"}
     assert (exported.folder / "saved_model.pb").stat().st_size < 1_500_000
+
+
+def test_a_tolerance_has_the_measures_that_a_manifest_must_state():
+    assert [field.name for field in fields(Tolerance)] == list(MEASURES)
 
 
 # Answers
@@ -223,12 +233,33 @@ def test_two_that_take_the_same_number_get_one_each(tmp_path):
 
 def test_what_a_check_refuses_never_appears(tmp_path, read):
     def refuse(*_: object) -> None:
-        raise FloatingPointError("no")
+        raise CheckFailed("no")
 
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(CheckFailed):
         write_export(read("x"), ABOUT, tmp_path, "m", check=refuse)
     assert not (tmp_path / "m").exists()
     assert not list((tmp_path / UNFINISHED).iterdir())
+
+
+def test_everything_is_on_the_disk_before_the_version_has_its_name(tmp_path, monkeypatch):
+    synced, before = set(), set()
+    rename = os.rename
+
+    def fill(folder):
+        (folder / "variables").mkdir()
+        (folder / "variables" / "data").touch()
+        (folder / "saved_model.pb").touch()
+
+    def renamed(source, target):
+        before.update(synced)
+        synced.clear()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.fstat(descriptor).st_ino))
+    monkeypatch.setattr(os, "rename", renamed)
+    version = publish(tmp_path, "m", None, fill, lambda *_: None)
+    assert {path.stat().st_ino for path in (version, *version.rglob("*"))} <= before
+    assert {path.stat().st_ino for path in (tmp_path / "m", tmp_path / UNFINISHED, tmp_path)} <= synced
 
 
 def test_killed_while_writing_leaves_no_version_and_the_next_export_cleans_up(tmp_path):
@@ -269,6 +300,49 @@ def test_only_what_is_in_the_store_is_exported(tmp_path, trained_thesis):
         read_inverter(empty, config, "x", "logit_mse")
     assert {path for path in pipeline.store.root.rglob("*")} == before
     assert not list((tmp_path / "stages").iterdir())
+
+
+@pytest.mark.parametrize("work", ["thesis", "split"])
+def test_samples_are_computed_on_the_cpu_whatever_the_default_device(
+    read, trained_thesis, split_export, work
+):
+    from mi_keras.serving.decoders import read_decoder
+    from mi_keras.serving.inverters import read_inverter
+
+    config, pipeline = trained_thesis
+    tf.config.set_soft_device_placement(False)  # else what is to run on a GPU that is not there runs here
+    try:
+        with tf.device("/GPU:7"):
+            if work == "thesis":
+                found, expected = read_inverter(pipeline, config, "o+a+x", "logit_mse"), read("o+a+x")
+            else:
+                found = read_decoder(split_export.pipeline, split_export.config, "bicubic")
+                expected = split_export.trained
+    finally:
+        tf.config.set_soft_device_placement(True)
+    for name, array in expected.samples.items():
+        np.testing.assert_array_equal(found.samples[name], array)
+
+
+def test_the_solver_in_the_graph_is_held_to_less_where_it_was_written(exported, monkeypatch):
+    """An image 0.1 off is within what other machines may differ by, and no answer of this one."""
+    manifest = read_manifest(exported.folder)
+    found = replay(exported.folder, manifest)
+    assert found.problems == []
+    (entry,) = [entry for entry in found.endpoints if entry["name"] == "invert_from_output"]
+    assert entry["largest"] <= 1e-6  # measured 0, and 1.2e-7 where activations are recovered
+    (signature,) = [each for each in exported.trained.signatures if each.name == "invert_from_output"]
+    recovers = "a" in exported.trained.about["combination"].split("+")
+    assert signature.largest_here == (0.02 if recovers else 1e-4)
+    assert manifest["endpoints"]["invert_from_output"]["tolerance"]["largest"] == 0.5
+    monkeypatch.setattr(export_checks, "replay", lambda *_: found)
+    check_answers(exported.trained.signatures, exported.folder, manifest)
+    for wrong in (signature.largest_here * 1.01, float("nan")):
+        entry["largest"] = wrong
+        with pytest.raises(
+            CheckFailed, match=r"invert_from_output: largest distance is .*, not within .* on the machine"
+        ):
+            check_answers(exported.trained.signatures, exported.folder, manifest)
 
 
 def test_samples_come_from_the_target_model(export_of):

@@ -5,8 +5,12 @@ import json
 import pytest
 
 from mi_keras.cli import main
+from mi_keras.command import CheckFailed, guarded
+from mi_keras.errors import InputError
 from mi_keras.serving.export import _parser, default_name, reproduce_command
-from mi_keras.serving.manifest import check_files, read_manifest
+from mi_keras.serving.export_checks import check_same_run
+from mi_keras.serving.manifest import check_files, read_manifest, write_manifest
+from tests.serving.test_manifest import CONTENT
 
 TINY = [
     "--section", "5.2", "--preset", "smoke", "--set", "data.train_per_class=12", "--set", "data.test_per_class=9",
@@ -89,6 +93,34 @@ def test_names_and_the_commands_that_train(arguments, name, runs, command):
     assert reproduce_command(options, config) == f"python scripts/reproduce.py {command}"
 
 
+def test_a_next_version_is_of_the_same_run_or_gets_a_name(tmp_path):
+    about = {"data": "mnist", "seed": 1, "run": 1, "changed": ["gradient.steps=60"]}
+    model = tmp_path / "m"
+    check_same_run(model, about)  # there is none yet
+    for number, fields in {"1": {"seed": 7}, "2": {}}.items():
+        (model / number / "assets.extra").mkdir(parents=True)
+        (model / number / "saved_model.pb").touch()
+        write_manifest(model / number, CONTENT | about | {"name": "m", "version": int(number)} | fields)
+    (model / "3").mkdir()  # nobody knows what it is of
+    check_same_run(model, about)
+    for field, value, said in (
+        ("data", "npz:a.npz", "mnist, got npz:a.npz"), ("seed", 7, "1, got 7"), ("run", 2, "1, got 2"),
+        ("changed", [], "gradient.steps=60, got nothing"),
+    ):  # fmt: skip
+        with pytest.raises(InputError) as caught:
+            check_same_run(model, about | {field: value})
+        start = f"`--name` must be given for another run than that of {model / '2'}; its `{field}` is "
+        assert str(caught.value) == f"{start}{said}."
+
+
+def test_what_fails_its_check_is_one_line_and_exit_code_1(capsys):
+    def fails():
+        raise CheckFailed("the export answers otherwise")
+
+    assert guarded(fails) == 1
+    assert capsys.readouterr().err.rstrip() == "stopped: the export answers otherwise."
+
+
 def test_from_a_run_to_a_verified_export(home, capsys):
     chosen = ["--set", "combinations=o", "--set", "second_combinations="]
     assert main([*TINY, *chosen]) == 0
@@ -109,3 +141,12 @@ def test_from_a_run_to_a_verified_export(home, capsys):
     assert manifest["changed"] == result["changed"]
     assert (manifest["data"], manifest["seed"], manifest["run"]) == ("mnist", 1, 1)
     assert "CC BY-SA 3.0" in manifest["licence"]
+    capsys.readouterr()
+    other = ["export", *TINY, *chosen, "--combination", "o", "--set", "gradient.steps=7"]
+    assert main(other) == 2  # the same model, but nobody could tell the versions' settings apart
+    assert capsys.readouterr().err.startswith(
+        "`--name` must be given for another run than that of exported_models/"
+    )
+    assert not (folder.parent / "2").exists()
+    assert main([*other, "--name", "short"]) == 0
+    assert (home / "exported_models" / "short" / "1").is_dir()

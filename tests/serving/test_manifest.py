@@ -1,14 +1,17 @@
 """The manifest shows every change of an export, and is read without TensorFlow."""
 
+import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from mi_keras.files import DamagedFile
+from mi_keras.cli import main
+from mi_keras.files import DamagedFile, seal_of
 from mi_keras.serving.manifest import EXTRA, MANIFEST, check_files, read_manifest, write_manifest
 
 FIELD = {"shape": [None, 3], "dtype": "float32", "range": None}
@@ -16,9 +19,12 @@ CONTENT = {
     "name": "m", "version": 2, "work": "thesis", "section": "5.2", "attack": "M_I(X~)", "preset": "quick",
     "changed": [], "data": "mnist", "seed": 1, "run": 1, "scores": {"ssim": {"mean": 0.4, "std": 0.1, "n": 1334}},
     "baseline": {"name": "class prototype", "ssim": {"mean": 0.43, "std": 0.1, "n": 1334}},
-    "default_endpoint": "invert", "warmup": {"records": 2, "batch_sizes": [1, 4]}, "stages": {}, "versions": {},
+    "default_endpoint": "invert", "warmup": {"records": 2}, "stages": {}, "versions": {},
     "endpoints": {
-        "invert": {"inputs": {"v": FIELD}, "outputs": {"image": FIELD}, "tolerance": {"largest": 1e-5}},
+        "invert": {
+            "inputs": {"v": FIELD}, "outputs": {"image": FIELD}, "warmup_rows": [1, 4],
+            "tolerance": {"largest": 1e-5, "mean": 1e-6, "score": 1e-4, "row": 1e-5},
+        },
     },
     "intended_use": "audits", "licence": "Apache-2.0",
 }  # fmt: skip
@@ -41,6 +47,14 @@ def reseal(folder, **changes) -> None:
     write_manifest(folder, {k: v for k, v in manifest.items() if k not in ("seal", "files")} | changes)
 
 
+def write_whatever(folder, **changes) -> None:
+    """As `reseal`, with what `write_manifest` would not write: infinity as JSON has it, too large a number."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    sealed = {k: v for k, v in manifest.items() if k != "seal"} | changes
+    text = json.dumps(sealed | {"seal": seal_of(sealed)})
+    (folder / MANIFEST).write_text(text.replace("Infinity", "1e999"))
+
+
 def refusal(folder) -> str:
     with pytest.raises(DamagedFile) as caught:
         check_files(folder, read_manifest(folder))
@@ -51,7 +65,7 @@ def test_a_whole_export_is_accepted_and_read_back(folder):
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     assert manifest == json.loads(json.dumps(CONTENT)) | {
-        "schema": "mi_keras.export/1", "files": manifest["files"],
+        "schema": "mi_keras.export/2", "files": manifest["files"],
     }  # fmt: skip
     assert set(manifest["files"]) == {"saved_model.pb", "variables/variables.index", f"{EXTRA}/samples.npz"}
 
@@ -120,6 +134,61 @@ def test_a_manifest_of_another_form_is_refused_though_its_seal_fits(folder, chan
     assert refusal(folder).startswith(f"{MANIFEST} is cut or changed: ")
 
 
+def entry_with(value, *path):
+    """Return the one field of the manifest that `path` leads into, with a value there."""
+    changed = copy.deepcopy({path[0]: CONTENT[path[0]]})
+    place = changed
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return changed
+
+
+@pytest.mark.parametrize("value", [1e999, -1e999, "0.4", True, None])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("scores", "ssim", "mean"), ("scores", "ssim", "n"), ("baseline", "ssim", "mean"),
+        ("endpoints", "invert", "tolerance", "row"), ("endpoints", "invert", "warmup_rows", 0),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_none_is_refused_in_one_line_though_the_seal_fits(folder, path, value):
+    write_whatever(folder, **entry_with(value, *path))
+    said = refusal(folder)
+    assert said.startswith(f"{MANIFEST} is cut or changed: ")
+    assert "\n" not in said
+
+
+def test_a_number_beyond_all_floats_is_refused(folder):
+    write_whatever(folder, **entry_with(10**400, "scores", "ssim", "mean"))
+    assert refusal(folder).startswith(f"{MANIFEST} is cut or changed: ")
+
+
+@pytest.mark.parametrize("size", [1e999, 3.5, "450", True])
+def test_a_size_that_is_none_is_refused(folder, size):
+    files = read_manifest(folder)["files"]
+    write_whatever(folder, files=files | {"saved_model.pb": files["saved_model.pb"] | {"bytes": size}})
+    assert refusal(folder).startswith(f"{MANIFEST} is cut or changed: {size!r} is no whole number")
+
+
+@pytest.mark.parametrize("limits", [[0.0], [0.0, "1"], [0.0, 1e999], 3])
+def test_a_range_that_is_none_is_refused(folder, limits):
+    endpoint = CONTENT["endpoints"]["invert"]
+    write_whatever(folder, endpoints={"invert": endpoint | {"outputs": {"image": FIELD | {"range": limits}}}})
+    assert refusal(folder).startswith(f"{MANIFEST} is cut or changed: ")
+
+
+def test_a_version_that_is_true_is_no_number(folder):
+    write_whatever(folder.rename(folder.with_name("1")), version=True)
+    assert refusal(folder.with_name("1")) == f"{MANIFEST} is cut or changed: it lacks version"
+
+
+def test_an_export_without_a_graph_is_none(folder):
+    (folder / "saved_model.pb").unlink()
+    reseal(folder)
+    assert refusal(folder) == f"{MANIFEST} is cut or changed: it describes no saved_model.pb"
+
+
 def test_an_export_under_another_name_or_number_is_refused(folder):
     moved = folder.rename(folder.with_name("3"))
     assert refusal(moved) == f"{MANIFEST} is of m/2, another folder"
@@ -164,6 +233,24 @@ def test_models_lists_names_versions_endpoints_scores_and_states_without_tensorf
     assert f"{MANIFEST} is missing: not written by `mi-keras export`" in ended.stdout
     (folder / "saved_model.pb").write_bytes(b"")
     assert "saved_model.pb has 0 bytes in place of" in models(folder.parents[1]).stdout
+
+
+def test_models_and_serve_config_say_the_same_of_odd_manifests_and_folders(folder, capsys):
+    write_whatever(folder, **entry_with("1334", "scores", "ssim", "n"))
+    (folder.parent / "007").mkdir()
+    stranger = folder.parents[1] / "Stranger" / "1"
+    stranger.mkdir(parents=True)
+    (stranger / "saved_model.pb").write_bytes(b"nobody knows")
+    (folder.parents[1] / "m2").mkdir()
+    listed = models(folder.parents[1])
+    assert listed.returncode == 0, listed.stderr
+    assert main(["serve-config", "--folder", str(folder.parents[1])]) == 2
+    configured = capsys.readouterr().out
+    for fault in ("'1334' is no whole number", "the folder must be called 7"):
+        assert fault in listed.stdout
+        assert fault in configured
+    assert re.search(r"^Stranger +1 +- ", listed.stdout, re.MULTILINE)
+    assert "Stranger: skipped, the name must be 1 to 100 of a-z, 0-9," in configured
 
 
 def test_models_prints_no_control_characters_of_a_manifest(folder):

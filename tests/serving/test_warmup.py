@@ -21,8 +21,9 @@ def test_there_is_a_record_for_every_endpoint_and_batch_size(export_of):
         (request.model_spec.signature_name, len(_inputs(request)["output_vector"])) for request in requests
     }
     endpoints = ("invert", "invert_from_output", "invert_png", "serving_default")
-    assert found == {(endpoint, rows) for endpoint in endpoints for rows in (1, 4)}
-    assert len(requests) == read_manifest(exported.folder)["warmup"]["records"] == 8
+    both = {(endpoint, rows) for endpoint in endpoints for rows in (1, 4)}
+    assert found == both - {("invert_from_output", 4)}  # which takes hundreds of steps a row
+    assert len(requests) == read_manifest(exported.folder)["warmup"]["records"] == 7
     assert {request.model_spec.name for request in requests} == {"tiny-o-a-x"}
     direct = next(r for r in requests if r.model_spec.signature_name == "invert")
     for name, array in _inputs(direct).items():

@@ -1,19 +1,25 @@
 """The generated documents against the registry, the code and the stored measurements."""
 
+import argparse
 import json
 import re
+import runpy
+import shlex
+import sys
 from dataclasses import asdict
 from importlib import import_module, util
 from pathlib import Path
 
 import pytest
 
+from mi_keras.cli import main
 from mi_keras.experiments.registry import SECTIONS
 from mi_keras.experiments.thesis.paper_items import EQUATIONS, FIGURES, TABLES
 from mi_keras.reports.paper_map import load_measured, paper_map_document
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
+WITH_COMMANDS = ("README.md", "exported_models/README.md")
 QUICK = [f"{section.number}.quick" for section in SECTIONS if section.work == "thesis"]
 
 
@@ -83,3 +89,51 @@ def test_mapped_equations_are_there_and_tested(equation):
     module, _, name = equation.code.partition(":")
     assert callable(getattr(import_module(module), name))
     assert name in (REPOSITORY / equation.test).read_text()
+
+
+def commands():
+    """Return every `mi-keras ...`, `python scripts/...` and `python -m tuning...` in the sh blocks of the documents."""
+    found = []
+    for name in WITH_COMMANDS:
+        for block in re.findall(
+            r"^```sh\n(.*?)^```", (REPOSITORY / name).read_text(), re.DOTALL | re.MULTILINE
+        ):
+            found += [shlex.split(line, comments=True) for line in re.split(r"(?<!\\)\n|&&", block)]
+    doors = re.compile(r"mi-keras |python scripts/|python -m tuning\.")
+    return [" ".join(words) for words in found if doors.match(" ".join(words))]
+
+
+def enter(program, *arguments):
+    """Run a command as its words say."""
+    if program == "mi-keras":
+        main(arguments)
+    elif arguments[0] == "-m":
+        import_module(arguments[1]).main(arguments[2:])
+    else:
+        sys.argv = list(arguments)
+        runpy.run_path(str(REPOSITORY / arguments[0]), run_name="__main__")
+
+
+class Parsed(Exception):
+    """The arguments were understood."""
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_documents_is_understood(command, monkeypatch):
+    parse, words = argparse.ArgumentParser.parse_args, command.split()
+
+    def parse_only(parser, arguments=None, namespace=None):
+        for action in parser._actions:
+            action.required = action.required and "..." not in words  # it stands for further arguments
+        parse(parser, arguments, namespace)
+        raise Parsed
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    with pytest.raises(Parsed):
+        enter(*(word for word in words if word != "..."))
+
+
+def test_the_documents_show_every_kind_of_command():
+    shown = {" ".join(command.split()[:2]) for command in commands()}
+    assert {"mi-keras invert", "mi-keras serve-config", "python scripts/reproduce.py", "python -m"} <= shown

@@ -54,9 +54,9 @@ def serve(loaded):
     from mi_keras.serving.loopback_models import LoadedModels
 
     @contextmanager
-    def start(**properties):
-        models = LoadedModels(loaded, **properties)
-        with serve_grpc(models) as over_grpc, serve_rest(models) as over_rest:
+    def start(versions=loaded, ports=(0, 0), **properties):
+        models = LoadedModels(versions, **properties)
+        with serve_grpc(models, ports[0]) as over_grpc, serve_rest(models, ports[1]) as over_rest:
             yield Server(over_grpc, over_rest)
 
     return start

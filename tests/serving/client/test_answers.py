@@ -8,7 +8,7 @@ from PIL import Image
 
 from mi_keras.errors import InputError
 from mi_keras.serving.contract import ModelSpec, ServerError, Unavailable, failure, one_line
-from mi_keras.serving.outputs import to_part
+from mi_keras.serving.parts import to_part
 from mi_keras.serving.transport_grpc import decode, encode
 from mi_keras.serving.transport_grpc import tensor_pb2 as messages
 

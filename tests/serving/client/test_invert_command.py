@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import threading
+import urllib.request
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -89,7 +91,8 @@ def test_a_server_that_is_killed_mid_request_costs_only_that_request(
     exports, serve, outputs, tmp_path, capsys, rest
 ):
     process = subprocess.Popen([sys.executable, KILLED, exports, "3"], stdout=subprocess.PIPE, text=True)
-    address = process.stdout.readline().split()[1 if rest else 0]
+    addresses = process.stdout.readline().split()
+    address, ports = addresses[1 if rest else 0], [int(each.rpartition(":")[2]) for each in addresses]
     out = tmp_path / "images"
     command = [
         "--input",
@@ -113,8 +116,8 @@ def test_a_server_that_is_killed_mid_request_costs_only_that_request(
     assert said.out == ""
     assert len(list((out / "parts").iterdir())) == 2
     asked = []
-    with serve(before_predict=lambda: asked.append(1)) as server:
-        assert main([*command, server.address(bool(rest))]) == 0
+    with serve(ports=ports, before_predict=lambda: asked.append(1)):
+        assert main([*command, address]) == 0
     assert len(asked) == 2
     assert capsys.readouterr().out.startswith("150 images, 80 of them from before, by thesis version 2")
     images = np.load(out / "images.npz")["images"]
@@ -141,13 +144,14 @@ class FailsOnce:
         ("a damaged part", 2, 50),
         ("input", 2, 50),
         ("version", 3, 0),
+        ("server", 3, 0),
         ("--no-resume", 3, 0),
     ],
 )
 def test_parts_are_kept_for_the_same_question_alone(serve, outputs, tmp_path, capsys, change, asked, kept):
     out, trouble, more = tmp_path / "images", FailsOnce(), []
     command = ["--input", str(outputs), "--out", str(out), "--batch", "50", "--retries", "0", "--server"]
-    with serve(before_predict=trouble) as server:
+    with serve(before_predict=trouble) as server, serve(before_predict=trouble) as other:
         assert main([*command, server.grpc]) == 1
         assert "the server failed with INTERNAL (out of luck)" in capsys.readouterr().err
         second = max((out / "parts").iterdir())
@@ -157,12 +161,55 @@ def test_parts_are_kept_for_the_same_question_alone(serve, outputs, tmp_path, ca
             changed = vectors(150)
             changed[0, 0] += 1
             np.savez(outputs, output_vector=changed)
-        elif change != "nothing":
-            more = ["--version", "1"] if change == "version" else [change]
-        assert main([*command, server.grpc, *more]) == 0
+        elif change == "version":
+            more = ["--version", "1"]
+        elif change == "--no-resume":
+            more = [change]
+        assert main([*command, other.grpc if change == "server" else server.grpc, *more]) == 0
     assert trouble.asked == 3 + asked
     assert (f"{kept} of them from before" if kept else "150 images by") in capsys.readouterr().out
     assert not (out / "parts").exists()
+
+
+@OVER_BOTH
+def test_a_version_that_is_unloaded_meanwhile_is_no_bad_input(serve, loaded, outputs, tmp_path, capsys, rest):
+    versions, asked = {"thesis": dict(loaded["thesis"])}, []
+
+    def unload_after_two():
+        asked.append(1)
+        if len(asked) == 2:
+            del versions["thesis"][2]
+
+    command = ["--input", str(outputs), "--out", str(tmp_path / "images"), "--batch", "50", *rest, "--server"]
+    with serve(versions, before_predict=unload_after_two) as server:
+        assert main([*command, server.address(bool(rest))]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(
+            "stopped: thesis version 2 was unloaded; finished parts are kept for --version 2: 127.0"
+        )
+        assert said.count("\n") == 1
+        versions["thesis"][2] = loaded["thesis"][2]
+        assert main([*command, server.address(bool(rest)), "--version", "2"]) == 0
+    assert len(asked) == 3
+    assert capsys.readouterr().out.startswith("150 images, 100 of them from before, by thesis version 2")
+
+
+@pytest.mark.parametrize(("endpoint", "asked"), [("invert_from_output", 3), ("invert", 1)])
+def test_rows_that_are_solved_for_travel_a_few_at_a_time(serve, outputs, tmp_path, endpoint, asked):
+    requests = []
+    np.savez(outputs, output_vector=vectors(9), activations=np.ones((9, 6)))
+    command = ["--input", str(outputs), "--out", str(tmp_path / "images"), "--endpoint", endpoint]
+    with serve(before_predict=lambda: requests.append(1)) as server:
+        assert main([*command, "--server", server.grpc]) == 0
+    assert len(requests) == asked
+
+
+def test_the_help_says_both_sizes_of_a_request(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "rows a request (default: 64, for invert_from_output 4)" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -240,12 +287,24 @@ def test_bad_input_is_one_line_with_exit_code_2(serve, outputs, capsys, argument
 )
 def test_a_server_that_answers_nonsense_is_not_believed(serve, tmp_path, capsys, answer, message):
     np.savez(tmp_path / "in.npz", output_vector=vectors(1))
-    with serve() as server:
-        import urllib.request
+    with canned(serve, answer) as address:
+        assert main(rest_arguments(address, tmp_path)) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
 
+
+def rest_arguments(address, folder):
+    return ["--rest", "--server", address, "--input", str(folder / "in.npz"), "--out", str(folder / "out")]
+
+
+@contextmanager
+def canned(serve, answer):
+    """A REST server with the metadata of `thesis` that answers every prediction with the same words."""
+    with serve() as server:
         metadata = urllib.request.urlopen(f"http://{server.rest}/v1/models/thesis/metadata").read()
 
-    class Nonsense(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.reply(metadata)
 
@@ -262,23 +321,10 @@ def test_a_server_that_answers_nonsense_is_not_believed(serve, tmp_path, capsys,
         def log_message(self, *_):
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Nonsense) as liar:
-        threading.Thread(target=liar.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        address = f"127.0.0.1:{liar.server_address[1]}"
-        arguments = [
-            "--rest",
-            "--server",
-            address,
-            "--input",
-            str(tmp_path / "in.npz"),
-            "--out",
-            str(tmp_path / "out"),
-        ]
-        assert main(arguments) == 1
-        liar.shutdown()
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
 
 
 @pytest.mark.parametrize("names", [(), ("thesis", "split")])
@@ -289,12 +335,16 @@ def test_the_model_must_be_named_unless_there_is_one(outputs, tmp_path, configur
     assert capsys.readouterr().err == said
 
 
-def test_the_command_needs_no_tensorflow_over_rest(tmp_path):
+def test_the_command_needs_no_tensorflow_over_rest(serve, tmp_path):
+    np.savez(tmp_path / "in.npz", output_vector=vectors(1))
     program = (
-        "import sys; from mi_keras.serving.invert import main; from mi_keras.serving.transport_rest import RestTransport;"
-        "sys.exit('tensorflow' in sys.modules or 'grpc' in sys.modules)"
+        "import sys; from mi_keras.serving.invert import main; assert main(sys.argv[1:]) == 0;"
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'grpc', 'google.protobuf')))"
     )
-    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+    with canned(serve, json.dumps({"outputs": np.full((1, 8, 8, 1), 0.5).tolist()})) as address:
+        command = [sys.executable, "-c", program, *rest_arguments(address, tmp_path), "--model", "thesis"]
+        assert subprocess.run(command, timeout=60).returncode == 0
+    assert (np.load(tmp_path / "out" / "images.npz")["images"] == 0.5).all()
 
 
 def test_no_server_is_one_line_with_exit_code_1(outputs, tmp_path, capsys, closed_address):

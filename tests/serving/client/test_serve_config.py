@@ -84,8 +84,8 @@ def test_what_is_no_model_is_skipped_with_its_reason(folder, capsys):
     assert list(parse(folder)) == ["thesis"]
     said = capsys.readouterr().out
     assert "empty: skipped, no folder of a version in it\n" in said
-    assert "some name: skipped, the name holds other characters than" in said
-    assert "split: skipped, version 3: it lacks saved_model.pb\n" in said
+    assert "some name: skipped, the name must be 1 to 100 of a-z, 0-9," in said
+    assert "split: skipped, version 3: saved_model.pb is missing\n" in said
     assert "other: skipped, version 1: assets.extra/manifest.json is of thesis/1, another folder\n" in said
     assert "unfinished" not in said
     assert "notes" not in said
@@ -98,7 +98,7 @@ def test_the_server_is_kept_from_a_broken_version(folder, capsys, keep, versions
     assert main(["--folder", str(folder), "--keep", keep]) == 0
     assert parse(folder)["thesis"].model_version_policy.specific.versions == versions
     said = capsys.readouterr().out
-    assert "thesis version 11: skipped, it lacks variables\n" in said
+    assert "thesis version 11: skipped, variables/variables.index is missing\n" in said
     assert "thesis version 012: skipped, the folder must be called 12\n" in said
 
 
@@ -118,7 +118,7 @@ def test_the_server_is_kept_from_a_broken_version(folder, capsys, keep, versions
             "`--label` must name a version of thesis that is served, 10; got stable=2.",
         ),
         (["--base-path", 'x" }'], "`--base-path` must be an absolute path"),
-        (["--folder", "nowhere"], "`--folder` must be a folder; got nowhere."),
+        (["--folder", "nowhere"], "`folder` must be a folder of exported models; got nowhere."),
         (
             ["--folder", "thesis"],
             "`--folder` must hold an exported model; got thesis. models.config is as it was.",

@@ -13,7 +13,6 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDER = REPOSITORY / "exported_models"
 # From BatchingParameters in session_bundle_config.proto; wrapped numbers are written `{ value: N }`.
 WRAPPED = {"max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"}
-REPEATED = {"allowed_batch_sizes"}
 
 
 def statements(name):
@@ -26,15 +25,11 @@ def test_batching_has_fields_that_the_server_knows():
     fields = {}
     for line in statements("batching.config"):
         wrapped = re.fullmatch(r"(\w+) \{ value: (\d+) \}", line)
-        plain = re.fullmatch(r"(\w+): (\d+)", line)
-        assert (wrapped and wrapped[1] in WRAPPED) or (plain and plain[1] in REPEATED), line
-        name, number = (wrapped or plain).groups()
-        fields.setdefault(name, []).append(int(number))
-    assert set(fields) == WRAPPED | REPEATED
-    assert all(len(fields[name]) == 1 for name in WRAPPED)
-    sizes = fields["allowed_batch_sizes"]
-    assert sizes == sorted(set(sizes))  # the server's two rules: ascending, and the last is the largest batch
-    assert [sizes[-1]] == fields["max_batch_size"] == [contract.LARGEST_BATCH]
+        assert wrapped, line
+        assert wrapped[1] not in fields
+        fields[wrapped[1]] = int(wrapped[2])
+    assert set(fields) == WRAPPED  # and so no `allowed_batch_sizes`, to which batches would be padded
+    assert fields["max_batch_size"] == contract.LARGEST_BATCH
 
 
 def test_monitoring_has_fields_that_the_server_knows():

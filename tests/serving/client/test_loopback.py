@@ -1,0 +1,48 @@
+"""The loopback servers where they must answer as TensorFlow Serving does, though our client does not ask."""
+
+import json
+import shutil
+import urllib.error
+import urllib.request
+
+import pytest
+
+from mi_keras.serving.loopback_models import load_models
+
+
+def ask(address, path, request=None):
+    """Return the HTTP code and the JSON of an answer."""
+    body = None if request is None else json.dumps(request).encode()
+    try:
+        with urllib.request.urlopen(f"http://{address}/v1/models/{path}", body) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.loads(refusal.read())
+
+
+def test_what_is_not_finished_is_not_loaded(exports, tmp_path):
+    shutil.copytree(exports / "thesis" / "1", tmp_path / "thesis" / "1")
+    unfinished = tmp_path / ".unfinished" / "35-ab-host"
+    unfinished.mkdir(parents=True)
+    shutil.copy(exports / "thesis" / "1" / "saved_model.pb", unfinished)
+    assert {name: list(versions) for name, versions in load_models(tmp_path).items()} == {"thesis": [1]}
+
+
+@pytest.mark.parametrize(
+    ("path", "versions"),
+    [("thesis", ["2", "1"]), ("thesis/versions/1", ["1"]), ("thesis/labels/stable", ["1"])],
+)
+def test_the_status_lists_every_version_unless_one_is_named(server, path, versions):
+    code, answer = ask(server.rest, path)
+    assert code == 200
+    assert [each["version"] for each in answer["model_version_status"]] == versions
+    assert {each["state"] for each in answer["model_version_status"]} == {"AVAILABLE"}
+
+
+@pytest.mark.parametrize(
+    "content", [{"inputs": [[0] * 10]}, {"instances": [[0] * 10]}], ids=["columns", "rows"]
+)
+def test_a_signature_that_is_not_there_is_named(server, content):
+    code, answer = ask(server.rest, "thesis:predict", content | {"signature_name": "inverse"})
+    assert code == 400
+    assert answer["error"].startswith('Serving signature name: "inverse" not found in signature def')
