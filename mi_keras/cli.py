@@ -22,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in COMMANDS:
         return run_command(arguments[0], arguments[1:])
+    if arguments and not arguments[0].startswith("-"):
+        _parser().error(
+            f"the first argument must be an option or one of {', '.join(COMMANDS)}; got {arguments[0]}"
+        )
     options = _parser().parse_args(arguments)
     if options.list:
         return guarded(_list_sections)

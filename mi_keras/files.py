@@ -41,7 +41,18 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: np.asarray(archive[name]) for name in archive.files}
     except UNREADABLE as error:
-        raise DamagedFile(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from None
+        raise DamagedFile(f"{path}: {_reason(path, error)}") from None
+
+
+def _reason(path: Path, error: BaseException) -> str:
+    """Say in a few words why a file is no npz of plain arrays; NumPy would advise to trust pickles."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if not zipfile.is_zipfile(path):
+        return "it is no npz archive, or a cut one"
+    if "pickle" in str(error):
+        return "it holds Python objects, which are never loaded"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def write_arrays(path: Path, arrays: Arrays, *, compressed: bool = False) -> None:

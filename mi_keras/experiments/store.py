@@ -311,6 +311,8 @@ def describe(stage: Stage) -> str:
 def variant(stage: Stage) -> list[str]:
     """Return in words what tells a stage from its like: the head of a classifier, the defence that it is behind."""
     own = [f"{name} {value}" for name, value in stage.identity.get("head", {}).items()]
+    if decoder := (stage.identity.get("settings") or {}).get("decoder"):
+        own.append(decoder)
     if defense := stage.identity.get("defense"):
         own.append(f"{defense} {stage.identity.get('decimals', stage.identity.get('top'))}")
     if maps := stage.identity.get("map_defense"):

@@ -1,6 +1,8 @@
 """MobileNetV3-Large cut in two: a head on the edge device, a tail on the server (split 4, Table 1 and Figure 2)."""
 
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,10 @@ def read_weights(path: Path) -> dict[str, list[NDArray[np.float32]]]:
         InputError: it is no such file, refers to another file, or holds numbers that are not finite.
     """
     found: dict[str, list[NDArray[np.float32]]] = {}
+    if not path.is_file():
+        raise InputError(
+            f"`weights` must be random, imagenet or a readable HDF5 file; got {path} (no such file)."
+        )
     try:
         with h5py.File(path, "r") as file:
             for name, variables in _groups_of_variables(file):
@@ -248,9 +254,10 @@ def _draw_weights(model: keras.Model, minimalistic: bool, seed: int) -> None:
 
 def _imagenet_arrays(minimalistic: bool) -> dict[str, list[NDArray[np.float32]]]:
     try:
-        source = keras.applications.MobileNetV3Large(
-            input_shape=(224, 224, 3), minimalistic=minimalistic, weights="imagenet"
-        )
+        with redirect_stdout(sys.stderr):  # its notice of the download is not our output
+            source = keras.applications.MobileNetV3Large(
+                input_shape=(224, 224, 3), minimalistic=minimalistic, weights="imagenet"
+            )
     except Exception as error:  # Keras raises a bare `Exception` where a download fails
         if "URL fetch failure" not in str(error) and not isinstance(error, OSError):
             raise

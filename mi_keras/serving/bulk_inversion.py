@@ -13,7 +13,7 @@ from mi_keras.files import read_arrays
 from mi_keras.serving.checks import IMAGE_OUTPUTS, checked_inputs, choose_endpoint, find_endpoint
 from mi_keras.serving.client import Client
 from mi_keras.serving.contract import LARGEST_BATCH, SMALL_BATCHES, ServerError
-from mi_keras.serving.outputs import IMAGES, write_images
+from mi_keras.serving.outputs import IMAGES, first_result, write_images
 from mi_keras.serving.parts import PARTS, PartStore, to_part
 from mi_keras.types import Floats
 from mi_keras.work import Progress, SilentProgress
@@ -52,6 +52,7 @@ def invert(
     endpoint: str | None = None,
     batch: int | None = None,
     resume: bool = True,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Inverted:
     """Send all rows, `batch` at a time, and write the images that come back.
@@ -67,6 +68,7 @@ def invert(
         endpoint: name of a signature; None is the one that uses most of `arrays`.
         batch: rows of a request; None is what `SMALL_BATCHES` has for the endpoint, else `LARGEST_BATCH`.
         resume: False sends again what an interrupted call already had.
+        overwrite: replace the images that an earlier, finished call left in `out`.
         progress: hears of every finished part.
 
     Returns:
@@ -78,12 +80,18 @@ def invert(
     """
     if batch is not None and batch < 1:
         raise InputError(f"`batch` must be >= 1; got {batch}.")
+    there_already = first_result(out)
+    if there_already and not overwrite and not (out / PARTS).is_dir():  # parts: a call that was not finished
+        raise InputError(
+            f"`out` must be a folder without images, unless --overwrite is given; got {there_already}."
+        )
     served = client.describe()
     endpoint = endpoint or choose_endpoint(served, arrays)
     signature = find_endpoint(served, endpoint)
     if not any(name in signature.outputs for name in IMAGE_OUTPUTS):
         raise InputError(
-            f"`endpoint` must return images; got {endpoint}, which returns {', '.join(signature.outputs)}."
+            f"`endpoint` must return images; got {endpoint}, which returns {', '.join(signature.outputs)}, and is for "
+            "`mi_keras.serving.client.Client`."
         )
     inputs = checked_inputs(endpoint, signature, arrays)
     count, rows = len(next(iter(inputs.values()))), batch or SMALL_BATCHES.get(endpoint, LARGEST_BATCH)

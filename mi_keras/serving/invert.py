@@ -39,7 +39,7 @@ def _run(options: argparse.Namespace) -> None:
     with client:
         inverted = invert(
             client, arrays, options.out, endpoint=options.endpoint, batch=options.batch, resume=options.resume,
-            progress=TerminalProgress(Console(stderr=True)),
+            overwrite=options.overwrite, progress=TerminalProgress(Console(stderr=True)),
         )  # fmt: skip
     kept = f", {inverted.reused:,} of them from before," if inverted.reused else ""
     print(
@@ -51,7 +51,9 @@ def _run(options: argparse.Namespace) -> None:
 def _only_model() -> str:
     names = configured_names()
     if len(names) != 1:
-        raise InputError(f"`--model` must be given: {FOLDER / FILE} names {', '.join(names) or 'none'}.")
+        raise InputError(
+            f"`--model` must be given: {FOLDER / FILE} names {', '.join(names) or 'none, or is not there'}."
+        )
     return names[0]
 
 
@@ -59,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineErrors(
         prog="mi-keras invert",
         description="Turn output vectors or feature maps into images, on TensorFlow Serving.",
+        epilog="Exit code 2: input, model or version that does not fit; 1: no answer from the server, or none that is usable; "
+        "130: Ctrl-C. After 1 and 130 the same command goes on where it was.",
     )
     add = parser.add_argument
     add(
@@ -108,4 +112,5 @@ def _parser() -> argparse.ArgumentParser:
         f"(default: {RETRIES})")  # fmt: skip
     add("--resume", action=argparse.BooleanOptionalAction, default=True, help="keep parts that an interrupted run "
         "finished (default: yes)")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace the images of an earlier run in DIR")
     return parser

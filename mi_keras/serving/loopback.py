@@ -1,6 +1,5 @@
 """Small gRPC and REST servers that answer as TensorFlow Serving does: for tests and measurements, on 127.0.0.1 only."""
 
-import argparse
 import signal
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.command import OneLineErrors
 from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.contract import DEFAULT_ENDPOINT, LOOPBACK
 from mi_keras.serving.loopback_models import LoadedModels, LoadedVersion, Refusal, load_models
@@ -100,10 +100,13 @@ def serve_rest(models: LoadedModels, port: int = 0) -> Iterator[str]:
 
 def main() -> None:
     """Serve a folder until the process is ended: prints the gRPC and the REST address, one a line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--grpc-port", type=int, default=0)
-    parser.add_argument("--rest-port", type=int, default=0)
+    parser = OneLineErrors(
+        prog="python -m mi_keras.serving.loopback",
+        description=f"{__doc__} Serves every version, knows no labels, and EXECUTES the graphs in the folder.",
+    )
+    parser.add_argument("folder", type=Path, help="of exported models")
+    parser.add_argument("--grpc-port", type=int, default=0, metavar="N", help="default: any that is free")
+    parser.add_argument("--rest-port", type=int, default=0, metavar="N", help="default: any that is free")
     options = parser.parse_args()
     models = LoadedModels(load_models(options.folder))
     ended = threading.Event()

@@ -7,15 +7,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from mi_keras.data.preprocess import as_bytes
 from mi_keras.files import UNREADABLE, replace_file, write_arrays
 from mi_keras.types import Floats
 
 IMAGES, SHEET = "images.npz", "contact_sheet.png"
+_PNG = "[0-9]" * 6 + ".png"
 ON_SHEET, COLUMNS = 96, 12  # images
 _CELL, _LINE, _GAP, _GRAY = 100, 16, 2, "#555555"  # pixels: an image with its margins, a line of words
+_FONT = ImageFont.load_default(size=11)
+
+
+def first_result(out: Path) -> Path | None:
+    """Return a file in a folder that `write_images` would replace, if there is one."""
+    return next((path for name in (IMAGES, SHEET, _PNG) for path in sorted(out.glob(name))), None)
 
 
 def write_images(out: Path, images: Floats, *, title: str, note: str, provenance: dict[str, str]) -> None:
@@ -70,17 +77,18 @@ def _draw_sheet(images: Floats, title: str, note: str) -> Image.Image:
     """Draw the first images in rows, each with its number, between a title and a note."""
     shown = images[:ON_SHEET]
     columns, rows = min(COLUMNS, len(shown)), -(-len(shown) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * _CELL, rows * (_CELL + _LINE) + 2 * _LINE), "white")
+    foot = f"{len(shown):,} of {len(images):,} images. {note}"
+    width = max(columns * _CELL, *(int(_FONT.getlength(words)) + 2 * _GAP for words in (title, foot)))
+    sheet = Image.new("RGB", (width, rows * (_CELL + _LINE) + 2 * _LINE), "white")
     pen = ImageDraw.Draw(sheet)
+    pen.font = _FONT
     pen.text((_GAP, _GAP), title, fill="black")
     for number, image in enumerate(shown):
         row, column = divmod(number, columns)
         left, top = column * _CELL, _LINE + row * (_CELL + _LINE)
         pen.text((left + _GAP, top + _GAP), str(number), fill=_GRAY)
         sheet.paste(_fitted(_picture(image)), (left, top + _LINE))
-    pen.text(
-        (_GAP, sheet.height - _LINE + _GAP), f"{len(shown):,} of {len(images):,} images. {note}", fill=_GRAY
-    )
+    pen.text((_GAP, sheet.height - _LINE + _GAP), foot, fill=_GRAY)
     return sheet
 
 

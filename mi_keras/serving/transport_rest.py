@@ -91,7 +91,9 @@ class RestTransport:
             reason = one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
             if isinstance(error, _PASSING):
                 raise failure(self.server, spec, "UNAVAILABLE", reason, timeout) from None
-            raise ServerError(self.server, f"no HTTP with the server ({reason})") from None
+            raise ServerError(
+                self.server, f"no HTTP with the server; --rest needs its REST port ({reason})"
+            ) from None
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):

@@ -119,6 +119,11 @@ def _run(options: argparse.Namespace) -> list[str]:
         "without Keras and mi_keras.",
         soft_wrap=True,
     )
+    console.print(
+        "Distance: the largest of any value to the Python path's answer; where the graph searches, its mean and the SSIM are held "
+        "to bounds as well. SSIM: of the export's own samples, not the score of the run.",
+        soft_wrap=True,
+    )
     problems = verification.problems
     for problem in problems:
         console.print(Text(f"wrong: {one_line(problem)}"), soft_wrap=True)

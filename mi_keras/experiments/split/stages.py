@@ -185,7 +185,7 @@ class Pipeline(RunStages):
             model, history = train_decoder(
                 FirstMaps(maps, images) if images else maps, pictures[:images], settings, pool,
                 seed=self.derive("decoder", settings.decoder), start=start and self.load_decoder(start, settings),
-                workspace=workspace, progress=self.progress, label=self.label(f"{settings.decoder} decoder", described),
+                workspace=workspace, progress=self.progress, label=self.label("decoder", described),
             )  # fmt: skip
             return weights_of(model), {"history": history, "parameters": model.count_params()}
 
