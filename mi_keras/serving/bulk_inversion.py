@@ -83,7 +83,7 @@ def invert(
     there_already = first_result(out)
     if there_already and not overwrite and not (out / PARTS).is_dir():  # parts: a call that was not finished
         raise InputError(
-            f"`out` must be a folder without images, unless --overwrite is given; got {there_already}."
+            f"`--out` must be a folder without images, unless --overwrite is given; got {there_already}."
         )
     served = client.describe()
     endpoint = endpoint or choose_endpoint(served, arrays)

@@ -34,7 +34,7 @@ def test_neither_new_images_nor_old_ones_are_all_in_memory(tmp_path):
     shades = np.linspace(0, 1, 64, dtype=np.float32).reshape(-1, 1)
     tracemalloc.start()
     try:
-        inverted = invert(Artist(), {"shade": shades}, tmp_path, batch=4)
+        inverted = invert(Artist(), {"shade": shades}, tmp_path, batch=4, overwrite=True)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

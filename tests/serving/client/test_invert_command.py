@@ -70,7 +70,12 @@ def test_images_npz_and_contact_sheet_are_written(server, outputs, tmp_path, cap
     assert not (out / "parts").exists()
 
     np.savez(outputs, vectors(20))  # fewer, and without a name: what is too many goes
-    assert main([*command, "--version", "1"]) == 0
+    assert main([*command, "--version", "1"]) == 2
+    assert capsys.readouterr().err == (
+        f"`--out` must be a folder without images, unless --overwrite is given; got {out / 'images.npz'}.\n"
+    )
+    assert len(list(out.glob("0*.png"))) == 150
+    assert main([*command, "--version", "1", "--overwrite"]) == 0
     assert "20 images by thesis version 1" in capsys.readouterr().out
     assert len(list(out.glob("0*.png"))) == 20
 
@@ -331,7 +336,7 @@ def canned(serve, answer):
 def test_the_model_must_be_named_unless_there_is_one(outputs, tmp_path, configured, capsys, names):
     configured.write_text(config_text([ServedVersions(name, "latest", (1,)) for name in names]))
     assert main(["--input", str(outputs), "--out", str(tmp_path / "out")]) == 2
-    said = f"`--model` must be given: exported_models/models.config names {', '.join(names) or 'none'}.\n"
+    said = f"`--model` must be given: exported_models/models.config names {', '.join(names) or 'none, or is not there'}.\n"
     assert capsys.readouterr().err == said
 
 
