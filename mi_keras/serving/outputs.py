@@ -2,6 +2,7 @@
 
 import zipfile
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ IMAGES, SHEET = "images.npz", "contact_sheet.png"
 _PNG = "[0-9]" * 6 + ".png"
 ON_SHEET, COLUMNS = 96, 12  # images
 _CELL, _LINE, _GAP, _GRAY = 100, 16, 2, "#555555"  # pixels: an image with its margins, a line of words
-_FONT = ImageFont.load_default(size=11)
+# That of our figures: Pillow's own hardly parts words at this size.
+_FONT = ImageFont.truetype(str(files("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans.ttf"), 10)
 
 
 def first_result(out: Path) -> Path | None:
