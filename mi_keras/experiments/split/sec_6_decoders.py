@@ -6,7 +6,7 @@ Command:      python scripts/reproduce.py --work split --section 6 --data zip:FA
 Measured:     quick, 1 run, seed 1, n = 300, minimalistic encoder, 10,000 faces of CelebA at 89x109, PSNR in the text's convention:
               transposed 48.57 dB, bicubic 48.63, the mean face 46.55. Ours at 183,180 parameters: 20.55 dB and 0.632
               SSIM on [0, 1] against 13.42 and 0.446 of the bicubic decoder. All rows: docs/results.md
-Cost:         `quick` 15 minutes on 2 CPU cores beside other jobs, 2.2 GB of memory and 1.6 GB of disk; `paper`, by
+Cost:         `quick` 11 minutes on 2 idle CPU cores, 2.1 GB of memory and 1.6 GB of disk; `paper`, by
               estimate, days.
 Threat model: the adversary intercepts feature maps and can query the head with images of its own to train on; it knows
               no weight (the text calls that black box).

@@ -5,7 +5,7 @@ Command:      python scripts/reproduce.py --work split --section 7 --data zip:FA
 Measured:     quick, 1 run, seed 1, n = 300, minimalistic encoder, 10,000 faces of CelebA at 89x109: with half of the maps the
               tail keeps 48 % of its answers at best, and the attack loses 0.35 dB of 20.5. No defence that leaves a fifth
               of the answers takes more than 2.3 dB. All rows: docs/results.md
-Cost:         `quick` 13 minutes on 2 CPU cores beside other jobs after section 6, which shares its decoder; `paper`, by
+Cost:         `quick` 13 minutes on 2 CPU cores beside other jobs, after section 6, which shares its decoder; `paper`, by
               estimate, days.
 Threat model: as in section 6, and the adversary knows the defence: it goes on training its decoder on maps that the
               same defence has changed.
