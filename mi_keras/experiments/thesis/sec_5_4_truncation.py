@@ -5,7 +5,7 @@ Text claims:  SSIM rises as k falls (Table 6), as reconstructions become the cla
 Command:      python scripts/reproduce.py --section 5.4
 Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(O) 0.358 to 0.425, M_I(X~) 0.395 to 0.423 from k = 10 to k = 1, class prototype
               0.429; the distance to the prototype falls, the calibration error doubles. All rows: docs/results.md
-Cost:         `quick` at most 20 minutes on 2 CPU cores beside another job (not measured alone); `paper`, by
+Cost:         `quick` 10 minutes on 2 idle CPU cores after 5.2; `paper`, by
               estimate, about a day a run.
 Threat model: gray box as in 5.2, and the adversary knows k.
 Deviations:   instance gain, distance to the class prototype, the share of loops and the cost to the honest user are
