@@ -120,8 +120,7 @@ def test_the_second_run_reads_everything_from_the_store_and_says_the_same(smoke)
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    reproduce(folder, *LONGER)
-    return folder
+    return folder, reproduce(folder, *LONGER)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
@@ -143,7 +142,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, s
     assert not (cut / "results/5.2/smoke/result.json").exists()
     reproduce(cut, *LONGER)
     with (
-        np.load(uninterrupted / "results/5.2/smoke/arrays.npz") as a,
+        np.load(uninterrupted[0] / "results/5.2/smoke/arrays.npz") as a,
         np.load(cut / "results/5.2/smoke/arrays.npz") as b,
     ):
         assert a.files == b.files
@@ -151,15 +150,19 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, uninterrupted, s
             np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-def test_a_changed_setting_shows_in_table_and_files_and_force_computes_again_for_json(tmp_path):
-    finished = reproduce(tmp_path, *TINY)
+def test_a_changed_setting_shows_in_table_and_files(uninterrupted):
+    folder, finished = uninterrupted
     assert (
-        "preset smoke, changed: combinations=o,x, second_combinations=x" not in finished.stdout
+        "preset smoke, changed: combinations=a,x, second_combinations=x" not in finished.stdout
     )  # x is the preset's
-    assert "preset smoke, changed: combinations=o,x, data.train_per_class=12" in finished.stdout
-    assert "changed: combinations=o,x" in (tmp_path / "results/5.2/smoke/index.md").read_text()
-    forced = reproduce(tmp_path, *TINY, "--force", "--json")
-    assert forced.stdout == (tmp_path / "results/5.2/smoke/result.json").read_text()
+    assert "preset smoke, changed: combinations=a,x, data.train_per_class=12" in finished.stdout
+    assert "changed: combinations=a,x" in (folder / "results/5.2/smoke/index.md").read_text()
+
+
+def test_force_computes_again_and_json_goes_to_standard_output(uninterrupted):
+    folder, _ = uninterrupted
+    forced = reproduce(folder, *LONGER, "--force", "--json")
+    assert forced.stdout == (folder / "results/5.2/smoke/result.json").read_text()
     result = json.loads(forced.stdout)
     assert result["section"] == "5.2"
     assert len(result["timings"]) > 10
