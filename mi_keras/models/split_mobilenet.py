@@ -278,8 +278,8 @@ def _copy_weights(model: keras.Model, arrays: dict[str, list[NDArray[np.float32]
         found = [a.shape for a in arrays[layer.name]]
         if found != expected:
             raise InputError(
-                f"`weights` must fit the model and its variant, full or minimalistic; layer {layer.name!r} needs shapes "
-                f"{expected}, {source} has {found}."
+                f"`weights` must fit the model, also in whether it is minimalistic (`minimalistic`); layer {layer.name!r} needs "
+                f"shapes {expected}, {source} has {found}."
             )
     if extra := sorted(arrays.keys() - {layer.name for layer in weighted}):
         raise InputError(f"`weights` must be of this model; {source} has layer {extra[0]!r}, which it lacks.")

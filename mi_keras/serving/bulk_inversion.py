@@ -80,11 +80,6 @@ def invert(
     """
     if batch is not None and batch < 1:
         raise InputError(f"`batch` must be >= 1; got {batch}.")
-    there_already = first_result(out)
-    if there_already and not overwrite and not (out / PARTS).is_dir():  # parts: a call that was not finished
-        raise InputError(
-            f"`--out` must be a folder without images, unless --overwrite is given; got {there_already}."
-        )
     served = client.describe()
     endpoint = endpoint or choose_endpoint(served, arrays)
     signature = find_endpoint(served, endpoint)
@@ -105,6 +100,13 @@ def invert(
         for start, chunk in chunks.items()
         if resume and (part := store.load(start, chunk))
     }
+    earlier = first_result(out)
+    if (
+        earlier and not there and not overwrite
+    ):  # with parts of the same question it is this call that was cut off
+        raise InputError(
+            f"`--out` must be a folder without images, unless --overwrite is given; got {earlier}."
+        )
     with (progress or SilentProgress()).bar("invert", count, "images", sum(there.values())) as bar:
         for start, chunk in chunks.items():
             if start not in there:

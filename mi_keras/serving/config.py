@@ -11,6 +11,7 @@ from mi_keras.serving.layout import FOLDER
 from mi_keras.serving.served_versions import (
     BASE_PATH,
     FILE,
+    asked_versions,
     choose_versions,
     config_text,
     find_models,
@@ -37,11 +38,8 @@ def _run(options: argparse.Namespace) -> None:
     chosen = choose_versions(models, options.keep, options.label)
     text = config_text(chosen, options.base_path)
     path = replace_file(options.folder / FILE, lambda temporary: write_text(temporary, text))
-    asked = (
-        set() if options.keep in ("latest", "all") else {int(number) for number in options.keep.split(",")}
-    )
     for served in chosen:
-        for number in sorted(asked - set(served.versions)):
+        for number in sorted(asked_versions(options.keep) - set(served.versions)):
             print(f"{served.name} version {number}: not there")
         labels = "".join(f", {label} = {version}" for label, version in sorted(served.labels.items()))
         print(f"{served.name}: {served.policy}, version {', '.join(map(str, served.versions))}{labels}")

@@ -13,7 +13,7 @@ from mi_keras.errors import InputError
 LOOPBACK = "127.0.0.1"
 GRPC_PORT, REST_PORT = 8500, 8501
 LARGEST_BATCH = 64  # rows; `max_batch_size` of exported_models/batching.config
-# Rows of a request where nobody chose, if not the most: each row is solved for by itself, in about 4 CPU-seconds at the
+# Rows of a request where nobody chose, if not the most: each row is solved for by itself, in about 3 CPU-seconds at the
 # text's 400 steps, and a request has 60.
 SMALL_BATCHES = {"invert_from_output": 4}
 # Bytes. 64 images of 320 x 320 x 3 float32 are 78.6 MB, and gRPC alone would stop at 4 MB.

@@ -1,5 +1,7 @@
 """Small gRPC and REST servers that answer as TensorFlow Serving does: for tests and measurements, on 127.0.0.1 only."""
 
+import argparse
+import errno
 import signal
 import sys
 import threading
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.command import OneLineErrors
+from mi_keras.command import OneLineErrors, guarded
 from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.contract import DEFAULT_ENDPOINT, LOOPBACK
 from mi_keras.serving.loopback_models import LoadedModels, LoadedVersion, Refusal, load_models
@@ -76,7 +78,10 @@ def serve_grpc(models: LoadedModels, port: int = 0, *, workers: int = 8) -> Iter
     options = [*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(workers), options=options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Servicer(models), server)
-    port = server.add_insecure_port(f"{LOOPBACK}:{port}")
+    try:
+        port = server.add_insecure_port(f"{LOOPBACK}:{port}")
+    except RuntimeError:  # all that gRPC says
+        raise OSError(errno.EADDRINUSE, "the port cannot be had", f"{LOOPBACK}:{port}") from None
     server.start()
     try:
         yield f"{LOOPBACK}:{port}"
@@ -87,7 +92,10 @@ def serve_grpc(models: LoadedModels, port: int = 0, *, workers: int = 8) -> Iter
 @contextmanager
 def serve_rest(models: LoadedModels, port: int = 0) -> Iterator[str]:
     """Serve until the block ends; gives the address. Port 0 is any that is free."""
-    server = _RestServer((LOOPBACK, port), type("Handler", (RestHandler,), {"models": models}))
+    try:
+        server = _RestServer((LOOPBACK, port), type("Handler", (RestHandler,), {"models": models}))
+    except OSError as error:
+        raise OSError(error.errno, "the port cannot be had", f"{LOOPBACK}:{port}") from None
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -98,8 +106,8 @@ def serve_rest(models: LoadedModels, port: int = 0) -> Iterator[str]:
         thread.join()
 
 
-def main() -> None:
-    """Serve a folder until the process is ended: prints the gRPC and the REST address, one a line."""
+def main() -> int:
+    """Serve a folder until the process is ended, and return the exit code (see `command.guarded`)."""
     parser = OneLineErrors(
         prog="python -m mi_keras.serving.loopback",
         description=f"{__doc__} Serves every version, knows no labels, and EXECUTES the graphs in the folder.",
@@ -108,6 +116,11 @@ def main() -> None:
     parser.add_argument("--grpc-port", type=int, default=0, metavar="N", help="default: any that is free")
     parser.add_argument("--rest-port", type=int, default=0, metavar="N", help="default: any that is free")
     options = parser.parse_args()
+    return guarded(lambda: _serve(options))
+
+
+def _serve(options: argparse.Namespace) -> None:
+    """Print the gRPC and the REST address, one a line, and answer until a signal comes."""
     models = LoadedModels(load_models(options.folder))
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -147,4 +160,4 @@ def _encode_bytes(array: NDArray[Any]) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

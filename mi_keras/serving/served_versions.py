@@ -79,6 +79,19 @@ def configured_names(folder: Path = FOLDER) -> list[str]:
     return re.findall(rf'^ *name: "({MODEL_NAME.pattern})"$', text, re.MULTILINE)
 
 
+def asked_versions(keep: str) -> set[int]:
+    """Return the numbers that `keep` of `choose_versions` names; none for latest and all.
+
+    Raises:
+        InputError: it is neither of these, nor numbers.
+    """
+    if keep in ("latest", "all"):
+        return set()
+    if not re.fullmatch(r"[0-9]+(,[0-9]+)*", keep):
+        raise InputError(f"`--keep` must be latest, all or numbers such as 1,3; got {keep}.")
+    return {int(number) for number in keep.split(",")}
+
+
 def choose_versions(
     models: Sequence[ExportedModel], keep: str, labels: Sequence[str]
 ) -> list[ServedVersions]:
@@ -151,17 +164,13 @@ def _entry(served: ServedVersions, base_path: str) -> str:
 
 
 def _policy(model: ExportedModel, keep: str) -> tuple[str, tuple[int, ...]]:
-    newest = model.versions[-1]
+    newest, asked = model.versions[-1], asked_versions(keep)
     if keep == "latest":  # the server goes by folder names alone, and would load a broken one that is newer
         follow = all(int(name) <= newest for name in model.broken)
         return ("latest" if follow else "specific"), (newest,)
     if keep == "all":
         return ("specific" if model.broken else "all"), model.versions
-    if not re.fullmatch(r"[0-9]+(,[0-9]+)*", keep):
-        raise InputError(f"`--keep` must be latest, all or numbers such as 1,3; got {keep}.")
-    versions = tuple(
-        version for version in model.versions if version in {int(number) for number in keep.split(",")}
-    )
+    versions = tuple(version for version in model.versions if version in asked)
     if not versions:
         found = ", ".join(map(str, model.versions))
         raise InputError(f"`--keep` must leave a version of {model.name}, {found}; got {keep}.")

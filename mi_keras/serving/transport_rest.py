@@ -91,9 +91,8 @@ class RestTransport:
             reason = one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
             if isinstance(error, _PASSING):
                 raise failure(self.server, spec, "UNAVAILABLE", reason, timeout) from None
-            raise ServerError(
-                self.server, f"no HTTP with the server; --rest needs its REST port ({reason})"
-            ) from None
+            hint = "; --rest needs its REST port" if isinstance(error, http.client.HTTPException) else ""
+            raise ServerError(self.server, f"no HTTP with the server{hint} ({reason})") from None
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):

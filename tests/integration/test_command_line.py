@@ -37,6 +37,10 @@ def call(folder, *arguments):
             "`search.images` must be between 1 and 1000000; got 0",
         ),
         (
+            ["exprot"],
+            "the first argument must be an option or one of export, verify, models, serve-config, invert; got exprot",
+        ),
+        (
             ["--section", "5.3", "--set", "decimals=9"],
             "`decimals` must be among 0, 1, 2, 3, 4, 5, 6, 7; got 9",
         ),

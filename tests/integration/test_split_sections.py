@@ -54,6 +54,8 @@ def test_section_6_reports_every_decoder_beside_the_mean_face(home, capsys):
         143_663, 172_207, 183_180, None,
     ]  # fmt: skip
     assert table["rows"][0]["paper"]["values"]["psnr_paper"]["mean"] == 46
+    assert identity["title"] == "Does the model see the same in a reconstruction?"
+    assert "Found among" not in " ".join(identity["notes"])
     assert identity["metrics"] == ["feature_distance"]  # fewer pictures than a gallery of 100 needs
     for row in table["rows"]:  # psnr_paper exceeds psnr by what normalisation and the factor of 255 make
         assert 30 < row["values"]["psnr_paper"]["mean"] - row["values"]["psnr"]["mean"] < 40

@@ -14,6 +14,9 @@ from mi_keras.errors import InputError
 from mi_keras.models.split_mobilenet import build_embedding, build_split_mobilenet, sent_shape
 from mi_keras.settings import EncoderSettings
 
+# Arguments of `build_split_mobilenet` as settings
+SETTINGS = {"cut": "encoder.cut", "weights": "encoder.weights", "minimalistic": "encoder.variant"}
+
 
 class Encoder:
     """The attacked model at one image size, frozen, and what identifies it.
@@ -76,5 +79,5 @@ def _names_of_settings() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        text = re.sub(r"^`(cut|weights)`", r"`encoder.\1`", str(error))
-        raise InputError(text.replace(" its variant,", " `encoder.variant`,")) from None
+        text = re.sub(r"`(cut|weights|minimalistic)`", lambda match: f"`{SETTINGS[match[1]]}`", str(error))
+        raise InputError(text) from None

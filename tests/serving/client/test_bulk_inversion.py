@@ -48,6 +48,29 @@ def test_neither_new_images_nor_old_ones_are_all_in_memory(tmp_path):
     np.testing.assert_array_equal(images[:, 0, 0, 0], shades[:, 0])
 
 
+def test_images_are_replaced_only_by_the_call_that_was_cut_off_or_when_told(tmp_path):
+    class Cut(Artist):
+        def predict(self, endpoint, arrays):
+            if arrays["shade"][0, 0] > 0.5:
+                raise KeyboardInterrupt
+            return super().predict(endpoint, arrays)
+
+    shades = {"shade": np.array([[0.2], [0.8]], np.float32)}
+    (tmp_path / "000000.png").write_bytes(b"the user's")
+    (tmp_path / "parts").mkdir()  # of something else
+    refused = (
+        f"^`--out` must be a folder without images, unless --overwrite is given; got {tmp_path}/000000.png"
+    )
+    with pytest.raises(InputError, match=refused):
+        invert(Artist(), shades, tmp_path, batch=1)
+    assert (tmp_path / "000000.png").read_bytes() == b"the user's"
+    with pytest.raises(KeyboardInterrupt):
+        invert(Cut(), shades, tmp_path, batch=1, overwrite=True)
+    assert invert(Artist(), shades, tmp_path, batch=1).reused == 1
+    with pytest.raises(InputError, match=refused.replace("000000.png", "images.npz")):
+        invert(Artist(), shades, tmp_path, batch=1)
+
+
 def test_images_of_different_sizes_are_not_believed(tmp_path):
     class Moody(Artist):
         def describe(self):

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import socket
 import urllib.error
 import urllib.request
 
 import pytest
 
+from mi_keras.serving.loopback import main
 from mi_keras.serving.loopback_models import load_models
 
 
@@ -26,6 +28,22 @@ def test_what_is_not_finished_is_not_loaded(exports, tmp_path):
     unfinished.mkdir(parents=True)
     shutil.copy(exports / "thesis" / "1" / "saved_model.pb", unfinished)
     assert {name: list(versions) for name, versions in load_models(tmp_path).items()} == {"thesis": [1]}
+
+
+def test_trouble_of_the_command_is_one_line(tmp_path, monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["loopback", *arguments])
+        return main(), capsys.readouterr().err.strip()
+
+    assert run(str(tmp_path / "nowhere")) == (
+        2, f"`folder` must be a folder of exported models; got {tmp_path / 'nowhere'}.",
+    )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for option in ("--grpc-port", "--rest-port"):
+            assert run(str(tmp_path), option, str(port)) == (
+                1, f"stopped: the port cannot be had: 127.0.0.1:{port}.",
+            )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,13 @@ def test_each_model_is_served_in_its_newest_version(folder, capsys):
     )
 
 
+def test_a_number_that_a_model_lacks_is_named(folder, capsys):
+    assert main(["--folder", str(folder), "--keep", "3,10"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "split version 10: not there\nsplit: specific, version 3\nthesis version 3: not there\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("keep", "policy", "versions"),
     [("all", "all", None), ("3,10,1", "specific", [1, 10]), ("2,3", "specific", [2])],

@@ -236,7 +236,7 @@ def test_a_layer_of_another_shape_is_named(damaged: Path) -> None:
         group["2"] = np.zeros(17, np.float32)
     text = _message(weights=damaged)
     assert text.startswith(
-        "`weights` must fit the model and its variant, full or minimalistic; layer 'conv_bn' needs shapes "
+        "`weights` must fit the model, also in whether it is minimalistic (`minimalistic`); layer 'conv_bn' needs shapes "
         "[(16,), (16,), (16,), (16,)], "
     )
     assert f"{damaged} has [(16,), (16,), (17,), (16,)]" in text

@@ -9,6 +9,7 @@ from mi_keras.defenses.feature_maps import KeptMaps, NoisyMaps, QuantizedMaps
 from mi_keras.errors import InputError
 from mi_keras.experiments.split.encoder import Encoder
 from mi_keras.experiments.split.map_rows import DefendedMaps
+from mi_keras.experiments.split.rows import picture_notes
 from mi_keras.experiments.split.stages import HELD_OUT, TRAINING
 from mi_keras.settings import EncoderSettings
 
@@ -67,9 +68,15 @@ def test_interrupted_maps_go_on_where_they_were(tmp_path, make_pipeline, recordi
 
 def test_what_is_no_image_is_listed(tmp_path, make_pipeline, config):
     everything = replace(config, faces=replace(config.faces, faces=1000))
-    info = make_pipeline(tmp_path, config=everything).images().info
+    pipeline = make_pipeline(tmp_path, config=everything)
+    info = pipeline.images().info
     assert info[TRAINING] + info[HELD_OUT] == 40
     assert [key for key, _ in info["skipped"]] == ["broken.png"]
+    notes = picture_notes(everything, pipeline)
+    assert any(
+        note.startswith("1,000 pictures were asked for; ") and note.endswith(" gave 40.") for note in notes
+    )
+    assert not any("asked for" in note for note in picture_notes(config, make_pipeline(tmp_path)))
 
 
 def test_the_attack_leaves_every_weight_of_the_model_as_it_was(tmp_path, make_pipeline):
