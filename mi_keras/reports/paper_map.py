@@ -1,7 +1,7 @@
 """docs/paper_map.md: every table, figure, equation and claim of the thesis, the command, the file, our value, the verdict."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mi_keras.experiments.registry import DEFAULT_PRESET, SECTIONS
@@ -12,6 +12,7 @@ from mi_keras.reports.tables import VERDICTS
 from mi_keras.reports.text import escape_markdown, format_score, provenance
 
 WORK = "thesis"
+PRESETS = (DEFAULT_PRESET, "paper")
 
 
 def load_measured(folder: Path) -> dict[str, Result]:
@@ -28,32 +29,40 @@ def paper_map_document(measured: Mapping[str, Result]) -> str:
     parts = [
         "# Map of the thesis",
         "P. Thielen, *Deep Learning under Attack: Revealing Vulnerabilities through Shadow Reconstructions* (TU Eindhoven, 2024). "
-        f"Every table, figure and equation of its evaluation and every claim that can be measured. Values are of the preset "
-        f"`{DEFAULT_PRESET}`, which is smaller than the text; what was measured stands at the end. Files are in "
+        f"Every table, figure and equation of its evaluation and every claim that can be measured. The preset "
+        f"`{DEFAULT_PRESET}` is smaller than the text, `paper` has its sizes; what was measured stands at the end. Files are in "
         f"`results/SECTION/PRESET/`. Written by `python scripts/update_docs.py`.",
         "## Claims",
-        _table(("claim", "source", "command", "ours", "verdict"), _claims(measured)),
+        _table(("claim", "source", "command", "preset", "ours", "verdict"), _claims(measured)),
         "## Tables",
-        _table(("table", "command", "file", "headline row", "ours", "text"), _tables(measured)),
+        _table(("table", "command", "file", "headline row", "preset", "ours", "text"), _tables(measured)),
         "## Figures",
         _table(("figure", "shows", "command", "file"), _figures()),
         "## Equations",
         _table(("equation", "what", "code", "checked in", "difference"), _equations()),
         "## Measured",
         "\n".join(
-            f"- {section.number}: {escape_markdown(provenance(measured[key]) if key in measured else 'not measured')}"
-            for section in SECTIONS
-            if section.work == WORK and (key := f"{section.number}.{DEFAULT_PRESET}")
+            f"- {number}: {escape_markdown(provenance(result) if result else 'not measured')}"
+            for number, _, result in _sections(measured)
         ),
     ]
     return "\n\n".join(parts) + "\n"
 
 
+def _sections(measured: Mapping[str, Result]) -> Iterator[tuple[str, str, Result | None]]:
+    """Return number, preset and result of the sections: each in the default preset, and in others where measured."""
+    for section in SECTIONS:
+        for preset in PRESETS:
+            result = measured.get(f"{section.number}.{preset}")
+            if section.work == WORK and (result or preset == DEFAULT_PRESET):
+                yield section.number, preset, result
+
+
 def _claims(measured: Mapping[str, Result]) -> list[Sequence[str]]:
     return [
-        (claim["text"], claim["source"], _command(section.number), claim["numbers"], VERDICTS[claim["holds"]])
-        for section in SECTIONS
-        if section.work == WORK and (result := measured.get(f"{section.number}.{DEFAULT_PRESET}"))
+        (claim["text"], claim["source"], _command(number), preset, claim["numbers"], VERDICTS[claim["holds"]])
+        for number, preset, result in _sections(measured)
+        if result
         for claim in result["claims"]
     ]
 
@@ -61,15 +70,19 @@ def _claims(measured: Mapping[str, Result]) -> list[Sequence[str]]:
 def _tables(measured: Mapping[str, Result]) -> list[Sequence[str]]:
     lines: list[Sequence[str]] = []
     for item in TABLES:
-        ours = text = "not measured"
-        label = item.row
-        for table in (measured.get(f"{item.section}.{DEFAULT_PRESET}") or {"tables": []})["tables"]:
-            for row in table["rows"]:
-                if (table["file"], row["name"]) == (item.file, item.row):
-                    label = f"{row['label']}: {METRICS[item.metric].label}"
-                    ours = format_score(row["values"][item.metric], item.metric)
-                    text = format_score(row["paper"]["values"][item.metric], item.metric)
-        lines.append((f"Table {item.number}", _command(item.section), f"{item.file}.csv", label, ours, text))
+        for number, preset, result in _sections(measured):
+            if number != item.section:
+                continue
+            ours = text = "not measured"
+            label = item.row
+            for table in result["tables"] if result else ():
+                for row in table["rows"]:
+                    if (table["file"], row["name"]) == (item.file, item.row):
+                        label = f"{row['label']}: {METRICS[item.metric].label}"
+                        ours = format_score(row["values"][item.metric], item.metric)
+                        text = format_score(row["paper"]["values"][item.metric], item.metric)
+            command, file = _command(item.section), f"{item.file}.csv"
+            lines.append((f"Table {item.number}", command, file, label, preset, ours, text))
     return lines
 
 
