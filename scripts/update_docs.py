@@ -25,7 +25,7 @@ from mi_keras.reports.text import escape_markdown
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured"
 SHOWN = ("quick", "paper")
-MORE = ("runs=", "decimals=")  # settings of `quick` that only add to what it measures
+MORE = ("runs=", "decimals=", "own_answers=")  # settings of `quick` that only add to what it measures
 WITH_TABLES = (DOCS / "results.md", DOCS.parent / "README.md")
 BLOCK = re.compile(r"(<!-- measured (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

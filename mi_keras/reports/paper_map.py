@@ -30,7 +30,7 @@ def paper_map_document(measured: Mapping[str, Result]) -> str:
         "# Map of the thesis",
         "P. Thielen, *Deep Learning under Attack: Revealing Vulnerabilities through Shadow Reconstructions* (TU Eindhoven, 2024). "
         f"Every table, figure and equation of its evaluation and every claim that can be measured. The preset "
-        f"`{DEFAULT_PRESET}` is smaller than the text, `paper` has its sizes; what was measured stands at the end. Files are in "
+        f"`{DEFAULT_PRESET}` is smaller than the text, `paper` has its sizes; what was measured, and what was changed, stands at the end. Files are in "
         f"`results/SECTION/PRESET/`. Written by `python scripts/update_docs.py`.",
         "## Claims",
         _table(("claim", "source", "command", "preset", "ours", "verdict"), _claims(measured)),
@@ -50,7 +50,7 @@ def paper_map_document(measured: Mapping[str, Result]) -> str:
 
 
 def _sections(measured: Mapping[str, Result]) -> Iterator[tuple[str, str, Result | None]]:
-    """Return number, preset and result of the sections: each in the default preset, and in others where measured."""
+    """Yield number, preset and result of the sections: each in the default preset, and in others where measured."""
     for section in SECTIONS:
         for preset in PRESETS:
             result = measured.get(f"{section.number}.{preset}")
@@ -60,7 +60,14 @@ def _sections(measured: Mapping[str, Result]) -> Iterator[tuple[str, str, Result
 
 def _claims(measured: Mapping[str, Result]) -> list[Sequence[str]]:
     return [
-        (claim["text"], claim["source"], _command(number), preset, claim["numbers"], VERDICTS[claim["holds"]])
+        (
+            claim["text"],
+            claim["source"],
+            _command(number, preset),
+            preset,
+            claim["numbers"],
+            VERDICTS[claim["holds"]],
+        )
         for number, preset, result in _sections(measured)
         if result
         for claim in result["claims"]
@@ -81,7 +88,7 @@ def _tables(measured: Mapping[str, Result]) -> list[Sequence[str]]:
                         label = f"{row['label']}: {METRICS[item.metric].label}"
                         ours = format_score(row["values"][item.metric], item.metric)
                         text = format_score(row["paper"]["values"][item.metric], item.metric)
-            command, file = _command(item.section), f"{item.file}.csv"
+            command, file = _command(item.section, preset), f"{item.file}.csv"
             lines.append((f"Table {item.number}", command, file, label, preset, ours, text))
     return lines
 
@@ -102,8 +109,9 @@ def _equations() -> list[Sequence[str]]:
     return [(item.number, item.what, item.code, item.test, item.difference) for item in EQUATIONS]
 
 
-def _command(section: str) -> str:
-    return f"python scripts/reproduce.py --section {section}"
+def _command(section: str, preset: str = DEFAULT_PRESET) -> str:
+    more = f" --preset {preset}" if preset != DEFAULT_PRESET else ""
+    return f"python scripts/reproduce.py --section {section}{more}"
 
 
 def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

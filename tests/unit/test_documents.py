@@ -32,6 +32,14 @@ def test_the_map_is_what_registry_and_measurements_say(measured):
     assert (DOCS / "paper_map.md").read_text() == paper_map_document(measured)
 
 
+def test_the_map_shows_each_preset_that_was_measured_and_the_command_for_it(measured):
+    both = {name: measured["5.2.quick"] for name in ("5.2.quick", "5.2.paper")}
+    lines = [line for line in paper_map_document(both).split("\n") if "--section 5.2" in line]
+    quick = [line for line in lines if " | quick | " in line]
+    paper = [line for line in lines if "--section 5.2 --preset paper | " in line and " | paper | " in line]
+    assert len(quick) == len(paper) == len(measured["5.2.quick"]["claims"]) + 1  # and Table 4
+
+
 def test_every_section_was_measured_at_the_sizes_it_has_now(measured):
     for section in SECTIONS:
         result = measured[f"{section.number}.quick"]
@@ -40,11 +48,12 @@ def test_every_section_was_measured_at_the_sizes_it_has_now(measured):
             settings["encoder"] |= {
                 name: result["settings"]["encoder"][name] for name in ("weights", "variant")
             }
-        else:  # more runs and more decimals than the preset has are welcome
+        else:  # more runs, decimals and own answers than the preset has are welcome
             more = {changed.partition("=")[0] for changed in result["changed"]}
-            assert more <= {"runs", "decimals"}
+            assert more <= {"runs", "decimals", "own_answers"}
             assert result["runs"] >= settings["runs"]
-            assert set(result["settings"].get("decimals", ())) >= set(settings.get("decimals", ()))
+            for name in ("decimals", "own_answers"):
+                assert set(result["settings"].get(name, ())) >= set(settings.get(name, ()))
             settings |= {name: result["settings"][name] for name in more}
         assert result["settings"] == settings
         assert result["title"] == section.title

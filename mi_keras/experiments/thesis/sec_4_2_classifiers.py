@@ -5,8 +5,7 @@ Text claims:  no activation with dropout of 50 % is best of ten variants (weight
 Command:      python scripts/reproduce.py --section 4.2
 Measured:     quick with --runs 3, seed 1, n = 1,333: none with dropout 0.9775 +- 0.0019, SiLU without 0.9815 +- 0.0021 (highest); M_S
               0.9805 +- 0.0042; the text's collapse of activation with dropout is not seen. All rows: docs/results.md
-Cost:         `quick` 7 minutes on 2 idle CPU cores, by the stages of 3 runs; `paper`, by
-              estimate, about half a day.
+Cost:         `quick` 7 minutes on 2 idle CPU cores; `paper`, by estimate, about half a day.
 Threat model: none yet; these are the models that the other sections attack and attack with.
 Deviations:   the text trains M_T of Table 2 once more; here it is the variant "none, dropout" of Table 1, run by run.
 """

@@ -5,8 +5,7 @@ Text claims:  the best weights are 4.4323e-5 (L2) and 9.48785e-3 (total variatio
 Command:      python scripts/reproduce.py --section 5.1; the search alone: python -m tuning.search
 Measured:     quick, 2 runs, seed 1, n = 1,333 and 1,334: class average 0.281 +- 0.016 and 0.254 +- 0.013, best start too; best weights
               2.0e-4 and 3.2e-2, at the upper edge of the text's range. All rows: docs/results.md
-Cost:         `quick` 12 minutes on 2 idle CPU cores; `paper`, by
-              estimate, about two days.
+Cost:         `quick` 12 to 15 minutes on 2 idle CPU cores; `paper`, by estimate, about two days.
 Threat model: gray box as in 5.2. The search sees nothing but the shadow model and its training images.
 Deviations:   both objectives are shown (see `attacks.gradient_inversion`). Table 3 uses the text's weights; the rows
               "weights found" repeat its best start with those that our search found. Baselines are ours.

@@ -4,13 +4,15 @@ Text claims:  M_I(X~) is best (SSIM 0.3727), ahead of the plain gradient reconst
               more inputs do not help.
 Command:      python scripts/reproduce.py --section 5.2
 Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(X~) 0.395 +- 0.067, M_I(O) 0.358 +- 0.068, X~ alone 0.254, class
-              prototype 0.429; no row beats the prototype. All rows and differences: docs/results.md
-Cost:         `quick` under 10 minutes, `paper` several hours a run, on 2 CPU cores.
+              prototype 0.429; no row beats the prototype. With M_S's answers to the same images M_I(O) 0.511 +- 0.016.
+              paper, 1 run: M_I(O) 0.325, M_I(X~) 0.316; with M_S's answers M_I(O) 0.584. All rows: docs/results.md
+Cost:         on 2 CPU cores `quick` under 10 minutes; `paper` about 4 hours a run for O, X~ and O + X~ with one X~.
 Threat model: gray box. The adversary knows the architecture of M_T, has 10,000 images of the same distribution
               (disjoint from M_T's), and sees the output vectors of M_T on the images it reconstructs.
 Deviations:   X~ is computed for two readings of its objective (see `attacks.gradient_inversion`): rows named by the
               combination alone match the whole output vector; rows marked [cross_entropy] use formula 2 with one-hot
-              targets, where all images of a class share one X~. Rows for class average and class prototype are ours.
+              targets, where all images of a class share one X~. Rows for class average and class prototype are ours, and
+              so is the table of the shadow model's own answers: what the adversary would get if M_T were M_S.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from mi_keras.experiments.thesis.image_rows import (
     published,
     scored_baselines,
 )
+from mi_keras.experiments.thesis.own_answers import own_claims, own_name, own_rows, own_table
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
 from mi_keras.settings import (
     COMBINATIONS,
@@ -76,11 +79,14 @@ class Config:
         runs: repetitions of M_T, M_S and M_I on the same splits.
         combinations: inputs of M_I to compare, with X~ from the logit objective.
         second_combinations: those with X~ to repeat with the one-hot cross-entropy objective.
+        own_answers: combinations to apply to the shadow model's answers to the test images too; those that are not
+            among `combinations` are left out.
     """
 
     runs: int = 5
     combinations: tuple[str, ...] = COMBINATIONS
     second_combinations: tuple[str, ...] = ("x", "o+x", "a+x", "o+a+x")
+    own_answers: tuple[str, ...] = COMBINATIONS
     data: SplitSettings = SplitSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     gradient: GradientSettings = GradientSettings()
@@ -92,6 +98,7 @@ class Config:
         check_runs(self.runs)
         check_choices("combinations", self.combinations, COMBINATIONS)
         check_choices("second_combinations", self.second_combinations, WITH_X)
+        check_choices("own_answers", self.own_answers, COMBINATIONS)
         if not self.combinations:
             raise InputError("`combinations` must name at least one combination; got none.")
 
@@ -99,16 +106,17 @@ class Config:
 PAPER = Config()
 PRESETS = {
     "smoke": replace(PAPER, runs=1, second_combinations=("x",), **SMOKE),
-    "quick": replace(PAPER, runs=2, second_combinations=("x",), **QUICK),
+    "quick": replace(PAPER, runs=2, second_combinations=("x",), own_answers=("o", "a", "o+a"), **QUICK),
     "paper": PAPER,
 }
 
 
 @dataclass(frozen=True)
 class _Run:
-    """The stages of one run: one per row of the table, and those that tell about the models."""
+    """The stages of one run: one per row of the tables, and those that tell about the models."""
 
     rows: dict[str, Stage]
+    own: dict[str, Stage]
     curves: dict[str, Any]
     target: Stage
     shadow: Stage
@@ -120,6 +128,7 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     runs = [_run_once(config, pipeline) for pipeline in pipelines]
     stages = by_row([run.rows for run in runs])
     rows = [_row(name, stages) for name in stages]
+    own = own_rows(by_row([run.own for run in runs]))
     splits = pipelines[0].splits
     arrays = image_arrays(splits.test, stages)
     arrays |= {name: np.stack([run.curves[name] for run in runs]) for name in runs[0].curves}
@@ -131,9 +140,12 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     table = Table(
         "table_4", "Table 4: inputs of the inversion model", "combination", ("ssim", "mse", "instance_gain"), rows, "ssim",
     )  # fmt: skip
-    return ExperimentResult(
-        [table], _claims({row.name: row for row in rows}), measured, arrays, _figures(config), notes
-    )
+    claims = [
+        *_claims({row.name: row for row in rows}),
+        *own_claims({row.name: row for row in (*rows, *own)}),
+    ]
+    tables = [table, own_table(own)] if own else [table]
+    return ExperimentResult(tables, claims, measured, arrays, _figures(config), notes)
 
 
 def _run_once(config: Config, pipeline: Pipeline) -> _Run:
@@ -141,25 +153,35 @@ def _run_once(config: Config, pipeline: Pipeline) -> _Run:
     shadow = pipeline.classifier("shadow", config.classifier)
     known = pipeline.output_vector(shadow, config.classifier, "shadow_train")  # the adversary's own images
     observed = pipeline.output_vector(target, config.classifier, "test")  # what it attacks
+    own = pipeline.output_vector(shadow, config.classifier, "test")  # what it would see if M_T were M_S
     rows: dict[str, Stage] = {}
+    own_stages: dict[str, Stage] = {}
     curves: dict[str, Any] = {}
     for objective, combinations in (("logit_mse", config.combinations), (SECOND, config.second_combinations)):
         settings = (shadow, config.classifier, config.activation, config.gradient, objective)
         known_evidence = pipeline.evidence(known, *settings)
         observed_evidence = pipeline.evidence(observed, *settings)
+        own_evidence = pipeline.evidence(own, *settings)
         mark = "" if objective != SECOND else f"[{SECOND}]"
         for combination in combinations:
             inverter = pipeline.inverter(known_evidence, combination, config.inverter)
             inversion = pipeline.inversion(inverter, observed_evidence, combination, config.inverter, "test")
             curves[f"curve.{combination}{mark}.loss"] = np.asarray(inverter.info["history"]["loss"])
             rows[combination + mark] = inversion.computed()  # row by row, not all at the end
+            if objective != SECOND and combination in config.own_answers:
+                inversion = pipeline.inversion(inverter, own_evidence, combination, config.inverter, "test")
+                own_stages[own_name(combination)] = inversion.computed()
         rows[f"gradient_reconstruction{mark}"] = pipeline.scored_gradient(observed_evidence, "test")
         curves[f"gradient_loss.{objective}"] = observed_evidence.gradient.arrays["losses"]
     rows |= scored_baselines(pipeline, config.prototype, observed, "test")
+    if own_stages:
+        baselines = scored_baselines(pipeline, config.prototype, own, "test")
+        own_stages |= {own_name(name): stage for name, stage in baselines.items()}
     for role, stage in (("target", target), ("shadow", shadow)):
         for curve, values in stage.info["history"].items():
             curves[f"curve.{role}.{curve}"] = np.asarray(values)
-    return _Run(rows, curves, target, shadow, (known_evidence.activations, observed_evidence.activations))
+    solved = (known_evidence.activations, observed_evidence.activations)
+    return _Run(rows, own_stages, curves, target, shadow, solved)
 
 
 def _row(name: str, stages: Mapping[str, Sequence[Stage]]) -> Row:

@@ -1,0 +1,61 @@
+"""Section 5.2 on the shadow model's own answers: the same inversion model, fed by M_S instead of M_T."""
+
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+
+from mi_keras.attacks.inverter import rebuild_inverter
+from mi_keras.experiments.run_stages import with_weights
+from mi_keras.experiments.thesis import sec_5_2_input_combinations as section_5_2
+from tests.unit.experiments import tiny
+
+
+def make_config(**replaced):
+    chosen = {"combinations": ("o",), "second_combinations": (), "own_answers": ("o", "x")} | replaced
+    return section_5_2.Config(
+        runs=1, classifier=tiny.CLASSIFIER, gradient=tiny.GRADIENT, activation=tiny.ACTIVATION,
+        inverter=tiny.INVERTER, prototype=tiny.PROTOTYPE, **chosen,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    return tiny.make_pipeline(tmp_path_factory.mktemp("store"))
+
+
+def test_the_inversion_model_is_given_the_answers_of_the_shadow_model_to_the_test_images(pipeline):
+    config = make_config()
+    rows = {row.name: row for row in section_5_2.run(config, [pipeline]).tables[1].rows}
+    assert set(rows) == {f"{name}@shadow" for name in ("o", "class_average", "class_prototype")}
+
+    images = pipeline.splits.test.images
+    trained = pipeline.classifier("shadow", config.classifier)
+    shadow = pipeline.load_classifier(trained, config.classifier)
+    known = pipeline.output_vector(trained, config.classifier, "shadow_train")
+    evidence = pipeline.evidence(
+        known, trained, config.classifier, config.activation, config.gradient, "logit_mse"
+    )
+    stored = pipeline.inverter(evidence, "o", config.inverter)
+    inverter = with_weights(
+        rebuild_inverter(stored.info["width"], images.shape[3], config.inverter), stored.arrays
+    )
+    logits = shadow(images, training=False)["logits"]
+    drawn = np.asarray(inverter(logits, training=False), np.float64)
+    ssim = [valid_ssim(a[..., 0], b[..., 0].astype(np.float64)) for a, b in zip(drawn, images, strict=True)]
+    assert rows["o@shadow"].values["ssim"] == pytest.approx([np.mean(ssim)], abs=1e-5)
+    assert rows["o@shadow"].images == len(images)
+
+
+def test_without_own_answers_there_is_no_such_table_and_its_claims_are_undecided(pipeline):
+    result = section_5_2.run(make_config(own_answers=()), [pipeline])
+    assert [table.file for table in result.tables] == ["table_4"]
+    lost = [claim for claim in result.claims if "shadow model" in claim.text]
+    assert len(lost) == 4
+    assert all(claim.holds is None and "not measured" in claim.numbers for claim in lost)
+
+
+def valid_ssim(first, second):
+    _, full = structural_similarity(
+        first, second, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+    )
+    return full[5:-5, 5:-5].mean()
