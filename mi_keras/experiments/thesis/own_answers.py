@@ -5,6 +5,7 @@ changes but the model that answers: what is lost between the two tables is lost 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mi_keras.experiments.claims import ahead
 from mi_keras.experiments.result import Claim, Row, Table, inverter_label
@@ -12,6 +13,7 @@ from mi_keras.experiments.thesis.image_rows import BASELINES, OBJECTIVE_NOTES, P
 
 MARK = "@shadow"
 SOURCE = "not in the text"
+JUDGED = ("o", "x")  # the combinations that claims and figure are about
 
 
 def own_name(name: str) -> str:
@@ -33,7 +35,7 @@ def own_table(rows: Sequence[Row]) -> Table:
 def own_claims(rows: Mapping[str, Row]) -> list[Claim]:
     """Say whether M_I(O) and M_I(X~) show more than the class where M_S answers, and whether SSIM falls where M_T does."""
     claims: list[Claim] = []
-    for name in ("o", "x"):
+    for name in JUDGED:
         label, own = inverter_label(name), own_name(name)
         claims += [
             ahead(
@@ -43,6 +45,17 @@ def own_claims(rows: Mapping[str, Row]) -> list[Claim]:
             ahead(rows, f"{label} loses SSIM from the shadow model's answers to the target's", name, [own], source=SOURCE, sign=-1),
         ]  # fmt: skip
     return claims
+
+
+def own_figures(measured: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the figure of the combinations judged, as far as they were measured: M_T's answers above M_S's."""
+    pairs = [row for name in JUDGED if name in measured for row in (name, own_name(name))]
+    figure = {
+        "file": "own_answers.png", "kind": "median_per_class", "rows": [*pairs, PROTOTYPE],
+        "title": "The same inversion models and images, answered by M_T and by M_S",
+        "caption": "Per class the test image whose SSIM under the first row, answered by M_T, is the median.",
+    }  # fmt: skip
+    return [figure] if pairs else []
 
 
 def _row(base: str, stages: Runs) -> Row:

@@ -38,7 +38,7 @@ from mi_keras.experiments.thesis.image_rows import (
     published,
     scored_baselines,
 )
-from mi_keras.experiments.thesis.own_answers import own_claims, own_name, own_rows, own_table
+from mi_keras.experiments.thesis.own_answers import own_claims, own_figures, own_name, own_rows, own_table
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
 from mi_keras.settings import (
     COMBINATIONS,
@@ -128,9 +128,10 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     runs = [_run_once(config, pipeline) for pipeline in pipelines]
     stages = by_row([run.rows for run in runs])
     rows = [_row(name, stages) for name in stages]
-    own = own_rows(by_row([run.own for run in runs]))
+    own_stages = by_row([run.own for run in runs])
+    own = own_rows(own_stages)
     splits = pipelines[0].splits
-    arrays = image_arrays(splits.test, stages)
+    arrays = image_arrays(splits.test, {**stages, **own_stages})
     arrays |= {name: np.stack([run.curves[name] for run in runs]) for name in runs[0].curves}
     arrays |= {f"class_counts.{subset}": counts for subset, counts in class_counts(splits).items()}
     measured = f"{len(splits.test):,} test images (D_F), {len(splits.shadow_train):,} shadow training images"
@@ -289,4 +290,4 @@ def _figures(config: Config) -> list[dict[str, Any]]:
             "title": "SSIM per test image", "caption": "The dashed line is the class prototype's mean.",
         },
     ]  # fmt: skip
-    return figures
+    return [*figures, *own_figures([name for name in config.combinations if name in config.own_answers])]

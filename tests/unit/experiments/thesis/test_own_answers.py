@@ -25,7 +25,8 @@ def pipeline(tmp_path_factory):
 
 def test_the_inversion_model_is_given_the_answers_of_the_shadow_model_to_the_test_images(pipeline):
     config = make_config()
-    rows = {row.name: row for row in section_5_2.run(config, [pipeline]).tables[1].rows}
+    result = section_5_2.run(config, [pipeline])
+    rows = {row.name: row for row in result.tables[1].rows}
     assert set(rows) == {f"{name}@shadow" for name in ("o", "class_average", "class_prototype")}
 
     images = pipeline.splits.test.images
@@ -44,11 +45,16 @@ def test_the_inversion_model_is_given_the_answers_of_the_shadow_model_to_the_tes
     ssim = [valid_ssim(a[..., 0], b[..., 0].astype(np.float64)) for a, b in zip(drawn, images, strict=True)]
     assert rows["o@shadow"].values["ssim"] == pytest.approx([np.mean(ssim)], abs=1e-5)
     assert rows["o@shadow"].images == len(images)
+    stored = result.arrays["reconstruction.o@shadow"].astype(np.float64)
+    np.testing.assert_allclose(stored, drawn, atol=1e-3)  # stored in float16
+    (figure,) = [figure for figure in result.figures if figure["file"] == "own_answers.png"]
+    assert figure["rows"] == ["o", "o@shadow", "class_prototype"]
 
 
 def test_without_own_answers_there_is_no_such_table_and_its_claims_are_undecided(pipeline):
     result = section_5_2.run(make_config(own_answers=()), [pipeline])
     assert [table.file for table in result.tables] == ["table_4"]
+    assert "own_answers.png" not in [figure["file"] for figure in result.figures]
     lost = [claim for claim in result.claims if "shadow model" in claim.text]
     assert len(lost) == 4
     assert all(claim.holds is None and "not measured" in claim.numbers for claim in lost)
