@@ -81,6 +81,7 @@ def test_sections_share_what_they_have_in_common(everything):
     assert all(entry["reused"] for entry in used)
 
 
+@pytest.mark.slow  # draws every figure a second time; the same of one section is in test_section_5_2
 def test_all_again_reads_the_store_and_gives_one_list_as_json(everything):
     folder, _, results = everything
     again = json.loads(reproduce(folder, "--section", "all", "--json").stdout)

@@ -105,7 +105,7 @@ class Config:
 
 PAPER = Config()
 PRESETS = {
-    "smoke": replace(PAPER, runs=1, second_combinations=("x",), **SMOKE),
+    "smoke": replace(PAPER, runs=1, second_combinations=("x",), own_answers=("o",), **SMOKE),
     "quick": replace(PAPER, runs=2, second_combinations=("x",), own_answers=("o", "a", "o+a"), **QUICK),
     "paper": PAPER,
 }
