@@ -6,7 +6,8 @@ Command:      python scripts/reproduce.py --section 5.2
 Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(X~) 0.395 +- 0.067, M_I(O) 0.358 +- 0.068, X~ alone 0.254, class
               prototype 0.429; no row beats the prototype. With M_S's answers to the same images M_I(O) 0.511 +- 0.016.
               paper, 1 run: M_I(O) 0.325, M_I(X~) 0.316; with M_S's answers M_I(O) 0.584. All rows: docs/results.md
-Cost:         on 2 CPU cores `quick` under 10 minutes; `paper` about 4 hours a run for O, X~ and O + X~ with one X~.
+Cost:         on 2 CPU cores `quick` under 10 minutes; `paper`, by its parts, about 4 hours a run for O, X~ and
+              O + X~ with one X~.
 Threat model: gray box. The adversary knows the architecture of M_T, has 10,000 images of the same distribution
               (disjoint from M_T's), and sees the output vectors of M_T on the images it reconstructs.
 Deviations:   X~ is computed for two readings of its objective (see `attacks.gradient_inversion`): rows named by the
