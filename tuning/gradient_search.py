@@ -88,8 +88,15 @@ def search_stage(
 
     untuned = asdict(replace(gradient, l2_weight=0.0, tv_weight=0.0))
     space = {"ranges": RANGES, "fine_factors": FINE_FACTORS}
+    seeds = [("search", name) for name in ("images", "start", "coarse", "fine")]
     return pipeline.stage(
-        "search", compute, upstream=[shadow, known], settings=search, gradient=untuned, space=space
+        "search",
+        compute,
+        upstream=[shadow, known],
+        seeds=seeds,
+        settings=search,
+        gradient=untuned,
+        space=space,
     )
 
 

@@ -36,9 +36,22 @@ class RunStages:
         """Return what progress bars of this run say; the variant of `stage` is added."""
         return ", ".join([f"run {self._run}: {text}", *(variant(stage) if stage else [])])
 
-    def stage(self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any) -> Stage:
-        """Describe a stage of this run: data, seed and number of the run join its identity (see `Store.stage`)."""
-        return self.store.stage(kind, compute, upstream=upstream, **identity, **self._identity)
+    def stage(
+        self,
+        kind: str,
+        compute: Compute,
+        *,
+        upstream: Sequence[Stage] = (),
+        seeds: Sequence[tuple[object, ...]] = (),
+        **identity: Any,
+    ) -> Stage:
+        """Describe a stage of this run: data, seed and number of the run join its identity (see `Store.stage`).
+
+        Args:
+            seeds: the names, as of `derive`, of the random choices that `compute` makes.
+        """
+        derived = {"/".join(map(str, names)): self.derive(*names) for names in seeds}
+        return self.store.stage(kind, compute, upstream=upstream, seeds=derived, **identity, **self._identity)
 
 
 def weights_of(model: keras.Model) -> dict[str, NDArray[Any]]:

@@ -69,6 +69,7 @@ class Stage:
         kind: what the step is, for example "classifier".
         identity: everything its result depends on, as JSON values: settings, seed, data, keys of earlier stages.
         upstream: the earlier stages themselves.
+        seeds: of its random choices, by the names that they derive from.
     """
 
     store: "Store"
@@ -76,6 +77,7 @@ class Stage:
     identity: Mapping[str, Any]
     compute: Compute = field(repr=False)
     upstream: tuple["Stage", ...] = field(repr=False)
+    seeds: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @cached_property
     def key(self) -> str:
@@ -171,6 +173,7 @@ class Store:
         compute: Compute,
         *,
         upstream: Sequence[Stage] = (),
+        seeds: Mapping[str, int] | None = None,
         settings: object = None,
         **identity: Any,
     ) -> Stage:
@@ -180,7 +183,7 @@ class Store:
             if not is_dataclass(settings) or isinstance(settings, type):
                 raise TypeError(f"`settings` must be a dataclass; got {settings!r}.")
             described["settings"] = asdict(settings)
-        return Stage(self, kind, json.loads(json.dumps(described)), compute, tuple(upstream))
+        return Stage(self, kind, json.loads(json.dumps(described)), compute, tuple(upstream), seeds or {})
 
     def has(self, stage: Stage) -> bool:
         """Return whether a stage is finished and whole, so that reading it computes nothing."""

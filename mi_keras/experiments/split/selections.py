@@ -61,6 +61,12 @@ def selections(
 
     upstream = [decoder if method == "gradient" else pipeline.maps(TRAINING)]
     stage = pipeline.stage(
-        "selection", compute, upstream=upstream, method=method, counts=list(counts), images=images
+        "selection",
+        compute,
+        upstream=upstream,
+        seeds=[("selection", method)],
+        method=method,
+        counts=list(counts),
+        images=images,
     )
     return {m: KeptMaps(tuple(int(number) for number in stage.arrays[str(m)])) for m in counts}

@@ -192,7 +192,10 @@ class Pipeline(RunStages):
         noise = (settings.noise_mean, settings.noise_variance)
         identity = _identity_of(defense) | ({"images": images} if images else {})
         upstream = [self.maps(TRAINING, noise=noise), *([start] if start else [])]
-        described = self.stage("decoder", compute, upstream=upstream, settings=settings, **identity)
+        seeds = [("decoder", settings.decoder), *([("defense", TRAINING)] if defense else [])]
+        described = self.stage(
+            "decoder", compute, upstream=upstream, seeds=seeds, settings=settings, **identity
+        )
         return described
 
     def load_decoder(self, stage: Stage, settings: DecoderSettings) -> keras.Model:
@@ -223,7 +226,10 @@ class Pipeline(RunStages):
             return self._score(images, scores), {}
 
         upstream = [decoder, self.maps(HELD_OUT)]
-        return self.stage("scored", compute, upstream=upstream, scores=list(scores), **_identity_of(defense))
+        seeds = [("defense", HELD_OUT)] if defense else []
+        return self.stage(
+            "scored", compute, upstream=upstream, seeds=seeds, scores=list(scores), **_identity_of(defense)
+        )
 
     def mean_face(self) -> Stage:
         """Average the training images: `image`, `(size, size, 3)` in [0, 1]."""

@@ -110,7 +110,9 @@ class Pipeline(RunStages):
             }
 
         changed: dict[str, Any] = {} if head == DEFAULT_HEAD else {"head": asdict(head)}
-        described = self.stage("classifier", compute, settings=settings, role=role, **changed)
+        described = self.stage(
+            "classifier", compute, seeds=[("classifier", role)], settings=settings, role=role, **changed
+        )
         return described
 
     def load_classifier(self, stage: Stage, settings: ClassifierSettings) -> keras.Model:
@@ -192,10 +194,12 @@ class Pipeline(RunStages):
 
         return Evidence(
             observed,
-            self.stage("activations", activations, upstream=[observed, shadow], settings=activation),
             self.stage(
-                "gradient_reconstruction", reconstruction, upstream=[observed, shadow], settings=gradient,
-                objective=objective,
+                "activations", activations, upstream=[observed, shadow], seeds=[("activations", subset)], settings=activation
+            ),
+            self.stage(
+                "gradient_reconstruction", reconstruction, upstream=[observed, shadow], settings=gradient, objective=objective,
+                seeds=[("gradient", objective, subset), *([("start",)] if gradient.start == "class_instance" else [])],
             ),
         )  # fmt: skip
 
@@ -212,7 +216,9 @@ class Pipeline(RunStages):
             return weights_of(tcnn), {"history": history, "width": int(tcnn.input_shape[1])}
 
         upstream = evidence.parts(combination)
-        return self.stage("inverter", compute, upstream=upstream, settings=settings, combination=combination)
+        return self.stage(
+            "inverter", compute, upstream=upstream, seeds=[("inverter", combination)], settings=settings, combination=combination
+        )  # fmt: skip
 
     def inversion(
         self, inverter: Stage, evidence: Evidence, combination: str, settings: InverterSettings, subset: str
@@ -248,7 +254,10 @@ class Pipeline(RunStages):
                 "images": class_prototype(training, self.classes, settings, seed=seed, progress=self.progress)
             }, {}
 
-        return self.stage(name, compute, settings=settings if name == "class_prototype" else None)
+        drawn = name == "class_prototype"
+        return self.stage(
+            name, compute, seeds=[(name,)] if drawn else [], settings=settings if drawn else None
+        )
 
     def scored_baseline(self, baseline: Stage, observed: Stage, subset: str) -> Stage:
         """Answer each observation with its predicted class's image and score that against the truth."""

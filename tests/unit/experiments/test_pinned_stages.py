@@ -1,0 +1,210 @@
+"""The key, kind and seeds of every stage of every section in every preset, as they were when results were first stored.
+
+A stage that is described in another way gets another key, and what users have stored under the old one is lost to them.
+Nothing is computed: where a section reads a result, it is given one of the right shape (`_MADE_UP`), so that keys which
+depend on a result, such as that of the weights that a search found, are pinned too.
+
+`python tests/unit/experiments/test_pinned_stages.py ["WORK NUMBER" ...]` pins what is new: sections or presets that are not
+pinned, and further stages of the sections that are named. It refuses to change or drop what is.
+"""
+
+import io
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mi_keras.experiments import runner
+from mi_keras.experiments.registry import PRESETS, SECTIONS
+from mi_keras.experiments.store import Store
+
+PINNED = Path(__file__).with_name("pinned_stages.json")
+PICTURES = 2  # of either side that are made up
+MAPS = 672  # of the cut
+CASES = [(section, preset) for section in SECTIONS for preset in PRESETS]
+
+
+def name_of(section, preset):
+    return f"{section.work} {section.number} {preset}"
+
+
+def stages_of(section, preset, folder, monkeypatch):
+    """Return "KIND KEY SEEDS" of each stage that a section reads, and of those that these are made from."""
+    found = {}
+
+    def note(stage):
+        seeds = [f"{name}={value}" for name, value in sorted(stage.seeds.items())]
+        found[stage.key] = " ".join([stage.kind, stage.key, *seeds])
+        for earlier in stage.upstream:
+            note(earlier)
+
+    def fetch(self, stage, *, with_arrays=True):
+        note(stage)
+        kind = stage.kind.rpartition(".")[2]  # a kind of its own is NAME.fitted or NAME.scored
+        return (_MADE_UP.get(stage.kind) or _OF_ITS_OWN[kind])(stage)
+
+    monkeypatch.setenv("MI_KERAS_HOME", str(folder / "store"))
+    monkeypatch.setattr(Store, "fetch", fetch)
+    monkeypatch.setattr(Store, "map_large", lambda self, stage, name: fetch(self, stage)[0][name])
+    data = f"zip:{_pictures(folder)}" if section.work == "split" else None
+    request = runner.Request(
+        section=section.number, work=section.work, preset=preset, data=data, out=folder / "out",
+        encoder_weights="random" if section.work == "split" else None,
+    )  # fmt: skip
+    list(runner.run(request, Console(file=io.StringIO())))
+    return sorted(found.values())
+
+
+@pytest.mark.parametrize(("section", "preset"), CASES, ids=lambda value: getattr(value, "number", value))
+def test_stages_are_the_same_as_ever(section, preset, tmp_path, monkeypatch):
+    pinned = json.loads(PINNED.read_text())
+    assert stages_of(section, preset, tmp_path, monkeypatch) == pinned[name_of(section, preset)]
+
+
+def _pictures(folder):
+    """Return an archive of as many names as the largest preset asks for; what they hold is never looked at."""
+    path = folder / "pictures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(600):
+            archive.writestr(f"{number:04d}.png", number.to_bytes(4, "big"))
+    return path
+
+
+def _weights(stage):
+    """Nothing reads them but what trains or answers."""
+    return {}, {
+        "history": {"loss": [0.5] * _settings(stage)["epochs"], "validation_loss": [0.5] * _settings(stage)["epochs"]},
+        "f1": 0.9, "confusion": np.eye(10, dtype=int).tolist(), "width": 10, "parameters": 1,
+    }  # fmt: skip
+
+
+def _settings(stage):
+    return stage.identity["settings"]
+
+
+def _count(stage):
+    """How many images of the thesis a stage is about, from the settings of their division."""
+    data = stage.identity.get("data") or stage.upstream[0].identity["data"]
+    tests = data["splits"]["test_per_class"] * 10
+    counts = {
+        "shadow_train": data["splits"]["train_per_class"] * 5, "shadow_validation": tests // 3,
+        "test": tests - 2 * (tests // 3),
+    }  # fmt: skip
+    return counts[stage.identity.get("subset", "test")]
+
+
+def _vectors(stage):
+    return {"output_vector": np.tile(np.arange(10, dtype=np.float32), (_count(stage), 1))}, {"accuracy": 0.1}
+
+
+def _scored(stage):
+    count = _count(stage)
+    one = np.full(count, 0.5, np.float32)
+    return {"images": np.zeros((count, 32, 32, 1), np.float16), "ssim": one, "mse": one, "distance": one}, {}
+
+
+def _per_class(stage):
+    return {"images": np.zeros((10, 32, 32, 1), np.float32)}, {}
+
+
+def _gradient(stage):
+    return _scored(stage)[0] | {"losses": np.zeros((_settings(stage)["steps"], 4), np.float32)}, {
+        "problems": 1
+    }
+
+
+def _search(stage):
+    trial = {"number": 1, "l2_weight": 1e-4, "tv_weight": 1e-2, "ssim": 0.3, "mse": 0.1, "problem": ""}
+    one = np.array([0.5])
+    return {f"{name}.{array}": one for name in ("coarse", "fine") for array in ("l2_weight", "tv_weight", "ssim")}, {
+        "best": {"l2_weight": 1.25e-4, "tv_weight": 2.5e-2}, "best_ssim": 0.5, "best_stage": "fine",
+        "trials": [trial | {"stage": name} for name in ("coarse", "fine")], "failed": 0,
+    }  # fmt: skip
+
+
+def _pixels(stage):
+    size = stage.identity["data"]["faces"]["size"]
+    picture = np.full((PICTURES, size, size, 3), 128, np.uint8)
+    return {"training": picture, "held_out": picture}, {
+        "training": PICTURES,
+        "held_out": PICTURES,
+        "skipped": [],
+    }
+
+
+def _maps(stage):
+    size = stage.identity["data"]["faces"]["size"] // 16
+    return {"maps": np.zeros((PICTURES, size, size, MAPS), np.float16)}, {}
+
+
+def _statistics(stage):
+    number = np.arange(MAPS, dtype=np.float32)
+    return {"low": -number - 1, "high": number + 1, "mean": 0 * number, "deviation": number}, {}
+
+
+def _faces_scored(stage):
+    one = np.full(PICTURES, 0.5, np.float32)
+    names = ("psnr", "ssim", "ms_ssim", "psnr_paper", "ssim_paper", "ms_ssim_paper")
+    return dict.fromkeys(names, one) | _gallery(stage)[0], {}
+
+
+def _gallery(stage):
+    draw = np.random.default_rng(0)
+    return {
+        "features": draw.random((PICTURES, 8), np.float32),
+        "pixels": draw.random((PICTURES, 8), np.float32),
+    }, {}
+
+
+def _mean_face(stage):
+    size = stage.identity.get("data", stage.upstream[0].identity["data"])["faces"]["size"]
+    return {"image": np.zeros((size, size, 3), np.float32)}, {}
+
+
+def _decoder(stage):
+    from mi_keras.models import build_decoder
+
+    settings = _settings(stage)
+    size = stage.identity["data"]["faces"]["size"] // 16
+    model = build_decoder(settings["decoder"], (size, size, MAPS))
+    return {f"{i:03d}": np.asarray(v) for i, v in enumerate(model.variables)}, _weights(stage)[1]
+
+
+def _selection(stage):
+    return {str(m): np.arange(m) for m in stage.identity["counts"]}, {}
+
+
+_MADE_UP = {
+    "classifier": _weights, "output_vector": _vectors, "defended_output_vector": _vectors,
+    "activations": lambda stage: ({}, {"not_converged": 0, "count": 1}), "gradient_reconstruction": _gradient,
+    "inverter": _weights, "inversion": _scored, "scored_gradient": _scored, "scored_baseline": _scored,
+    "class_average": _per_class, "class_prototype": _per_class, "prototype_distance": _scored, "search": _search,
+    "images": _pixels, "maps": _maps, "map_statistics": _statistics, "decoder": _decoder, "scored": _faces_scored,
+    "mean_face": _mean_face, "gallery": _gallery, "selection": _selection,
+}  # fmt: skip
+_OF_ITS_OWN = {"fitted": lambda stage: ({}, {}), "scored": _scored, "hardened": lambda stage: ({}, {})}
+
+
+def _write(again):
+    import tempfile
+
+    pinned = json.loads(PINNED.read_text()) if PINNED.exists() else {}
+    for section, preset in CASES:
+        name = name_of(section, preset)
+        if name not in pinned or f"{section.work} {section.number}" in again:
+            with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+                found = stages_of(section, preset, Path(folder), patch)
+            if lost := set(pinned.get(name, ())) - set(found):
+                return f"{name}: {len(lost)} stages would be lost to those who have stored them, such as {min(lost)}"
+            print(f"{name}: {len(found) - len(pinned.get(name, ()))} stages added")
+            pinned[name] = found
+    PINNED.write_text(json.dumps(pinned, indent=0) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_write(sys.argv[1:]))
