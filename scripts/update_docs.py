@@ -5,7 +5,6 @@ With RESULTS (a folder as `reproduce.py --section all --preset quick --out RESUL
 section is first copied to docs/measured/, from which the tables and the map are written.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +17,9 @@ from mi_keras.experiments.diagrams import architecture_document
 from mi_keras.quiet import quiet_libraries
 from mi_keras.reports.files import load_result
 from mi_keras.reports.paper_map import load_measured, paper_map_document
-from mi_keras.reports.schema import Result
 from mi_keras.reports.tables import claims_markdown, markdown_table
 from mi_keras.reports.text import escape_markdown
+from mi_keras.results import StoredResult
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured"
@@ -42,33 +41,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def update(results: Path | None) -> None:
     """Take over new measurements, if any, and rewrite the documents: all of them, or none where something is wrong."""
-    measured = load_measured(MEASURED) | (_new(results) if results else {})
+    new = _new(results) if results else {}
+    measured = load_measured(MEASURED) | {name: result for name, (result, _) in new.items()}
     with quiet_libraries():
         texts = {DOCS / "architecture.md": architecture_document()}
     texts[DOCS / "paper_map.md"] = paper_map_document(measured)
     texts |= {path: with_tables(path.read_text(), measured) for path in WITH_TABLES}
     MEASURED.mkdir(exist_ok=True)
-    for name, result in measured.items():
-        texts[MEASURED / f"{name}.json"] = json.dumps(result, indent=1) + "\n"
+    texts |= {MEASURED / f"{name}.json": text for name, (_, text) in new.items()}
     for path, text in texts.items():
         path.write_text(text)
 
 
-def _new(results: Path) -> dict[str, Result]:
-    """Return the results of a folder that documents may show; what was changed stands above each of their tables.
+def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
+    """Return the results of a folder that documents may show, and the texts of their files; what was changed stands above each of their tables.
 
     Of the thesis those of its own data, and of `quick` unchanged but for `MORE`; of the split attack those of faces.
     """
-    found: dict[str, Result] = {}
+    found: dict[str, tuple[StoredResult, str]] = {}
     for preset in SHOWN:
         paths = [*results.glob(f"*/{preset}/result.json"), *results.glob(f"*/*/{preset}/result.json")]
         for folder in sorted(path.parent for path in paths):
             result, _ = load_result(folder)
-            thesis = result["work"] == "thesis"
-            own = result["data"] == DEFAULT_SOURCE if thesis else result["data"] != DEFAULT_FACES
-            other = [setting for setting in result["changed"] if not setting.startswith(MORE)]
-            if result["seed"] == 1 and own and not (thesis and preset == "quick" and other):
-                found[f"{result['section']}.{preset}"] = result
+            thesis = result.work == "thesis"
+            own = result.data == DEFAULT_SOURCE if thesis else result.data != DEFAULT_FACES
+            other = [setting for setting in result.changed if not setting.startswith(MORE)]
+            if result.seed == 1 and own and not (thesis and preset == "quick" and other):
+                text = (folder / "result.json").read_text(encoding="utf-8")
+                found[f"{result.section}.{preset}"] = result, text
     if not found:
         raise InputError(
             f"`RESULTS` must hold SECTION/PRESET/result.json that documents may show; got {str(results)!r}."
@@ -76,7 +76,7 @@ def _new(results: Path) -> dict[str, Result]:
     return found
 
 
-def with_tables(text: str, measured: Mapping[str, Result]) -> str:
+def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
     """Fill every block `<!-- measured 5.2.quick table_4 -->` ... `<!-- end -->` with that table.
 
     In the place of a table, `claims` stands for the verdicts and `notes` for what was measured on.
@@ -90,10 +90,10 @@ def with_tables(text: str, measured: Mapping[str, Result]) -> str:
         if wanted == "claims":
             body = claims_markdown(result)
         elif wanted == "notes":
-            lines = [f"Measured: {result['measured']}.", *result["notes"]]
+            lines = [f"Measured: {result.measured}.", *result.notes]
             body = "\n\n".join(map(escape_markdown, lines)) + "\n"
         else:
-            (table,) = (table for table in result["tables"] if table["file"] == wanted)
+            (table,) = (table for table in result.tables if table.file == wanted)
             body = markdown_table(result, table)
         return f"{match.group(1)}{body}{match.group(4)}"
 

@@ -20,10 +20,10 @@ from mi_keras.command import OneLineErrors, guarded
 from mi_keras.experiments import runner
 from mi_keras.experiments.presets import sized
 from mi_keras.experiments.registry import DEFAULT_PRESET
-from mi_keras.experiments.result import ExperimentResult, Row, Table
 from mi_keras.experiments.split import sizes as split_sizes
 from mi_keras.experiments.thesis import search_table, sec_5_1_gradient
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
+from mi_keras.results import ExperimentResult, Row, Table
 from mi_keras.settings import (
     ActivationSettings,
     ClassifierSettings,

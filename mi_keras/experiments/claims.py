@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.experiments.result import METRICS, Claim, Row
+from mi_keras.results import METRICS, Claim, Row
 
 
 def ahead(

@@ -16,10 +16,10 @@ from mi_keras.errors import InputError, Interrupted
 from mi_keras.experiments.console import TerminalProgress
 from mi_keras.experiments.overrides import apply_overrides, changed_keys
 from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Experiment, find, load_work
-from mi_keras.experiments.result import SCHEMA, ExperimentResult
 from mi_keras.experiments.store import Store, home, versions
 from mi_keras.files import replace_file, sha256, write_arrays, write_text
 from mi_keras.quiet import quiet_libraries
+from mi_keras.results import SCHEMA, ExperimentResult
 from mi_keras.work import SilentProgress
 
 

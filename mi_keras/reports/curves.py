@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from numpy.typing import NDArray
 
-from mi_keras.reports.schema import Result
 from mi_keras.reports.style import (
     SMALL_SIZE,
     legend_height,
@@ -21,14 +20,14 @@ from mi_keras.reports.style import (
     style_axes,
     write_message,
 )
-from mi_keras.reports.text import all_rows, distinct_labels, provenance
+from mi_keras.reports.text import distinct_labels, provenance
+from mi_keras.results import GradientCurves, StoredResult, TrainingCurves
 from mi_keras.settings import GRADIENT_TERMS
 from mi_keras.work import Arrays
 
 MAX_OWN_LEGEND = 4  # curves of classifiers in one panel with its own legend
 _PANEL_HEIGHT = 3.4  # inches
 _CROSS_ENTROPY = "cross-entropy (nats)"
-_MODELS, _LOSS = "Inversion models", "1 - SSIM"  # of the attacks, where a figure does not say otherwise
 _Curves = Mapping[str, NDArray[Any]]
 
 
@@ -40,28 +39,27 @@ class _Panel:
     logarithmic: bool = False
 
 
-def training_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def training_curves(spec: TrainingCurves, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw cross-entropy of the classifiers and the loss of the inversion models, per epoch.
 
     A curve belongs to an inversion model if it has the name of an attack's row, and to a classifier otherwise. A
     few classifiers share a panel; many get one for training and one for validation, over those of the inverters,
     and logarithmic: the best of them differ by little and from the worst by far.
     """
-    attacks = {row["name"] for row in all_rows(result) if row["group"] == "attack"}
+    attacks = {row.name for row in result.rows() if row.group == "attack"}
     labels = distinct_labels(result)
     training, validation = _curves(arrays, ".loss"), _curves(arrays, ".validation_loss")
     stored = [name for name in {**labels, **training, **validation} if name in training or name in validation]
     inverters = [name for name in stored if name in attacks]
     classifiers = [name for name in stored if name not in attacks]
     few = sum(name in curves for name in classifiers for curves in (training, validation)) <= MAX_OWN_LEGEND
-    models, loss = spec.get("models") or _MODELS, spec.get("loss") or _LOSS
-    bands = [(inverters, _panels(models, loss, inverters, training, validation))]
+    bands = [(inverters, _panels(spec.models, spec.loss, inverters, training, validation))]
     if not few:
         panels = _panels("Classifiers", _CROSS_ENTROPY, classifiers, training, validation, logarithmic=True)
         bands.insert(0, (classifiers, panels))
     bands = [band for band in bands if band[0]] or [([], [])]
     strips = [legend_height([labels.get(name, name) for name in names]) for names, _ in bands]
-    figure = new_figure(spec["title"], _footer(result), _PANEL_HEIGHT * len(bands) + sum(strips))
+    figure = new_figure(spec.title, _footer(result), _PANEL_HEIGHT * len(bands) + sum(strips))
     ratios = [height for strip in strips for height in (_PANEL_HEIGHT, strip)]
     grid = figure.add_gridspec(2 * len(bands), 1, height_ratios=ratios)
     if not stored:
@@ -80,7 +78,7 @@ def training_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
     return figure
 
 
-def gradient_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def gradient_curves(spec: GradientCurves, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw the terms of the gradient reconstruction loss per step, one panel per objective.
 
     A logarithmic axis has no zero: terms that are zero at every step are named in the panel's title instead.
@@ -90,7 +88,7 @@ def gradient_curves(spec: Result, result: Result, arrays: Arrays) -> Figure:
     labels = [term.replace("_", " ") for term in GRADIENT_TERMS]
     looks = [line_look(number) for number in range(len(GRADIENT_TERMS))]
     strip = legend_height(labels)
-    figure = new_figure(spec["title"], _footer(result), _PANEL_HEIGHT + strip)
+    figure = new_figure(spec.title, _footer(result), _PANEL_HEIGHT + strip)
     grid = figure.add_gridspec(2, max(1, len(losses)), height_ratios=(_PANEL_HEIGHT, strip))
     if not losses:
         write_message(figure.add_subplot(grid[0, 0]), "This run stored no gradient reconstruction loss.")
@@ -159,8 +157,8 @@ def _classifier_panel(
     axes.legend(fontsize=SMALL_SIZE, edgecolor="none", framealpha=0.8)
 
 
-def _footer(result: Result) -> str:
-    return provenance(result, []) + (" · thick: mean over runs, thin: each run" if result["runs"] > 1 else "")
+def _footer(result: StoredResult) -> str:
+    return provenance(result, []) + (" · thick: mean over runs, thin: each run" if result.runs > 1 else "")
 
 
 def _curves(arrays: Arrays, suffix: str) -> dict[str, NDArray[Any]]:

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mi_keras.reports.schema import Result
 from mi_keras.reports.style import (
     COLORS,
     SMALL_SIZE,
@@ -21,7 +20,6 @@ from mi_keras.reports.style import (
     write_message,
 )
 from mi_keras.reports.text import (
-    baselines,
     class_name,
     distinct_labels,
     format_number,
@@ -29,28 +27,29 @@ from mi_keras.reports.text import (
     provenance,
     rows_named,
 )
+from mi_keras.results import ClassCounts, Histogram, StoredResult
 from mi_keras.work import Arrays
 
-DEFAULT_METRIC, SSIM_RANGE = "ssim", (-0.2, 1.0)
+SSIM_RANGE = (-0.2, 1.0)
 BINS = 48
 _COLUMNS = 3
 _PANEL_HEIGHT, _TITLE_LINE, _BARS_HEIGHT = 1.7, 0.18, 3.6  # inches
 _OWN_MEAN: dict[str, Any] = {"color": COLORS[1], "linestyle": "-"}
 
 
-def histogram(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def histogram(spec: Histogram, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw the share of images per score, all runs pooled, one panel per row, against the means of the baselines.
 
     All panels have one axis: that of SSIM is `SSIM_RANGE`, that of any other metric what its values and means span.
     Values outside are counted in the outermost bin, and the footer says how many there are.
     """
-    metric = spec.get("metric") or DEFAULT_METRIC
+    metric = spec.metric
     labels, x_label = distinct_labels(result), metric_label(metric)
     stored = {name: arrays[f"{metric}.{name}"] for name in labels if f"{metric}.{name}" in arrays}
-    names = [name for name in spec["rows"] or stored if name in labels]
+    names = [name for name in spec.rows or stored if name in labels]
     values = {name: stored[name].ravel() for name in names if name in stored}
     means = {name: float(runs.mean(axis=1, dtype=np.float64).mean()) for name, runs in stored.items()}
-    compared = {name: baseline_look(n) for n, name in enumerate(baselines(spec)) if name in means}
+    compared = {name: baseline_look(n) for n, name in enumerate(spec.baseline) if name in means}
     low, high = _range(metric, [*values.values(), np.array([means[name] for name in compared])])
     outside = sum(int(((v < low) | (v > high)).sum()) for v in values.values())
     note = f" · {outside} values beyond the axis are in the outermost bins" if outside else ""
@@ -65,7 +64,7 @@ def histogram(spec: Result, result: Result, arrays: Arrays) -> Figure:
     }
     lines, strip = max(1, -(-len(names) // _COLUMNS)), legend_height(list(legend))
     height = _PANEL_HEIGHT + _TITLE_LINE * max((titles[name].count("\n") for name in values), default=0)
-    figure = new_figure(spec["title"], footer, height * lines + strip)
+    figure = new_figure(spec.title, footer, height * lines + strip)
     grid = figure.add_gridspec(lines + 1, _COLUMNS, height_ratios=[strip, *[height] * lines])
     legend_strip(figure, grid[0, :], list(legend), list(legend.values()))
     if not names:
@@ -92,14 +91,14 @@ def histogram(spec: Result, result: Result, arrays: Arrays) -> Figure:
     return figure
 
 
-def class_counts(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def class_counts(spec: ClassCounts, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw the number of images per class, one bar per set (thesis Figure 3)."""
     prefix = "class_counts."
     counts = {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
     labels = [name.replace("_", " ") for name in counts]
     looks = [{"color": COLORS[number % len(COLORS)], "linewidth": 8} for number in range(len(counts))]
     strip = legend_height(labels)
-    figure = new_figure(spec["title"], provenance(result, []), _BARS_HEIGHT + strip)
+    figure = new_figure(spec.title, provenance(result, []), _BARS_HEIGHT + strip)
     grid = figure.add_gridspec(2, 1, height_ratios=(_BARS_HEIGHT, strip))
     axes = figure.add_subplot(grid[0])
     if not counts:
@@ -121,7 +120,7 @@ def class_counts(spec: Result, result: Result, arrays: Arrays) -> Figure:
 
 
 def _range(metric: str, values: Sequence[NDArray[Any]]) -> tuple[float, float]:
-    if metric == DEFAULT_METRIC:
+    if metric == "ssim":
         return SSIM_RANGE
     pooled = np.concatenate([part.ravel() for part in values] or [np.zeros(0)])
     finite = pooled[np.isfinite(pooled)]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.reports.grids import Line, draw_grid, fitting_height, not_drawn
-from mi_keras.reports.schema import Result
 from mi_keras.reports.text import provenance
+from mi_keras.results import Layers, Maps, StoredResult
 from mi_keras.work import Arrays
 
 COLUMNS = 8  # maps beside each other
@@ -19,19 +19,19 @@ _Maps = NDArray[Any] | None
 _NOTE = " · each map in its own range, from its smallest value (dark) to its largest (bright)"
 
 
-def maps(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def maps(spec: Maps, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw the feature maps of one array in a grid, each over its own range.
 
     Raises:
         InputError: `numbers` does not name every map.
     """
-    key = f"maps.{spec['array']}"
+    key = f"maps.{spec.array}"
     if key not in arrays:
         return not_drawn(spec, result, f"this run did not store `{key}`")
-    values, numbers = arrays[key], spec.get("numbers") or []
+    values, numbers = arrays[key], spec.numbers
     if numbers and len(numbers) != len(values):
         raise InputError(
-            f"`numbers` of {spec['file']} must be {len(values)}, one per map of `{key}`; got {len(numbers)}."
+            f"`numbers` of {spec.file} must be {len(values)}, one per map of `{key}`; got {len(numbers)}."
         )
     lines_needed = -(-len(values) // COLUMNS)
     columns = -(-len(values) // lines_needed)
@@ -43,29 +43,29 @@ def maps(spec: Result, result: Result, arrays: Arrays) -> Figure:
     columns = max(columns, _LEAST_COLUMNS)
     footer = provenance(result, []) + f" · {_size(values.shape)}{_NOTE}"
     height = fitting_height(lines, columns)
-    return draw_grid(spec["title"], footer, [""] * columns, lines, columns=columns, image_height=height)
+    return draw_grid(spec.title, footer, [""] * columns, lines, columns=columns, image_height=height)
 
 
-def layers(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def layers(spec: Layers, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw feature maps of several arrays, each map over its own range: a line for each array, of more than 8 the first 8.
 
     Where all arrays have a single map, they stand beside each other, and larger.
     """
-    stored = [arrays.get(f"maps.{name}") for name in spec["arrays"]]
+    stored = [arrays.get(f"maps.{name}") for name in spec.arrays]
     known = [values for values in stored if values is not None]
     if not known:
-        keys = ", ".join(f"`maps.{name}`" for name in spec["arrays"])
+        keys = ", ".join(f"`maps.{name}`" for name in spec.arrays)
         return not_drawn(spec, result, f"this run stored none of {keys}")
     most = max(map(len, known))
     labels = [
         label if values is None else f"{label}, {_size(values.shape)}"
-        for label, values in zip(spec["labels"], stored, strict=True)
+        for label, values in zip(spec.labels, stored, strict=True)
     ]
     lines = _single_maps(labels, stored) if most == 1 else _lines_of_maps(labels, stored, min(COLUMNS, most))
     more = f" · the first {COLUMNS} of each" if most > COLUMNS else ""
     columns = max(_LEAST_COLUMNS, *(len(line.captions) for line in lines))
     footer, height = provenance(result, []) + more + _NOTE, fitting_height(lines, columns)
-    return draw_grid(spec["title"], footer, [""] * columns, lines, columns=columns, image_height=height)
+    return draw_grid(spec.title, footer, [""] * columns, lines, columns=columns, image_height=height)
 
 
 def _lines_of_maps(labels: Sequence[str], stored: Sequence[_Maps], columns: int) -> list[Line]:

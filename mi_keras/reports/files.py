@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.files import DamagedFile, read_arrays, replace_file, sha256
-from mi_keras.reports.array_schema import check_arrays
 from mi_keras.reports.figures import draw
 from mi_keras.reports.markdown import markdown_page
 from mi_keras.reports.pages import Report, result_page
-from mi_keras.reports.schema import Result, check_result
 from mi_keras.reports.style import DPI
 from mi_keras.reports.tables import csv_table
+from mi_keras.results import AnyFigure, StoredResult, read_result
+from mi_keras.results.arrays import check_arrays
 from mi_keras.work import Arrays
 
 RESULT, ARRAYS = "result.json", "arrays.npz"
 
 
-def load_result(directory: str | Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def load_result(directory: str | Path) -> tuple[StoredResult, dict[str, NDArray[Any]]]:
     """Return the result and the arrays of a directory, both checked against docs/result_schema.md.
 
     Raises:
@@ -34,13 +34,13 @@ def load_result(directory: str | Path) -> tuple[dict[str, Any], dict[str, NDArra
                 f"`directory` must hold {RESULT} and {ARRAYS}; got {str(directory)!r} without {name}."
             )
     try:
-        result = json.loads((directory / RESULT).read_text(encoding="utf-8"))
+        document = json.loads((directory / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"`{directory / RESULT}` must be JSON; got a damaged file: {_one_line(error)}."
         ) from error
-    check_result(result)
-    expected = result.get("arrays_sha256")
+    result = read_result(document)
+    expected = result.arrays_sha256
     if expected is not None and sha256(directory / ARRAYS) != expected:
         raise InputError(
             f"`{directory / ARRAYS}` must be the file that {RESULT} describes; got another or a damaged one."
@@ -67,8 +67,8 @@ def write_reports(directory: str | Path, report: Report | None = None) -> list[P
     report = report or read_report(directory)
     figures = [_write(directory / name, png) for name, png in report.figures.items()]
     tables = [
-        _write(directory / f"{table['file']}.csv", csv_table(report.result, table).encode())
-        for table in report.result["tables"]
+        _write(directory / f"{table.file}.csv", csv_table(report.result, table).encode())
+        for table in report.result.tables
     ]
     markdown = _write(directory / "index.md", markdown_page(report.result).encode())
     html = _write(directory / "index.html", result_page(report).encode())
@@ -82,10 +82,10 @@ def read_report(directory: str | Path) -> Report:
         InputError: as `load_result`, or a figure asks for what the result cannot have.
     """
     result, arrays = load_result(directory)
-    return Report(result, {spec["file"]: _png(spec, result, arrays) for spec in result["figures"]})
+    return Report(result, {spec.file: _png(spec, result, arrays) for spec in result.figures})
 
 
-def _png(spec: Result, result: Result, arrays: Arrays) -> bytes:
+def _png(spec: AnyFigure, result: StoredResult, arrays: Arrays) -> bytes:
     content = io.BytesIO()
     draw(spec, result, arrays).savefig(content, format="png", dpi=DPI, metadata={"Software": None})
     return content.getvalue()

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mi_keras.reports.schema import Result
 from mi_keras.reports.style import GRAY, SMALL_SIZE, WIDTH, new_figure, wrap_label, write_message
 from mi_keras.reports.text import provenance, rows_named
+from mi_keras.results import AnyFigure, StoredResult
 
 LABEL_WIDTH = 20  # characters
 _CAPTION, _HEADER_LINE, _PADDING = 0.14, 0.17, 0.02  # inches
@@ -71,16 +71,16 @@ def fitting_height(lines: Sequence[Line], columns: int) -> float:
     return width * max(height / across for height, across in shapes) + 2 * _PADDING
 
 
-def not_drawn(spec: Result, result: Result, reason: str) -> Figure:
+def not_drawn(spec: AnyFigure, result: StoredResult, reason: str) -> Figure:
     """Return a figure that says why it shows nothing."""
-    figure = new_figure(spec["title"], drawn_rows(spec, result), 1.5)
+    figure = new_figure(spec.title, drawn_rows(spec, result), 1.5)
     write_message(figure.add_subplot(), f"Not drawn: {reason}.")
     return figure
 
 
-def drawn_rows(spec: Result, result: Result) -> str:
+def drawn_rows(spec: AnyFigure, result: StoredResult) -> str:
     """Return the provenance of the rows that a figure shows."""
-    return provenance(result, rows_named(result, spec["rows"]))
+    return provenance(result, rows_named(result, spec.rows))
 
 
 def _draw_image(axes: Axes, image: NDArray[Any] | None, color_map: str) -> None:

@@ -9,22 +9,22 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
-from mi_keras.reports.figure_schema import MAX_CHOSEN
 from mi_keras.reports.grids import Line, draw_grid, drawn_rows, not_drawn
-from mi_keras.reports.schema import Result
 from mi_keras.reports.text import class_name, distinct_labels, format_number, provenance
+from mi_keras.results import AnyFigure, BestPerClass, ChosenImages, ClassImages, MedianPerClass, StoredResult
+from mi_keras.results.figures import MAX_CHOSEN
 from mi_keras.work import Arrays
 
 COLUMNS = MAX_CHOSEN  # always as many, so that images have one size in all figures
 _HEIGHT = 0.86  # inches of an image
 
 
-def best_per_class(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def best_per_class(spec: BestPerClass, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw per class the test image of highest SSIM (first row, first run), and what every row makes of it."""
     return _picked_per_class(spec, result, arrays, np.argmax, "highest")
 
 
-def median_per_class(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def median_per_class(spec: MedianPerClass, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw per class the test image of median SSIM (first row, first run), and what every row makes of it.
 
     Of an even number of images it is the lower of the two in the middle, so that it is always a real image.
@@ -32,7 +32,7 @@ def median_per_class(spec: Result, result: Result, arrays: Arrays) -> Figure:
     return _picked_per_class(spec, result, arrays, _argmedian, "median")
 
 
-def chosen_images(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def chosen_images(spec: ChosenImages, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw the test images of the numbers in `images`, and what every row makes of them.
 
     Raises:
@@ -40,20 +40,20 @@ def chosen_images(spec: Result, result: Result, arrays: Arrays) -> Figure:
     """
     if "targets" not in arrays:
         return not_drawn(spec, result, "this run did not store the target images")
-    count, chosen = len(arrays["targets"]), np.array(spec["images"])
+    count, chosen = len(arrays["targets"]), np.array(spec.images)
     if chosen.max() >= count:
-        raise InputError(f"`images` of {spec['file']} must be below {count}; got {chosen.max()}.")
+        raise InputError(f"`images` of {spec.file} must be below {count}; got {chosen.max()}.")
     headers = [
         f"image {number}\n{_header(class_name(result, arrays['labels'][number]))}" for number in chosen
     ]
-    return _grid(spec["title"], drawn_rows(spec, result), headers, _lines(spec, result, arrays, chosen))
+    return _grid(spec.title, drawn_rows(spec, result), headers, _lines(spec, result, arrays, chosen))
 
 
-def class_images(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def class_images(spec: ClassImages, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw one image per class, a line for each array `class_images.` (of `rows`, where it names some)."""
     prefix, labels = "class_images.", distinct_labels(result)
     stored = [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
-    names = spec["rows"] or stored
+    names = spec.rows or stored
     if not any(name in stored for name in names):
         return not_drawn(spec, result, "this run stored no image per class")
     classes = max(len(arrays[prefix + name]) for name in names if name in stored)
@@ -63,7 +63,7 @@ def class_images(spec: Result, result: Result, arrays: Arrays) -> Figure:
         images = arrays.get(prefix + name)
         lines.append(Line(labels.get(name, name.replace("_", " ")), images, [""] * shown))
     headers = [_header(class_name(result, number)) for number in range(shown)]
-    return _grid(spec["title"], provenance(result, []) + _first_of(classes), headers, lines)
+    return _grid(spec.title, provenance(result, []) + _first_of(classes), headers, lines)
 
 
 def _argmedian(values: NDArray[Any]) -> np.intp:
@@ -72,9 +72,13 @@ def _argmedian(values: NDArray[Any]) -> np.intp:
 
 
 def _picked_per_class(
-    spec: Result, result: Result, arrays: Arrays, pick: Callable[[NDArray[Any]], np.intp], rule: str
+    spec: BestPerClass | MedianPerClass,
+    result: StoredResult,
+    arrays: Arrays,
+    pick: Callable[[NDArray[Any]], np.intp],
+    rule: str,
 ) -> Figure:
-    labels, names = distinct_labels(result), spec["rows"]
+    labels, names = distinct_labels(result), spec.rows
     scored = [name for name in names if name in labels and f"ssim.{name}" in arrays]
     if "targets" not in arrays or not scored:
         missing = "the target images" if scored else f"the SSIM per image of {', '.join(names) or 'any row'}"
@@ -86,14 +90,14 @@ def _picked_per_class(
     note = f" · per class the image with the {rule} SSIM of {labels[scored[0]]} in the first run"
     headers = [_header(class_name(result, number)) for number in classes[:COLUMNS]]
     footer = drawn_rows(spec, result) + note + _first_of(len(classes))
-    return _grid(spec["title"], footer, headers, _lines(spec, result, arrays, chosen))
+    return _grid(spec.title, footer, headers, _lines(spec, result, arrays, chosen))
 
 
-def _lines(spec: Result, result: Result, arrays: Arrays, chosen: NDArray[Any]) -> list[Line]:
+def _lines(spec: AnyFigure, result: StoredResult, arrays: Arrays, chosen: NDArray[Any]) -> list[Line]:
     """Return the targets of the chosen numbers and a line for every row of the figure that the run has."""
     labels = distinct_labels(result)
     lines = [Line("target", arrays["targets"][chosen], [""] * len(chosen))]
-    for name in (name for name in spec["rows"] if name in labels):
+    for name in (name for name in spec.rows if name in labels):
         images, scores = arrays.get(f"reconstruction.{name}"), arrays.get(f"ssim.{name}")
         captions = (
             [""] * len(chosen) if scores is None else [format_number(value) for value in scores[0][chosen]]

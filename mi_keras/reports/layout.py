@@ -1,12 +1,11 @@
 """What a table shows, whatever it is written in: its columns, the text of its cells, the best row, baselines apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from mi_keras.experiments.result import METRICS
-from mi_keras.reports.schema import Result
-from mi_keras.reports.text import all_rows, format_score, images_scored, metric_label
+from mi_keras.reports.text import format_score, images_scored, metric_label
+from mi_keras.results import METRICS, StoredResult
+from mi_keras.results.rows import Published, StoredRow, StoredTable
 
 BASELINES = "Baselines"
 NOTE = "note"
@@ -59,59 +58,57 @@ class Layout:
         return [line.label, *line.scores, *line.published, *([line.note] if self.noted else [])]
 
 
-def lay_out(table: Mapping[str, Any], result: Result) -> Layout:
+def lay_out(table: StoredTable, result: StoredResult) -> Layout:
     """Choose the columns of a table and write its cells; attacks and the like come before baselines."""
-    rows, metrics = table["rows"], table["metrics"]
+    rows, metrics = table.rows, table.metrics
     published = [number for number, metric in enumerate(metrics) if any(_paper(row, metric) for row in rows)]
     best, scored = _best_row(table), images_scored(rows)
 
-    def line(row: Mapping[str, Any]) -> Line:
-        single = row["group"] == "trial"  # one measurement, of which no spread exists
+    def line(row: StoredRow) -> Line:
+        single = row.group == "trial"  # one measurement, of which no spread exists
         return Line(
-            label=row["label"],
-            scores=[format_score(row["values"].get(metric), metric, single=single) for metric in metrics],
+            label=row.label,
+            scores=[format_score(row.values.get(metric), metric, single=single) for metric in metrics],
             published=[
                 format_score(_paper(row, metrics[number]), metrics[number], single=single)
                 for number in published
             ],
-            note=row["note"],
-            best=metrics.index(table["best"]) if row["name"] == best else None,
+            note=row.note,
+            best=metrics.index(table.best) if row.name == best else None,
         )
 
     return Layout(
-        title=table["title"],
-        first_column=table["first_column"],
+        title=table.title,
+        first_column=table.first_column,
         metrics=[metric_label(metric) for metric in metrics],
         published=published,
-        noted=any(row["note"] for row in rows),
-        lines=[line(row) for row in rows if row["group"] != "baseline"],
-        baselines=[line(row) for row in rows if row["group"] == "baseline"],
-        scored="" if scored == images_scored(all_rows(result)) else scored,
-        footnotes=[*_legend(table, result), *table["notes"]],
+        noted=any(row.note for row in rows),
+        lines=[line(row) for row in rows if row.group != "baseline"],
+        baselines=[line(row) for row in rows if row.group == "baseline"],
+        scored="" if scored == images_scored(result.rows()) else scored,
+        footnotes=[*_legend(table, result), *table.notes],
     )
 
 
-def _best_row(table: Mapping[str, Any]) -> str | None:
-    metric = table["best"]
-    rivals = [row for row in table["rows"] if row["group"] != "baseline" and metric in row["values"]]
+def _best_row(table: StoredTable) -> str | None:
+    metric = table.best
+    rivals = [row for row in table.rows if row.group != "baseline" and metric in row.values]
     if not metric or not rivals:
         return None
     choose = max if METRICS[metric].higher_is_better else min
-    name: str = choose(rivals, key=lambda row: row["values"][metric]["mean"])["name"]
-    return name
+    return choose(rivals, key=lambda row: row.values[metric].mean).name
 
 
-def _paper(row: Mapping[str, Any], metric: str) -> Mapping[str, Any] | None:
-    score: Mapping[str, Any] | None = row["paper"] and row["paper"]["values"].get(metric)
-    return score
+def _paper(row: StoredRow, metric: str) -> Published | None:
+    return row.paper.values.get(metric) if row.paper else None
 
 
-def _legend(table: Mapping[str, Any], result: Result) -> list[str]:
+def _legend(table: StoredTable, result: StoredResult) -> list[str]:
     """Say what stands beside a mean, and where published values come from."""
     spread = "Mean ± sample standard deviation over runs, n/a for a single run."
-    rows = [row for row in table["rows"] if row["paper"] and {*row["paper"]["values"]} & {*table["metrics"]}]
-    sources = dict.fromkeys(row["paper"]["table"] for row in rows)
-    parts = [spread] if any(row["group"] != "trial" for row in table["rows"]) else []
+    papers = [row.paper for row in table.rows if row.paper]
+    sources = dict.fromkeys(paper.table for paper in papers if {*paper.values} & {*table.metrics})
+    parts = [spread] if any(row.group != "trial" for row in table.rows) else []
     if sources:
-        parts.append(f"Paper values: {result['work']} {', '.join(sources)}.")
+        parts.append(f"Paper values: {result.work} {', '.join(sources)}.")
     return [" ".join(parts)] if parts else []

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mi_keras.reports.schema import Result
 from mi_keras.reports.style import SMALL_SIZE, TEXT_SIZE, new_figure, write_message
 from mi_keras.reports.text import class_name, distinct_labels, provenance, rows_named
+from mi_keras.results import Confusion, StoredResult
 from mi_keras.work import Arrays
 
 MAX_COUNTED = 20  # classes: with more, counts would not be legible in the cells
@@ -17,17 +17,17 @@ _MAX_BESIDE = 12  # classes: with more, every matrix gets the whole width
 _COLORS, _DIAGONAL, _ZERO = "Reds", "#DDDDDD", "#999999"
 
 
-def confusion(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def confusion(spec: Confusion, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw confusion matrices of the first run: true classes down, predicted classes across, counts in the cells.
 
     Colour is the share of a true class that was taken for another. The diagonal is grey: coloured by the same
     scale, the hundreds of right answers would leave all errors pale.
     """
     prefix, labels = "confusion.", distinct_labels(result)
-    names = spec["rows"] or [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
+    names = spec.rows or [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
     matrices = {name: arrays[prefix + name][0] for name in names if prefix + name in arrays}
     if not matrices:
-        figure = new_figure(spec["title"], provenance(result, []), 1.5)
+        figure = new_figure(spec.title, provenance(result, []), 1.5)
         write_message(figure.add_subplot(), "Not drawn: this run stored no confusion matrix.")
         return figure
     classes = max(len(matrix) for matrix in matrices.values())
@@ -40,7 +40,7 @@ def confusion(spec: Result, result: Result, arrays: Arrays) -> Figure:
     if classes > MAX_COUNTED:
         footer += f" · more than {MAX_COUNTED} classes: no counts in the cells"
     height = 4.6 if columns == 2 else 5.6 if classes <= _MAX_BESIDE else 7.4
-    figure = new_figure(spec["title"], footer, height * lines)
+    figure = new_figure(spec.title, footer, height * lines)
     grid = figure.add_gridspec(lines, columns)
     errors = {name: _percent_of_errors(matrix) for name, matrix in matrices.items()}
     top = max(float(np.nanmax(values, initial=0)) for values in errors.values()) or 1.0

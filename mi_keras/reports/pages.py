@@ -4,13 +4,12 @@ import base64
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mi_keras.reports.elements import Markup, element, join, link, nested_table, page
 from mi_keras.reports.layout import BASELINES, Layout, Line, lay_out
-from mi_keras.reports.schema import Result
 from mi_keras.reports.tables import VERDICTS
 from mi_keras.reports.text import claim_sentence, preset, provenance, section_title
+from mi_keras.results import AnyFigure, Claim, StoredResult
 
 _CLASSES = {True: "holds", False: "fails", None: "undecided"}
 _COUNTED = {True: "claims that hold", False: "that do not", None: "undecided"}
@@ -20,7 +19,7 @@ _COUNTED = {True: "claims that hold", False: "that do not", None: "undecided"}
 class Report:
     """A checked result and its figures as PNG by file name."""
 
-    result: Result
+    result: StoredResult
     figures: Mapping[str, bytes]
 
 
@@ -32,17 +31,17 @@ def result_page(report: Report) -> str:
 
 def overview_page(reports: Sequence[Report]) -> str:
     """Return one page for several results: a line for each in a table of contents, then each in full."""
-    works = dict.fromkeys(report.result["work"] for report in reports)
+    works = dict.fromkeys(report.result.work for report in reports)
     title = f"Results: {', '.join(works)}"
     headings = ("section", "title", "preset", "data", "runs", "seed", *_COUNTED.values())
     lines, sections = [], []
     for number, report in enumerate(reports, start=1):
         result, anchor = report.result, f"result-{number}"
-        verdicts = [claim["holds"] for claim in result["claims"]]
+        verdicts = [claim.holds for claim in result.claims]
         lines.append(element(
-            "tr", element("td", link(anchor, f"{result['work']} {result['section']}")), element("td", result["title"]),
-            element("td", preset(result).removeprefix("preset ")), element("td", result["data"]),
-            *(element("td", str(n), class_="number") for n in (result["runs"], result["seed"])),
+            "tr", element("td", link(anchor, f"{result.work} {result.section}")), element("td", result.title),
+            element("td", preset(result).removeprefix("preset ")), element("td", result.data),
+            *(element("td", str(n), class_="number") for n in (result.runs, result.seed)),
             *(element("td", str(verdicts.count(kind)), class_=f"number {_CLASSES[kind]}") for kind in _COUNTED),
         ))  # fmt: skip
         heading = element("h2", section_title(result))
@@ -58,21 +57,21 @@ def _content(report: Report, *, prefix: str, level: int) -> Markup:
     """Return everything about a result under its heading; `prefix` keeps anchors of several apart."""
     result = report.result
     parts: list[tuple[str, str, Markup]] = []  # anchor, title, content
-    for table in result["tables"]:
+    for table in result.tables:
         layout = lay_out(table, result)
-        parts.append((f"table-{table['file']}", layout.title, _table(layout)))
-    if result.get("notes"):
-        parts.append(("notes", "Notes", join(*(element("p", note) for note in result["notes"]))))
-    parts.append(("claims", "Claims", _claims(result["claims"])))
-    for spec in result["figures"]:
-        parts.append((f"figure-{spec['file']}", spec["title"], _figure(spec, report.figures[spec["file"]])))
+        parts.append((f"table-{table.file}", layout.title, _table(layout)))
+    if result.notes:
+        parts.append(("notes", "Notes", join(*(element("p", note) for note in result.notes))))
+    parts.append(("claims", "Claims", _claims(result.claims)))
+    for spec in result.figures:
+        parts.append((f"figure-{spec.file}", spec.title, _figure(spec, report.figures[spec.file])))
     parts.append(("run", "The run", _run(result)))
     contents = [element("li", link(prefix + anchor, title)) for anchor, title, _ in parts]
-    verdicts = [claim["holds"] for claim in result["claims"]]
+    verdicts = [claim.holds for claim in result.claims]
     counts = ", ".join(f"{text}: {verdicts.count(kind)}" for kind, text in _COUNTED.items())
     return join(
         element("p", provenance(result)),
-        element("p", f"Measured: {result['measured']}") if result["measured"] else "",
+        element("p", f"Measured: {result.measured}") if result.measured else "",
         element("p", f"{counts[0].upper()}{counts[1:]}.") if verdicts else "",
         element("nav", element("ul", *contents), aria_label=f"Contents of {section_title(result)}"),
         *(
@@ -109,46 +108,44 @@ def _table(layout: Layout) -> Markup:
     return join(scored, element("div", table, class_="wide"), *notes)
 
 
-def _claims(claims: Sequence[Mapping[str, Any]]) -> Markup:
+def _claims(claims: Sequence[Claim]) -> Markup:
     if not claims:
         return element("p", "No claims were held against this run.")
     return element("ul", *(
         element(
-            "li", element("strong", VERDICTS[claim["holds"]]),
+            "li", element("strong", VERDICTS[claim.holds]),
             element("span", f" {claim_sentence(claim)}"),
-            class_=_CLASSES[claim["holds"]],
+            class_=_CLASSES[claim.holds],
         )
         for claim in claims
     ), class_="claims")  # fmt: skip
 
 
-def _figure(spec: Result, png: bytes) -> Markup:
+def _figure(spec: AnyFigure, png: bytes) -> Markup:
     # Its size, from the PNG's header: nothing moves while the page loads.
     width, height = struct.unpack(">II", png[16:24])
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    alternative = f"{spec['title']}. {spec['caption']}".strip()
+    alternative = f"{spec.title}. {spec.caption}".strip()
     image = element("img", src=source, alt=alternative, width=width, height=height)
-    return element(
-        "figure", element("div", image, class_="wide figure"), element("figcaption", spec["caption"])
-    )
+    return element("figure", element("div", image, class_="wide figure"), element("figcaption", spec.caption))
 
 
-def _run(result: Result) -> Markup:
-    written = [element("p", f"Written {result['written']}.")] if result.get("written") else []
+def _run(result: StoredResult) -> Markup:
+    written = [element("p", f"Written {result.written}.")] if result.written else []
     timings = [
         element(
             "tr",
-            element("td", entry["stage"]),
-            element("td", f"{entry['seconds']:,.1f}", class_="number"),
-            element("td", "reused" if entry["reused"] else "computed"),
+            element("td", entry.stage),
+            element("td", f"{entry.seconds:,.1f}", class_="number"),
+            element("td", "reused" if entry.reused else "computed"),
         )
-        for entry in result["timings"]
+        for entry in result.timings
     ]
     headings = [element("th", text, scope="col") for text in ("stage", "seconds", "in this run")]
     table = element("table", element("thead", element("tr", *headings)), element("tbody", *timings))
     folded = (
-        ("Settings", nested_table(result["settings"])),
-        ("Versions", nested_table(result["versions"])),
+        ("Settings", nested_table(result.settings)),
+        ("Versions", nested_table(result.versions)),
         ("Timings", element("div", table, class_="wide")),
     )
     return join(

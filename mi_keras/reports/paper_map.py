@@ -5,26 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mi_keras.experiments.registry import DEFAULT_PRESET, SECTIONS
-from mi_keras.experiments.result import METRICS
 from mi_keras.experiments.thesis.paper_items import EQUATIONS, FIGURES, TABLES
-from mi_keras.reports.schema import Result, check_result
 from mi_keras.reports.tables import VERDICTS
 from mi_keras.reports.text import escape_markdown, format_score, provenance
+from mi_keras.results import METRICS, StoredResult, read_result
 
 WORK = "thesis"
 PRESETS = (DEFAULT_PRESET, "paper")
 
 
-def load_measured(folder: Path) -> dict[str, Result]:
+def load_measured(folder: Path) -> dict[str, StoredResult]:
     """Return the checked results that the documents are written from, by "SECTION.PRESET"."""
-    measured: dict[str, Result] = {}
+    measured: dict[str, StoredResult] = {}
     for path in sorted(folder.glob("*.json")):
-        measured[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        check_result(measured[path.stem])
+        measured[path.stem] = read_result(json.loads(path.read_text(encoding="utf-8")))
     return measured
 
 
-def paper_map_document(measured: Mapping[str, Result]) -> str:
+def paper_map_document(measured: Mapping[str, StoredResult]) -> str:
     """Return the map as Markdown; a section without measurements is said to have none."""
     parts = [
         "# Map of the thesis",
@@ -49,7 +47,7 @@ def paper_map_document(measured: Mapping[str, Result]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _sections(measured: Mapping[str, Result]) -> Iterator[tuple[str, str, Result | None]]:
+def _sections(measured: Mapping[str, StoredResult]) -> Iterator[tuple[str, str, StoredResult | None]]:
     """Yield number, preset and result of the sections: each in the default preset, and in others where measured."""
     for section in SECTIONS:
         for preset in PRESETS:
@@ -58,23 +56,23 @@ def _sections(measured: Mapping[str, Result]) -> Iterator[tuple[str, str, Result
                 yield section.number, preset, result
 
 
-def _claims(measured: Mapping[str, Result]) -> list[Sequence[str]]:
+def _claims(measured: Mapping[str, StoredResult]) -> list[Sequence[str]]:
     return [
         (
-            claim["text"],
-            claim["source"],
+            claim.text,
+            claim.source,
             _command(number, preset),
             preset,
-            claim["numbers"],
-            VERDICTS[claim["holds"]],
+            claim.numbers,
+            VERDICTS[claim.holds],
         )
         for number, preset, result in _sections(measured)
         if result
-        for claim in result["claims"]
+        for claim in result.claims
     ]
 
 
-def _tables(measured: Mapping[str, Result]) -> list[Sequence[str]]:
+def _tables(measured: Mapping[str, StoredResult]) -> list[Sequence[str]]:
     lines: list[Sequence[str]] = []
     for item in TABLES:
         for number, preset, result in _sections(measured):
@@ -82,12 +80,13 @@ def _tables(measured: Mapping[str, Result]) -> list[Sequence[str]]:
                 continue
             ours = text = "not measured"
             label = item.row
-            for table in result["tables"] if result else ():
-                for row in table["rows"]:
-                    if (table["file"], row["name"]) == (item.file, item.row):
-                        label = f"{row['label']}: {METRICS[item.metric].label}"
-                        ours = format_score(row["values"][item.metric], item.metric)
-                        text = format_score(row["paper"]["values"][item.metric], item.metric)
+            for table in result.tables if result else ():
+                for row in table.rows:
+                    if (table.file, row.name) == (item.file, item.row):
+                        label = f"{row.label}: {METRICS[item.metric].label}"
+                        published = row.paper.values[item.metric] if row.paper else None
+                        ours = format_score(row.values[item.metric], item.metric)
+                        text = format_score(published, item.metric)
             command, file = _command(item.section, preset), f"{item.file}.csv"
             lines.append((f"Table {item.number}", command, file, label, preset, ours, text))
     return lines

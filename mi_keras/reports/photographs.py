@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.reports.grids import Line, draw_grid, drawn_rows, fitting_height, not_drawn
-from mi_keras.reports.schema import Result
 from mi_keras.reports.text import distinct_labels, format_number, metric_label, provenance
+from mi_keras.results import NormalisedPhotographs, Photographs, StoredResult
 from mi_keras.settings import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mi_keras.work import Arrays
 
@@ -18,7 +18,7 @@ _LEAST_COLUMNS = 4  # beside each other in the figure's width: fewer images are 
 _NEEDED = ("shown.targets", "shown.numbers")
 
 
-def photographs(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def photographs(spec: Photographs, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw chosen stored images, and under them what every row makes of them, with its score in the first run.
 
     Raises:
@@ -29,20 +29,20 @@ def photographs(spec: Result, result: Result, arrays: Arrays) -> Figure:
     chosen = _chosen(spec, arrays)
     lines = [Line("target", arrays["shown.targets"][chosen], [""] * len(chosen))]
     labels = distinct_labels(result)
-    for name in (name for name in spec["rows"] if name in labels):
+    for name in (name for name in spec.rows if name in labels):
         images = arrays.get(f"shown.{name}")
-        captions = _scores(spec["metric"], name, arrays, chosen)
+        captions = _scores(spec.metric, name, arrays, chosen)
         lines.append(Line(labels[name], None if images is None else images[chosen], captions))
-    note, label = "", metric_label(spec["metric"])
+    note, label = "", metric_label(spec.metric)
     if any("".join(line.captions) for line in lines):
         note = f" · under each reconstruction: its {label} in the first run"
-    elif spec["metric"]:
+    elif spec.metric:
         note = f" · this run stored no {label} per image"
-    headers = _headers(arrays["shown.numbers"][chosen], spec.get("headers") or [])
-    return _grid(spec["title"], drawn_rows(spec, result) + note, headers, lines)
+    headers = _headers(arrays["shown.numbers"][chosen], spec.headers)
+    return _grid(spec.title, drawn_rows(spec, result) + note, headers, lines)
 
 
-def normalised_photographs(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def normalised_photographs(spec: NormalisedPhotographs, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw chosen stored images as they are and as the model gets them, clipped to what a screen can show.
 
     Raises:
@@ -62,13 +62,13 @@ def normalised_photographs(spec: Result, result: Result, arrays: Arrays) -> Figu
         "[0, 1], as plotting libraries do: what is darker than the mean turns black"
     )
     headers = _headers(arrays["shown.numbers"][chosen], [])
-    return _grid(spec["title"], provenance(result, []) + note, headers, lines)
+    return _grid(spec.title, provenance(result, []) + note, headers, lines)
 
 
-def _chosen(spec: Result, arrays: Arrays) -> NDArray[Any]:
-    count, chosen = len(arrays["shown.targets"]), np.array(spec["images"])
+def _chosen(spec: Photographs | NormalisedPhotographs, arrays: Arrays) -> NDArray[Any]:
+    count, chosen = len(arrays["shown.targets"]), np.array(spec.images)
     if chosen.max() >= count:
-        raise InputError(f"`images` of {spec['file']} must be below {count}; got {chosen.max()}.")
+        raise InputError(f"`images` of {spec.file} must be below {count}; got {chosen.max()}.")
     return chosen
 
 

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from mi_keras.reports.schema import Result
 from mi_keras.reports.style import (
     COLORS,
     LEGEND_LINE,
@@ -23,6 +22,7 @@ from mi_keras.reports.style import (
     write_message,
 )
 from mi_keras.reports.text import metric_label, provenance
+from mi_keras.results import Search, StoredResult
 from mi_keras.work import Arrays
 
 SCORE = "ssim"
@@ -48,19 +48,19 @@ class _Trials:
     score: NDArray[np.float64]
 
 
-def search(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def search(spec: Search, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw every trial at its two weights, logarithmic, coloured by its score; the best is ringed.
 
     The first panel has all trials, a second one the neighbourhood of the last stage where there are several.
     """
-    stages = _stages(arrays, spec["axes"])
+    stages = _stages(arrays, spec.axes)
     shown = [_drawable(trials) for trials in stages]
     lost = sum(len(trials.x) for trials in stages) - sum(len(trials.x) for trials in shown)
     shown = [trials for trials in shown if len(trials.x)]
     note = f" · {lost} trials have no place on logarithmic axes" if lost else ""
-    figure = new_figure(spec["title"], provenance(result, []) + note, _PANEL_HEIGHT + _STRIP)
+    figure = new_figure(spec.title, provenance(result, []) + note, _PANEL_HEIGHT + _STRIP)
     if not shown:
-        names = " and ".join(map(metric_label, spec["axes"]))
+        names = " and ".join(map(metric_label, spec.axes))
         write_message(figure.add_subplot(), f"Not drawn: this run stored no search over {names}.")
         return figure
     panels = ["all trials", *([f"around the {shown[-1].stage} search"] if len(shown) > 1 else [])]
@@ -72,11 +72,11 @@ def search(spec: Result, result: Result, arrays: Arrays) -> Figure:
         _draw_trials(figure, axes, seen)
         if best:
             axes.plot(*best[:2], **_RING)
-        style_axes(axes, title, *map(metric_label, spec["axes"]))
+        style_axes(axes, title, *map(metric_label, spec.axes))
         axes.tick_params(which="minor", labelsize=SMALL_SIZE - 1)
     words = ""
     if best:
-        values = zip((*spec["axes"], SCORE), best, strict=True)
+        values = zip((*spec.axes, SCORE), best, strict=True)
         words = "best: " + ", ".join(f"{metric_label(name)} {value:.4g}" for name, value in values)
     _legend(figure.add_subplot(grid[1, :]), shown, words)
     return figure

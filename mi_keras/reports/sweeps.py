@@ -1,24 +1,31 @@
 """Figures of scores against a setting, such as the number of output values left (thesis Tables 5 and 6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mi_keras.reports.schema import Result
+from mi_keras.reports.series import (
+    BARS,
+    Look,
+    Rows,
+    baseline_looks,
+    draw_baselines,
+    means_and_spreads,
+    score_of,
+    series_looks,
+)
 from mi_keras.reports.style import (
-    MARKERS,
-    baseline_look,
     legend_height,
     legend_strip,
-    line_look,
     new_figure,
     style_axes,
     write_message,
 )
-from mi_keras.reports.text import baselines, metric_label, provenance, rows_by_name, rows_named
+from mi_keras.reports.text import metric_label, provenance, rows_by_name, rows_named
+from mi_keras.results import StoredResult, Sweep
 from mi_keras.work import Arrays
 
 _COLUMNS, _PANEL_HEIGHT = 3, 3.2  # inches
@@ -26,53 +33,42 @@ _TICK_CHARACTERS = 110  # beside each other in the figure's width
 _APART = 0.06  # of a tick's width, between series, so that their error bars do not cover each other
 
 
-def sweep(spec: Result, result: Result, arrays: Arrays) -> Figure:
+def sweep(spec: Sweep, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw a panel per metric: the mean of every series at every tick, in the order given, with its spread over runs.
 
     The mean of a baseline is a dashed line where it has the metric. A row that the run lacks leaves a gap.
     """
-    rows, series = rows_by_name(result), spec["series"]
-    looks = [line_look(n) | {"marker": MARKERS[n % len(MARKERS)]} for n in range(len(series))]
-    labels = [entry["label"] for entry in series]
-    known = [name for name in baselines(spec) if name in rows]
-    compared = [name for name in known if {*spec["metrics"]} & {*rows[name]["values"]}]
-    lines_across = {name: baseline_look(number) for number, name in enumerate(compared)}
-    legend = [*labels, *(rows[name]["label"] for name in compared)]
-    note = " · bars: sample standard deviation over runs" if result["runs"] > 1 else ""
-    lines = max(1, -(-len(spec["metrics"]) // _COLUMNS))
-    columns, strip = max(1, -(-len(spec["metrics"]) // lines)), legend_height(legend)
-    names = [name for entry in series for name in entry["rows"]]
+    rows, series = rows_by_name(result), spec.series
+    looks = series_looks(len(series))
+    compared = baseline_looks(rows, spec.baseline, spec.metrics)
+    legend = [*(entry.label for entry in series), *(rows[name].label for name in compared)]
+    note = f" · {BARS}" if result.runs > 1 else ""
+    lines = max(1, -(-len(spec.metrics) // _COLUMNS))
+    columns, strip = max(1, -(-len(spec.metrics) // lines)), legend_height(legend)
+    names = [name for entry in series for name in entry.rows]
     footer = provenance(result, rows_named(result, names)) + note
-    figure = new_figure(spec["title"], footer, _PANEL_HEIGHT * lines + strip)
+    figure = new_figure(spec.title, footer, _PANEL_HEIGHT * lines + strip)
     grid = figure.add_gridspec(lines + 1, columns, height_ratios=[*[_PANEL_HEIGHT] * lines, strip])
-    for number, metric in enumerate(spec["metrics"]):
+    for number, metric in enumerate(spec.metrics):
         axes = figure.add_subplot(grid[number // columns, number % columns])
-        if not any(metric in rows[name]["values"] for name in names if name in rows):
+        if not any(score_of(rows, name, metric) for name in names):
             write_message(axes, f"This run stored no {metric_label(metric)} of these rows.", width=30)
             continue
         for place, entry in enumerate(series):
             shift = _APART * (place - (len(series) - 1) / 2)
-            _draw_series(axes, rows, entry["rows"], metric, shift, looks[place])
-        for name, look in lines_across.items():
-            if metric in rows[name]["values"]:
-                axes.axhline(rows[name]["values"][metric]["mean"], linewidth=1.4, **look)
-        _label_ticks(axes, spec["ticks"], _TICK_CHARACTERS // columns)
-        axes.set_xlim(-0.5, len(spec["ticks"]) - 0.5)
-        style_axes(axes, "", spec["x_label"], metric_label(metric))
-    legend_strip(figure, grid[lines, :], legend, [*looks, *lines_across.values()])
+            _draw_series(axes, rows, entry.rows, metric, shift, looks[place])
+        draw_baselines(axes, rows, compared, metric)
+        _label_ticks(axes, spec.ticks, _TICK_CHARACTERS // columns)
+        axes.set_xlim(-0.5, len(spec.ticks) - 0.5)
+        style_axes(axes, "", spec.x_label, metric_label(metric))
+    legend_strip(figure, grid[lines, :], legend, [*looks, *compared.values()])
     return figure
 
 
-def _draw_series(
-    axes: Axes, rows: Mapping[str, Any], names: list[str], metric: str, shift: float, look: dict[str, Any]
-) -> None:
-    scores = [rows[name]["values"].get(metric) if name in rows else None for name in names]
-    means = np.array([np.nan if score is None else score["mean"] for score in scores])
-    spreads = np.array(
-        [np.nan if score is None or score["std"] is None else score["std"] for score in scores]
-    )
+def _draw_series(axes: Axes, rows: Rows, names: Sequence[str], metric: str, shift: float, look: Look) -> None:
+    places = np.arange(len(names)) + shift
     axes.errorbar(
-        np.arange(len(names)) + shift, means, spreads, **look, linewidth=1.6, markersize=5, capsize=3
+        places, *means_and_spreads(rows, names, metric), **look, linewidth=1.6, markersize=5, capsize=3
     )
 
 

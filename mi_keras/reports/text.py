@@ -1,16 +1,15 @@
 """The words and numbers that tables, pages and figures share: one number format, one line of provenance."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from mi_keras.experiments.result import METRICS
-from mi_keras.reports.schema import Result
+from mi_keras.results import METRICS, Claim, StoredResult
+from mi_keras.results.rows import Published, Score, StoredRow
 
 NOT_AVAILABLE = "n/a"
 MISSING = "–"  # noqa: RUF001
 PLUS_MINUS = " ± "
-PROTOTYPE = "class_prototype"  # the row that an attack has to beat
 _DIGITS = 4  # decimals of what `METRICS` does not know
 
 
@@ -28,7 +27,7 @@ def format_number(value: float | None, metric: str = "") -> str:
     return f"{value:.3e}" if _extreme(value) else f"{value:.4f}"
 
 
-def format_score(score: Mapping[str, Any] | None, metric: str = "", *, single: bool = False) -> str:
+def format_score(score: Score | Published | None, metric: str = "", *, single: bool = False) -> str:
     """Return "mean ± sd" of a score: the mean alone where it is one measurement (`single`), a dash for none.
 
     The spread of a mean in decimals is in decimals too, as in the published tables, unless it would read as zero.
@@ -36,7 +35,7 @@ def format_score(score: Mapping[str, Any] | None, metric: str = "", *, single: b
     """
     if score is None:
         return MISSING
-    mean, spread, digits = score["mean"], score.get("std"), _digits(metric)
+    mean, spread, digits = score.mean, score.std, _digits(metric)
     if (single and spread is None) or (digits == 0 and not spread):
         return format_number(mean, metric)
     if digits < _DIGITS:
@@ -52,88 +51,76 @@ def metric_label(name: str) -> str:
     return METRICS[name].label if name in METRICS else name.replace("_", " ")
 
 
-def section_title(result: Result) -> str:
+def section_title(result: StoredResult) -> str:
     """Return the heading of a result, such as "thesis 5.2: Input combinations" or "split 6: Decoders"."""
-    return f"{result['work']} {result['section']}: {result['title']}"
+    return f"{result.work} {result.section}: {result.title}"
 
 
-def provenance(result: Result, rows: Sequence[Mapping[str, Any]] | None = None) -> str:
+def provenance(result: StoredResult, rows: Sequence[StoredRow] | None = None) -> str:
     """Return what every table and figure states: preset and what was changed of it, data, runs, seed and images.
 
     The images are those scored for `rows`, for all rows of the result where none are given.
     """
-    parts = [preset(result), result["data"], _count(result["runs"], "run"), f"seed {result['seed']}"]
-    if scored := images_scored(all_rows(result) if rows is None else rows):
+    parts = [preset(result), result.data, _count(result.runs, "run"), f"seed {result.seed}"]
+    if scored := images_scored(result.rows() if rows is None else rows):
         parts.append(scored)
     return " · ".join(parts)
 
 
-def preset(result: Result) -> str:
+def preset(result: StoredResult) -> str:
     """Return the preset, and what was changed of it."""
-    changed = f", changed: {', '.join(result['changed'])}" if result.get("changed") else ""
-    return f"preset {result['preset']}{changed}"
+    changed = f", changed: {', '.join(result.changed)}" if result.changed else ""
+    return f"preset {result.preset}{changed}"
 
 
-def images_scored(rows: Sequence[Mapping[str, Any]]) -> str:
+def images_scored(rows: Sequence[StoredRow]) -> str:
     """Return "n = 1334 images" for rows whose scores are means over images, "" where none are."""
-    counts = sorted({row["images"] for row in rows if row["images"] is not None})
+    counts = sorted({row.images for row in rows if row.images is not None})
     if not counts:
         return ""
     noun = "image" if counts == [1] else "images"
     return f"n = {' to '.join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))} {noun}"
 
 
-def all_rows(result: Result) -> list[Mapping[str, Any]]:
-    """Return the rows of all tables; a method that stands in several comes several times."""
-    return [row for table in result["tables"] for row in table["rows"]]
-
-
-def rows_by_name(result: Result) -> dict[str, Mapping[str, Any]]:
+def rows_by_name(result: StoredResult) -> dict[str, StoredRow]:
     """Return the rows of all tables under their stable names, each value from the first table that has it."""
-    merged: dict[str, Mapping[str, Any]] = {}
-    for row in all_rows(result):
-        first = merged.get(row["name"], row)
-        merged[row["name"]] = {**first, "values": {**row["values"], **first["values"]}}
+    merged: dict[str, StoredRow] = {}
+    for row in result.rows():
+        first = merged.get(row.name, row)
+        merged[row.name] = replace(first, values={**row.values, **first.values})
     return merged
 
 
-def rows_named(result: Result, names: Iterable[str]) -> list[Mapping[str, Any]]:
+def rows_named(result: StoredResult, names: Iterable[str]) -> list[StoredRow]:
     """Return the rows of these names, as far as the result has them."""
     rows = rows_by_name(result)
     return [rows[name] for name in names if name in rows]
 
 
-def baselines(spec: Mapping[str, Any]) -> list[str]:
-    """Return the names of the rows that a figure compares with: those of its field `baseline`, or the class prototype."""
-    named = spec.get("baseline")
-    return [PROTOTYPE] if named is None else list(named)
-
-
-def distinct_labels(result: Result) -> dict[str, str]:
+def distinct_labels(result: StoredResult) -> dict[str, str]:
     """Return the label of every row by name; rows that share one, as with two objectives, add their note or name."""
     rows = rows_by_name(result)
-    labels = [row["label"] for row in rows.values()]
-    noted = [(row["label"], row["note"]) for row in rows.values()]
+    labels = [row.label for row in rows.values()]
+    noted = [(row.label, row.note) for row in rows.values()]
     return {
-        name: row["label"]
-        if labels.count(row["label"]) == 1
-        else f"{row['label']}, {row['note']}"
-        if row["note"] and noted.count((row["label"], row["note"])) == 1
-        else f"{row['label']}, {name}"
+        name: row.label
+        if labels.count(row.label) == 1
+        else f"{row.label}, {row.note}"
+        if row.note and noted.count((row.label, row.note)) == 1
+        else f"{row.label}, {name}"
         for name, row in rows.items()
     }
 
 
-def class_name(result: Result, number: int) -> str:
+def class_name(result: StoredResult, number: int) -> str:
     """Return the name of a class, its number where the result gives no names."""
-    names = result.get("class_names") or []
-    return str(names[number]) if number < len(names) else str(number)
+    return result.class_names[number] if number < len(result.class_names) else str(number)
 
 
-def claim_sentence(claim: Mapping[str, Any]) -> str:
+def claim_sentence(claim: Claim) -> str:
     """Return a claim with its source and the numbers it was held against."""
-    numbers = f" {claim['numbers']}" if claim["numbers"] else ""
-    return f"{claim['text'].rstrip('.')} ({claim['source']}).{numbers}"
+    numbers = f" {claim.numbers}" if claim.numbers else ""
+    return f"{claim.text.rstrip('.')} ({claim.source}).{numbers}"
 
 
 def escape_markdown(text: str) -> str:

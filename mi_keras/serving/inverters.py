@@ -11,10 +11,10 @@ from mi_keras.attacks.inverter import invert, rebuild_inverter
 from mi_keras.data.preprocess import as_bytes
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.data.splits import Splits
-from mi_keras.experiments.result import inverter_label
 from mi_keras.experiments.run_stages import with_weights
 from mi_keras.experiments.thesis.stages import Pipeline
 from mi_keras.models.cnn import ACTIVATION_UNITS, observe
+from mi_keras.results import inverter_label
 from mi_keras.serving.signatures import INPUT_NAMES, Field, Solver, inversion_signatures
 from mi_keras.serving.trained import TRUTH, Trained, licence, need, on_cpu, sample, summary
 from mi_keras.types import Floats, Observation, ShadowEvidence

@@ -26,15 +26,15 @@ def test_a_search_prints_and_writes_every_trial_and_the_best_pair(tmp_path, caps
     printed = capsys.readouterr().out
     folder = tmp_path / "search" / "gradient" / "smoke"
     result, arrays = load_result(folder)
-    (table,) = result["tables"]
-    assert [row["label"] for row in table["rows"]] == ["coarse 1", "coarse 2", "coarse 3", "fine 1", "fine 2"]
-    assert all(row["label"] in printed for row in table["rows"])
+    (table,) = result.tables
+    assert [row.label for row in table.rows] == ["coarse 1", "coarse 2", "coarse 3", "fine 1", "fine 2"]
+    assert all(row.label in printed for row in table.rows)
     assert "5 trials, 0 of them failed." in printed
-    best = max(table["rows"], key=lambda row: row["values"]["ssim"]["mean"])["values"]
-    assert f"Best weights: L2 {best['l2_weight']['mean']:.4g}" in printed
+    best = max(table.rows, key=lambda row: row.values["ssim"].mean).values
+    assert f"Best weights: L2 {best['l2_weight'].mean:.4g}" in printed
     np.testing.assert_array_equal(
         np.concatenate([arrays["search.coarse.ssim"], arrays["search.fine.ssim"]]),
-        [row["values"]["ssim"]["mean"] for row in table["rows"]],
+        [row.values["ssim"].mean for row in table.rows],
     )
     assert (folder / "figure_8.png").stat().st_size > 10_000
     written = (folder / "arrays.npz").stat().st_mtime_ns

@@ -37,7 +37,7 @@ def test_the_map_shows_each_preset_that_was_measured_and_the_command_for_it(meas
     lines = [line for line in paper_map_document(both).split("\n") if "--section 5.2" in line]
     quick = [line for line in lines if " | quick | " in line]
     paper = [line for line in lines if "--section 5.2 --preset paper | " in line and " | paper | " in line]
-    assert len(quick) == len(paper) == len(measured["5.2.quick"]["claims"]) + 1  # and Table 4
+    assert len(quick) == len(paper) == len(measured["5.2.quick"].claims) + 1  # and Table 4
 
 
 def test_every_section_was_measured_at_the_sizes_it_has_now(measured):
@@ -45,18 +45,16 @@ def test_every_section_was_measured_at_the_sizes_it_has_now(measured):
         result = measured[f"{section.number}.quick"]
         settings = json.loads(json.dumps(asdict(section.load().PRESETS["quick"])))
         if section.work == "split":  # the full model's weights need a network
-            settings["encoder"] |= {
-                name: result["settings"]["encoder"][name] for name in ("weights", "variant")
-            }
+            settings["encoder"] |= {name: result.settings["encoder"][name] for name in ("weights", "variant")}
         else:  # more runs, decimals and own answers than the preset has are welcome
-            more = {changed.partition("=")[0] for changed in result["changed"]}
+            more = {changed.partition("=")[0] for changed in result.changed}
             assert more <= {"runs", "decimals", "own_answers"}
-            assert result["runs"] >= settings["runs"]
+            assert result.runs >= settings["runs"]
             for name in ("decimals", "own_answers"):
-                assert set(result["settings"].get(name, ())) >= set(settings.get(name, ()))
-            settings |= {name: result["settings"][name] for name in more}
-        assert result["settings"] == settings
-        assert result["title"] == section.title
+                assert set(result.settings.get(name, ())) >= set(settings.get(name, ()))
+            settings |= {name: result.settings[name] for name in more}
+        assert result.settings == settings
+        assert result.title == section.title
 
 
 def test_the_result_tables_of_the_documents_are_those_of_the_measurements(measured):
@@ -83,16 +81,16 @@ def test_the_map_leaves_out_no_number_of_the_text():
 def test_mapped_tables_and_figures_are_made_by_their_sections(measured):
     for table in TABLES:
         rows = {
-            row["name"]
-            for found in measured[f"{table.section}.quick"]["tables"]
-            if found["file"] == table.file
-            for row in found["rows"]
+            row.name
+            for found in measured[f"{table.section}.quick"].tables
+            if found.file == table.file
+            for row in found.rows
         }
         assert table.row in rows
     for figure in FIGURES:
         for name in figure.files:
             if figure.section:
-                assert name in {f["file"] for f in measured[f"{figure.section}.quick"]["figures"]}, name
+                assert name in {f.file for f in measured[f"{figure.section}.quick"].figures}, name
             else:
                 assert (REPOSITORY / name).is_file()
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_keras.experiments.result import Paper, Row
+from mi_keras.results import Paper, Row
 
 if TYPE_CHECKING:
     from mi_keras.experiments.split.stages import Pipeline

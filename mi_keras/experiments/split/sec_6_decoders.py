@@ -29,7 +29,6 @@ from mi_keras.data.preprocess import as_bytes
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
 from mi_keras.experiments.presets import check_choices, check_runs
-from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Table
 from mi_keras.experiments.split.rows import (
     IMAGE_COLUMNS,
     MEAN_FACE,
@@ -47,6 +46,7 @@ from mi_keras.experiments.split.sizes import (
     TRANSPOSED,
     check_decoders,
 )
+from mi_keras.results import Claim, ExperimentResult, Paper, Row, Table
 from mi_keras.settings import DECODERS, DecoderSettings, EncoderSettings, FaceSettings
 
 if TYPE_CHECKING:

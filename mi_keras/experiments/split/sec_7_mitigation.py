@@ -34,7 +34,6 @@ from mi_keras.defenses.feature_maps import (
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
 from mi_keras.experiments.presets import check_choices, check_runs, sized
-from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table
 from mi_keras.experiments.split.rows import (
     MEAN_FACE,
     picture_notes,
@@ -44,6 +43,7 @@ from mi_keras.experiments.split.rows import (
 )
 from mi_keras.experiments.split.sizes import COMPACT, QUICK, SMOKE, check_decoders
 from mi_keras.quiet import quiet_libraries
+from mi_keras.results import Claim, ExperimentResult, Row, Table
 from mi_keras.settings import LARGEST, DecoderSettings, EncoderSettings, FaceSettings
 
 if TYPE_CHECKING:

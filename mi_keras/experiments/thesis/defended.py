@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mi_keras.experiments.result import Paper, Row, inverter_label
 from mi_keras.experiments.thesis.image_rows import (
     BASELINES,
     OBJECTIVE_NOTES,
@@ -20,6 +19,7 @@ from mi_keras.experiments.thesis.image_rows import (
     scored_baselines,
 )
 from mi_keras.metrics.classification import accuracy, expected_calibration_error
+from mi_keras.results import Paper, Row, inverter_label
 from mi_keras.settings import (
     ActivationSettings,
     ClassifierSettings,

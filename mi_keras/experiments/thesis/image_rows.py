@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_keras.experiments.result import Paper, Row, score_values
+from mi_keras.results import Paper, Row, score_values
 from mi_keras.types import ImageSet
 
 if TYPE_CHECKING:

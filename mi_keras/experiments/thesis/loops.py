@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mi_keras.experiments.result import Row, Table
 from mi_keras.metrics.topology import has_loop
+from mi_keras.results import Row, Table
 from mi_keras.types import Floats, ImageSet, Ints
 
 TWO = "2"  # the name of the class

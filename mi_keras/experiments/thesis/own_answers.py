@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mi_keras.experiments.claims import ahead
-from mi_keras.experiments.result import Claim, Row, Table, inverter_label
 from mi_keras.experiments.thesis.image_rows import BASELINES, OBJECTIVE_NOTES, PROTOTYPE, Runs, image_row
+from mi_keras.results import Claim, Row, Table, inverter_label
 
 MARK = "@shadow"
 SOURCE = "not in the text"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mi_keras.experiments.result import Claim, Row, Table
+from mi_keras.results import Claim, Row, Table
 from mi_keras.settings import GradientSettings
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ import numpy as np
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead, unchanged
 from mi_keras.experiments.presets import check_choices, check_runs, sized
-from mi_keras.experiments.result import Claim, ExperimentResult, Paper, Row, Table
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
+from mi_keras.results import Claim, ExperimentResult, Paper, Row, Table
 from mi_keras.settings import HEADS, ClassifierSettings, SplitSettings
 
 if TYPE_CHECKING:

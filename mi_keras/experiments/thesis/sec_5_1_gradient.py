@@ -22,7 +22,6 @@ import numpy as np
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
 from mi_keras.experiments.presets import check_choices, check_runs, sized
-from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table
 from mi_keras.experiments.thesis.image_rows import (
     BASELINES,
     OBJECTIVE_NOTES,
@@ -35,6 +34,7 @@ from mi_keras.experiments.thesis.image_rows import (
 )
 from mi_keras.experiments.thesis.search_table import FIGURE_8, best_line, trial_table, weight_claims
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
+from mi_keras.results import Claim, ExperimentResult, Row, Table
 from mi_keras.settings import (
     OBJECTIVES,
     STARTS,

@@ -29,7 +29,6 @@ from mi_keras.data.splits import class_counts
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
 from mi_keras.experiments.presets import check_choices, check_runs
-from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.experiments.thesis.image_rows import (
     BASELINES,
     OBJECTIVE_NOTES,
@@ -41,6 +40,7 @@ from mi_keras.experiments.thesis.image_rows import (
 )
 from mi_keras.experiments.thesis.own_answers import own_claims, own_figures, own_name, own_rows, own_table
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
+from mi_keras.results import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.settings import (
     COMBINATIONS,
     ActivationSettings,

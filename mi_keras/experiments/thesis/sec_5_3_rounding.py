@@ -20,7 +20,6 @@ from mi_keras.defenses.output_vector import Defense, Rounding
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead, unchanged
 from mi_keras.experiments.presets import check_choices, check_runs
-from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.experiments.thesis.defended import (
     ATTACKED,
     attack,
@@ -31,6 +30,7 @@ from mi_keras.experiments.thesis.defended import (
 )
 from mi_keras.experiments.thesis.image_rows import BASELINES, by_row, image_arrays, published
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
+from mi_keras.results import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.settings import (
     COMBINATIONS,
     ActivationSettings,

@@ -26,7 +26,6 @@ from mi_keras.defenses.output_vector import Defense, Truncation
 from mi_keras.errors import InputError
 from mi_keras.experiments.claims import ahead
 from mi_keras.experiments.presets import check_choices, check_runs
-from mi_keras.experiments.result import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.experiments.thesis.defended import (
     ATTACKED,
     attack,
@@ -38,6 +37,7 @@ from mi_keras.experiments.thesis.defended import (
 from mi_keras.experiments.thesis.image_rows import PROTOTYPE, by_row, image_arrays, published
 from mi_keras.experiments.thesis.loops import TWO, loop_table, twos_without_loop
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
+from mi_keras.results import Claim, ExperimentResult, Row, Table, inverter_label
 from mi_keras.settings import (
     COMBINATIONS,
     LARGEST,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mi_keras.experiments.claims import ahead, unchanged
-from mi_keras.experiments.result import Row, Table, score_values
 from mi_keras.experiments.thesis.sec_5_2_input_combinations import PAPER, PRESETS, PUBLISHED, _claims
+from mi_keras.results import Row, Table, score_values
 from mi_keras.settings import COMBINATIONS
 from mi_keras.types import Scores
 

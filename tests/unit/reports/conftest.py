@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mi_keras.reports.figures import draw
+from mi_keras.results import read_result
 
 LABELS = {
     "o": "M_I(O)", "a": "M_I(A^L)", "x": "M_I(X~)", "o+a": "M_I(O + A^L)", "o+x": "M_I(O + X~)",
@@ -219,7 +220,8 @@ def draw_kind() -> Callable[..., Figure]:
 
     def drawn(kind: str, result: dict[str, Any], arrays: dict[str, np.ndarray], /, **fields: Any) -> Figure:
         spec = next(spec for spec in result["figures"] if spec["kind"] == kind)
-        return draw(spec | fields, result, arrays)
+        read = read_result(result | {"figures": [spec | fields]})
+        return draw(read.figures[0], read, arrays)
 
     return drawn
 

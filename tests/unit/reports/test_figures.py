@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from mi_keras.errors import InputError
-from mi_keras.reports.figures import KINDS, draw
+from mi_keras.reports.figures import KINDS
 from mi_keras.reports.style import wrap_label
 
 SCORED = {  # images behind what is drawn; the others show no scores of images
@@ -39,12 +38,6 @@ def test_missing_arrays_leave_a_sentence(make, draw_kind, kind):
     result, _ = make(size=4)
     result["tables"] = []  # what a sweep draws
     assert "stor" in texts(draw_kind(kind, result, {}))
-
-
-def test_an_unknown_kind_is_refused(make):
-    result, arrays = make(size=4)
-    with pytest.raises(InputError, match=r"`kind` of a figure must be one of best_per_class, .*; got 'pie'"):
-        draw({"kind": "pie", "title": "", "rows": []}, result, arrays)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from mi_keras.errors import InputError
 from mi_keras.reports import files
 from mi_keras.reports.files import load_result, write_reports
+from mi_keras.results import read_result
 
 
 def change(directory, **fields):
@@ -21,7 +22,7 @@ def change(directory, **fields):
 
 def test_what_is_loaded_is_what_was_stored(result_directory):
     result, arrays = load_result(result_directory)
-    assert result == json.loads((result_directory / "result.json").read_text())
+    assert result == read_result(json.loads((result_directory / "result.json").read_text()))
     with np.load(result_directory / "arrays.npz") as stored:
         assert set(arrays) == set(stored.files)
         np.testing.assert_array_equal(arrays["ssim.o+x"], stored["ssim.o+x"])

@@ -4,6 +4,7 @@ import base64
 import re
 import shutil
 import struct
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -14,6 +15,7 @@ from mi_keras.reports.files import read_report, write_reports
 from mi_keras.reports.html import write_overview
 from mi_keras.reports.pages import Report, overview_page, result_page
 from mi_keras.reports.text import format_score
+from mi_keras.results import read_result
 
 VOID = {"meta", "img"}
 EVIL = """<script>alert("1")</script>&amp;'"""
@@ -78,7 +80,7 @@ def check(text):
 @pytest.fixture
 def report(make):
     result, _ = make(size=4)
-    return Report(result, {spec["file"]: PNG for spec in result["figures"]})
+    return Report(read_result(result), {spec["file"]: PNG for spec in result["figures"]})
 
 
 def test_the_policy_allows_nothing_but_what_the_page_carries():
@@ -87,20 +89,19 @@ def test_the_policy_allows_nothing_but_what_the_page_carries():
 
 def test_the_page_shows_every_number_claim_figure_and_setting(report):
     page, result = check(result_page(report)), report.result
-    for table in result["tables"]:
-        for row in table["rows"]:
+    for table in result.tables:
+        for row in table.rows:
             shown = [
-                format_score(row["values"].get(metric), single=row["group"] == "trial")
-                for metric in table["metrics"]
+                format_score(row.values.get(metric), single=row.group == "trial") for metric in table.metrics
             ]
-            assert any([row["label"], *shown] == cells[: 1 + len(shown)] for cells in page.rows)
+            assert any([row.label, *shown] == cells[: 1 + len(shown)] for cells in page.rows)
     assert ["Baselines"] in page.rows
-    for verdict, claim in zip(("holds", "does not hold", "undecided"), result["claims"], strict=True):
-        assert f"{verdict} {claim['text'].rstrip('.')} ({claim['source']})." in page.text
+    for verdict, claim in zip(("holds", "does not hold", "undecided"), result.claims, strict=True):
+        assert f"{verdict} {claim.text.rstrip('.')} ({claim.source})." in page.text
     classes = [item["class"] for item in page.named("li") if "class" in item]
     assert classes == ["holds", "fails", "undecided"]
-    for spec, image in zip(result["figures"], page.named("img"), strict=True):
-        assert image["alt"] == f"Title of {spec['kind']}. Caption of {spec['kind']}."
+    for spec, image in zip(result.figures, page.named("img"), strict=True):
+        assert image["alt"] == f"Title of {spec.kind}. Caption of {spec.kind}."
         assert (image["width"], image["height"]) == ("1200", "400")
         assert base64.b64decode(image["src"].partition(",")[2]) == PNG
     assert ["steps", "60"] in page.rows
@@ -113,24 +114,22 @@ def test_the_page_shows_every_number_claim_figure_and_setting(report):
 
 def test_only_the_best_score_is_strong(report):
     text = result_page(report)
-    table = report.result["tables"][0]
-    best = max(
-        (row for row in table["rows"] if row["group"] == "attack"),
-        key=lambda row: row["values"]["ssim"]["mean"],
-    )
-    assert text.count(f"<strong>{format_score(best['values']['ssim'])}</strong>") == 1
+    table = report.result.tables[0]
+    rivals = [row for row in table.rows if row.group == "attack"]
+    best = max(rivals, key=lambda row: row.values["ssim"].mean)
+    assert text.count(f"<strong>{format_score(best.values['ssim'])}</strong>") == 1
 
 
 def test_contents_lead_to_every_table_and_figure(report):
     page = check(result_page(report))
-    wanted = [f"#table-{table['file']}" for table in report.result["tables"]]
-    wanted += ["#notes", "#claims", *(f"#figure-{spec['file']}" for spec in report.result["figures"]), "#run"]
+    wanted = [f"#table-{table.file}" for table in report.result.tables]
+    wanted += ["#notes", "#claims", *(f"#figure-{spec.file}" for spec in report.result.figures), "#run"]
     assert page.links == wanted
 
 
 def poison(value):
     """Append markup to every text of a result except the names that the schema restricts."""
-    restricted = {"file", "kind", "group", "metrics", "best", "schema"}
+    restricted = {"file", "kind", "group", "metrics", "best", "schema", "metric", "x", "y", "better"}
     if isinstance(value, dict):
         return {key: inner if key in restricted else poison(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -138,8 +137,9 @@ def poison(value):
     return value + EVIL if isinstance(value, str) else value
 
 
-def test_texts_of_the_files_stay_texts(report):
-    evil = Report(poison(report.result), report.figures)
+def test_texts_of_the_files_stay_texts(make, report):
+    result, _ = make(size=4)
+    evil = Report(read_result(poison(result)), report.figures)
     page = check(result_page(evil))
     assert f"M_I(O){EVIL}" in page.text
     assert f"MNIST, embedded subset{EVIL}" in page.text  # names a file of the user, as in npz:FILE
@@ -149,10 +149,8 @@ def test_texts_of_the_files_stay_texts(report):
 
 
 def test_the_overview_counts_claims_and_links_to_every_section(report):
-    other = Report(
-        report.result | {"section": "5.4", "claims": [], "preset": "smoke", "changed": ["runs=1"]},
-        report.figures,
-    )
+    changes = {"section": "5.4", "claims": [], "preset": "smoke", "changed": ["runs=1"]}
+    other = Report(replace(report.result, **changes), report.figures)
     page = check(overview_page([report, other]))
     assert page.rows[:3] == [
         ["section", "title", "preset", "data", "runs", "seed", "claims that hold", "that do not", "undecided"],
@@ -191,7 +189,8 @@ def test_an_overview_of_nothing_is_refused(tmp_path):
 
 def test_a_page_of_a_result_without_figures_notes_and_claims(make):
     result, _ = make(size=4)
-    page = check(result_page(Report(result | {"figures": [], "notes": [], "claims": [], "measured": ""}, {})))
+    empty = read_result(result | {"figures": [], "notes": [], "claims": [], "measured": ""})
+    page = check(result_page(Report(empty, {})))
     assert "#notes" not in page.links
 
 

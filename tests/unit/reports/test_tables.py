@@ -8,13 +8,13 @@ import statistics
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from mi_keras.reports.files import read_report, write_reports
 from mi_keras.reports.markdown import markdown_page
 from mi_keras.reports.pages import overview_page
-from mi_keras.reports.tables import claims_markdown, csv_table, markdown_table, print_result
-from mi_keras.reports.text import format_number, format_score
+from mi_keras.reports.tables import claims_markdown, csv_table, markdown_table
+from mi_keras.reports.text import format_number
+from mi_keras.results import read_result
 
 DASH = "–"  # noqa: RUF001
 
@@ -32,51 +32,24 @@ def expected(values: np.ndarray) -> str:
     return f"{statistics.mean(means):.4f} ± {statistics.stdev(means):.4f}"
 
 
-def printed(result, width=100, terminal=False):
-    output = io.StringIO()
-    print_result(result, Console(file=output, width=width, force_terminal=terminal, color_system=None))
-    return output.getvalue()
+def markdown(result, number=0):
+    read = read_result(result)
+    return markdown_table(read, read.tables[number])
 
 
-def csv_lines(result, table):
-    return list(csv.DictReader(io.StringIO(csv_table(result, table))))
+def csv_text(result, number=0):
+    read = read_result(result)
+    return csv_table(read, read.tables[number])
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.37271, "0.3727"), (0.0, "0.0000"), (0.001, "0.0010"), (0.00099, "9.900e-04"), (4.4323e-5, "4.432e-05"),
-        (-3e-7, "-3.000e-07"), (9999.5, "9999.5000"), (10_000, "1.000e+04"), (-123456.0, "-1.235e+05"), (None, "n/a"),
-    ],
-)  # fmt: skip
-def test_numbers_have_four_decimals_unless_they_are_tiny_or_huge(value, text):
-    assert format_number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("mean", "spread", "text"),
-    [
-        (0.0649, 0.0009, "0.0649 ± 0.0009"),  # as the published tables have it
-        (0.0649, 0.0, "0.0649 ± 0.0000"),
-        (0.0649, 0.00002, "0.0649 ± 2.000e-05"),
-        (4.4e-5, 2e-6, "4.400e-05 ± 2.000e-06"),
-        (4.4e-5, 0.01, "4.400e-05 ± 0.0100"),
-        (0.0649, None, "0.0649 ± n/a"),
-    ],
-)
-def test_a_spread_is_written_as_its_mean_is(mean, spread, text):
-    assert format_score({"mean": mean, "std": spread, "n": 2}) == text
-
-
-def test_a_single_measurement_has_no_spread_and_a_missing_one_is_a_dash():
-    assert format_score({"mean": 0.25, "std": None, "n": 1}, single=True) == "0.2500"
-    assert format_score(None) == DASH
+def csv_lines(result, number=0):
+    return list(csv.DictReader(io.StringIO(csv_text(result, number))))
 
 
 def test_markdown_numbers_are_those_of_the_scores(make):
     result, arrays = make()
     table = result["tables"][0]
-    lines = cells_of(markdown_table(result, table))
+    lines = cells_of(markdown(result))
     assert lines[0] == ["combination", "SSIM", "MSE", "paper SSIM", "paper MSE", "note"]
     by_label = {(cells[0], cells[5]): cells for cells in lines}
     for row in table["rows"]:
@@ -90,7 +63,7 @@ def test_markdown_numbers_are_those_of_the_scores(make):
 def test_only_published_metrics_and_notes_that_exist_have_columns(make):
     result, _ = make()
     del result["tables"][0]["rows"][4]["paper"]["values"]["mse"]
-    headings = [cells_of(markdown_table(result, table))[0] for table in result["tables"]]
+    headings = [cells_of(markdown(result, number))[0] for number in range(3)]
     assert headings == [
         ["combination", "SSIM", "MSE", "paper SSIM", "note"],
         ["model", "weighted F1", "training loss"],
@@ -101,28 +74,28 @@ def test_only_published_metrics_and_notes_that_exist_have_columns(make):
 def test_markdown_says_what_was_measured(make):
     result, _ = make()
     first, models, trials = (
-        markdown_table(result, table).splitlines()[0].replace("\\", "") for table in result["tables"]
+        markdown(result, number).splitlines()[0].replace("\\", "") for number in range(3)
     )
     source = "thesis 5.2 · preset quick · MNIST, embedded subset · 2 runs · seed 1"
     assert first == f"{source} · n = 60 images"
     assert models == f"{source} · n = 30 images"
     assert trials == source
     result["changed"] = ["gradient.steps=7"]
-    assert "preset quick, changed: gradient.steps=7 · " in markdown_table(result, result["tables"][0])
+    assert "preset quick, changed: gradient.steps=7 · " in markdown(result)
 
 
 def test_trials_are_single_measurements_and_a_failed_one_has_a_dash(make):
     result, arrays = make(runs=1)
-    lines = {cells[0]: cells for cells in cells_of(markdown_table(result, result["tables"][2]))}
+    lines = {cells[0]: cells for cells in cells_of(markdown(result, 2))}
     assert lines["coarse 0"][3] == DASH
     assert lines["fine 1"][1] == format_number(float(arrays["search.fine.l2_weight"][1]))
-    assert "±" not in markdown_table(result, result["tables"][2])
+    assert "±" not in markdown(result, 2)
 
 
 def test_attacks_stand_before_the_baselines_whatever_their_order(make):
     result, _ = make()
     result["tables"][0]["rows"].reverse()
-    labels = [cells[0] for cells in cells_of(markdown_table(result, result["tables"][0]))][2:]
+    labels = [cells[0] for cells in cells_of(markdown(result))][2:]
     separator = labels.index("**Baselines**")
     assert separator == 11
     assert set(labels[separator + 1 :]) == {"X~ alone", "class average", "class prototype"}
@@ -131,21 +104,23 @@ def test_attacks_stand_before_the_baselines_whatever_their_order(make):
 @pytest.mark.parametrize(("best", "column", "value"), [("ssim", 1, 0.95), ("mse", 2, 0.01)])
 def test_only_the_best_row_is_bold_and_no_baseline_is(make, best, column, value):
     result, _ = make()
-    table = result["tables"][0] | {"best": best}
+    table = result["tables"][0]
+    table["best"] = best
     table["rows"][-1]["values"][best]["mean"] = 0.99 if best == "ssim" else 1e-3  # a baseline
     table["rows"][5]["values"][best]["mean"] = value
-    lines = cells_of(markdown_table(result, table))
+    lines = cells_of(markdown(result))
     bold = [(cells[0], n) for cells in lines for n, cell in enumerate(cells) if n and cell.startswith("**")]
     assert bold == [("M_I(A^L + X~)", column)]
-    assert "**0." not in markdown_table(result, table | {"best": ""})
+    table["best"] = ""
+    assert "**0." not in markdown(result)
 
 
 def test_the_spread_of_one_run_is_unknown_not_zero(make):
     result, arrays = make(runs=1)
-    table = markdown_table(result, result["tables"][0])
+    table = markdown(result)
     assert f"{arrays['ssim.o'].mean():.4f} ± n/a" in table
     assert "± 0.0000" not in table
-    line = csv_lines(result, result["tables"][0])[0]
+    line = csv_lines(result)[0]
     assert line["ssim_std"] == ""
     assert line["ssim_n"] == "1"
 
@@ -153,8 +128,8 @@ def test_the_spread_of_one_run_is_unknown_not_zero(make):
 def test_csv_reads_back_at_full_precision(make):
     result, _ = make()
     result["changed"] = ["runs=2", "data.method=stratified"]
-    for table in result["tables"]:
-        lines = csv_lines(result, table)
+    for number, table in enumerate(result["tables"]):
+        lines = csv_lines(result, number)
         assert [line["name"] for line in lines] == [row["name"] for row in table["rows"]]
         for line, row in zip(lines, table["rows"], strict=True):
             for metric in table["metrics"]:
@@ -168,7 +143,7 @@ def test_csv_reads_back_at_full_precision(make):
                 "thesis", "5.2", table["file"], "quick", "1", "2",
             )  # fmt: skip
             assert line["changed"] == "runs=2; data.method=stratified"
-    first = csv_lines(result, result["tables"][0])
+    first = csv_lines(result)
     assert (first[4]["paper_table"], first[4]["paper_ssim_mean"], first[4]["paper_mse_std"]) == (
         "Table 4",
         "0.2467",
@@ -179,7 +154,7 @@ def test_csv_reads_back_at_full_precision(make):
 
 def test_csv_columns_are_those_of_the_table(make):
     result, _ = make()
-    columns = csv_table(result, result["tables"][1]).splitlines()[0].split(",")
+    columns = csv_text(result, 1).splitlines()[0].split(",")
     assert columns == [
         "work", "section", "table", "preset", "changed", "data", "runs", "seed",
         "name", "label", "group", "note", "images",
@@ -190,103 +165,33 @@ def test_csv_columns_are_those_of_the_table(make):
 
 def test_claims_say_what_holds(make):
     result, _ = make()
-    assert claims_markdown(result).splitlines() == [
+    assert claims_markdown(read_result(result)).splitlines() == [
         "- **holds**: M_I(X\\~) is best (thesis 5.2). M_I(X\\~) 0.3720",
         "- **does not hold**: More inputs are worse (thesis 5.2).",
         "- **undecided**: Unmeasured (thesis 7).",
     ]
-    assert "No claims" in claims_markdown(result | {"claims": []})
+    assert "No claims" in claims_markdown(read_result(result | {"claims": []}))
 
 
 def test_the_page_has_every_table_once_then_notes_claims_and_figures(make):
     result, _ = make()
-    text = markdown_page(result)
+    text = markdown_page(read_result(result))
     headings = re.findall(r"^#+ .*$", text, re.MULTILINE)
     assert headings[:6] == [
         "# thesis 5.2: Input combinations of the inversion model",
         "## Title of table_4", "## Title of table_2", "## Title of trials", "## Notes", "## Claims",
     ]  # fmt: skip
-    for table in result["tables"]:
-        assert text.count(markdown_table(result, table).strip()) == 1
+    for number, table in enumerate(result["tables"]):
+        assert text.count(markdown(result, number).strip()) == 1
         assert f"[{table['file']}.csv]({table['file']}.csv)" in text
     assert "![Title of sweep](sweep.png)\n\nCaption of sweep." in text
 
 
-@pytest.mark.parametrize(("terminal", "width"), [(True, 100), (False, 80), (False, 100)])
-def test_the_terminal_tables_fit_100_columns_and_keep_every_number_whole(make, terminal, width):
-    result, _ = make()
-    text = printed(result, width, terminal)
-    lines = text.splitlines()
-    assert lines[0] == "thesis 5.2: Input combinations of the inversion model"
-    assert max(map(len, lines)) <= 107  # the sentence under the table is not wrapped in files
-    assert "…" not in text
-    for table in result["tables"]:
-        assert f"Title of {table['file']}" in text
-        for row in table["rows"]:
-            assert f"{row['label']} " in text
-            for metric in table["metrics"]:
-                shown = format_score(row["values"].get(metric), single=row["group"] == "trial")
-                assert re.search(rf"(?:^|\s){re.escape(shown)}(?:\s|$)", text)
-    assert "paper SSIM" in text
-    assert "Claims that hold: 1, that do not: 1, undecided: 1" in text
-    assert [line[:15].strip() for line in lines[-3:]] == ["holds", "does not hold", "undecided"]
-    assert text.count("A note.") == 1
-
-
-def wide(result):
-    """Make the first table as wide as the widest of a section."""
-    table = result["tables"][0]
-    more = ("instance_gain", "prototype_distance", "loop_rate")
-    for number, row in enumerate(table["rows"]):
-        row["values"] |= {metric: {"mean": -0.123 - number, "std": 0.5, "n": 2} for metric in more}
-        published = {"mean": 0.5 + number / 1000, "std": 0.25}
-        row["paper"] = {"table": "Table 6", "values": {"ssim": published, "mse": published}}
-    return table | {"metrics": ["ssim", "mse", *more]}
-
-
-@pytest.mark.parametrize("metrics", [2, 3, 5])
-@pytest.mark.parametrize("terminal", [True, False])
-def test_published_values_go_under_the_scores_where_the_window_is_too_narrow(make, metrics, terminal):
-    result, _ = make()
-    table = wide(result)
-    result["tables"] = [table | {"metrics": table["metrics"][:metrics]}]
-    text = printed(result, 100, terminal)
-    assert "…" not in text
-    start = text.index("combination")
-    shown = text[start : text.index("Mean ±")]
-    assert max(map(len, shown.splitlines())) <= 100
-    assert ("paper SSIM" in shown) == (metrics == 2)
-    for row in table["rows"]:
-        paper = format_score(row["paper"]["values"]["ssim"])
-        assert f"{paper}" in shown
-        if metrics > 2:
-            (line,) = (line for line in shown.splitlines() if line.count(paper) == 2)
-            assert line.startswith("  paper ")
-    for metric in table["metrics"][:metrics]:
-        assert all(format_score(row["values"][metric]) in shown for row in table["rows"])
-
-
-def test_square_brackets_and_bars_in_names_are_printed_as_they_are(make):
+def test_bars_in_names_are_printed_as_they_are(make):
     result, _ = make()
     result["tables"][0]["rows"][0]["label"] = "x[bold] | y"
-    assert "x[bold] | y" in printed(result)
-    text = markdown_table(result, result["tables"][0])
+    text = markdown(result)
     assert all(len(cells) == 6 for cells in cells_of(text.replace("\\|", "/")))
-
-
-@pytest.mark.parametrize(
-    ("metric", "score", "text"),
-    [
-        ("psnr", (19.306, 0.1251), "19.31 ± 0.13"), ("psnr", (19.306, None), "19.31 ± n/a"),
-        ("psnr", (19.306, 0.0), "19.31 ± 0.00"), ("psnr", (19.306, 0.0032), "19.31 ± 0.003"),
-        ("psnr_paper", (46.0, None), "46.00 ± n/a"), ("kilobytes", (1076.25, 0.0), "1,076.2 ± 0.0"),
-        ("parameters", (4_226_432.0, None), "4,226,432"), ("parameters", (4_226_432.0, 0.0), "4,226,432"),
-        ("kept_maps", (83.6, 1.2), "84 ± 1"), ("ssim", (0.5, 0.01), "0.5000 ± 0.0100"),
-    ],
-)  # fmt: skip
-def test_a_metric_has_its_own_decimals(metric, score, text):
-    mean, spread = score
-    assert format_score({"mean": mean, "std": spread, "n": 2}, metric) == text
 
 
 def test_a_result_of_the_other_work_needs_no_classes(make_split, tmp_path):
@@ -298,13 +203,13 @@ def test_a_result_of_the_other_work_needs_no_classes(make_split, tmp_path):
     psnr = [arrays["psnr.upsampled"][run].mean() for run in (0, 1)]
     shown = f"{statistics.mean(psnr):.2f} ± {statistics.stdev(psnr):.2f}"
     page, text = written["index.html"].read_text(), written["index.md"].read_text()
-    for whole in (page, text, printed(result)):
+    for whole in (page, text):
         assert shown in whole
         assert "4,226,432" in whole
         assert "12,000,000" in whole
         assert "split Table 1" in whole
         assert not re.search("thesis|MNIST|class prototype", whole)
-    line = csv_lines(result, result["tables"][0])[0]
+    line = csv_lines(result)[0]
     assert (line["work"], line["kilobytes_mean"], line["parameters_mean"]) == ("split", "131.25", "4226432.0")
     overview = overview_page([read_report(tmp_path)])
     assert "split 6: Decoders" in overview

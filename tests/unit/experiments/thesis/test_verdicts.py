@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mi_keras.experiments.registry import PRESETS, SECTIONS
-from mi_keras.experiments.result import Row
 from mi_keras.experiments.thesis import loops, search_table
 from mi_keras.experiments.thesis import sec_4_2_classifiers as classifiers
 from mi_keras.experiments.thesis import sec_5_1_gradient as gradient
 from mi_keras.experiments.thesis import sec_5_3_rounding as rounding
 from mi_keras.experiments.thesis import sec_5_4_truncation as truncation
+from mi_keras.results import Row
 from mi_keras.types import ImageSet
 
 

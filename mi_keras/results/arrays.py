@@ -3,7 +3,7 @@
 import numpy as np
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.result import METRICS
+from mi_keras.results.metrics import METRICS
 from mi_keras.work import Arrays
 
 _NUMBERS = "shown.numbers"

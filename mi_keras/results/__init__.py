@@ -1,0 +1,38 @@
+"""What was measured, as values: metrics, rows, tables, claims and figures, and the one reader of result files."""
+
+from mi_keras.results.figures import (
+    AnyFigure,
+    BestPerClass,
+    ChosenImages,
+    ClassCounts,
+    ClassImages,
+    Confusion,
+    Figure,
+    GradientCurves,
+    Histogram,
+    Layers,
+    Maps,
+    MedianPerClass,
+    NormalisedPhotographs,
+    Panel,
+    Photographs,
+    Search,
+    Sweep,
+    SweepSeries,
+    TradeOff,
+    TradeOffSeries,
+    TrainingCurves,
+    figures_json,
+)
+from mi_keras.results.metrics import METRICS, Metric, inverter_label
+from mi_keras.results.result import ExperimentResult, StoredResult
+from mi_keras.results.rows import Claim, Paper, Row, Table, score_values
+from mi_keras.results.schema import SCHEMA, read_result
+
+__all__ = [
+    "METRICS", "SCHEMA", "AnyFigure", "BestPerClass", "ChosenImages", "Claim", "ClassCounts", "ClassImages", "Confusion",
+    "ExperimentResult", "Figure", "GradientCurves", "Histogram", "Layers", "Maps", "MedianPerClass", "Metric",
+    "NormalisedPhotographs", "Panel", "Paper", "Photographs", "Row", "Search", "StoredResult", "Sweep", "SweepSeries",
+    "Table", "TradeOff", "TradeOffSeries", "TrainingCurves", "figures_json", "inverter_label", "read_result",
+    "score_values",
+]  # fmt: skip

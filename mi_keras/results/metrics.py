@@ -1,0 +1,59 @@
+"""The metrics of all tables and figures: their names, headings, directions and decimals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mi_keras.settings import COMBINATIONS
+
+SYMBOLS = {"o": "O", "a": "A^L", "x": "X~"}
+
+
+def inverter_label(combination: str) -> str:
+    """Return "M_I(O + X~)" of "o+x"."""
+    return f"M_I({' + '.join(SYMBOLS[letter] for letter in combination.split('+'))})"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of numbers: its heading, whether more is better for what the row does (None: neither), the difference
+    that is too small to speak of (verdicts neither rest on less nor call more "the same"), and how many decimals
+    are shown: the four of published scores, or fewer where a unit makes them idle."""
+
+    label: str
+    higher_is_better: bool | None = None
+    negligible: float = 0.005
+    digits: int = 4
+
+
+METRICS: Mapping[str, Metric] = {
+    "ssim": Metric("SSIM", True),
+    "mse": Metric("MSE", False, 0.002),
+    "instance_gain": Metric("instance gain", True),
+    "prototype_distance": Metric("distance to prototype", True),
+    "loop_rate": Metric("with a loop"),
+    "f1": Metric("weighted F1", True),
+    "training_loss": Metric("training loss", False),
+    "validation_loss": Metric("validation loss", False),
+    # In tables of defences: the instance gain that is left to each attack.
+    **{f"gain_{name}": Metric(f"gain of {inverter_label(name)}", False) for name in COMBINATIONS},
+    "accuracy": Metric("accuracy", True),
+    "ece": Metric("ECE", False),
+    "psnr": Metric("PSNR (dB)", True, 0.1, digits=2),
+    "ms_ssim": Metric("MS-SSIM", True),
+    # The split text's convention: on ImageNet-normalised values
+    "psnr_paper": Metric("PSNR, text's convention (dB)", True, 0.1, digits=2),
+    "ssim_paper": Metric("SSIM, text's convention", True),
+    "ms_ssim_paper": Metric("MS-SSIM, text's convention", True),
+    "feature_distance": Metric("feature distance", False),
+    "retrieval_100": Metric("found among 100 by features", True, 0.01),
+    "retrieval_1000": Metric("found among 1,000 by features", True, 0.01),
+    "pixel_retrieval_100": Metric("found among 100 by pixels", True, 0.01),
+    "pixel_retrieval_1000": Metric("found among 1,000 by pixels", True, 0.01),
+    "parameters": Metric("parameters", digits=0),
+    "kept_maps": Metric("maps sent", digits=0),
+    "kilobytes": Metric("kB per image", False, 1.0, digits=1),
+    "agreement": Metric("top-1 agreement", True, 0.01),
+    "logit_cosine": Metric("cosine of logits", True, 0.01),
+    "l2_weight": Metric("L2 weight"),
+    "tv_weight": Metric("TV weight"),
+}
