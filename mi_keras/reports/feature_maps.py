@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
-from mi_keras.reports.grids import Line, draw_grid, fitting_height, not_drawn
+from mi_keras.reports.grids import Line, draw_grid, not_drawn
 from mi_keras.reports.text import provenance
 from mi_keras.results import Layers, Maps, StoredResult
 from mi_keras.work import Arrays
@@ -42,8 +42,7 @@ def maps(spec: Maps, result: StoredResult, arrays: Arrays) -> Figure:
     ]
     columns = max(columns, _LEAST_COLUMNS)
     footer = provenance(result, []) + f" · {_size(values.shape)}{_NOTE}"
-    height = fitting_height(lines, columns)
-    return draw_grid(spec.title, footer, [""] * columns, lines, columns=columns, image_height=height)
+    return draw_grid(spec.title, footer, [""] * columns, lines, columns=columns)
 
 
 def layers(spec: Layers, result: StoredResult, arrays: Arrays) -> Figure:
@@ -64,8 +63,8 @@ def layers(spec: Layers, result: StoredResult, arrays: Arrays) -> Figure:
     lines = _single_maps(labels, stored) if most == 1 else _lines_of_maps(labels, stored, min(COLUMNS, most))
     more = f" · the first {COLUMNS} of each" if most > COLUMNS else ""
     columns = max(_LEAST_COLUMNS, *(len(line.captions) for line in lines))
-    footer, height = provenance(result, []) + more + _NOTE, fitting_height(lines, columns)
-    return draw_grid(spec.title, footer, [""] * columns, lines, columns=columns, image_height=height)
+    footer = provenance(result, []) + more + _NOTE
+    return draw_grid(spec.title, footer, [""] * columns, lines, columns=columns)
 
 
 def _lines_of_maps(labels: Sequence[str], stored: Sequence[_Maps], columns: int) -> list[Line]:

@@ -1,4 +1,7 @@
-"""Images in lines: a header over each column, a label beside each line, a caption under each image."""
+"""Images in lines: a header over each column, a label beside each line, a caption under each image.
+
+A grid is drawn in one axes whose units are inches: an axes for each image would take most of the time of a report.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +12,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mi_keras.reports.style import GRAY, SMALL_SIZE, WIDTH, new_figure, wrap_label, write_message
+from mi_keras.reports.style import (
+    GRAY,
+    SMALL_SIZE,
+    WIDTH,
+    new_canvas,
+    new_figure,
+    text_width,
+    wrap_label,
+    write_message,
+)
 from mi_keras.reports.text import provenance, rows_named
 from mi_keras.results import AnyFigure, StoredResult
 
 LABEL_WIDTH = 20  # characters
-_CAPTION, _HEADER_LINE, _PADDING = 0.14, 0.17, 0.02  # inches
-_CHARACTER, _BESIDE = 0.07, 0.15  # inches: of a label's letters at most, and between label and image
+_TEXT_LINE, _NEAR = 0.16, 0.035  # inches: from line to line of a text, and between an image and its texts
+_GAP, _BESIDE, _MARGIN = 0.04, 0.08, 0.07  # inches: between images, between label and image, at the sides
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,20 @@ class Line:
     captions: Sequence[str]
     color_map: str = ""
 
+    def image(self, column: int) -> NDArray[Any] | None:
+        """Return an image, None where it was not stored."""
+        return None if self.images is None or column >= len(self.images) else self.images[column]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """The middle of a place for an image, and how wide and high the image may be, in inches."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
 
 def draw_grid(
     title: str,
@@ -39,36 +65,32 @@ def draw_grid(
     lines: Sequence[Line],
     *,
     columns: int,
-    image_height: float,
+    image_height: float | None = None,
 ) -> Figure:
-    """Draw lines under each other in a grid of `columns`, of which they need not fill all; `image_height` in inches."""
-    heights = [image_height + (_CAPTION if any(line.captions) else 0) for line in lines]
-    heading = 0.03 + (_HEADER_LINE * max(header.count("\n") + 1 for header in headers) if any(headers) else 0)
-    figure = new_figure(title, footer, sum(heights) + heading, padding=_PADDING)
-    grid = figure.add_gridspec(len(lines), columns)
-    for number, line in enumerate(lines):
+    """Draw lines under each other in a grid of `columns`, of which they need not fill all.
+
+    `image_height` is in inches; without it images are as high as makes them fill the figure's width.
+    """
+    labels = [wrap_label(line.label, LABEL_WIDTH) for line in lines]
+    beside = max(text_width(label, SMALL_SIZE) for label in labels)
+    left = _MARGIN + (beside + _BESIDE if beside else 0)
+    pitch = (WIDTH - _MARGIN - left) / columns
+    image_height = image_height or (pitch - _GAP) * _tallest(lines)
+    heading = _NEAR + _TEXT_LINE * max(map(_lines_of, headers))
+    heights = [max(image_height, _TEXT_LINE * _lines_of(label)) for label in labels]
+    under = [_TEXT_LINE if any(line.captions) else 0.0 for line in lines]
+    below = np.cumsum([heading, *(high + more + _GAP for high, more in zip(heights, under, strict=True))])
+    figure, axes = new_canvas(title, footer, float(below[-1]))
+    for column, header in enumerate(headers[: len(lines[0].captions)]):
+        _write(axes, header, left + (column + 0.5) * pitch, heading - _NEAR, "bottom")
+    for line, label, top, height in zip(lines, labels, below[:-1], heights, strict=True):
+        middle = float(top) + height / 2
+        _write(axes, label, left - _BESIDE, middle, "center", side="right")
         for column, caption in enumerate(line.captions):
-            axes = figure.add_subplot(grid[number, column])
-            absent = line.images is None or column >= len(line.images)
-            image = None if absent or line.images is None else line.images[column]
-            _draw_image(axes, image, line.color_map)
-            axes.set_xlabel(caption, fontsize=SMALL_SIZE, labelpad=2)
-            if number == 0:
-                axes.set_title(headers[column], fontsize=SMALL_SIZE, pad=4)
-            if column == 0:
-                label = wrap_label(line.label, LABEL_WIDTH)
-                axes.set_ylabel(label, fontsize=SMALL_SIZE, rotation=0, ha="right", va="center", labelpad=6)
+            cell = _Cell(left + (column + 0.5) * pitch, middle, pitch - _GAP, image_height)
+            bottom = _draw_image(axes, line.image(column), line.color_map, cell)
+            _write(axes, caption, cell.x, bottom + _NEAR, "top")
     return figure
-
-
-def fitting_height(lines: Sequence[Line], columns: int) -> float:
-    """Return the height in inches at which `columns` of these images fill the figure's width beside their labels."""
-    images = [image for line in lines if line.images is not None for image in line.images]
-    shapes = [image.shape[:2] for image in images if image is not None]
-    labels = [part for line in lines for part in wrap_label(line.label, LABEL_WIDTH).split("\n")]
-    beside = _CHARACTER * max(map(len, labels), default=0) + _BESIDE
-    width = (WIDTH - beside) / columns - 2 * _PADDING
-    return width * max(height / across for height, across in shapes) + 2 * _PADDING
 
 
 def not_drawn(spec: AnyFigure, result: StoredResult, reason: str) -> Figure:
@@ -83,18 +105,41 @@ def drawn_rows(spec: AnyFigure, result: StoredResult) -> str:
     return provenance(result, rows_named(result, spec.rows))
 
 
-def _draw_image(axes: Axes, image: NDArray[Any] | None, color_map: str) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
+def _tallest(lines: Sequence[Line]) -> float:
+    """Return the largest height over width of the images; 1 where there are none."""
+    images = [line.image(column) for line in lines for column in range(len(line.captions))]
+    return max((image.shape[0] / image.shape[1] for image in images if image is not None), default=1.0)
+
+
+def _draw_image(axes: Axes, image: NDArray[Any] | None, color_map: str, cell: _Cell) -> float:
+    """Draw an image as large as its cell allows, or a word in its place; return where it ends below."""
     if image is None:
-        axes.set_box_aspect(1)
-        axes.text(0.5, 0.5, "not\nstored", ha="center", va="center", fontsize=SMALL_SIZE, color=GRAY)
-    elif color_map:
-        axes.imshow(image.astype(np.float32), cmap=color_map)
+        _write(axes, "not\nstored", cell.x, cell.y, "center", color=GRAY)
+        return cell.y + cell.height / 2
+    scale = min(cell.width / image.shape[1], cell.height / image.shape[0])
+    across, down = scale * image.shape[1] / 2, scale * image.shape[0] / 2
+    place: dict[str, Any] = {
+        "extent": (cell.x - across, cell.x + across, cell.y + down, cell.y - down), "aspect": "auto",
+    }  # fmt: skip
+    if color_map:
+        axes.imshow(image.astype(np.float32), cmap=color_map, **place)
     elif image.dtype == np.uint8:
-        axes.imshow(image)
+        axes.imshow(image, **place)
     elif image.shape[-1] == 3:
-        axes.imshow(np.clip(image.astype(np.float32), 0, 1), interpolation="nearest")
+        axes.imshow(np.clip(image.astype(np.float32), 0, 1), interpolation="nearest", **place)
     else:
-        axes.imshow(image[..., 0].astype(np.float32), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        gray = image[..., 0].astype(np.float32)
+        axes.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="nearest", **place)
+    return cell.y + down
+
+
+def _write(
+    axes: Axes, text: str, x: float, y: float, upright: str, *, side: str = "center", color: str = "black"
+) -> None:
+    if text:
+        look: dict[str, Any] = {"ha": side, "va": upright, "fontsize": SMALL_SIZE, "color": color}
+        axes.text(x, y, text, parse_math=False, **look)
+
+
+def _lines_of(text: str) -> int:
+    return text.count("\n") + 1 if text else 0

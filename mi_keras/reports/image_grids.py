@@ -16,7 +16,7 @@ from mi_keras.results.figures import MAX_CHOSEN
 from mi_keras.work import Arrays
 
 COLUMNS = MAX_CHOSEN  # always as many, so that images have one size in all figures
-_HEIGHT = 0.86  # inches of an image
+_HEIGHT = 0.82  # inches of an image
 
 
 def best_per_class(spec: BestPerClass, result: StoredResult, arrays: Arrays) -> Figure:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
-from mi_keras.reports.grids import Line, draw_grid, drawn_rows, fitting_height, not_drawn
+from mi_keras.reports.grids import Line, draw_grid, drawn_rows, not_drawn
 from mi_keras.reports.text import distinct_labels, format_number, metric_label, provenance
 from mi_keras.results import NormalisedPhotographs, Photographs, StoredResult
 from mi_keras.settings import IMAGENET_DEVIATION, IMAGENET_MEAN
@@ -89,6 +89,4 @@ def _headers(numbers: NDArray[Any], words: Sequence[str]) -> list[str]:
 
 
 def _grid(title: str, footer: str, headers: Sequence[str], lines: Sequence[Line]) -> Figure:
-    columns = max(_LEAST_COLUMNS, len(headers))
-    height = fitting_height(lines, columns)
-    return draw_grid(title, footer, headers, lines, columns=columns, image_height=height)
+    return draw_grid(title, footer, headers, lines, columns=max(_LEAST_COLUMNS, len(headers)))

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -22,6 +24,7 @@ MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 GRAY = "#555555"
 LEGEND_LINE = 0.22  # inches
 _TITLE_LINE, _FOOTER_LINE, _MARGIN = 0.25, 0.17, 0.1
+_ON_SCREEN = 1.05  # letters are wider when their stems are put on pixels
 
 
 def new_figure(title: str, footer: str, height: float, *, padding: float = 0.06) -> Figure:
@@ -29,18 +32,24 @@ def new_figure(title: str, footer: str, height: float, *, padding: float = 0.06)
 
     `padding` is the space around each axes, in inches.
     """
-    title, footer = textwrap.fill(title, 90), textwrap.fill(footer, 145)
-    top = _MARGIN + _TITLE_LINE * (title.count("\n") + 1)
-    bottom = _MARGIN + _FOOTER_LINE * (footer.count("\n") + 1)
-    total = top + height + bottom
-    figure = Figure(figsize=(WIDTH, total), dpi=DPI, facecolor="white")
-    body = (0.005, bottom / total, 0.99, height / total)
+    figure, (low, share) = _framed(title, footer, height)
+    body = (0.005, low, 0.99, share)
     figure.set_layout_engine(
         ConstrainedLayoutEngine(rect=body, h_pad=padding, w_pad=padding, hspace=0, wspace=0)
     )
-    figure.suptitle(title, x=0.5, y=1 - 0.08 / total, va="top", fontsize=TITLE_SIZE, fontweight="bold")
-    figure.text(0.01, 0.06 / total, footer, va="bottom", fontsize=SMALL_SIZE, color=GRAY)
     return figure
+
+
+def new_canvas(title: str, footer: str, height: float) -> tuple[Figure, Axes]:
+    """Return a figure with title and footer, and between them one axes without a frame whose units are inches.
+
+    Its x goes from 0 to `WIDTH`, its y from 0 at the top to `height`: things have the places that they are given.
+    """
+    figure, (low, share) = _framed(title, footer, height)
+    axes = figure.add_axes((0, low, 1, share))
+    axes.set_axis_off()
+    axes.set(xlim=(0, WIDTH), ylim=(height, 0))
+    return figure, axes
 
 
 def style_axes(axes: Axes, title: str, x_label: str, y_label: str) -> None:
@@ -60,6 +69,16 @@ def write_message(axes: Axes, message: str, *, width: int = 60) -> None:
     axes.text(
         0.5, 0.5, textwrap.fill(message, width), ha="center", va="center", fontsize=TEXT_SIZE, color=GRAY
     )
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the width in inches of the longest line of a text in letters of `size` points."""
+    letters = FontProperties(size=size)
+    widths = [
+        text_to_path.get_text_width_height_descent(line, letters, ismath=False)[0]
+        for line in text.split("\n")
+    ]
+    return _ON_SCREEN * float(max(widths)) / 72  # points
 
 
 def wrap_label(label: str, width: int) -> str:
@@ -124,3 +143,15 @@ def legend_strip(
         frameon=False,
         handlelength=2.6,
     )
+
+
+def _framed(title: str, footer: str, height: float) -> tuple[Figure, tuple[float, float]]:
+    """Return a figure with title and footer, and where the `height` inches between them are: bottom and height, as shares."""
+    title, footer = textwrap.fill(title, 90), textwrap.fill(footer, 145)
+    top = _MARGIN + _TITLE_LINE * (title.count("\n") + 1)
+    bottom = _MARGIN + _FOOTER_LINE * (footer.count("\n") + 1)
+    total = top + height + bottom
+    figure = Figure(figsize=(WIDTH, total), dpi=DPI, facecolor="white")
+    figure.suptitle(title, x=0.5, y=1 - 0.08 / total, va="top", fontsize=TITLE_SIZE, fontweight="bold")
+    figure.text(0.01, 0.06 / total, footer, va="bottom", fontsize=SMALL_SIZE, color=GRAY)
+    return figure, (bottom / total, height / total)

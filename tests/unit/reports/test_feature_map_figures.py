@@ -5,16 +5,7 @@ import pytest
 from matplotlib import colormaps
 
 from mi_keras.errors import InputError
-
-
-def grid_of(figure):
-    """Axes by line and column."""
-    places = [(axes.get_subplotspec(), axes) for axes in figure.axes]
-    return {(place.rowspan.start, place.colspan.start): axes for place, axes in places}
-
-
-def shown(axes):
-    return np.asarray(axes.images[0].get_array())
+from tests.unit.reports.grid_reading import grid_of
 
 
 def luminance(color):
@@ -28,9 +19,9 @@ def test_maps_stand_in_their_order_over_their_numbers(make, draw_kind):
     assert len(places) == 3
     for column, number in enumerate((5, 1, 9)):
         values = arrays["maps.sent"][column]
-        np.testing.assert_array_equal(shown(places[0, column]), values)
-        assert places[0, column].get_xlabel() == f"map {number}"
-        assert places[0, column].images[0].get_clim() == (values.min(), values.max())
+        np.testing.assert_array_equal(places[0, column].values, values)
+        assert places[0, column].caption == f"map {number}"
+        assert places[0, column].image.get_clim() == (values.min(), values.max())
     footer = " ".join(figure.texts[-1].get_text().split())
     assert footer.endswith(
         "5x5 · each map in its own range, from its smallest value (dark) to its largest (bright)"
@@ -53,9 +44,9 @@ def test_maps_fill_lines_of_one_length(make, draw_kind, count, lines, columns):
     assert len(places) == count
     assert {line for line, _ in places} == set(range(lines))
     assert max(column for _, column in places) == columns - 1
-    for (line, column), axes in places.items():
-        np.testing.assert_allclose(shown(axes), arrays["maps.sent"][line * columns + column], rtol=1e-6)
-        assert axes.get_xlabel() == ""
+    for (line, column), place in places.items():
+        np.testing.assert_allclose(place.values, arrays["maps.sent"][line * columns + column], rtol=1e-6)
+        assert place.caption == ""
 
 
 def test_numbers_must_name_every_map(make, draw_kind):
@@ -70,17 +61,17 @@ def test_layers_have_a_line_each_with_its_label_and_size(make, draw_kind):
     assert set(places) == {(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)}
     for line, name in enumerate(("sent", "layer_1")):
         for column, values in enumerate(arrays[f"maps.{name}"]):
-            np.testing.assert_array_equal(shown(places[line, column]), values)
-    assert [places[line, 0].get_ylabel() for line in (0, 1)] == ["sent, 5x5", "layer 1, 10x10"]
+            np.testing.assert_array_equal(places[line, column].values, values)
+    assert [places[line, 0].label for line in (0, 1)] == ["sent, 5x5", "layer 1, 10x10"]
 
 
 def test_a_layer_that_is_missing_leaves_the_others(make, draw_kind):
     result, arrays = make()
     words = {"arrays": ["absent", "layer_1"], "labels": ["one", "two"]}
     places = grid_of(draw_kind("layers", result, arrays, **words))
-    assert [text.get_text() for text in places[0, 0].texts] == ["not\nstored"]
-    assert places[0, 0].get_ylabel() == "one"
-    np.testing.assert_array_equal(shown(places[1, 1]), arrays["maps.layer_1"][1])
+    assert places[0, 0].word == "not\nstored"
+    assert places[0, 0].label == "one"
+    np.testing.assert_array_equal(places[1, 1].values, arrays["maps.layer_1"][1])
 
 
 def test_of_many_maps_of_a_layer_the_first_eight_are_drawn(make, draw_kind):
@@ -98,8 +89,8 @@ def test_single_maps_of_layers_stand_beside_each_other(make, draw_kind):
         arrays[f"maps.{name}"] = np.random.default_rng(number).normal(size=(1, 2 + number, 2 + number))
     del arrays["maps.layer_6"]
     places = grid_of(draw_kind("layers", result, arrays, arrays=names, labels=[f"L{n}" for n in range(1, 8)]))
-    assert [places[number // 4, number % 4].get_xlabel() for number in range(7)] == [
+    assert [places[number // 4, number % 4].caption for number in range(7)] == [
         "L1, 2x2", "L2, 3x3", "L3, 4x4", "L4, 5x5", "L5, 6x6", "L6", "L7, 8x8",
     ]  # fmt: skip
-    np.testing.assert_allclose(shown(places[1, 2]), arrays["maps.layer_7"][0], rtol=1e-6)
-    assert not places[1, 1].images
+    np.testing.assert_allclose(places[1, 2].values, arrays["maps.layer_7"][0], rtol=1e-6)
+    assert places[1, 1].image is None

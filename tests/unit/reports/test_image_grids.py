@@ -4,65 +4,56 @@ import numpy as np
 import pytest
 
 from mi_keras.errors import InputError
-
-
-def image_axes(figure):
-    """Images by line and column of the grid, the text under each, and the axes."""
-    places = {}
-    for axes in figure.axes:
-        place = axes.get_subplotspec()
-        data = np.asarray(axes.images[0].get_array()) if axes.images else None
-        places[place.rowspan.start, place.colspan.start] = (data, axes.get_xlabel(), axes)
-    return places
+from tests.unit.reports.grid_reading import grid_of
 
 
 def test_best_per_class_shows_one_image_of_highest_ssim_by_every_row(make, draw_kind):
     result, arrays = make()
-    places = image_axes(draw_kind("best_per_class", result, arrays))
+    places = grid_of(draw_kind("best_per_class", result, arrays))
     assert len(places) == 30
     for number in range(10):
         ssim = {i: arrays["ssim.x"][0, i] for i in range(60) if arrays["labels"][i] == number}
         best = max(ssim, key=lambda i: ssim[i])
         target = places[0, number]
-        np.testing.assert_array_equal(target[0], arrays["targets"][best, :, :, 0])
+        np.testing.assert_array_equal(target.values, arrays["targets"][best, :, :, 0])
         for line, row in enumerate(("x", "o"), start=1):
-            image, score, _ = places[line, number]
-            np.testing.assert_array_equal(image, arrays[f"reconstruction.{row}"][best, :, :, 0])
-            assert score == f"{arrays[f'ssim.{row}'][0, best]:.4f}"
-        assert target[2].get_title() == f"class {number}"
-        assert target[2].images[0].get_clim() == (0, 1)
-        assert target[2].images[0].cmap(1.0)[:3] == (1, 1, 1)  # one is white
+            place = places[line, number]
+            np.testing.assert_array_equal(place.values, arrays[f"reconstruction.{row}"][best, :, :, 0])
+            assert place.caption == f"{arrays[f'ssim.{row}'][0, best]:.4f}"
+        assert target.header == f"class {number}"
+        assert target.image.get_clim() == (0, 1)
+        assert target.image.cmap(1.0)[:3] == (1, 1, 1)  # one is white
 
 
 def test_median_per_class_shows_one_image_of_median_ssim_by_every_row(make, draw_kind):
     result, arrays = make(images=50)  # five per class: the median is one image
     rows = ["o+x", "x", "class_prototype"]
-    places = image_axes(draw_kind("median_per_class", result, arrays, rows=rows))
+    places = grid_of(draw_kind("median_per_class", result, arrays, rows=rows))
     for number in range(10):
         ssim = arrays["ssim.o+x"][0][number::10]
         median = number + 10 * int(np.flatnonzero(ssim == np.median(ssim))[0])
-        np.testing.assert_array_equal(places[0, number][0], arrays["targets"][median, :, :, 0])
+        np.testing.assert_array_equal(places[0, number].values, arrays["targets"][median, :, :, 0])
         for line, row in enumerate(rows, start=1):
             np.testing.assert_array_equal(
-                places[line, number][0], arrays[f"reconstruction.{row}"][median, :, :, 0]
+                places[line, number].values, arrays[f"reconstruction.{row}"][median, :, :, 0]
             )
-            assert places[line, number][1] == f"{arrays[f'ssim.{row}'][0, median]:.4f}"
-    labels = [places[line, 0][2].get_ylabel() for line in range(4)]
+            assert places[line, number].caption == f"{arrays[f'ssim.{row}'][0, median]:.4f}"
+    labels = [places[line, 0].label for line in range(4)]
     assert labels == ["target", "M_I(O + X~)\nX~: logit MSE", "M_I(X~)\nX~: logit MSE", "class prototype"]
 
 
 def test_chosen_images_are_those_of_the_numbers_in_their_order(make, draw_kind):
     result, arrays = make()
-    places = image_axes(draw_kind("chosen_images", result, arrays, rows=["x", "class_prototype"]))
+    places = grid_of(draw_kind("chosen_images", result, arrays, rows=["x", "class_prototype"]))
     assert len(places) == 9
     for column, number in enumerate((7, 0, 3)):
-        np.testing.assert_array_equal(places[0, column][0], arrays["targets"][number, :, :, 0])
-        assert places[0, column][2].get_title() == f"image {number}\nclass {number}"
+        np.testing.assert_array_equal(places[0, column].values, arrays["targets"][number, :, :, 0])
+        assert places[0, column].header == f"image {number}\nclass {number}"
         for line, row in enumerate(("x", "class_prototype"), start=1):
             np.testing.assert_array_equal(
-                places[line, column][0], arrays[f"reconstruction.{row}"][number, :, :, 0]
+                places[line, column].values, arrays[f"reconstruction.{row}"][number, :, :, 0]
             )
-            assert places[line, column][1] == f"{arrays[f'ssim.{row}'][0, number]:.4f}"
+            assert places[line, column].caption == f"{arrays[f'ssim.{row}'][0, number]:.4f}"
 
 
 def test_a_chosen_image_that_does_not_exist_is_refused(make, draw_kind):
@@ -72,15 +63,15 @@ def test_a_chosen_image_that_does_not_exist_is_refused(make, draw_kind):
 
 def test_class_images_have_a_line_for_each_array_or_for_each_named_one(make, draw_kind):
     result, arrays = make()
-    places = image_axes(draw_kind("class_images", result, arrays))
-    assert [places[line, 0][2].get_ylabel() for line in (0, 1)] == ["random pixels", "class average"]
+    places = grid_of(draw_kind("class_images", result, arrays))
+    assert [places[line, 0].label for line in (0, 1)] == ["random pixels", "class average"]
     for number in range(10):
         image = arrays["class_images.random pixels"][number, :, :, 0]
-        np.testing.assert_array_equal(places[0, number][0], image)
-        assert places[0, number][1] == ""
-    places = image_axes(draw_kind("class_images", result, arrays, rows=["class_average", "absent"]))
-    np.testing.assert_array_equal(places[0, 9][0], arrays["class_images.class_average"][9, :, :, 0])
-    assert places[1, 0][0] is None
+        np.testing.assert_array_equal(places[0, number].values, image)
+        assert places[0, number].caption == ""
+    places = grid_of(draw_kind("class_images", result, arrays, rows=["class_average", "absent"]))
+    np.testing.assert_array_equal(places[0, 9].values, arrays["class_images.class_average"][9, :, :, 0])
+    assert places[1, 0].image is None
 
 
 def test_colour_images_and_many_classes(make, draw_kind):
@@ -88,10 +79,10 @@ def test_colour_images_and_many_classes(make, draw_kind):
     result["class_names"] = [f"thing {number}" for number in range(12)]
     for kind, count in (("best_per_class", 30), ("class_images", 20)):
         figure = draw_kind(kind, result, arrays)
-        places = image_axes(figure)
+        places = grid_of(figure)
         assert len(places) == count
-        assert places[0, 0][0].shape == (12, 12, 3)
-        assert places[0, 3][2].get_title() == "thing 3"
+        assert places[0, 0].values.shape == (12, 12, 3)
+        assert places[0, 3].header == "thing 3"
         assert "first 10 of 12 classes" in " ".join(figure.texts[-1].get_text().split())
 
 
@@ -100,7 +91,7 @@ def test_a_row_without_images_leaves_the_others(make, draw_kind):
     del arrays["reconstruction.x"]
     rows = ["o", "x", "not in this run", "class_average"]
     figure = draw_kind("median_per_class", result, arrays, rows=rows)
-    places = image_axes(figure)
-    assert places[2, 0][0] is None
-    assert places[3, 0][0] is not None
-    assert "not\nstored" in [text.get_text() for axes in figure.axes for text in axes.texts]
+    places = grid_of(figure)
+    assert places[2, 0].image is None
+    assert places[3, 0].image is not None
+    assert places[2, 0].word == "not\nstored"
