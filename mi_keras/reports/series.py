@@ -8,11 +8,18 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from mi_keras.reports.style import MARKERS, baseline_look, line_look
+from mi_keras.reports.text import provenance, rows_named
+from mi_keras.results import StoredResult
 from mi_keras.results.rows import Score, StoredRow
 
-BARS = "bars: sample standard deviation over runs"
 Look = dict[str, Any]
 Rows = Mapping[str, StoredRow]
+
+
+def series_footer(result: StoredResult, names: Iterable[str]) -> str:
+    """Return the provenance of the rows in the series, and what their bars are where they have any."""
+    bars = " · bars: sample standard deviation over runs" if result.runs > 1 else ""
+    return provenance(result, rows_named(result, names)) + bars
 
 
 def series_looks(count: int) -> list[Look]:

@@ -8,23 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mi_keras.reports.series import (
-    BARS,
     Look,
     Rows,
     baseline_looks,
     draw_baselines,
     means_and_spreads,
     score_of,
+    series_footer,
     series_looks,
 )
-from mi_keras.reports.style import (
-    legend_height,
-    legend_strip,
-    new_figure,
-    style_axes,
-    write_message,
-)
-from mi_keras.reports.text import metric_label, provenance, rows_by_name, rows_named
+from mi_keras.reports.style import legend_height, legend_strip, new_figure, style_axes, write_message
+from mi_keras.reports.text import metric_label, rows_by_name
 from mi_keras.results import StoredResult, Sweep
 from mi_keras.work import Arrays
 
@@ -42,12 +36,10 @@ def sweep(spec: Sweep, result: StoredResult, arrays: Arrays) -> Figure:
     looks = series_looks(len(series))
     compared = baseline_looks(rows, spec.baseline, spec.metrics)
     legend = [*(entry.label for entry in series), *(rows[name].label for name in compared)]
-    note = f" · {BARS}" if result.runs > 1 else ""
     lines = max(1, -(-len(spec.metrics) // _COLUMNS))
     columns, strip = max(1, -(-len(spec.metrics) // lines)), legend_height(legend)
     names = [name for entry in series for name in entry.rows]
-    footer = provenance(result, rows_named(result, names)) + note
-    figure = new_figure(spec.title, footer, _PANEL_HEIGHT * lines + strip)
+    figure = new_figure(spec.title, series_footer(result, names), _PANEL_HEIGHT * lines + strip)
     grid = figure.add_gridspec(lines + 1, columns, height_ratios=[*[_PANEL_HEIGHT] * lines, strip])
     for number, metric in enumerate(spec.metrics):
         axes = figure.add_subplot(grid[number // columns, number % columns])

@@ -9,13 +9,13 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from mi_keras.reports.point_labels import NamedPoint, name_points
 from mi_keras.reports.series import (
-    BARS,
     Look,
     Rows,
     baseline_looks,
     draw_baselines,
     means_and_spreads,
     score_of,
+    series_footer,
     series_looks,
 )
 from mi_keras.reports.style import (
@@ -27,7 +27,7 @@ from mi_keras.reports.style import (
     style_axes,
     write_message,
 )
-from mi_keras.reports.text import metric_label, provenance, rows_by_name, rows_named
+from mi_keras.reports.text import metric_label, rows_by_name
 from mi_keras.results import Panel, StoredResult, TradeOff, TradeOffSeries
 from mi_keras.work import Arrays
 
@@ -141,8 +141,7 @@ def _footer(spec: TradeOff, result: StoredResult, rows: Rows, *, once: bool) -> 
     metrics = {panel.x for panel in spec.panels if panel.log_x}
     scores = [score_of(rows, name, metric) for metric in metrics for name in dict.fromkeys(names)]
     lost = sum(score is not None and score.mean <= 0 for score in scores)
-    parts = [provenance(result, rows_named(result, names))]
-    parts += [BARS] if result.runs > 1 else []
+    parts = [series_footer(result, names)]
     points = "1 point has" if lost == 1 else f"{lost} points have"
     parts += [f"{points} no place on a logarithmic axis"] if lost else []
     parts += ["points are named in the first panel"] if once else []

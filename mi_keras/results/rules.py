@@ -16,7 +16,9 @@ class BrokenRule(InputError):
     """A field of a dataclass breaks a rule; the reader of a file puts the path of the object before the field."""
 
     def __init__(self, name: str, rule: str, value: object) -> None:
-        super().__init__(f"`{name}` must {rule}; got {value}.")
+        super().__init__(
+            " ".join(f"`{name}` must {rule}; got {value}.".split())
+        )  # one line, whatever a file holds
         self.name, self.rule, self.value = name, rule, value
 
 

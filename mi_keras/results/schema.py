@@ -106,7 +106,9 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 
 def _error(where: str, words: str, value: object) -> InputError:
-    return InputError(f"`{where}` must be {words}; got {value!r:.60}.")
+    return InputError(
+        " ".join(f"`{where}` must be {words}; got {value!r:.60}.".split())
+    )  # keys may have line ends
 
 
 def _is_integer(value: object) -> bool:

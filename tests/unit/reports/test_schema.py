@@ -63,6 +63,7 @@ def test_optional_fields_may_be_absent_and_unknown_ones_present(make):
         ("tables.0.notes", KeyError, "`result.tables[0].notes` must be a list of strings; got None."),
         ("tables.0.rows.1.label", KeyError, "`result.tables[0].rows[1].label` must be a string; got None."),
         ("tables.0.rows.1.name", "o", "`result.tables[0].rows` must have distinct names; got o, o, x"),
+        ("tables.0.rows.0.values", {"a\nb": 1}, "`result.tables[0].rows[0].values.a b` must be an object; got 1."),
         ("tables.0.rows.0.group", "other", "`result.tables[0].rows[0].group` must be one of attack, model, defense, trial, baseline; got 'other'."),
         ("tables.0.rows.0.images", 1.5, "`result.tables[0].rows[0].images` must be an integer or null; got 1.5."),
         ("tables.0.rows.0.values.ssim", {"mean": None}, "`result.tables[0].rows[0].values.ssim.mean` must be a finite number; got None."),
