@@ -5,7 +5,7 @@ from typing import Any
 _HOMES = {
     "build_cnn": "cnn",
     "build_decoder": "decoders",
-    "build_split_mobilenet": "split_mobilenet",
+    "build_split_mobilenet": "mobilenet",
     "build_tcnn": "tcnn",
 }
 __all__ = ["build_cnn", "build_decoder", "build_split_mobilenet", "build_tcnn"]

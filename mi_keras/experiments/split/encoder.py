@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mi_keras.errors import InputError
-from mi_keras.models.split_mobilenet import build_embedding, build_split_mobilenet, sent_shape
+from mi_keras.models.mobilenet import build_embedding, build_split_mobilenet, sent_shape
 from mi_keras.settings import EncoderSettings
 
 # Arguments of `build_split_mobilenet` as settings

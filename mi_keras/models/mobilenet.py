@@ -1,18 +1,17 @@
 """MobileNetV3-Large cut in two: a head on the edge device, a tail on the server (split 4, Table 1 and Figure 2)."""
 
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
+from mi_keras.models.graph import require_clean, trace
+from mi_keras.models.weights import copy_weights, read_weights
 from mi_keras.seeds import derive
 
 # Each stage ends where the resolution is about to halve: C1 to C5 are the last feature maps of strides 2 to 32. Named
@@ -81,9 +80,9 @@ def build_split_mobilenet(
     if weights == "random":
         _draw_weights(whole, minimalistic, seed)
     elif weights == "imagenet":
-        _copy_weights(whole, _imagenet_arrays(minimalistic), "imagenet")
+        copy_weights(whole, _imagenet_arrays(minimalistic), "imagenet")
     else:
-        _copy_weights(whole, read_weights(Path(weights)), str(weights))
+        copy_weights(whole, read_weights(Path(weights)), str(weights))
     head = keras.Model(whole.input, layer.output, name="head")
     tail = keras.Model(layer.output, whole.output, name="tail")
     head.trainable = tail.trainable = False
@@ -136,54 +135,6 @@ def build_embedding(split: SplitModel) -> keras.Model:
     return embedding
 
 
-def read_weights(path: Path) -> dict[str, list[NDArray[np.float32]]]:
-    """Read a weights file of Keras, `{layer: [array, ...]}`, with h5py alone: nothing that the file holds is run.
-
-    Raises:
-        InputError: it is no such file, refers to another file, or holds numbers that are not finite.
-    """
-    found: dict[str, list[NDArray[np.float32]]] = {}
-    if not path.is_file():
-        raise InputError(
-            f"`weights` must be random, imagenet or a readable HDF5 file; got {path} (no such file)."
-        )
-    try:
-        with h5py.File(path, "r") as file:
-            for name, variables in _groups_of_variables(file):
-                names = [str(i) for i in range(len(variables))]
-                linked = any(not isinstance(variables.get(n, getlink=True), h5py.HardLink) for n in names)
-                arrays = [] if linked else [variables[n] for n in names]  # no look at what a link leads to
-                if linked or any(
-                    not isinstance(a, h5py.Dataset) or a.external or a.is_virtual for a in arrays
-                ):
-                    raise InputError(
-                        f"`weights` must hold plain arrays only; layer {name} of {path} does not."
-                    )
-                if any(a.dtype.kind != "f" for a in arrays):
-                    raise InputError(f"`weights` must hold floats; layer {name} of {path} does not.")
-                found[name] = [np.asarray(a, np.float32) for a in arrays]
-                if not all(np.isfinite(a).all() for a in found[name]):
-                    raise InputError(f"`weights` must be finite; layer {name} of {path} is not.")
-    except InputError:
-        raise
-    except (
-        OSError,
-        KeyError,
-        ValueError,
-        RuntimeError,
-        MemoryError,
-    ) as error:  # all that h5py raises on damage
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"`weights` must be random, imagenet or a readable HDF5 file; got {path} ({reason})."
-        ) from None
-    if not found:
-        raise InputError(
-            f"`weights` must be a file that `save_weights` of Keras wrote; {path} holds no layer."
-        )
-    return found
-
-
 def _cut_layer(model: keras.Model, cut: str) -> keras.layers.Layer:
     """Return the layer that `cut` names, after a look at what would reach the tail beside it."""
     name = canonical_cut(cut)
@@ -202,24 +153,8 @@ def _cut_layer(model: keras.Model, cut: str) -> keras.layers.Layer:
         layer = activations[0]
     if layer.output is model.output or isinstance(layer, keras.layers.InputLayer):
         raise InputError(f"`cut` must leave a head and a tail; {cut!r} is an end of the model.")
-    if around := _bypass(model, layer):
-        raise InputError(
-            f"`cut` must be a layer that no connection bypasses; layer {around!r} takes what {cut!r} gives and also what "
-            "comes from before it."
-        )
+    require_clean(trace(model), layer.name, "cut")
     return layer
-
-
-def _bypass(model: keras.Model, cut: keras.layers.Layer) -> str | None:
-    """Return the name of the first layer behind `cut` that also sees the image by another way, if there is one."""
-    behind = {cut.name}
-    for operation in model.operations:  # in the order of computation, multiplications of gates included
-        before = [node.operation.name for node in operation._inbound_nodes[0].parent_nodes]
-        if operation.name != cut.name and any(name in behind for name in before):
-            if not all(name in behind for name in before):
-                return str(operation.name)
-            behind.add(operation.name)
-    return None
 
 
 def _stride(cut: str, input_shape: tuple[int, int, int], maps_shape: tuple[int | None, ...]) -> int:
@@ -266,40 +201,3 @@ def _imagenet_arrays(minimalistic: bool) -> dict[str, list[NDArray[np.float32]]]
             "give the path of a file that `save_weights` wrote, or `random` to see the wiring."
         ) from None
     return {layer.name: [w.numpy() for w in layer.weights] for layer in source.layers if layer.weights}
-
-
-def _copy_weights(model: keras.Model, arrays: dict[str, list[NDArray[np.float32]]], source: str) -> None:
-    """Assign by layer name, all or nothing: every layer of the model from the file, and nothing of the file left."""
-    weighted = [layer for layer in model.layers if layer.weights]
-    for layer in weighted:
-        if layer.name not in arrays:
-            raise InputError(f"`weights` must hold every layer; {source} lacks layer {layer.name!r}.")
-        expected = [tuple(w.shape) for w in layer.weights]
-        found = [a.shape for a in arrays[layer.name]]
-        if found != expected:
-            raise InputError(
-                f"`weights` must fit the model, also in whether it is minimalistic (`minimalistic`); layer {layer.name!r} needs "
-                f"shapes {expected}, {source} has {found}."
-            )
-    if extra := sorted(arrays.keys() - {layer.name for layer in weighted}):
-        raise InputError(f"`weights` must be of this model; {source} has layer {extra[0]!r}, which it lacks.")
-    for layer in weighted:
-        layer.set_weights(arrays[layer.name])
-
-
-def _groups_of_variables(file: h5py.File) -> Iterator[tuple[str, Any]]:
-    """Yield layer name and group of variables; `visititems` follows no link out of the file."""
-    groups: list[tuple[str, Any]] = []
-
-    def keep(path: str, item: Any) -> None:
-        if (
-            path.startswith("layers/")
-            and path.endswith("/vars")
-            and isinstance(item, h5py.Group)
-            and len(item)
-        ):
-            name = item.attrs.get("name", "")
-            groups.append((name if isinstance(name, str) else bytes(name).decode(), item))
-
-    file.visititems(keep)
-    return iter(groups)
