@@ -7,8 +7,10 @@ _HOMES = {
     "build_decoder": "decoders",
     "build_split_mobilenet": "mobilenet",
     "build_tcnn": "tcnn",
+    "observed_at": "target",
+    "points": "target",
 }
-__all__ = ["build_cnn", "build_decoder", "build_split_mobilenet", "build_tcnn"]
+__all__ = ["build_cnn", "build_decoder", "build_split_mobilenet", "build_tcnn", "observed_at", "points"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mi_keras.errors import InputError
+from mi_keras.models.graph import trace
 from mi_keras.models.layers import BitDropout, FusedBatchNormalization, torch_uniform
+from mi_keras.models.target import register_fast_path
 from mi_keras.seeds import derive
 from mi_keras.settings import DEFAULT_HEAD, IMAGE_SIZE, HeadSettings
 from mi_keras.types import Floats, Observation
@@ -27,7 +30,7 @@ def build_cnn(
     `head` gives the other rows of Table 1: linear, activation function, dropout, linear.
 
     Args:
-        input_shape: `(height, width, image channels)`, height and width multiples of 8; images in [0, 1].
+        input_shape: `(height, width, image channels)`, height and width at least 8; images in [0, 1].
         classes: width of the output vector.
         channels: filters of the three blocks; the text's have 1,888,560 trainable parameters.
         head: what stands between the two dense layers.
@@ -36,7 +39,15 @@ def build_cnn(
     Returns:
         A functional model from `(batch, height, width, image channels)` to a dictionary: `logits`, the output vector
         O of `(batch, classes)`, and `activations`, A^L of `(batch, 50)`, what the last dense layer sees in inference.
+
+    Raises:
+        InputError: three poolings leave nothing of such an image.
     """
+    if len(input_shape) != 3 or min(input_shape[:2]) < 8 or input_shape[2] < 1:
+        raise InputError(
+            "`input_shape` must be (height, width, channels) with height and width >= 8, of which three poolings leave "
+            f"something; got {input_shape}."
+        )
     images = maps = keras.Input(input_shape, name="image")
     fan_in = 9 * input_shape[-1]
     for block, filters in enumerate(channels):
@@ -55,10 +66,38 @@ def build_cnn(
     return keras.Model(images, {"logits": logits, "activations": activations}, name="cnn")
 
 
-def last_linear_layer(cnn: keras.Model) -> tuple[Floats, Floats]:
-    """Return the weights `(50, classes)` and bias `(classes,)` that map A^L to the output vector (thesis 3.5)."""
-    weights, bias = cnn.get_layer("logits").get_weights()
-    return weights, bias
+def last_linear_layer(model: keras.Model, output: str | None = None) -> tuple[Floats, Floats]:
+    """Return the weights `(units, classes)` and bias `(classes,)` that map A^L to the output vector (thesis 3.5).
+
+    It is the last dense layer before the output: an activation function behind it or dropout is passed over.
+
+    Args:
+        model: the CNN, or any functional or sequential classifier with one input.
+        output: name of the output, by default the only one, and "logits" of several.
+
+    Raises:
+        InputError: no such output, or something else than a dense layer makes it.
+    """
+    graph = trace(model)
+    if output is None:
+        output = next(iter(graph.outputs)) if len(graph.outputs) == 1 else "logits"
+    if output not in graph.outputs:
+        raise InputError(f"`output` must be one of {', '.join(graph.outputs)}; got {output!r}.")
+    value = graph.outputs[output]
+    for call in reversed(graph.calls):
+        if value not in call.outputs:
+            continue
+        if isinstance(call.operation, keras.layers.Dense):
+            weights, *bias = (np.asarray(weight) for weight in call.operation.get_weights()[:2])
+            return weights, bias[0] if bias else np.zeros(weights.shape[1], np.float32)
+        weighted = getattr(call.operation, "weights", None)
+        if weighted or len(call.inputs) != 1 or call.inputs[0].shape != value.shape:
+            break
+        value = call.inputs[0]
+    raise InputError(
+        f"`model` must make its output {output!r} by a dense layer; {call.operation.name!r} of class "
+        f"{type(call.operation).__name__} makes it."
+    )
 
 
 def observe(cnn: keras.Model, images: Floats, *, batch_size: int = 256) -> Observation:
@@ -94,6 +133,18 @@ def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         return vector
 
     return logits
+
+
+def _fast_path(head: keras.Model) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    """Return `frozen_logits` of a head that is this CNN up to its logits; None for any other."""
+    blocks = [f"{kind}_{block}" for block in range(3) for kind in ("conv", "norm", "pool", "relu")]
+    names = [layer.name for layer in head.layers[1:] if layer.name != "dropout"]
+    is_ours = names == [*blocks, "flatten", "activations", "logits"] and head.output.dtype == "float32"
+    is_ours = is_ours and isinstance(head.get_layer("norm_0"), FusedBatchNormalization)
+    return frozen_logits(head) if is_ours else None
+
+
+register_fast_path(_fast_path)
 
 
 def _dense(

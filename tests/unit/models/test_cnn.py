@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from oracles import torch_weights
+from small_models import twice, two_outputs
 
+from mi_keras.errors import InputError
 from mi_keras.models.cnn import build_cnn, frozen_logits, last_linear_layer, observe
 from mi_keras.settings import ACTIVATIONS, HEADS, HeadSettings
 
@@ -162,6 +164,21 @@ def test_seed_decides_the_initial_weights() -> None:
     drawn = [np.std(a) > 0 for a in first]  # batch normalisation starts at zeros and ones
     assert sum(drawn) == 10
     assert not any(np.array_equal(a, b) for a, b, d in zip(first, other, drawn, strict=True) if d)
+
+
+def test_the_last_linear_layer_is_the_dense_layer_that_makes_the_output() -> None:
+    dense = keras.layers.Dense(3, name="dense", use_bias=False)
+    model = keras.Sequential([keras.Input((5,)), dense, keras.layers.Dropout(0.1), keras.layers.Softmax()])
+    weights, bias = last_linear_layer(model)
+    np.testing.assert_array_equal(weights, dense.kernel)
+    np.testing.assert_array_equal(bias, np.zeros(3))
+    np.testing.assert_array_equal(last_linear_layer(two_outputs(), "b")[0].shape, (192, 4))
+    with pytest.raises(InputError, match="`output` must be one of a, b; got 'logits'"):
+        last_linear_layer(two_outputs())
+    with pytest.raises(
+        InputError, match="by a dense layer; 'pooled' of class GlobalAveragePooling2D makes it"
+    ):
+        last_linear_layer(twice())
 
 
 # Other heads

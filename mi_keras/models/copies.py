@@ -1,0 +1,107 @@
+"""Parts of a graph as models of their own, made from copies of its layers."""
+
+import copy
+import re
+from typing import Any
+
+import keras
+
+from mi_keras.errors import InputError
+from mi_keras.models.graph import Graph, Value
+
+NOT_RESTORED = (TypeError, ValueError, KeyError, AttributeError, NotImplementedError)
+
+
+class Copies:
+    """Copies of layers and operations, one of each, which get their weights when all of them are built."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Any, Any]] = {}
+        self._names: set[str] = set()
+
+    def __call__(self, operation: Any, name: str) -> Any:
+        """Return the copy of an operation, named after the path of its first call."""
+        if id(operation) not in self._made:
+            copied = _without_weights(operation)
+            copied.name = self.unique(re.sub(r"#\d+", "", name).replace("/", "."))
+            self._made[id(operation)] = (operation, copied)
+        return self._made[id(operation)][1]
+
+    def keep(self, operation: Any) -> None:
+        """Have an operation used itself: it is a copy already."""
+        self._made[id(operation)] = (operation, operation)
+
+    def unique(self, name: str) -> str:
+        """Return a name that no other layer has."""
+        while name in self._names:
+            name += "_"
+        self._names.add(name)
+        return name
+
+    def copy_weights(self) -> None:
+        """Give every copy what its source holds; call it when all are built.
+
+        Raises:
+            InputError: a copy lacks something.
+        """
+        for source, copied in self._made.values():
+            if source is copied or not isinstance(source, keras.layers.Layer):
+                continue
+            try:
+                # As a file would keep and restore them: some layers do more than assign
+                for one, other in zip(source._flatten_layers(), copied._flatten_layers(), strict=True):
+                    store: dict[str, Any] = {}
+                    one.save_own_variables(store)
+                    other.load_own_variables(store)
+            except NOT_RESTORED as error:
+                raise _not_restored(source, error) from None
+
+
+def rebuild(graph: Graph, start: Value, outputs: Any, copies: Copies, name: str) -> keras.Model:
+    """Return a frozen model of copied layers from `start` to `outputs`, which nothing else may lead to."""
+    needed = set(keras.tree.flatten(outputs))
+    calls = []
+    for call in reversed(graph.calls):
+        if start not in call.outputs and any(value in needed for value in call.outputs):
+            needed.update(call.inputs)
+            calls.append(call)
+    inputs = copies.unique("image" if start is graph.image else "sent")
+    image = keras.Input(start.shape, dtype=start.dtype, name=inputs)
+    tensors = {start: image}
+
+    def tensor(argument: Any) -> Any:
+        return tensors[argument] if isinstance(argument, Value) else argument
+
+    for call in reversed(calls):
+        arguments, keywords = keras.tree.map_structure(tensor, (call.arguments, call.keywords))
+        results = keras.tree.flatten(copies(call.operation, call.name)(*arguments, **keywords))
+        tensors.update(zip(call.outputs, results, strict=True))
+    model = keras.Model(image, keras.tree.map_structure(tensor, outputs), name=name)
+    model.trainable = False
+    return model
+
+
+def _without_weights(operation: Any) -> Any:
+    if not isinstance(operation, keras.layers.Layer):  # `a + b` and the like: no state but their calls
+        copied = copy.copy(operation)
+        copied._inbound_nodes, copied._outbound_nodes = [], []
+        return copied
+    if type(operation) is keras.layers.Lambda:  # Keras refuses to read its function from a configuration
+        return keras.layers.Lambda(
+            operation.function, operation._output_shape, operation.mask, operation.arguments,
+            dtype=operation.dtype_policy,
+        )  # fmt: skip
+    custom = {type(layer).__name__: type(layer) for layer in operation._flatten_layers()}
+    try:
+        with keras.saving.custom_object_scope(custom):
+            return type(operation).from_config(operation.get_config())
+    except NOT_RESTORED as error:
+        raise _not_restored(operation, error) from None
+
+
+def _not_restored(operation: Any, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200]
+    return InputError(
+        f"`model` must have layers that come back from their configuration; {operation.name!r} of class "
+        f"{type(operation).__name__} does not ({reason})."
+    )

@@ -1,0 +1,237 @@
+"""The attacked model at one point: a frozen head and tail of any Keras model, made from copies of its layers."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mi_keras.errors import InputError
+from mi_keras.models.copies import Copies, rebuild
+from mi_keras.models.graph import (
+    Graph,
+    Value,
+    behind,
+    clean_points,
+    find,
+    has_graph,
+    require_clean,
+    trace,
+)
+
+TOLERANCE = 1e-3  # of the largest answer: far above rounding, far below a layer that came back as another
+
+Function = Callable[[tf.Tensor], tf.Tensor]
+_fast_paths: list[Callable[[keras.Model], Function | None]] = []
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a model can be observed.
+
+    Attributes:
+        name: an output's name or a layer's path.
+        shape: of what is sent there, without the batch.
+        dtype: the type of its numbers.
+        is_output: the model answers it itself, so that no tail is left.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    is_output: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A frozen model that is observed at a point; it shares no variable with the model that it was made from.
+
+    Attributes:
+        head: images to what is sent at the point.
+        tail: what is sent to the outputs that are made of it, nested as the model nests them, or by name where others
+            are not; None where the point is an output.
+        point: where it is observed.
+        identity: SHA-256 of weights, graph and point; names and random states have no part in it.
+    """
+
+    head: keras.Model
+    tail: keras.Model | None
+    point: Point
+    identity: str
+
+    def differentiable(self) -> Function:
+        """Return the inference-mode map from images to what is sent, with constant weights.
+
+        It is the head, or what a fast path (`register_fast_path`) makes of an architecture that it knows.
+        """
+        for fast in _fast_paths:
+            if function := fast(self.head):
+                return function
+        return lambda images: self.head(images, training=False)
+
+
+def register_fast_path(fast: Callable[[keras.Model], Function | None]) -> None:
+    """Have `fast` asked for a faster map than a head's own; it answers None to a head that it does not know."""
+    _fast_paths.append(fast)
+
+
+def observed_at(model: keras.Model, point: str | Point) -> Target:
+    """Return a model as it is observed at a point; the model itself is left as it is.
+
+    Args:
+        model: functional or sequential with one input, nested as deep as it is; of any other model, which has no graph
+            to cut, the outputs are all that can be observed.
+        point: one of `points(model)` or its name.
+
+    Raises:
+        InputError: there is no such point, a connection bypasses it, the model has several inputs, or a layer does not
+            come back from its configuration as it was.
+    """
+    name = point.name if isinstance(point, Point) else point
+    copies = Copies()
+    graph = _graph(model, copies)
+    if not has_graph(model) and name not in graph.names:
+        raise InputError(
+            f"`point` must be an output ({', '.join(graph.names)}) of a subclassed model, which has no graph to cut; "
+            f"got {name!r}."
+        )
+    value = find(graph, name)
+    is_output = value in graph.outputs.values()
+    if not is_output:
+        require_clean(graph, name)
+    outputs = value if is_output else _outputs_of(graph, value)
+    head = rebuild(graph, graph.image, value, copies, "head")
+    tail = None if is_output else rebuild(graph, value, outputs, copies, "tail")
+    copies.copy_weights()
+    at = Point(name, value.shape, value.dtype, is_output)
+    target = Target(head, tail, at, _identity(graph, value))
+    _check_same(model, graph, target, outputs)
+    return target
+
+
+def points(model: keras.Model) -> list[Point]:
+    """Return every point that a model can be observed at, in the order of computation.
+
+    Raises:
+        InputError: the model has several inputs, or is subclassed and was never built.
+    """
+    return _points(_graph(model, Copies()))
+
+
+def _graph(model: keras.Model, copies: Copies) -> Graph:
+    """Return the graph of a model; that of a subclassed one is a single call, of a copy which `copies` then keeps."""
+    if has_graph(model):
+        return trace(model)
+    shape = (model.get_build_config() or {}).get("input_shape") if model.built else None
+    if isinstance(shape, list) and len(shape) == 1:
+        shape = shape[0]
+    if not isinstance(shape, tuple) or not all(size is None or isinstance(size, int) for size in shape):
+        raise InputError(
+            f"`model` must have one input and have been called once; {type(model).__name__} has no graph that tells its input."
+        )
+    own = Copies()
+    copied = own(model, model.name)
+    image = keras.Input(shape[1:], name="image")
+    whole = keras.Model(image, copied(image))
+    own.copy_weights()
+    copies.keep(copied)
+    graph = trace(whole)
+    if not isinstance(whole.output, dict):
+        names = ["output"] if len(graph.outputs) == 1 else [f"output_{i}" for i in range(len(graph.outputs))]
+        graph.outputs = dict(zip(names, graph.outputs.values(), strict=True))
+    graph.names = graph.outputs
+    return graph
+
+
+def _points(graph: Graph) -> list[Point]:
+    outputs = set(graph.outputs.values())
+    return [Point(name, value.shape, value.dtype, value in outputs) for name, value in clean_points(graph)]
+
+
+def _outputs_of(graph: Graph, cut: Value) -> Any:
+    """Return the outputs that are made of a value, nested as the model's where that is all of them."""
+    made = behind(graph, cut)
+    outputs = {name: value for name, value in graph.outputs.items() if value in made}
+    if len(outputs) == len(graph.outputs):
+        return graph.structure
+    return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+
+
+def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any) -> None:
+    """Refuse a copy that answers otherwise than the model, as a layer whose configuration is incomplete does.
+
+    A model of random answers, and one of unknown image size, cannot be compared.
+    """
+    size: Any = (1, *graph.image.shape)
+    if None in size:
+        return
+    scale = 1 if graph.image.dtype.startswith(("float", "bfloat")) else 255
+    images = (scale * np.random.default_rng(0).random(size)).astype("float32")
+    weights = {id(weight) for weight in model.weights}
+    states = [(variable, variable.numpy()) for variable in model.variables if id(variable) not in weights]
+    expected, again = (_answers(model(images, training=False), graph.structure) for _ in range(2))
+    for variable, state in states:  # of layers that draw random numbers at inference too
+        variable.assign(state)
+    sent = target.head(images, training=False)
+    given = _answers(sent if target.tail is None else target.tail(sent, training=False), outputs)
+    for value, answer in given.items():
+        tolerance = TOLERANCE * np.abs(expected[value]).max(initial=0)
+        if not np.allclose(answer, expected[value], 0, tolerance, equal_nan=True):
+            if not np.array_equal(expected[value], again[value], equal_nan=True):
+                return
+            error = np.abs(answer - expected[value]).max()
+            raise InputError(
+                "`model` must have layers that come back from their configuration as they were; the copy that is cut "
+                f"at {target.point.name!r} answers otherwise than the model, by up to {error:.3g}."
+            )
+
+
+def _answers(answers: Any, structure: Any) -> dict[Value, Any]:
+    values, arrays = keras.tree.flatten(structure), keras.tree.flatten(answers)
+    return {v: np.asarray(keras.ops.cast(a, "float32")) for v, a in zip(values, arrays, strict=True)}
+
+
+def _identity(graph: Graph, cut: Value) -> str:
+    """Return a hash of what is computed and where it is cut; Keras counts names up in each process, so none counts."""
+    digest = hashlib.sha256()
+    numbers = {graph.image: 0}
+    operations: dict[int, int] = {}
+    for call in graph.calls:
+        operation = call.operation
+        arguments = keras.tree.map_structure(
+            lambda a: f"value {numbers[a]}" if isinstance(a, Value) else a, [call.arguments, call.keywords]
+        )
+        for value in call.outputs:
+            numbers[value] = len(numbers)
+        is_layer = isinstance(operation, keras.layers.Layer)
+        config = operation.get_config() if is_layer else {**vars(operation), "trainable": False}
+        is_new = id(operation) not in operations
+        number = operations.setdefault(id(operation), len(operations))
+        text = [number, type(operation).__name__, _nameless(config), arguments]
+        digest.update(json.dumps(text, sort_keys=True, default=_as_text).encode())
+        if is_layer and is_new:
+            for weight in operation.weights:
+                array = np.ascontiguousarray(weight.numpy())
+                digest.update(f"{array.dtype}{array.shape}".encode())
+                digest.update(array.tobytes())
+    outputs = [numbers[value] for value in graph.outputs.values()]
+    digest.update(json.dumps([graph.image.shape, graph.image.dtype, outputs, numbers[cut]]).encode())
+    return digest.hexdigest()
+
+
+def _nameless(config: Any) -> Any:
+    if isinstance(config, dict):
+        own = ("name", "trainable") if "trainable" in config else ()  # a policy's name says what it does
+        return {str(k): _nameless(v) for k, v in config.items() if k not in own and str(k)[0] != "_"}
+    return [_nameless(item) for item in config] if isinstance(config, list | tuple) else config
+
+
+def _as_text(value: Any) -> str:
+    """Give JSON a text for what it does not know, without an address in memory."""
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(value.tobytes()).hexdigest()
+    return str(getattr(value, "__qualname__", type(value).__name__))
