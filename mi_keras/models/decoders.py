@@ -1,13 +1,22 @@
 """Decoders from feature maps to images: the two published ones and two of ours (split 4, Table 1 of 5)."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mi_keras.errors import InputError
-from mi_keras.models.layers import FusedBatchNormalization, torch_uniform
+from mi_keras.models.layers import FusedBatchNormalization, VectorToMap, torch_uniform
+from mi_keras.models.sizes import (
+    checked_image_shape,
+    doublings,
+    doublings_of_vector,
+    fit,
+    ladder,
+    start_size,
+)
 from mi_keras.models.upsampling import Doubling, PixelShuffle
 from mi_keras.seeds import derive
 from mi_keras.settings import DECODERS, IMAGENET_DEVIATION, IMAGENET_MEAN
@@ -19,37 +28,48 @@ LARGE = (256, 128, 64)
 
 
 def build_decoder(
-    name: str, map_shape: tuple[int, int, int], *, image_channels: int = 3, seed: int = 1
+    name: str,
+    map_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int] | None = None,
+    *,
+    image_channels: int = 3,
+    seed: int = 1,
 ) -> keras.Model:
     """Build a decoder of `settings.DECODERS` with its own widths; "large" is the compact one, twice as wide and deep.
 
     Args:
         name: "transposed" or "bicubic", whose answers are normalised (`unit_range` undoes that), "compact" or "large".
-        map_shape: `(height, width, channels)` of the feature maps.
-        image_channels: channels of the image.
+        map_shape: `(height, width, channels)` of the feature maps; or `(width,)` of a vector, of which a dense layer
+            makes maps first.
+        image_shape: `(height, width, channels)` of the images, which decides how often the maps are doubled; what is
+            left over is cut off, or resized where their ratio is no power of two. None is 16 times the maps' height
+            and width, as the text has it, and `image_channels`.
+        image_channels: channels of the image where `image_shape` is None.
         seed: of the initial weights.
 
     Returns:
-        A functional model from `(batch, *map_shape)` to images of 16 times the height and width.
+        A functional model from `(batch, *map_shape)` to `(batch, *image_shape)`.
 
     Raises:
-        InputError: the name is unknown, or a shape is none.
+        InputError: the name is unknown, a shape is none, or there is none of the image for a vector.
     """
     if name == "transposed":
-        return build_transposed_decoder(map_shape, image_channels=image_channels, seed=seed)
+        return build_transposed_decoder(map_shape, image_shape, image_channels=image_channels, seed=seed)
     if name == "bicubic":
-        return build_bicubic_decoder(map_shape, image_channels=image_channels, seed=seed)
-    if name == "compact":
-        return build_residual_decoder(map_shape, image_channels=image_channels, seed=seed)
-    if name == "large":
+        return build_bicubic_decoder(map_shape, image_shape, image_channels=image_channels, seed=seed)
+    if name in ("compact", "large"):
+        size: dict[str, Any] = (
+            {"channels": LARGE, "residuals": 4, "convolutions": 2} if name == "large" else {}
+        )
         return build_residual_decoder(
-            map_shape, channels=LARGE, residuals=4, convolutions=2, image_channels=image_channels, seed=seed
+            map_shape, image_shape, image_channels=image_channels, seed=seed, **size
         )
     raise InputError(f"`name` must be one of {', '.join(DECODERS)}; got {name!r}.")
 
 
 def build_transposed_decoder(
-    map_shape: tuple[int, int, int],
+    map_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int] | None = None,
     *,
     channels: Sequence[int] = TRANSPOSED,
     image_channels: int = 3,
@@ -67,31 +87,22 @@ def build_transposed_decoder(
     # Deviates: the text calls the convolutions depth-wise; here none is, and the count leaves no room for more kernels.
     # The text does not name the activation function inside; hard-swish is MobileNet's own.
 
-    Args:
-        map_shape: `(height, width, channels)` of the feature maps.
-        channels: widths before the image; the second to the last belong to doublings.
-        image_channels: channels of the image.
-        seed: of the initial weights, drawn as PyTorch draws them.
-
-    Returns:
-        A functional model from `(batch, *map_shape)` to normalised images >= 0; see `unit_range`.
-
-    Raises:
-        InputError: a shape or width is none.
+    Its answers are normalised images >= 0 (see `unit_range`); arguments as of `build_decoder`, and `channels`: widths
+    before the image, of which the second to the last belong to doublings.
     """
-    _check(map_shape, channels, image_channels)
-    inputs = keras.Input(map_shape, name="feature_maps")
-    maps = _pointwise(inputs, channels[0], "hard_swish", "block_0", seed)
-    for step, filters in enumerate(channels[1:], start=1):
+    start = _start(map_shape, image_shape, channels, len(channels) - 1, image_channels, seed)
+    widths = ladder(channels, start.doublings + 1)
+    maps = _pointwise(start.maps, widths[0], "hard_swish", "block_0", seed)
+    for step, filters in enumerate(widths[1:], start=1):
         initial = _initial(4 * filters, derive(seed, "up", step))  # PyTorch counts the outputs as the fan-in
         maps = keras.layers.Conv2DTranspose(filters, 2, 2, **initial, name=f"up_{step}")(maps)
         maps = keras.layers.Activation("hard_swish", name=f"up_{step}_activation")(maps)
-    image = _pointwise(maps, image_channels, "relu", "normalised_image", seed)
-    return keras.Model(inputs, image, name="transposed_decoder")
+    return _normalised(start, maps, "transposed_decoder", seed)
 
 
 def build_bicubic_decoder(
-    map_shape: tuple[int, int, int],
+    map_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int] | None = None,
     *,
     channels: Sequence[int] = BICUBIC,
     image_channels: int = 3,
@@ -108,29 +119,21 @@ def build_bicubic_decoder(
     # transposed decoder without any of the same kind.) The text does not name the activation function inside;
     # hard-swish is MobileNet's own.
 
-    Args:
-        map_shape: `(height, width, channels)` of the feature maps.
-        channels: widths before the image, a doubling after each.
-        image_channels: channels of the image.
-        seed: of the initial weights, drawn as PyTorch draws them.
-
-    Returns:
-        A functional model from `(batch, *map_shape)` to normalised images >= 0; see `unit_range`.
-
-    Raises:
-        InputError: a shape or width is none.
+    Its answers are those of the transposed decoder in kind, and so are the arguments, but that a doubling follows each
+    of the `channels`.
     """
-    _check(map_shape, channels, image_channels)
-    inputs = maps = keras.Input(map_shape, name="feature_maps")
-    for step, filters in enumerate(channels):
+    start = _start(map_shape, image_shape, channels, len(channels), image_channels, seed)
+    maps = start.maps
+    for step, filters in enumerate(ladder(channels, max(1, start.doublings))):
         maps = _pointwise(maps, filters, "hard_swish", f"block_{step}", seed)
-        maps = Doubling("bicubic", name=f"up_{step}")(maps)
-    image = _pointwise(maps, image_channels, "relu", "normalised_image", seed)
-    return keras.Model(inputs, image, name="bicubic_decoder")
+        if step < start.doublings:
+            maps = Doubling("bicubic", name=f"up_{step}")(maps)
+    return _normalised(start, maps, "bicubic_decoder", seed)
 
 
 def build_residual_decoder(
-    map_shape: tuple[int, int, int],
+    map_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int] | None = None,
     *,
     channels: Sequence[int] = COMPACT,
     residuals: int = 2,
@@ -142,46 +145,43 @@ def build_residual_decoder(
 
     Most parameters and operations work at the maps' own size, where the information is. The image is drawn at half
     its size and doubled: what the deep maps of a classifier hold is not finer than that, and it takes half the time.
+    Maps that take fewer than four doublings do hold finer detail: of those it is drawn at its full size.
 
     # Deviates: not in the text. A kernel wider than the stride leaves no checkerboard, and a sigmoid reaches black.
 
+    Its answers are images in [0, 1]; arguments as of `build_decoder`, and these:
+
     Args:
-        map_shape: `(height, width, channels)` of the feature maps.
-        channels: widths at the maps' own size, then after each doubling.
+        channels: widths at the maps' own size, then after each doubling; they give `2 ** (len(channels) + 1)` times
+            the maps' size where `image_shape` is None.
         residuals: separable residual blocks at the maps' own size.
         convolutions: 3x3 convolutions after each doubling.
-        image_channels: channels of the image.
-        seed: of the initial weights.
-
-    Returns:
-        A functional model from `(batch, *map_shape)` to images in [0, 1] of `2 ** (len(channels) + 1)` times the size.
-
-    Raises:
-        InputError: a shape or width is none.
     """
-    _check(map_shape, channels, image_channels)
     if residuals < 0 or convolutions < 1:
         raise InputError(
             f"`residuals` must be >= 0 and `convolutions` >= 1; got {residuals} and {convolutions}."
         )
-    inputs = keras.Input(map_shape, name="feature_maps")
-    maps = _convolution(inputs, channels[0], 1, "entry", seed)
+    start = _start(map_shape, image_shape, channels, len(channels) + 1, image_channels, seed)
+    at_half = image_shape is None or start.doublings >= 4
+    widths = ladder(channels, max(0, start.doublings - 1 - at_half) + 1)
+    maps = _convolution(start.maps, widths[0], 1, "entry", seed)
     for block in range(residuals):
         maps = _residual(maps, f"residual_{block}", seed)
-    for step, filters in enumerate(channels[1:], start=1):
+    for step, filters in enumerate(widths[1:], start=1):
         maps = _convolution(maps, filters, 1, f"narrow_{step}", seed)
         maps = Doubling("bilinear", name=f"up_{step}")(maps)
         for block in range(convolutions):
             maps = _convolution(maps, filters, 3, f"block_{step}_{block}", seed)
     normal = keras.initializers.HeNormal(seed=derive(seed, "pixels"))
-    maps = keras.layers.Conv2D(
-        4 * image_channels, 3, padding="same", kernel_initializer=normal, name="pixels"
-    )(maps)
-    maps = PixelShuffle(name="shuffle")(maps)  # Shi et al. 2016
-    logits = Doubling("bicubic", name="logits")(maps)
-    return keras.Model(
-        inputs, keras.layers.Activation("sigmoid", name="image")(logits), name="residual_decoder"
-    )
+    *size, outputs = start.image_shape
+    pixels = 4 * outputs if start.doublings else outputs
+    maps = keras.layers.Conv2D(pixels, 3, padding="same", kernel_initializer=normal, name="pixels")(maps)
+    if start.doublings:
+        maps = PixelShuffle(name="shuffle")(maps)  # Shi et al. 2016
+    if at_half:
+        maps = Doubling("bicubic", name="logits")(maps)
+    image = keras.layers.Activation("sigmoid", name="image")(fit(maps, (size[0], size[1]), start.doublings))
+    return keras.Model(start.inputs, image, name="residual_decoder")
 
 
 def unit_range(normalised: tf.Tensor) -> tf.Tensor:
@@ -190,14 +190,61 @@ def unit_range(normalised: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(images, 0.0, 1.0)
 
 
+class _Start(NamedTuple):
+    """Where a decoder begins, `maps` being what it is given or makes of a vector, and what it must reach."""
+
+    inputs: keras.KerasTensor
+    maps: keras.KerasTensor
+    image_shape: tuple[int, int, int]
+    doublings: int
+
+
+def _start(
+    map_shape: Sequence[int],
+    image_shape: Sequence[int] | None,
+    channels: Sequence[int],
+    own: int,
+    image_channels: int,
+    seed: int,
+) -> _Start:
+    """Check the shapes and choose the doublings, `own` where the image's shape is None."""
+    if len(map_shape) not in (1, 3) or any(not isinstance(n, int) or n < 1 for n in map_shape):
+        raise InputError(
+            f"`map_shape` must be (height, width, channels) or (width,), each >= 1; got {map_shape!r}."
+        )
+    if not channels or min(channels) < 1:
+        raise InputError(f"`channels` must be one or more numbers >= 1; got {channels!r}.")
+    if image_channels < 1:
+        raise InputError(f"`image_channels` must be >= 1; got {image_channels}.")
+    inputs = maps = keras.Input(map_shape, name="feature_maps")
+    if len(map_shape) == 1:
+        if image_shape is None:
+            raise InputError(f"`image_shape` must be given for a vector; got None for {map_shape!r}.")
+        height, width, outputs = checked_image_shape(image_shape)
+        count = doublings_of_vector((height, width))
+        size = start_size((height, width), count)
+        maps = VectorToMap(channels[0], size=size, seed=derive(seed, "vector"), name="spread")(inputs)
+    else:
+        default = (map_shape[0] << own, map_shape[1] << own, image_channels)
+        height, width, outputs = checked_image_shape(default if image_shape is None else image_shape)
+        count = doublings((map_shape[0], map_shape[1]), (height, width))
+    return _Start(inputs, maps, (height, width, outputs), count)
+
+
+def _normalised(start: _Start, maps: keras.KerasTensor, name: str, seed: int) -> keras.Model:
+    """Return the model that ends as the published decoders do."""
+    height, width, outputs = start.image_shape
+    maps = fit(maps, (height, width), start.doublings)
+    return keras.Model(start.inputs, _pointwise(maps, outputs, "relu", "normalised_image", seed), name=name)
+
+
 def _pointwise(
     maps: keras.KerasTensor, filters: int, activation: str, name: str, seed: int
 ) -> keras.KerasTensor:
     initial = _initial(maps.shape[-1], derive(seed, name))
     maps = keras.layers.Conv2D(filters, 1, **initial, name=f"{name}_conv")(maps)
-    maps = FusedBatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_norm")(
-        maps
-    )  # MobileNet's epsilon
+    norm = FusedBatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_norm")  # MobileNet's epsilon
+    maps = norm(maps)
     return keras.layers.Activation(activation, name=name)(maps)
 
 
@@ -224,12 +271,3 @@ def _residual(maps: keras.KerasTensor, name: str, seed: int) -> keras.KerasTenso
 
 def _initial(fan_in: int, seed: int) -> dict[str, keras.initializers.Initializer]:
     return {f"{name}_initializer": torch_uniform(fan_in, derive(seed, name)) for name in ("kernel", "bias")}
-
-
-def _check(map_shape: tuple[int, int, int], channels: Sequence[int], image_channels: int) -> None:
-    if len(map_shape) != 3 or any(not isinstance(n, int) or n < 1 for n in map_shape):
-        raise InputError(f"`map_shape` must be (height, width, channels), each >= 1; got {map_shape!r}.")
-    if not channels or min(channels) < 1:
-        raise InputError(f"`channels` must be one or more numbers >= 1; got {channels!r}.")
-    if image_channels < 1:
-        raise InputError(f"`image_channels` must be >= 1; got {image_channels}.")

@@ -41,19 +41,20 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 class BitDropout(keras.layers.Dropout):
-    """Dropout that compares 16 random bits a unit with a threshold: Keras' law to 1e-5 in the rate, in about half the time.
-
-    The number of units of one example must be even.
-    """
+    """Dropout that compares 16 random bits a unit with a threshold: Keras' law to 1e-5 in the rate, in about half the time."""
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or self.rate == 0:
             return inputs
         seed = tf.cast(self.seed_generator.next(), tf.int64)
+        count = tf.size(inputs)
         words = tf.random.stateless_uniform(
-            [tf.size(inputs) // 2], seed, minval=None, maxval=None, dtype=tf.uint32
+            [(count + 1) // 2], seed, minval=None, maxval=None, dtype=tf.uint32
         )
-        bits = tf.reshape(tf.bitcast(words, tf.uint16), tf.shape(inputs))
+        bits = tf.bitcast(words, tf.uint16)
+        if (inputs.shape[1:].num_elements() or 1) % 2:  # one half of the last word may be left over
+            bits = tf.reshape(bits, [-1])[:count]
+        bits = tf.reshape(bits, tf.shape(inputs))
         threshold = min(round(self.rate * 2**16), 2**16 - 1)  # a rate just below 1 must not round up to 1
         keep = tf.cast(bits >= tf.constant(threshold, tf.uint16), inputs.dtype)
         return inputs * (keep * (1.0 / (1.0 - self.rate)))
@@ -78,31 +79,33 @@ class InputNoise(keras.layers.Layer):
 
 
 class VectorToMap(keras.layers.Layer):
-    """Transposed convolution of a 1x1 map: a matrix product from `(batch, width)` to `(batch, 4, 4, filters)`.
+    """Transposed convolution of a 1x1 map: a matrix product from `(batch, width)` to `(batch, *size, filters)`.
 
-    The kernel is `(width, 4, 4, filters)`: PyTorch's `ConvTranspose2d` weight with its axes in the order 0, 2, 3, 1.
+    The kernel is `(width, *size, filters)`: PyTorch's `ConvTranspose2d` weight with its axes in the order 0, 2, 3, 1.
     """
 
-    def __init__(self, filters: int, *, seed: int = 1, **kwargs: Any) -> None:
+    def __init__(self, filters: int, *, size: tuple[int, int] = (4, 4), seed: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.filters, self.seed = filters, seed
+        self.filters, self.size, self.seed = filters, (size[0], size[1]), seed
 
     def build(self, input_shape: tuple[int | None, int]) -> None:
-        _add_weights(self, (input_shape[-1], 4, 4, self.filters))
+        _add_weights(self, (input_shape[-1], *self.size, self.filters), self.size[0] * self.size[1])
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        maps = tf.matmul(inputs, tf.reshape(self.kernel, (-1, 16 * self.filters)))  # (batch, 16 * filters)
-        return tf.nn.bias_add(tf.reshape(maps, (-1, 4, 4, self.filters)), self.bias)
+        maps = tf.matmul(
+            inputs, tf.reshape(self.kernel, (inputs.shape[-1], -1))
+        )  # (batch, positions * filters)
+        return tf.nn.bias_add(tf.reshape(maps, (-1, *self.size, self.filters)), self.bias)
 
     def compute_output_shape(self, input_shape: tuple[int | None, int]) -> tuple[int | None, int, int, int]:
-        return (input_shape[0], 4, 4, self.filters)
+        return (input_shape[0], self.size[0], self.size[1], self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters, "seed": self.seed}
+        return {**super().get_config(), "filters": self.filters, "size": self.size, "seed": self.seed}
 
 
 class DoublingTransposedConv(keras.layers.Layer):
-    """Transposed convolution with kernel 4, stride 2, padding 1: `(batch, n, n, c)` to `(batch, 2n, 2n, filters)`.
+    """Transposed convolution with kernel 4, stride 2, padding 1: `(batch, h, w, c)` to `(batch, 2h, 2w, filters)`.
 
     The kernel is `(4, 4, filters, c)`: PyTorch's weight with its axes in the order 2, 3, 1, 0. Where the map is small
     or has one channel, a matrix product followed by overlap-add beats the convolution kernels of oneDNN (at batch 64,
@@ -114,19 +117,19 @@ class DoublingTransposedConv(keras.layers.Layer):
         self.filters, self.seed = filters, seed
 
     def build(self, input_shape: tuple[int | None, int, int, int]) -> None:
-        _add_weights(self, (4, 4, self.filters, input_shape[-1]))
-        self.as_matrix = input_shape[1] <= 4 or self.filters == 1
+        _add_weights(self, (4, 4, self.filters, input_shape[-1]), 16)
+        self.as_matrix = input_shape[1] * input_shape[2] <= 16 or self.filters == 1
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        size, channels = inputs.shape[1], inputs.shape[3]
+        _, height, width, channels = inputs.shape
         if self.as_matrix:
             kernel = tf.reshape(self.kernel, (16 * self.filters, channels))
             patches = product_with_transpose(tf.reshape(inputs, (-1, channels)), kernel)
-            maps = overlap_add(tf.reshape(patches, (-1, size, size, 16 * self.filters)))
+            maps = overlap_add(tf.reshape(patches, (-1, height, width, 16 * self.filters)))
         else:
-            shape = (tf.shape(inputs)[0], 2 * size, 2 * size, self.filters)
+            shape = (tf.shape(inputs)[0], 2 * height, 2 * width, self.filters)
             maps = tf.nn.conv2d_transpose(inputs, self.kernel, shape, strides=2, padding="SAME")
-        return tf.nn.bias_add(tf.ensure_shape(maps, (None, 2 * size, 2 * size, self.filters)), self.bias)
+        return tf.nn.bias_add(tf.ensure_shape(maps, (None, 2 * height, 2 * width, self.filters)), self.bias)
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, int, int, int]
@@ -159,29 +162,30 @@ def product_with_transpose(
 @tf.function(autograph=False)
 @tf.custom_gradient
 def overlap_add(patches: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """Lay 4x4 patches at stride 2 on a map and sum: `(batch, n, n, 16 * c)` to `(batch, 2n, 2n, c)`.
+    """Lay 4x4 patches at stride 2 on a map and sum: `(batch, h, w, 16 * c)` to `(batch, 2h, 2w, c)`.
 
     The patch axis runs over (row, column, channel); the outer border of one pixel is cut off. Its gradient is
     `extract_patches`, its adjoint.
     """
-    size, channels = patches.shape[1], patches.shape[3] // 16
+    _, height, width, channels = patches.shape
+    channels //= 16
     upper, lower = tf.split(patches, 2, axis=3)  # patch rows 0, 1 and 2, 3
-    rows = tf.pad(upper, _one_after(1)) + tf.pad(lower, _one_before(1))  # (batch, n+1, n, 8c)
-    rows = tf.transpose(tf.reshape(rows, (-1, size + 1, size, 2, 4 * channels)), (0, 1, 3, 2, 4))
-    left, right = tf.split(tf.reshape(rows, (-1, 2 * size + 2, size, 4 * channels)), 2, axis=3)
-    maps = tf.pad(left, _one_after(2)) + tf.pad(right, _one_before(2))  # (batch, 2n+2, n+1, 2c)
-    maps = tf.reshape(maps, (-1, 2 * size + 2, 2 * size + 2, channels))
+    rows = tf.pad(upper, _one_after(1)) + tf.pad(lower, _one_before(1))  # (batch, h+1, w, 8c)
+    rows = tf.transpose(tf.reshape(rows, (-1, height + 1, width, 2, 4 * channels)), (0, 1, 3, 2, 4))
+    left, right = tf.split(tf.reshape(rows, (-1, 2 * height + 2, width, 4 * channels)), 2, axis=3)
+    maps = tf.pad(left, _one_after(2)) + tf.pad(right, _one_before(2))  # (batch, 2h+2, w+1, 2c)
+    maps = tf.reshape(maps, (-1, 2 * height + 2, 2 * width + 2, channels))
     return maps[:, 1:-1, 1:-1], extract_patches
 
 
 def extract_patches(maps: tf.Tensor) -> tf.Tensor:
-    """Take the 4x4 patches at stride 2, padding 1: `(batch, 2n, 2n, c)` to `(batch, n, n, 16 * c)`."""
-    size, channels = maps.shape[1] // 2, maps.shape[3]
+    """Take the 4x4 patches at stride 2, padding 1: `(batch, 2h, 2w, c)` to `(batch, h, w, 16 * c)`."""
+    height, width, channels = maps.shape[1] // 2, maps.shape[2] // 2, maps.shape[3]
     padded = tf.pad(maps, [[0, 0], [1, 1], [1, 1], [0, 0]])
-    columns = tf.reshape(padded, (-1, 2 * size + 2, size + 1, 2 * channels))
-    columns = tf.concat([columns[:, :, :-1], columns[:, :, 1:]], axis=3)  # (batch, 2n+2, n, 4c)
-    rows = tf.transpose(tf.reshape(columns, (-1, size + 1, 2, size, 4 * channels)), (0, 1, 3, 2, 4))
-    rows = tf.reshape(rows, (-1, size + 1, size, 8 * channels))
+    columns = tf.reshape(padded, (-1, 2 * height + 2, width + 1, 2 * channels))
+    columns = tf.concat([columns[:, :, :-1], columns[:, :, 1:]], axis=3)  # (batch, 2h+2, w, 4c)
+    rows = tf.transpose(tf.reshape(columns, (-1, height + 1, 2, width, 4 * channels)), (0, 1, 3, 2, 4))
+    rows = tf.reshape(rows, (-1, height + 1, width, 8 * channels))
     return tf.concat([rows[:, :-1], rows[:, 1:]], axis=3)
 
 
@@ -198,8 +202,10 @@ def torch_uniform(fan_in: int, seed: int) -> keras.initializers.Initializer:
     return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5, seed=seed)
 
 
-def _add_weights(layer: VectorToMap | DoublingTransposedConv, kernel_shape: tuple[int, ...]) -> None:
-    fan_in = 16 * layer.filters  # PyTorch counts the outputs as the fan-in of a transposed convolution
+def _add_weights(
+    layer: VectorToMap | DoublingTransposedConv, kernel_shape: tuple[int, ...], positions: int
+) -> None:
+    fan_in = positions * layer.filters  # PyTorch counts the outputs as the fan-in of a transposed convolution
     for name, shape in (("kernel", kernel_shape), ("bias", (layer.filters,))):
         uniform = torch_uniform(fan_in, derive(layer.seed, name))
         setattr(layer, name, layer.add_weight(shape=shape, initializer=uniform, name=name))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from mi_keras.errors import InputError
 from mi_keras.models.layers import (
     BitDropout,
     DoublingTransposedConv,
@@ -11,11 +12,14 @@ from mi_keras.models.layers import (
     InputNoise,
     VectorToMap,
 )
+from mi_keras.models.sizes import checked_image_shape, doublings_of_vector, fit, ladder, start_size
 from mi_keras.seeds import derive
+from mi_keras.settings import IMAGE_SIZE
 
 
 def build_tcnn(
     width: int,
+    image_shape: tuple[int, int, int] | None = None,
     *,
     image_channels: int = 1,
     channels: Sequence[int] = (512, 256, 128),
@@ -26,30 +30,51 @@ def build_tcnn(
     """Build the TCNN of Figure 26: 1x1 -> 4x4 -> 8x8 -> 16x16 -> 32x32, tanh and dropout between, sigmoid at the end.
 
     With the text's channels it has `width * 512 * 16 + 512` parameters in the first layer and 2,625,665 in the rest.
+    An image of another size starts from maps of 4 to 8 rows or columns on its longer side, takes as many doublings as it
+    needs, each with a width and a rate of its own (`sizes.ladder`), and what it has too much is cut off.
 
     # Deviates: section 3.2.1 of the text says ReLU, its Figure 26 says Tanh; the figure is the code that was run.
 
     Args:
         width: length of the input vector, any combination of O, A^L and flattened X~.
-        image_channels: channels of the image.
-        channels: filters of the three inner maps.
-        dropout: rate after each of the three inner maps, in [0, 1); where it is 0 there is no such layer.
+        image_shape: `(height, width, channels)` of the image, 8 pixels or more; None is `(32, 32, image_channels)`.
+        image_channels: channels of the image where `image_shape` is None.
+        channels: filters of the inner maps of an image of 32 pixels, which has three.
+        dropout: rate after each of these maps, in [0, 1); where it is 0 there is no such layer.
         input_noise: standard deviation, in the input's own units, of Gaussian noise on the input in training; where
             it is 0 there is no such layer.
         seed: of the initial weights, of dropout and of the noise.
 
     Returns:
-        A functional model from `(batch, width)` to images `(batch, 32, 32, image_channels)` in [0, 1].
+        A functional model from `(batch, width)` to images `(batch, *image_shape)` in [0, 1].
+
+    Raises:
+        InputError: a width is none, the image is smaller than 8 pixels, or the rates are not as many as the channels.
     """
+    height, columns, image_channels = checked_image_shape(
+        image_shape or (IMAGE_SIZE, IMAGE_SIZE, image_channels)
+    )
+    if width < 1 or min(height, columns) < 8:
+        raise InputError(
+            f"`width` must be >= 1 and `image_shape` at least 8 by 8; got {width} and {(height, columns)}."
+        )
+    if not channels or min(channels) < 1 or len(channels) != len(dropout):
+        raise InputError(
+            f"`channels` must be numbers >= 1, as many as rates of `dropout`; got {channels!r} and {dropout!r}."
+        )
+    doubled = doublings_of_vector((height, columns))
+    filters = ladder(channels, doubled)
+    rates = [*dropout, *doubled * [dropout[-1]]][max(0, len(dropout) - doubled) :][:doubled]
     inputs = vector = keras.Input((width,), name="attack_input")
     if input_noise:
         vector = InputNoise(input_noise, seed=derive(seed, "input_noise"), name="input_noise")(inputs)
-    maps = VectorToMap(channels[0], seed=derive(seed, 0), name="up_0")(vector)
-    for step, (filters, rate) in enumerate(zip((*channels[1:], image_channels), dropout, strict=True)):
+    size = start_size((height, columns), doubled)
+    maps = VectorToMap(filters[0], size=size, seed=derive(seed, 0), name="up_0")(vector)
+    for step, (outputs, rate) in enumerate(zip((*filters[1:], image_channels), rates, strict=True)):
         maps = FusedBatchNormalization(name=f"norm_{step}")(maps)
         maps = keras.layers.Activation("tanh", name=f"tanh_{step}")(maps)
         if rate:
             maps = BitDropout(rate, seed=derive(seed, "dropout", step), name=f"dropout_{step}")(maps)
-        maps = DoublingTransposedConv(filters, seed=derive(seed, step + 1), name=f"up_{step + 1}")(maps)
-    image = keras.layers.Activation("sigmoid", name="image")(maps)
+        maps = DoublingTransposedConv(outputs, seed=derive(seed, step + 1), name=f"up_{step + 1}")(maps)
+    image = keras.layers.Activation("sigmoid", name="image")(fit(maps, (height, columns), doubled))
     return keras.Model(inputs, image, name="tcnn")

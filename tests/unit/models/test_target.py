@@ -23,7 +23,8 @@ def _error(model: keras.Model, name: str) -> float:
     elif isinstance(expected, dict):
         expected = expected[name]
     keras.tree.assert_same_structure(expected, answer)
-    pairs = zip(keras.tree.flatten(expected), keras.tree.flatten(answer), strict=True)
+    pairs = list(zip(keras.tree.flatten(expected), keras.tree.flatten(answer), strict=True))
+    assert all(np.ptp(theirs, axis=0).max() > 0 for theirs, _ in pairs)
     errors = [np.abs(ours - theirs).max() / np.abs(theirs).max() for theirs, ours in pairs]
     assert np.isfinite(errors).all()
     return max(errors)
