@@ -11,13 +11,22 @@ def random_images(shape: tuple[int, ...] = SHAPE, count: int = 2) -> np.ndarray:
 
 
 def stirred(model: keras.Model) -> keras.Model:
-    """Give batch normalisation statistics and biases that matter: untrained they are zeros and ones."""
+    """Draw weights with which the image comes through to the answer, and statistics and biases that matter.
+
+    As Keras draws them, the answers of deep models do not depend on the image, and statistics are zeros and ones.
+    """
     rng = np.random.default_rng(1)
-    for weight in model.weights:
-        if weight.path.endswith(("moving_mean", "beta", "bias")):
-            weight.assign(0.1 * rng.standard_normal(weight.shape))
-        elif weight.path.endswith("moving_variance"):
-            weight.assign(rng.uniform(0.5, 2, weight.shape))
+    for layer in model._flatten_layers():
+        for weight in layer._trainable_variables + layer._non_trainable_variables:
+            shape = tuple(weight.shape)
+            if weight.name in ("moving_mean", "beta", "bias"):
+                weight.assign(0.1 * rng.standard_normal(shape))
+            elif weight.name == "moving_variance":
+                weight.assign(rng.uniform(0.5, 1, shape))
+            elif weight.name == "kernel":
+                depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+                inputs = np.prod(shape[:2] if depthwise else shape[:-1])
+                weight.assign(rng.standard_normal(shape) * (2 / inputs) ** 0.5)
     return model
 
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from oracles import torch_weights
-from small_models import twice, two_outputs
+from small_models import random_images, twice, two_outputs
+from torch_checks import (
+    assert_different_numbers,
+    assert_fills_bounds,
+    assert_gradients,
+    assert_running_statistics,
+    assert_seed_decides,
+)
 
 from mi_keras.errors import InputError
 from mi_keras.models.cnn import build_cnn, frozen_logits, last_linear_layer, observe
@@ -42,25 +49,21 @@ def test_logits_and_gradients_equal_pytorch(
     image_gradient, gradients = tape.gradient(loss, [images, [w.value for w in weights]])
     torch_weights.assert_close(logits, oracle[f"{mode}/outputs"], 1e-5)
     torch_weights.assert_close(image_gradient, oracle[f"{mode}/input_gradient"], 1e-4)
-    expected = torch_weights.keras_layout("cnn", torch_weights.part(oracle, f"{mode}/gradient"))
-    names = [f"{w.path.split('/')[-2]}/{w.name}" for w in weights]
-    assert sorted(names) == sorted(expected)
-    for name, gradient in zip(names, gradients, strict=True):
-        if mode == "train" and name.startswith("conv") and name.endswith("bias"):
-            assert np.abs(gradient).max() < 1e-4, name  # batch normalisation takes the bias away again
-        else:
-            torch_weights.assert_close(gradient, expected[name], 1e-4, name)
+    assert_gradients(
+        "cnn",
+        cnn,
+        gradients,
+        oracle,
+        mode,
+        relative=1e-4,
+        vanishing=[f"conv_{block}/bias" for block in range(3)],
+    )
 
 
 def test_running_statistics_after_a_training_pass_equal_pytorch(
     cnn: keras.Model, oracle: torch_weights.Arrays
 ) -> None:
-    cnn(oracle["inputs"], training=True)
-    weights = torch_weights.by_name(cnn)
-    expected = torch_weights.keras_layout("cnn", torch_weights.part(oracle, "running"))
-    assert len(expected) == 6
-    for name, value in expected.items():
-        torch_weights.assert_close(weights[name], value, 1e-5, name)
+    assert_running_statistics("cnn", cnn, oracle)
 
 
 def test_frozen_logits_and_their_gradient_equal_pytorch(
@@ -132,38 +135,17 @@ def test_full_width_has_the_parameters_of_figure_25() -> None:
 
 
 def test_initial_weights_fill_pytorchs_bounds() -> None:
-    bounds, cnn = torch_weights.part(torch_weights.load("facts"), "bound/cnn"), build_cnn(seed=4)
-    assert sorted(bounds) == sorted(f"layers.{index}" for index in WEIGHTED)
-    for index, name in WEIGHTED.items():
-        kernel, bias = cnn.get_layer(name).get_weights()
-        bound = float(bounds[f"layers.{index}"])
-        assert np.abs(bias).max() <= bound * (1 + 1e-6)
-        assert (
-            np.abs(bias).max() > 0.5 * bound
-        )  # ten numbers: fails once in a thousand seeds, and the seed is fixed
-        assert 0.98 * bound < np.abs(kernel).max() <= bound * (1 + 1e-6)
-        assert abs(kernel.std() / (bound / np.sqrt(3)) - 1) < 0.1
-        assert abs(kernel.mean()) < 4 * bound / np.sqrt(3 * kernel.size)
+    # Ten biases stay below half their bound once in a thousand seeds, and the seed is fixed
+    assert_fills_bounds("cnn", build_cnn(seed=4), WEIGHTED, spread=0.1, bias_share=0.5)
 
 
 def test_initial_weights_are_different_numbers_everywhere() -> None:
-    """The bias repeats no part of the kernel, and no two layers begin alike, once the bounds are divided out."""
     cnn = build_cnn((8, 8, 1), channels=(8, 8, 8), seed=4)
-    arrays = [w for name in WEIGHTED.values() for w in cnn.get_layer(name).get_weights()]
-    begins = [np.ravel(a)[:8] / np.abs(np.ravel(a)[:8]).max() for a in arrays]
-    for i, left in enumerate(begins):
-        for right in begins[:i]:
-            assert np.abs(left - right).max() > 0.05
+    assert_different_numbers(cnn, [*WEIGHTED.values()])
 
 
 def test_seed_decides_the_initial_weights() -> None:
-    first, same, other = (
-        build_cnn((8, 8, 1), channels=(2, 3, 4), seed=seed).get_weights() for seed in (1, 1, 2)
-    )
-    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
-    drawn = [np.std(a) > 0 for a in first]  # batch normalisation starts at zeros and ones
-    assert sum(drawn) == 10
-    assert not any(np.array_equal(a, b) for a, b, d in zip(first, other, drawn, strict=True) if d)
+    assert_seed_decides(lambda seed: build_cnn((8, 8, 1), channels=(2, 3, 4), seed=seed), drawn=10)
 
 
 def test_the_last_linear_layer_is_the_dense_layer_that_makes_the_output() -> None:
@@ -179,6 +161,19 @@ def test_the_last_linear_layer_is_the_dense_layer_that_makes_the_output() -> Non
         InputError, match="by a dense layer; 'pooled' of class GlobalAveragePooling2D makes it"
     ):
         last_linear_layer(twice())
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (17, 50, 3)])
+def test_any_image_of_which_three_poolings_leave_something(shape: tuple[int, int, int]) -> None:
+    cnn, images = build_cnn(shape, channels=(2, 3, 4), seed=2), random_images(shape)
+    logits = cnn(images, training=False)["logits"]
+    torch_weights.assert_close(frozen_logits(cnn)(images), logits.numpy(), 1e-5)
+    with pytest.raises(InputError) as caught:
+        build_cnn((7, *shape[1:]))
+    assert str(caught.value) == (
+        "`input_shape` must be (height, width, channels) with height and width >= 8, of which three poolings leave "
+        f"something; got {(7, *shape[1:])}."
+    )
 
 
 # Other heads

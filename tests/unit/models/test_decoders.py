@@ -13,7 +13,7 @@ from mi_keras.models.decoders import (
     build_transposed_decoder,
     unit_range,
 )
-from mi_keras.models.upsampling import Doubling
+from mi_keras.models.upsampling import Doubling, PixelShuffle
 from mi_keras.settings import DECODERS
 
 C4 = (20, 20, 672)
@@ -47,9 +47,56 @@ def test_images_are_sixteen_times_as_large_as_any_maps(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_every_weight_is_trained(name: str) -> None:
+@pytest.mark.parametrize("stride", [1, 2, 4, 8, 16, 32])
+def test_maps_of_a_stride_are_doubled_that_often_and_neither_cut_nor_resized(name: str, stride: int) -> None:
+    model = build_decoder(name, (2, 3, 5), (2 * stride, 3 * stride, 1))
+    assert model.output_shape == (None, 2 * stride, 3 * stride, 1)
+    kinds = (Doubling, PixelShuffle, keras.layers.Conv2DTranspose)
+    assert 2 ** sum(isinstance(layer, kinds) for layer in model.layers) == stride
+    assert not {"crop", "resize"} & {layer.name for layer in model.layers}
+
+
+def test_the_stride_of_the_text_gives_the_models_of_the_text() -> None:
+    for name in DECODERS:
+        given, default = build_decoder(name, (2, 3, 5), (32, 48, 3)), build_decoder(name, (2, 3, 5))
+        assert given.get_config()["layers"] == default.get_config()["layers"]
+        for left, right in zip(given.get_weights(), default.get_weights(), strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize(
+    ("input_shape", "image_shape", "last"),
+    [
+        ((7, 7, 5), (100, 100, 3), "crop"),  # stride 16 of an image that padding made 112
+        ((5, 4, 3), (9, 7, 1), "crop"),
+        ((13, 13, 4), (32, 32, 1), "resize"),  # what convolutions without padding leave
+        ((6, 6, 4), (17, 40, 3), "resize"),
+        ((20, 20, 4), (16, 16, 1), "resize"),  # maps larger than the image
+        ((9,), (16, 16, 1), None),
+        ((9,), (320, 320, 3), None),
+        ((9,), (50, 33, 3), "crop"),
+    ],
+)
+def test_any_input_and_any_image(name: str, input_shape: tuple, image_shape: tuple, last: str | None) -> None:
+    model = build_decoder(name, input_shape, image_shape)
+    assert [n for n in ("crop", "resize") if n in [layer.name for layer in model.layers]] == [last] * bool(
+        last
+    )
+    inputs = tf.constant(_maps(2, *input_shape))
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        images = model(inputs, training=True)
+    assert images.shape == (2, *image_shape)
+    assert np.isfinite(images).all()
+    assert np.abs(tape.gradient(images, inputs)).max() > 0
+
+
+@pytest.mark.parametrize("shape", [None, (2, 2, 3), (4, 4, 3), (9, 8, 1)])
+@pytest.mark.parametrize("name", DECODERS)
+def test_every_weight_is_trained(name: str, shape: tuple[int, int, int] | None) -> None:
     """Every weight sees a gradient, and all of them are finite: nothing is cut off, as it is where ReLU dies."""
-    model, maps = build_decoder(name, (2, 2, 8)), tf.constant(_maps(4, 2, 2, 8))
+    model, maps = build_decoder(name, (2, 2, 8), shape), tf.constant(_maps(4, 2, 2, 8))
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean((model(maps, training=True) - 0.5) ** 2)
     gradients = tape.gradient(loss, [w.value for w in model.trainable_variables])
@@ -114,7 +161,9 @@ def test_a_decoder_comes_back_from_its_configuration() -> None:
     ("build", "text"),
     [
         (lambda: build_decoder("other", C4), "`name` must be one of transposed, bicubic, compact, large; got 'other'."),
-        (lambda: build_decoder("large", (20, 20)), "`map_shape` must be (height, width, channels), each >= 1; got (20, 20)."),
+        (lambda: build_decoder("large", (20, 20)), "`map_shape` must be (height, width, channels) or (width,), each >= 1; got (20, 20)."),
+        (lambda: build_decoder("large", (9,)), "`image_shape` must be given for a vector; got None for (9,)."),
+        (lambda: build_decoder("large", C4, (0, 9, 1)), "`image_shape` must be (height, width, channels), each >= 1; got (0, 9, 1)."),
         (lambda: build_bicubic_decoder(C4, channels=()), "`channels` must be one or more numbers >= 1; got ()."),
         (lambda: build_transposed_decoder(C4, channels=(8, 0)), "`channels` must be one or more numbers >= 1; got (8, 0)."),
         (

@@ -1,5 +1,7 @@
 """The layers against TensorFlow's own operations, closed forms and PyTorch's max-pooling."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -82,20 +84,32 @@ def test_dropout_keeps_the_right_share_and_scales_it(rate: float) -> None:
     assert abs(neighbours) < 4 / np.sqrt(count)
 
 
-def test_dropout_is_the_identity_in_inference_and_at_rate_zero() -> None:
+def test_dropout_and_noise_are_the_identity_in_inference_and_dropout_at_rate_zero() -> None:
     values = _normal(8, 5)
+    np.testing.assert_array_equal(InputNoise(0.5, seed=3)(values, training=False), values)
     np.testing.assert_array_equal(BitDropout(0.5, seed=3)(values, training=False), values)
     np.testing.assert_array_equal(BitDropout(0.0, seed=3)(values, training=True), values)
 
 
-def test_dropout_differs_from_call_to_call_and_repeats_by_seed() -> None:
-    ones = tf.ones((1000, 1))
-    first, again, other = BitDropout(0.5, seed=3), BitDropout(0.5, seed=3), BitDropout(0.5, seed=4)
-    calls = [layer(ones, training=True).numpy() for layer in (first, first, again, again, other)]
+def _calls(build: Callable[[int], keras.layers.Layer], inputs: tf.Tensor) -> list[np.ndarray]:
+    """Call one layer twice, another of the same seed twice, and one of another seed; equal seeds must answer alike."""
+    first, again, other = build(3), build(3), build(4)
+    calls = [layer(inputs, training=True).numpy() for layer in (first, first, again, again, other)]
     np.testing.assert_array_equal(calls[0], calls[2])
     np.testing.assert_array_equal(calls[1], calls[3])
-    for left, right in ((0, 1), (0, 4), (1, 4)):  # independent masks agree on half of the places
-        assert abs(np.mean(calls[left] == calls[right]) - 0.5) < 4 * 0.5 / np.sqrt(1000)
+    return [calls[0], calls[1], calls[4]]
+
+
+def test_dropout_differs_from_call_to_call_and_repeats_by_seed() -> None:
+    first, next_call, other = _calls(lambda seed: BitDropout(0.5, seed=seed), tf.ones((1000, 1)))
+    for right in (next_call, other):  # independent masks agree on half of the places
+        assert abs(np.mean(first == right) - 0.5) < 4 * 0.5 / np.sqrt(1000)
+
+
+def test_dropout_of_an_odd_number_of_units() -> None:
+    kept = BitDropout(0.5, seed=3)(tf.ones((333, 3, 5)), training=True).numpy()
+    assert kept.shape == (333, 3, 5)
+    assert abs(np.mean(kept > 0) - 0.5) < 4 * 0.5 / np.sqrt(kept.size)
 
 
 def test_dropout_sends_the_gradient_through_what_it_kept() -> None:
@@ -127,39 +141,43 @@ def test_noise_is_normal_around_the_input_with_its_standard_deviation(deviation:
     assert abs(np.corrcoef(noise[0], noise[1])[0, 1]) < 0.3
 
 
-def test_noise_is_absent_in_inference() -> None:
-    values = _normal(8, 5)
-    np.testing.assert_array_equal(InputNoise(0.5, seed=3)(values, training=False), values)
-
-
 def test_noise_differs_from_call_to_call_and_repeats_by_seed_and_by_state() -> None:
     zeros = tf.zeros((1000, 1))
-    first, again, other = InputNoise(1.0, seed=3), InputNoise(1.0, seed=3), InputNoise(1.0, seed=4)
-    calls = [layer(zeros, training=True).numpy() for layer in (first, first, again, again, other)]
-    np.testing.assert_array_equal(calls[0], calls[2])
-    np.testing.assert_array_equal(calls[1], calls[3])
-    for left, right in ((0, 1), (0, 4), (1, 4)):
-        assert abs(np.corrcoef(calls[left].ravel(), calls[right].ravel())[0, 1]) < 4 / np.sqrt(1000)
-    (state,) = other.variables
-    state.assign(first.variables[0].value)
-    np.testing.assert_array_equal(other(zeros, training=True), first(zeros, training=True))
+    first, next_call, other = _calls(lambda seed: InputNoise(1.0, seed=seed), zeros)
+    for right in (next_call, other):
+        assert abs(np.corrcoef(first.ravel(), right.ravel())[0, 1]) < 4 / np.sqrt(1000)
+    one, another = InputNoise(1.0, seed=3), InputNoise(1.0, seed=4)
+    (state,) = another.variables
+    state.assign(one.variables[0].value)
+    np.testing.assert_array_equal(another(zeros, training=True), one(zeros, training=True))
 
 
 # Transposed convolutions
 
 
-@pytest.mark.parametrize(("size", "channels"), [(1, 1), (2, 3), (4, 5), (8, 2), (16, 1)])
-def test_extract_patches_equals_tensorflows(size: int, channels: int) -> None:
-    maps = _normal(2, 2 * size, 2 * size, channels, dtype=np.float64)
+SHAPES = [
+    (1, 1, 1),
+    (2, 2, 3),
+    (4, 4, 5),
+    (8, 8, 2),
+    (16, 16, 1),
+    (3, 5, 2),
+    (7, 1, 3),
+]  # height, width, channels
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), SHAPES)
+def test_extract_patches_equals_tensorflows(height: int, width: int, channels: int) -> None:
+    maps = _normal(2, 2 * height, 2 * width, channels, dtype=np.float64)
     padded = np.pad(maps, [(0, 0), (1, 1), (1, 1), (0, 0)])
     expected = tf.image.extract_patches(padded, (1, 4, 4, 1), (1, 2, 2, 1), (1, 1, 1, 1), "VALID")
     np.testing.assert_array_equal(extract_patches(tf.constant(maps)), expected)
 
 
-@pytest.mark.parametrize(("size", "channels"), [(1, 1), (2, 3), (4, 5), (8, 2), (16, 1)])
-def test_overlap_add_is_the_adjoint_of_extract_patches(size: int, channels: int) -> None:
-    patches = tf.constant(_normal(2, size, size, 16 * channels, dtype=np.float64))
-    maps = tf.constant(_normal(2, 2 * size, 2 * size, channels, seed=1, dtype=np.float64))
+@pytest.mark.parametrize(("height", "width", "channels"), SHAPES)
+def test_overlap_add_is_the_adjoint_of_extract_patches(height: int, width: int, channels: int) -> None:
+    patches = tf.constant(_normal(2, height, width, 16 * channels, dtype=np.float64))
+    maps = tf.constant(_normal(2, 2 * height, 2 * width, channels, seed=1, dtype=np.float64))
     left, right = tf.reduce_sum(overlap_add(patches) * maps), tf.reduce_sum(patches * extract_patches(maps))
     np.testing.assert_allclose(left, right, rtol=1e-10)
 
@@ -174,22 +192,21 @@ def test_overlap_add_by_hand() -> None:
 
 @pytest.mark.parametrize("as_matrix", [True, False])
 @pytest.mark.parametrize(
-    ("size", "channels", "filters"), [(2, 3, 2), (4, 6, 5), (8, 4, 3), (16, 4, 1), (4, 3, 1)]
+    ("size", "channels", "filters"),
+    [((2, 2), 3, 2), ((4, 4), 6, 5), ((8, 8), 4, 3), ((16, 16), 4, 1), ((4, 4), 3, 1), ((3, 5), 4, 2)],
 )
 def test_both_forms_of_doubling_equal_conv2d_transpose(
-    size: int, channels: int, filters: int, as_matrix: bool
+    size: tuple[int, int], channels: int, filters: int, as_matrix: bool
 ) -> None:
     layer = DoublingTransposedConv(filters, seed=5)
-    layer.build((None, size, size, channels))
+    layer.build((None, *size, channels))
     layer.as_matrix = as_matrix
-    maps, upstream = (
-        tf.constant(_normal(3, size, size, channels)),
-        _normal(3, 2 * size, 2 * size, filters, seed=1),
-    )
+    maps = tf.constant(_normal(3, *size, channels))
+    upstream = _normal(3, 2 * size[0], 2 * size[1], filters, seed=1)
     kernel, bias = tf.constant(layer.kernel.numpy()), tf.constant(layer.bias.numpy())
 
     def reference() -> tf.Tensor:
-        return tf.nn.conv2d_transpose(maps, kernel, (3, 2 * size, 2 * size, filters), 2, "SAME") + bias
+        return tf.nn.conv2d_transpose(maps, kernel, upstream.shape, 2, "SAME") + bias
 
     ours = _outputs_and_gradients(lambda: layer(maps), [maps, layer.kernel.value, layer.bias.value], upstream)
     theirs = _outputs_and_gradients(reference, [maps, kernel, bias], upstream)
@@ -197,12 +214,13 @@ def test_both_forms_of_doubling_equal_conv2d_transpose(
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-5 * np.abs(right).max())
 
 
-def test_vector_to_map_equals_conv2d_transpose() -> None:
-    layer = VectorToMap(3, seed=5)
+@pytest.mark.parametrize("size", [(4, 4), (2, 5)])
+def test_vector_to_map_equals_conv2d_transpose(size: tuple[int, int]) -> None:
+    layer = VectorToMap(3, size=size, seed=5)
     layer.build((None, 7))
     vectors = _normal(2, 7)
     kernel = tf.transpose(layer.kernel.value, (1, 2, 3, 0))  # TensorFlow wants (rows, columns, out, in)
-    expected = tf.nn.conv2d_transpose(vectors[:, None, None], kernel, (2, 4, 4, 3), 1, "VALID") + layer.bias
+    expected = tf.nn.conv2d_transpose(vectors[:, None, None], kernel, (2, *size, 3), 1, "VALID") + layer.bias
     np.testing.assert_allclose(layer(vectors), expected, atol=1e-5)
 
 

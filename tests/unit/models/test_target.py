@@ -16,7 +16,7 @@ from mi_keras.models.target import observed_at, points
 def _error(model: keras.Model, name: str) -> float:
     """Return the largest error of tail(head(images)) over the largest answer."""
     target = observed_at(model, name)
-    images = random_images(tuple(model.inputs[0].shape[1:]))
+    images = 255 * random_images(tuple(model.inputs[0].shape[1:]))
     expected, answer = model(images, training=False), target.head(images)
     if target.tail is not None:
         answer = target.tail(answer)
@@ -24,7 +24,7 @@ def _error(model: keras.Model, name: str) -> float:
         expected = expected[name]
     keras.tree.assert_same_structure(expected, answer)
     pairs = list(zip(keras.tree.flatten(expected), keras.tree.flatten(answer), strict=True))
-    assert all(np.ptp(theirs, axis=0).max() > 0 for theirs, _ in pairs)
+    assert all(np.ptp(theirs, axis=0).max() > 1e-3 * np.abs(theirs).max() for theirs, _ in pairs)
     errors = [np.abs(ours - theirs).max() / np.abs(theirs).max() for theirs, ours in pairs]
     assert np.isfinite(errors).all()
     return max(errors)
@@ -43,7 +43,9 @@ def _names(model: keras.Model) -> list[str]:
 
 @pytest.fixture(scope="module")
 def mobilenet() -> keras.Model:
-    model = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=5)
+    model = keras.applications.MobileNetV2(
+        (32, 32, 3), alpha=0.35, weights=None, classes=5, classifier_activation=None
+    )
     return stirred(model)
 
 
@@ -170,7 +172,7 @@ def test_layers_that_hold_more_than_a_configuration() -> None:
     normalization = keras.layers.Normalization(name="normalization")
     normalization.adapt(3 * random_images(count=9) - 1)
     image = keras.Input(SHAPE)
-    maps = keras.layers.Lambda(lambda x: x**2, name="square")(normalization(image))
+    maps = keras.layers.Lambda(lambda x: tf.tanh(x), name="squashed")(normalization(image))
     half = keras.layers.Conv2D(2, 3, dtype="mixed_float16", name="half")(maps)
     model = keras.Model(image, keras.layers.Flatten(name="flat", dtype="float32")(half))
     assert max(_error(model, name) for name in _names(model)) <= 1e-5
@@ -286,8 +288,7 @@ def test_gradients_flow_through_the_head_in_inference_mode(mobilenet: keras.Mode
 )  # fmt: skip
 def test_head_and_tail_together_are_the_published_models(architecture: str, cuts: int) -> None:
     build = getattr(keras.applications, architecture)
-    model = stirred(build(input_shape=(64, 64, 3), weights=None, classes=7))
+    model = stirred(build(input_shape=(64, 64, 3), weights=None, classes=7, classifier_activation=None))
     names = _names(model)
     worst = max(_error(model, name) for name in [*names[:: max(1, len(names) // cuts)], names[-1]])
-    print(architecture, len(names), worst)
     assert worst <= 1e-5

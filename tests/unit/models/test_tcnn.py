@@ -5,11 +5,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from oracles import torch_weights
+from torch_checks import (
+    assert_different_numbers,
+    assert_fills_bounds,
+    assert_gradients,
+    assert_running_statistics,
+    assert_seed_decides,
+)
 
+from mi_keras.errors import InputError
 from mi_keras.metrics.image import ssim
+from mi_keras.models.layers import DoublingTransposedConv
 from mi_keras.models.tcnn import build_tcnn
 
 WEIGHTED = {0: "up_0", 4: "up_1", 8: "up_2", 12: "up_3"}  # PyTorch index in Figure 26 -> Keras layer
+
+
+def _vectors(count: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((count, width)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +53,21 @@ def test_images_and_ssim_gradients_equal_pytorch(
     input_gradient, gradients = tape.gradient(loss, [vectors, [w.value for w in weights]])
     torch_weights.assert_close(images, oracle[f"{mode}/outputs"], 1e-5)
     torch_weights.assert_close(input_gradient, oracle[f"{mode}/input_gradient"], 1e-4)
-    expected = torch_weights.keras_layout("tcnn", torch_weights.part(oracle, f"{mode}/gradient"))
-    names = [f"{w.path.split('/')[-2]}/{w.name}" for w in weights]
-    assert sorted(names) == sorted(expected)
-    for name, gradient in zip(names, gradients, strict=True):
-        if mode == "train" and name in ("up_0/bias", "up_1/bias", "up_2/bias"):
-            assert np.abs(gradient).max() < 1e-5, name  # batch normalisation takes the bias away again
-        else:
-            torch_weights.assert_close(gradient, expected[name], 5e-4, name)
+    assert_gradients(
+        "tcnn",
+        tcnn,
+        gradients,
+        oracle,
+        mode,
+        relative=5e-4,
+        vanishing=("up_0/bias", "up_1/bias", "up_2/bias"),
+    )
 
 
 def test_running_statistics_after_a_training_pass_equal_pytorch(
     tcnn: keras.Model, oracle: torch_weights.Arrays
 ) -> None:
-    tcnn(oracle["inputs"], training=True)
-    weights = torch_weights.by_name(tcnn)
-    expected = torch_weights.keras_layout("tcnn", torch_weights.part(oracle, "running"))
-    assert len(expected) == 6
-    for name, value in expected.items():
-        torch_weights.assert_close(weights[name], value, 1e-5, name)
+    assert_running_statistics("tcnn", tcnn, oracle)
 
 
 @pytest.mark.parametrize("rates", [None, (0.1, 0.6, 0.25)])
@@ -66,7 +75,7 @@ def test_dropout_follows_each_tanh_by_default_at_the_rates_of_figure_26(rates: t
     tcnn = build_tcnn(10, channels=(8, 6, 4), seed=2, **({"dropout": rates} if rates else {}))
     names = [f"{kind}_{step}" for step in range(3) for kind in ("tanh", "dropout")]
     inner = keras.Model(tcnn.input, [tcnn.get_layer(name).output for name in names])
-    outputs = [o.numpy() for o in inner(np.random.default_rng(0).standard_normal((32, 10)), training=True)]
+    outputs = [o.numpy() for o in inner(_vectors(32, 10), training=True)]
     for tanh, dropped, rate in zip(outputs[::2], outputs[1::2], rates or (0.3, 0.5, 0.5), strict=True):
         kept = dropped != 0
         np.testing.assert_allclose(dropped[kept], tanh[kept] / (1 - rate), rtol=1e-5)
@@ -81,46 +90,70 @@ def test_full_width_has_the_parameters_of_figure_26(width: int) -> None:
     )
 
 
-def test_images_of_three_channels() -> None:
-    images = build_tcnn(10, image_channels=3, channels=(2, 2, 2))(np.ones((2, 10), np.float32))
-    assert images.shape == (2, 32, 32, 3)
+SIZES = [(16, 16, 1), (28, 28, 1), (32, 32, 3), (48, 31, 1), (17, 100, 3), (96, 96, 3), (320, 320, 3)]
+
+
+@pytest.mark.parametrize("shape", SIZES, ids=str)
+def test_images_of_any_size(shape: tuple[int, int, int]) -> None:
+    """The first maps have 4 to 8 positions on the longer side; what is cut off is less than one of them."""
+    tcnn = build_tcnn(3, shape, channels=(5, 4, 3), dropout=(0.5, 0.3, 0.1), seed=2)
+    images = tcnn(_vectors(3, 3), training=True).numpy()
+    assert images.shape == (3, *shape)
+    assert 0 <= images.min() < images.max() <= 1
+    assert np.ptp(images, axis=0).min() > 0  # every pixel depends on the vector
+    start = tcnn.get_layer("up_0").output.shape[1:3]
+    doubled = len([layer for layer in tcnn.layers if isinstance(layer, DoublingTransposedConv)])
+    assert 4 <= max(start) <= 8
+    assert all(0 <= (first << doubled) - side < 2**doubled for first, side in zip(start, shape, strict=False))
+
+
+def test_widths_and_rates_go_on_where_the_image_is_larger_and_begin_later_where_it_is_smaller() -> None:
+    def widths(size: int) -> list[tuple[int, float]]:
+        tcnn = build_tcnn(3, (size, size, 1), channels=(128, 64, 32), dropout=(0.3, 0.5, 0.4))
+        drops = [layer for layer in tcnn.layers if layer.name.startswith("dropout")]
+        return [(layer.output.shape[-1], layer.rate) for layer in drops]
+
+    assert widths(32) == [(128, 0.3), (64, 0.5), (32, 0.4)]
+    assert widths(16) == [(64, 0.5), (32, 0.4)]
+    assert widths(128) == [(128, 0.3), (64, 0.5), (32, 0.4), (16, 0.4), (16, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda: build_tcnn(0), "`width` must be >= 1 and `image_shape` at least 8 by 8; got 0 and (32, 32)."),
+        (lambda: build_tcnn(3, (7, 9, 1)), "`width` must be >= 1 and `image_shape` at least 8 by 8; got 3 and (7, 9)."),
+        (lambda: build_tcnn(3, (9, 9)), "`image_shape` must be (height, width, channels), each >= 1; got (9, 9)."),
+        (
+            lambda: build_tcnn(3, channels=(4, 3)),
+            "`channels` must be numbers >= 1, as many as rates of `dropout`; got (4, 3) and (0.3, 0.5, 0.5).",
+        ),
+    ],
+)  # fmt: skip
+def test_settings_that_break_a_rule(build, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        build()
+    assert str(caught.value) == text
 
 
 def test_initial_weights_fill_pytorchs_bounds() -> None:
-    bounds, tcnn = torch_weights.part(torch_weights.load("facts"), "bound/tcnn"), build_tcnn(10, seed=4)
-    assert sorted(bounds) == sorted(f"layers.{index}" for index in WEIGHTED)
-    for index, name in WEIGHTED.items():
-        kernel, bias = tcnn.get_layer(name).get_weights()
-        bound = float(bounds[f"layers.{index}"])
-        assert 0 < np.abs(bias).max() <= bound * (1 + 1e-6)
-        assert 0.98 * bound < np.abs(kernel).max() <= bound * (1 + 1e-6)
-        assert abs(kernel.std() / (bound / np.sqrt(3)) - 1) < 0.05
-        assert abs(kernel.mean()) < 4 * bound / np.sqrt(3 * kernel.size)
+    assert_fills_bounds("tcnn", build_tcnn(10, seed=4), WEIGHTED, spread=0.05, bias_share=0)
 
 
 def test_initial_weights_are_different_numbers_everywhere() -> None:
-    """The bias repeats no part of the kernel, and no two layers begin alike, once the bounds are divided out."""
     tcnn = build_tcnn(8, image_channels=8, channels=(8, 8, 8), seed=4)
-    arrays = [w for name in WEIGHTED.values() for w in tcnn.get_layer(name).get_weights()]
-    begins = [np.ravel(a)[:8] / np.abs(np.ravel(a)[:8]).max() for a in arrays]
-    for i, left in enumerate(begins):
-        for right in begins[:i]:
-            assert np.abs(left - right).max() > 0.05
+    assert_different_numbers(tcnn, [*WEIGHTED.values()])
 
 
 def test_seed_decides_the_initial_weights() -> None:
-    first, same, other = (build_tcnn(10, channels=(4, 3, 2), seed=seed).get_weights() for seed in (1, 1, 2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
-    drawn = [np.std(a) > 0 or a.shape == (1,) for a in first]  # batch normalisation starts at zeros and ones
-    assert sum(drawn) == 8
-    assert not any(np.array_equal(a, b) for a, b, d in zip(first, other, drawn, strict=True) if d)
+    assert_seed_decides(lambda seed: build_tcnn(10, channels=(4, 3, 2), seed=seed), drawn=8)
 
 
 def test_without_dropout_and_noise_training_draws_no_random_numbers() -> None:
     tcnn = build_tcnn(10, channels=(4, 3, 2), dropout=(0, 0.0, 0), seed=2)
     assert not [layer.name for layer in tcnn.layers if "dropout" in layer.name or "noise" in layer.name]
     assert not [variable.path for variable in tcnn.variables if "seed" in variable.path]
-    vectors = np.random.default_rng(0).standard_normal((4, 10)).astype(np.float32)
+    vectors = _vectors(4, 10)
     np.testing.assert_array_equal(tcnn(vectors, training=True), tcnn(vectors, training=True))
 
 
@@ -130,7 +163,7 @@ def test_noise_falls_on_the_input_in_training_only() -> None:
     noisy = build_tcnn(10, channels=(4, 3, 2), dropout=(0, 0, 0), input_noise=3.0, seed=2)
     for left, right in zip(quiet.get_weights(), noisy.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
-    vectors = np.random.default_rng(0).standard_normal((2000, 10)).astype(np.float32)
+    vectors = _vectors(2000, 10)
     np.testing.assert_array_equal(noisy(vectors, training=False), quiet(vectors, training=False))
     first = keras.Model(noisy.input, noisy.get_layer("up_0").output)
     kernel = noisy.get_layer("up_0").get_weights()[0].reshape(10, -1).astype(np.float64)
