@@ -1,6 +1,7 @@
 """Parts of a graph as models of their own, made from copies of its layers."""
 
 import copy
+import inspect
 import re
 from typing import Any
 
@@ -58,7 +59,10 @@ class Copies:
 
 
 def rebuild(graph: Graph, start: Value, outputs: Any, copies: Copies, name: str) -> keras.Model:
-    """Return a frozen model of copied layers from `start` to `outputs`, which nothing else may lead to."""
+    """Return a frozen model of copied layers from `start` to `outputs`, which nothing else may lead to.
+
+    It is in inference mode unless it is called in training mode, and then only dropout and the like are not.
+    """
     needed = set(keras.tree.flatten(outputs))
     calls = []
     for call in reversed(graph.calls):
@@ -74,7 +78,10 @@ def rebuild(graph: Graph, start: Value, outputs: Any, copies: Copies, name: str)
 
     for call in reversed(calls):
         arguments, keywords = keras.tree.map_structure(tensor, (call.arguments, call.keywords))
-        results = keras.tree.flatten(copies(call.operation, call.name)(*arguments, **keywords))
+        operation = copies(call.operation, call.name)
+        if "training" in [*inspect.signature(operation.call).parameters][len(arguments) :]:
+            keywords["training"] = False  # where nobody says so, some layers draw random numbers
+        results = keras.tree.flatten(operation(*arguments, **keywords))
         tensors.update(zip(call.outputs, results, strict=True))
     model = keras.Model(image, keras.tree.map_structure(tensor, outputs), name=name)
     model.trainable = False

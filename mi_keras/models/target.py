@@ -171,14 +171,15 @@ def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any) 
         return
     scale = 1 if graph.image.dtype.startswith(("float", "bfloat")) else 255
     images = (scale * np.random.default_rng(0).random(size)).astype("float32")
+    given = keras.tree.map_structure(lambda _: images, getattr(model, "_inputs_struct", images))
     weights = {id(weight) for weight in model.weights}
     states = [(variable, variable.numpy()) for variable in model.variables if id(variable) not in weights]
-    expected, again = (_answers(model(images, training=False), graph.structure) for _ in range(2))
+    expected, again = (_answers(model(given, training=False), graph.structure) for _ in range(2))
     for variable, state in states:  # of layers that draw random numbers at inference too
         variable.assign(state)
     sent = target.head(images, training=False)
-    given = _answers(sent if target.tail is None else target.tail(sent, training=False), outputs)
-    for value, answer in given.items():
+    answers = _answers(sent if target.tail is None else target.tail(sent, training=False), outputs)
+    for value, answer in answers.items():
         tolerance = TOLERANCE * np.abs(expected[value]).max(initial=0)
         if not np.allclose(answer, expected[value], 0, tolerance, equal_nan=True):
             if not np.array_equal(expected[value], again[value], equal_nan=True):

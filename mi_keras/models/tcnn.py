@@ -37,7 +37,7 @@ def build_tcnn(
 
     Args:
         width: length of the input vector, any combination of O, A^L and flattened X~.
-        image_shape: `(height, width, channels)` of the image, 8 pixels or more; None is `(32, 32, image_channels)`.
+        image_shape: `(height, width, channels)` of the image, at least 8 by 8; None is `(32, 32, image_channels)`.
         image_channels: channels of the image where `image_shape` is None.
         channels: filters of the inner maps of an image of 32 pixels, which has three.
         dropout: rate after each of these maps, in [0, 1); where it is 0 there is no such layer.
@@ -64,7 +64,7 @@ def build_tcnn(
         )
     doubled = doublings_of_vector((height, columns))
     filters = ladder(channels, doubled)
-    rates = [*dropout, *doubled * [dropout[-1]]][max(0, len(dropout) - doubled) :][:doubled]
+    rates = [*dropout[-doubled:], *(doubled - len(dropout)) * [dropout[-1]]]  # as the ladder goes on
     inputs = vector = keras.Input((width,), name="attack_input")
     if input_noise:
         vector = InputNoise(input_noise, seed=derive(seed, "input_noise"), name="input_noise")(inputs)

@@ -168,11 +168,12 @@ def test_a_subclassed_model_offers_its_outputs_only() -> None:
 
 
 def test_layers_that_hold_more_than_a_configuration() -> None:
-    """Statistics of `Normalization`, a function of `Lambda`, a policy of 16 bits."""
+    """Statistics of `Normalization`, a function of `Lambda`, a policy of 16 bits, and what is random by default."""
     normalization = keras.layers.Normalization(name="normalization")
     normalization.adapt(3 * random_images(count=9) - 1)
     image = keras.Input(SHAPE)
-    maps = keras.layers.Lambda(lambda x: tf.tanh(x), name="squashed")(normalization(image))
+    flipped = keras.layers.RandomFlip(name="flip")(image)
+    maps = keras.layers.Lambda(lambda x: tf.tanh(x), name="squashed")(normalization(flipped))
     half = keras.layers.Conv2D(2, 3, dtype="mixed_float16", name="half")(maps)
     model = keras.Model(image, keras.layers.Flatten(name="flat", dtype="float32")(half))
     assert max(_error(model, name) for name in _names(model)) <= 1e-5
