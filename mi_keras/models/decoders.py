@@ -185,9 +185,14 @@ def build_residual_decoder(
 
 
 def unit_range(normalised: tf.Tensor) -> tf.Tensor:
-    """Return what a published decoder answers as images in [0, 1]: unnormalised, then clipped (split 4.1)."""
-    images = normalised * np.array(IMAGENET_DEVIATION, np.float32) + np.array(IMAGENET_MEAN, np.float32)
-    return tf.clip_by_value(images, 0.0, 1.0)
+    """Return what a published decoder answers as images in [0, 1]: unnormalised, then clipped (split 4.1).
+
+    Images of another number of channels than three are unnormalised by the averages over ImageNet's three.
+    """
+    deviation, mean = (np.array(values, np.float32) for values in (IMAGENET_DEVIATION, IMAGENET_MEAN))
+    if normalised.shape[-1] != 3:
+        deviation, mean = deviation.mean(), mean.mean()
+    return tf.clip_by_value(normalised * deviation + mean, 0.0, 1.0)
 
 
 class _Start(NamedTuple):

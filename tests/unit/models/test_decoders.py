@@ -146,6 +146,8 @@ def test_unit_range_undoes_imagenets_normalisation_and_clips() -> None:
     normalised = np.array([[[[0, 0, 0], [1, 1, 1], [99, 99, -99]]]], np.float32)
     expected = [[[[0.485, 0.456, 0.406], [0.714, 0.680, 0.631], [1, 1, 0]]]]
     np.testing.assert_allclose(unit_range(normalised), expected, atol=1e-6)
+    gray = np.array([[[[0.0], [1.0], [-99.0]]]], np.float32)
+    np.testing.assert_allclose(unit_range(gray), [[[[0.449], [0.675], [0]]]], atol=1e-6)
 
 
 def test_a_decoder_comes_back_from_its_configuration() -> None:
