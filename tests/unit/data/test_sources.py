@@ -1,39 +1,26 @@
-"""Every form of `--data`: what it gives, against the official MNIST, and how each failure reads."""
+"""The forms of `--data` for the thesis, and the embedded images against the official MNIST."""
 
 import hashlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from mi_keras.data import mnist
 from mi_keras.data.sources import DEFAULT_SOURCE, Source, load_source
 from mi_keras.data.splits import image_ids
-from mi_keras.errors import InputError
+from tests.unit.data.given import REPOSITORY, refusal
 
-REPOSITORY = Path(__file__).parents[3]
 # Official counts per digit of the 60,000 and the 10,000 images.
 OFFICIAL_TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 OFFICIAL_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
-Arrays = dict[str, NDArray[Any]]
-
-
-def message_of(spec: str, *, offline: bool = True) -> str:
-    with pytest.raises(InputError) as caught:
-        load_source(spec, offline=offline)
-    text = str(caught.value)
-    assert "\n" not in text
-    assert text.startswith("`--data")
-    return text
+message_of = partial(refusal, load_source)
 
 
 # The door and the embedded images.
@@ -146,249 +133,3 @@ def test_the_choice_of_embedded_images_does_not_depend_on_the_order_of_the_recor
     second = script.choose(images[order], labels[order], 6, 1)
     np.testing.assert_array_equal(images[first], images[order][second])
     assert np.bincount(labels[first]).tolist() == [6, 6, 6]
-
-
-# npz:FILE
-
-
-def good_arrays(**changes: NDArray[Any] | None) -> Arrays:
-    generator = np.random.default_rng(0)
-    arrays: Arrays = {
-        "x_train": generator.integers(0, 256, (12, 5, 4), dtype=np.uint8),
-        "y_train": (np.arange(12) % 3).astype(np.uint8),
-        "x_test": generator.integers(0, 256, (6, 5, 4), dtype=np.uint8),
-        "y_test": (np.arange(6) % 3).astype(np.int32),
-    }
-    merged = {**arrays, **changes}
-    return {key: value for key, value in merged.items() if value is not None}
-
-
-def saved(path: Path, arrays: Arrays) -> str:
-    np.savez(path, **arrays)  # type: ignore[arg-type]
-    return f"npz:{path}"
-
-
-@pytest.mark.parametrize(
-    ("form", "channels", "dtype"),
-    [("bytes", 1, np.uint8), ("colour", 3, np.uint8), ("float64", 1, np.float32), ("float16", 1, np.float32)],
-)
-def test_npz_gives_what_is_in_the_file(tmp_path: Path, form: str, channels: int, dtype: type) -> None:
-    arrays = good_arrays()
-    for key in ("x_train", "x_test"):
-        if form == "colour":
-            arrays[key] = np.stack([arrays[key]] * 3, axis=-1)
-        elif form.startswith("float"):
-            arrays[key] = (arrays[key] / 255).astype(form)
-    spec = saved(tmp_path / "mine.npz", arrays)
-    source = load_source(spec)
-    assert source.name == spec
-    assert source.train_images.shape == (12, 5, 4, channels)
-    assert source.train_images.dtype == source.test_images.dtype == dtype
-    np.testing.assert_array_equal(
-        source.train_images.reshape(arrays["x_train"].shape), arrays["x_train"].astype(dtype)
-    )
-    np.testing.assert_array_equal(source.test_labels, arrays["y_test"])
-    assert source.train_labels.dtype == np.int64
-    assert source.class_names == ("0", "1", "2")
-
-
-def test_the_fingerprint_follows_the_contents_and_not_the_file(tmp_path: Path) -> None:
-    first = load_source(saved(tmp_path / "a.npz", good_arrays()))
-    same = load_source(saved(tmp_path / "b.npz", good_arrays()))
-    changed = good_arrays()
-    changed["x_test"][0, 0, 0] ^= 1
-    other = load_source(saved(tmp_path / "c.npz", changed))
-    assert first.fingerprint == same.fingerprint != other.fingerprint
-    assert len(first.fingerprint) == 64
-
-
-FLOATS = np.full((12, 5, 4), 0.5)
-BAD_ARRAYS: list[tuple[dict[str, NDArray[Any] | None], str]] = [
-    ({"y_test": None}, "must have the keys x_train, y_train, x_test, y_test; it lacks y_test and has x_train, "),
-    ({"x_train": np.zeros((12, 20), np.uint8)}, "`x_train` must be (count, height, width) or (count, height, width, channels), none of them 0; got (12, 20)."),
-    ({"x_test": np.zeros((0, 5, 4), np.uint8)}, "`x_test` must be (count, height, width) or"),
-    ({"x_train": np.zeros((12, 5, 4), np.int64)}, "`x_train` must be uint8 in 0..255 or floating point in [0, 1]; got int64."),
-    ({"x_train": FLOATS * 510}, "`x_train` is floating point and must be in [0, 1], without NaN; got values from 255 to 255."),
-    ({"x_train": FLOATS - 1}, "in [0, 1], without NaN; got values from -0.5 to -0.5."),
-    ({"x_train": np.where(np.arange(4) == 1, np.nan, FLOATS)}, "without NaN; got values from nan to nan."),
-    ({"x_train": FLOATS * np.inf}, "without NaN; got values from inf to inf."),
-    ({"x_train": FLOATS}, "`x_train` and `x_test` must have images of one shape and type; got (5, 4, 1) float32 and (5, 4, 1) uint8."),
-    ({"x_test": np.zeros((6, 4, 4), np.uint8)}, "must have images of one shape and type; got (5, 4, 1) uint8 and (4, 4, 1) uint8."),
-    ({"y_train": np.zeros((12, 1), np.int64)}, "`y_train` must be (count,) class numbers; got shape (12, 1)."),
-    ({"y_train": np.zeros(12)}, "`y_train` must be integer class numbers; got float64."),
-    ({"y_train": np.zeros(12, bool)}, "`y_train` must be integer class numbers; got bool."),
-    ({"y_test": np.arange(6) - 1}, "`y_test` must be class numbers >= 0; got -1."),
-    ({"y_train": np.arange(11) % 3}, "`x_train` and `y_train` must have equal lengths; got 12 and 11."),
-    ({"y_test": np.arange(6)}, "`y_test` must keep to the classes of `y_train`, 0..2; got 3."),
-    ({"y_train": np.arange(12) % 3 * 2}, "`y_train` must use every class number from 0 up, two at least; got no image of class 1."),
-    ({"y_train": np.zeros(12, int), "y_test": np.zeros(6, int)}, "two at least; got class 0 alone."),
-    ({"y_train": np.arange(12).astype(object)}, "`y_train` must be readable, without pickle; numpy says: Object arrays cannot be loaded when allow_pickle=False."),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("changes", "message"), BAD_ARRAYS)
-def test_an_npz_that_breaks_a_rule_says_which(
-    tmp_path: Path, changes: dict[str, NDArray[Any] | None], message: str
-) -> None:
-    spec = saved(tmp_path / "mine.npz", good_arrays(**changes))
-    text = message_of(spec)
-    assert text.startswith(f"`--data {spec}`")
-    assert message in text
-
-
-def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
-    assert f"must be an existing file that can be read; got {tmp_path}/none.npz." in message_of(
-        f"npz:{tmp_path}/none.npz"
-    )
-    assert "must be an existing file that can be read" in message_of(f"npz:{tmp_path}")
-    whole = Path(saved(tmp_path / "whole.npz", good_arrays())[4:]).read_bytes()
-    np.save(tmp_path / "one.npy", np.zeros(3))
-    np.save(tmp_path / "pickled.npy", np.array([{"a": 1}]), allow_pickle=True)
-    contents = {"empty": b"", "text": b"hello", "truncated": whole[: len(whole) // 2]}
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    for name in (*contents, "one.npy", "pickled.npy"):
-        text = message_of(f"npz:{tmp_path / name}")
-        assert "must be an npz file; got a truncated file or one of another format." in text
-
-
-def test_an_npz_with_a_flipped_byte_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "mine.npz"
-    np.savez_compressed(path, **good_arrays())  # type: ignore[arg-type]
-    content = bytearray(path.read_bytes())
-    start = content.index(b"x_test.npy")
-    content[start + 60] ^= 0xFF
-    path.write_bytes(content)
-    assert "`x_test` must be readable, without pickle; numpy says:" in message_of(f"npz:{path}")
-
-
-# tfds:NAME, with small sets of our own so that no download is needed.
-
-
-@pytest.fixture(scope="module")
-def own_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three prepared sets: `pets` is whole, `untested` has no test split, `unlabelled` no label."""
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
-    root = tmp_path_factory.mktemp("tensorflow_datasets")
-    image, label = tfds.features.Image(shape=(5, 4, 1)), tfds.features.ClassLabel(names=["cat", "dog", "eel"])
-    arrays = good_arrays()
-
-    def records(part: str, *, labelled: bool = True) -> Any:
-        columns = {"image": arrays[f"x_{part}"][..., np.newaxis]}
-        if labelled:
-            columns["label"] = arrays[f"y_{part}"].astype(np.int64)
-        return tf.data.Dataset.from_tensor_slices(columns)
-
-    both = tfds.features.FeaturesDict({"image": image, "label": label})
-    alone = tfds.features.FeaturesDict({"image": image})
-    store = tfds.dataset_builders.store_as_tfds_dataset
-    tfds.disable_progress_bar()
-    store("pets", "1.0.0", both, {"train": records("train"), "test": records("test")}, data_dir=root)
-    store("untested", "1.0.0", both, {"train": records("train")}, data_dir=root)
-    store("unlabelled", "1.0.0", alone, {"train": records("train", labelled=False)}, data_dir=root)
-    return root
-
-
-@pytest.fixture
-def tfds_home(own_sets: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TFDS_DATA_DIR", str(own_sets))
-    return own_sets
-
-
-def test_tfds_gives_a_prepared_set(tfds_home: Path) -> None:
-    source = load_source("tfds:pets", offline=True)
-    assert source.name == "tfds:pets:1.0.0"
-    assert source.class_names == ("cat", "dog", "eel")
-    arrays = good_arrays()
-    found = {
-        image.tobytes(): label for image, label in zip(source.train_images, source.train_labels, strict=True)
-    }
-    expected = {
-        image.tobytes(): label for image, label in zip(arrays["x_train"], arrays["y_train"], strict=True)
-    }
-    assert found == expected
-    assert load_source(source.name, offline=True).fingerprint == source.fingerprint
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("no_such_set", "must be a set that TensorFlow Datasets knows or that is prepared in "),
-        ("no_such_set", "it says: Dataset no_such_set not found."),
-        ("mnist:9.9.9", "cannot be loaded at version 9.9.9"),
-        ("../pets", "`--data tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../pets'."),
-        (
-            "huggingface:mnist",
-            "`--data tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got 'huggingface:mnist'.",
-        ),
-        ("untested", "must have the splits train and test; it has train."),
-        ("unlabelled", "must have the features `image` and `label` (a class); it has image."),
-        ("tf_flowers", "must have uint8 images of one fixed shape; got uint8 (None, None, 3)."),
-    ],
-)
-def test_a_tfds_name_that_breaks_a_rule_says_which(tfds_home: Path, name: str, message: str) -> None:
-    assert message in message_of(f"tfds:{name}")
-
-
-def test_offline_refuses_a_set_that_is_not_prepared_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import tensorflow_datasets  # noqa: F401  (not part of the time below)
-
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    start = time.perf_counter()
-    text = message_of("tfds:cifar10")
-    assert time.perf_counter() - start < 5
-    assert text == (
-        f"`--data tfds:cifar10` is not prepared in {tmp_path}/cifar10/3.0.2 and --offline forbids the download; "
-        f"drop --offline, or first put its official files (cifar-10-binary.tar.gz) in {tmp_path}/downloads/manual "
-        "and run once without it."
-    )
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nothing listens there
-    from tensorflow_datasets.core.download import downloader
-
-    retries, start = downloader.MAX_RETRIES, time.perf_counter()
-    text = message_of("tfds:cifar10", offline=False)
-    assert time.perf_counter() - start < 60  # with the library's own retries it takes minutes
-    assert downloader.MAX_RETRIES == retries > 5
-    assert (
-        f"`--data tfds:cifar10` could not be prepared in {tmp_path}/cifar10/3.0.2: HTTPSConnectionPool"
-        in text
-    )
-    assert (
-        "check the network and that the folder is writable, or put its official files (cifar-10-bin" in text
-    )
-
-
-def test_a_wrong_file_in_the_manual_folder_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    manual = tmp_path / "downloads" / "manual"
-    manual.mkdir(parents=True)
-    (manual / "cifar-10-binary.tar.gz").write_bytes(b"a quota page")
-    text = message_of("tfds:cifar10", offline=False)
-    assert "could not be prepared" in text
-    assert "checksum" in text.lower() or "Artifact" in text
-
-
-def test_a_set_with_a_truncated_file_is_refused(
-    tfds_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(tfds_home / "pets", tmp_path / "pets")
-    (shard,) = (tmp_path / "pets/1.0.0").glob("*train.tfrecord*")
-    shard.write_bytes(shard.read_bytes()[:-10])
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    text = message_of("tfds:pets")
-    assert (
-        f"must be prepared as undamaged tfrecord files; remove {tmp_path}/pets/1.0.0 and prepare it again"
-        in text
-    )
