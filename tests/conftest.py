@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,3 +59,25 @@ def stopping_workspace() -> Callable[[int], StoppingWorkspace]:
 @pytest.fixture
 def recording_progress() -> Callable[..., RecordingProgress]:
     return RecordingProgress
+
+
+@pytest.fixture
+def refusal_of(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return what calls a command and gives the line with which it refuses its arguments.
+
+    Every command refuses them so: by one line on standard error and exit code 2, with nothing on standard output.
+    """
+
+    def refusal(command: Callable[[list[str]], int], arguments: Iterable[str]) -> str:
+        capsys.readouterr()
+        try:
+            code = command(list(arguments))
+        except SystemExit as end:  # argparse's own way
+            code = end.code
+        said = capsys.readouterr()
+        assert (code, said.out) == (2, "")
+        assert said.err.count("\n") == 1
+        assert said.err.endswith("\n")
+        return said.err
+
+    return refusal

@@ -1,37 +1,24 @@
 """Every section of the thesis at its smallest in one command, as a user runs it: in a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
+from skimage.metrics import structural_similarity
 
 from mi_keras.experiments.registry import SECTIONS
 from mi_keras.experiments.thesis.paper_items import FIGURES, TABLES
+from tests.integration.command import load, reproduce
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce.py"
-
-
-def reproduce(folder, *arguments):
-    environment = os.environ | {"MI_KERAS_HOME": str(folder / "store"), "COLUMNS": "100"}
-    finished = subprocess.run(
-        [sys.executable, str(SCRIPT), "--preset", "smoke", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert finished.returncode == 0, finished.stderr
-    return finished
+EVERYTHING = ("--preset", "smoke", "--section", "all")
 
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     folder = tmp_path_factory.mktemp("all")
-    finished = reproduce(folder, "--section", "all")
+    finished = reproduce(folder, *EVERYTHING)
     results = {
-        section.number: json.loads((folder / f"results/{section.number}/smoke/result.json").read_text())
-        for section in SECTIONS
-        if section.work == "thesis"
+        section.number: load(folder, section.number) for section in SECTIONS if section.work == "thesis"
     }
     return folder, finished, results
 
@@ -81,11 +68,69 @@ def test_sections_share_what_they_have_in_common(everything):
     assert all(entry["reused"] for entry in used)
 
 
+def test_the_table_shows_all_rows_with_the_papers_values_and_the_claims(everything):
+    _, finished, _ = everything
+    for text in (
+        "M_I(O + A^L + X~)",
+        "0.3727",
+        "0.0966",
+        "class prototype",
+        "class average",
+        "smoke",
+        "Adding inputs",
+    ):
+        assert text in finished.stdout, text
+
+
+def test_the_result_file_follows_its_schema(everything):
+    result = everything[2]["5.2"]
+    assert result["schema"] == "mi_keras.result/2"
+    names = [row["name"] for row in result["tables"][0]["rows"]]
+    assert {"o", "a", "x", "o+a", "o+x", "a+x", "o+a+x"} <= set(names)
+    assert {"class_average", "class_prototype", "gradient_reconstruction"} <= set(names)
+    assert all(
+        row["values"][metric]["n"] == 1 for row in result["tables"][0]["rows"] for metric in ("ssim", "mse")
+    )
+    assert result["settings"]["gradient"]["tv_weight"] == 9.48785e-3
+    assert {"python", "tensorflow", "keras", "numpy", "mi-keras"} <= set(result["versions"])
+
+
+def test_means_are_the_means_of_the_kept_images_as_scikit_image_scores_them(everything):
+    folder, _, results = everything
+    with np.load(folder / "results/5.2/smoke/arrays.npz") as arrays:
+        targets = arrays["targets"].astype(np.float64)
+        for row in results["5.2"]["tables"][0]["rows"]:
+            images = arrays[f"reconstruction.{row['name']}"].astype(np.float64)  # kept in float16
+            scores = {metric: arrays[f"{metric}.{row['name']}"] for metric in ("ssim", "mse")}
+            by_skimage = [
+                _valid_ssim(a[..., 0], b[..., 0]) for a, b in zip(images[:10], targets[:10], strict=True)
+            ]
+            np.testing.assert_allclose(scores["ssim"][0, :10], by_skimage, atol=3e-3)
+            errors = ((images - targets) ** 2).mean(axis=(1, 2, 3))
+            np.testing.assert_allclose(scores["mse"][0, :10], errors[:10], atol=1e-3)
+            assert row["values"]["ssim"]["mean"] == pytest.approx(scores["ssim"].mean(), abs=1e-6)
+
+
+def test_tables_and_figures_are_written(everything):
+    present = {path.name for path in (everything[0] / "results/5.2/smoke").iterdir()}
+    figures = {f"figure_{n}.png" for n in ("3", "13_14", "27", "28", "29", "30", "31", "32")}
+    files = {"result.json", "arrays.npz", "index.html", "index.md", "table_4.csv", "training_curves.png"}
+    assert files | figures <= present
+    assert not [name for name in present if name.startswith(".") or name.endswith(".tmp")]
+
+
 @pytest.mark.slow  # draws every figure a second time; the same of one section is in test_section_5_2
 def test_all_again_reads_the_store_and_gives_one_list_as_json(everything):
     folder, _, results = everything
-    again = json.loads(reproduce(folder, "--section", "all", "--json").stdout)
+    again = json.loads(reproduce(folder, *EVERYTHING, "--json").stdout)
     assert [result["section"] for result in again] == list(results)
     for result in again:
         assert all(entry["reused"] for entry in result["timings"] if entry["stage"] != "all")
         assert result["tables"] == results[result["section"]]["tables"]
+
+
+def _valid_ssim(first, second):
+    _, full = structural_similarity(
+        first, second, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+    )
+    return full[5:-5, 5:-5].mean()

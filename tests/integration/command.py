@@ -1,0 +1,31 @@
+"""The command `scripts/reproduce.py` as a user gives it: in a process of its own, with a store in the folder it runs in."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPT = REPOSITORY / "scripts" / "reproduce.py"
+COLUMNS = "120"  # of the terminal that the tables are printed for
+
+
+def call(folder, *arguments, program=(SCRIPT,)):
+    """Return the finished process, however it ended."""
+    environment = os.environ | {"MI_KERAS_HOME": str(folder / "store"), "COLUMNS": COLUMNS}
+    return subprocess.run(
+        [sys.executable, *map(str, program), *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=1800,
+    )  # fmt: skip
+
+
+def reproduce(folder, *arguments):
+    finished = call(folder, *arguments)
+    assert finished.returncode == 0, finished.stderr
+    return finished
+
+
+def load(folder, section, preset="smoke"):
+    """Return what `reproduce` has written of a section."""
+    return json.loads((folder / "results" / section / preset / "result.json").read_text())
