@@ -44,17 +44,13 @@ def home(tmp_path, monkeypatch):
         (("--section", "5.2", "--combination", "x", "--set", "gradient.stepz=1"), "`--set gradient.stepz` must name"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_exit_code_2(home, capsys, arguments, message):
-    assert main(["export", *arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith(message)
-    assert captured.err.strip().count("\n") == 0
+def test_bad_input_is_one_line_and_exit_code_2(home, refusal_of, arguments, message):
+    assert refusal_of(main, ["export", *arguments]).startswith(message)
     assert not (home / "exported_models").exists()
 
 
-def test_what_was_never_trained_is_not_exported_but_the_command_that_trains_it_is_named(home, capsys):
-    assert main(["export", *TINY, "--combination", "x", "--run", "2"]) == 2
-    said = capsys.readouterr().err
+def test_what_was_never_trained_is_not_exported_but_the_command_that_trains_it_is_named(home, refusal_of):
+    said = refusal_of(main, ["export", *TINY, "--combination", "x", "--run", "2"])
     assert "`--run` must be one that is finished" in said
     assert "lacks inverter x (run 2)" in said
     sets = " ".join(TINY[4:])
@@ -121,7 +117,7 @@ def test_what_fails_its_check_is_one_line_and_exit_code_1(capsys):
     assert capsys.readouterr().err.rstrip() == "stopped: the export answers otherwise."
 
 
-def test_from_a_run_to_a_verified_export(home, capsys):
+def test_from_a_run_to_a_verified_export(home, capsys, refusal_of):
     chosen = ["--set", "combinations=o", "--set", "second_combinations="]
     assert main([*TINY, *chosen]) == 0
     stages = {path: path.stat().st_mtime_ns for path in (home / "store").rglob("*.npz")}
@@ -141,12 +137,9 @@ def test_from_a_run_to_a_verified_export(home, capsys):
     assert manifest["changed"] == result["changed"]
     assert (manifest["data"], manifest["seed"], manifest["run"]) == ("mnist", 1, 1)
     assert "CC BY-SA 3.0" in manifest["licence"]
-    capsys.readouterr()
     other = ["export", *TINY, *chosen, "--combination", "o", "--set", "gradient.steps=7"]
-    assert main(other) == 2  # the same model, but nobody could tell the versions' settings apart
-    assert capsys.readouterr().err.startswith(
-        "`--name` must be given for another run than that of exported_models/"
-    )
+    refused = refusal_of(main, other)  # the same model, but nobody could tell the versions' settings apart
+    assert refused.startswith("`--name` must be given for another run than that of exported_models/")
     assert not (folder.parent / "2").exists()
     assert main([*other, "--name", "short"]) == 0
     assert (home / "exported_models" / "short" / "1").is_dir()

@@ -69,15 +69,12 @@ def flip(path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_damaged_export_is_refused_with_the_reason_and_not_executed(
-    copy_of_x, no_process, damage, reason, capsys
+    copy_of_x, no_process, damage, reason, refusal_of
 ):
     damage(copy_of_x)
-    assert main(["verify", str(copy_of_x.parent)]) == 2
-    captured = capsys.readouterr()
-    assert reason in captured.err
-    assert captured.err.strip().endswith("It was not loaded.")
-    assert captured.err.strip().count("\n") == 0
-    assert captured.out == ""
+    said = refusal_of(main, ["verify", str(copy_of_x.parent)])
+    assert reason in said
+    assert said.strip().endswith("It was not loaded.")
 
 
 def test_what_is_no_export_is_refused(tmp_path, no_process):

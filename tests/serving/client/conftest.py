@@ -10,13 +10,16 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 if find_spec("tensorflow_serving") is None:  # comes with the extra `serving`
     collect_ignore_glob = ["test_*.py"]
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_export import write_all
+from small_export import vectors, write_all
+
+from mi_keras.serving.served_versions import ServedVersions, config_text
 
 BINARY, URL = shutil.which("tensorflow_model_server"), os.environ.get("TF_SERVING_URL")
 FOLDER = Path(__file__).resolve().parents[3] / "exported_models"
@@ -109,6 +112,30 @@ def _listens(port):
         return False
 
 
+@pytest.fixture(params=[False, True], ids=["grpc", "rest"])
+def rest(request):
+    """Which of the two ways to the server a test goes: it goes both."""
+    return request.param
+
+
 @pytest.fixture
 def closed_address():
     return f"127.0.0.1:{_free_port()}"
+
+
+@pytest.fixture
+def configured(tmp_path, monkeypatch):
+    """The folder of the exports as `mi-keras invert` finds it, with one model in its configuration."""
+    (tmp_path / "here" / "exported_models").mkdir(parents=True)
+    path = tmp_path / "here" / "exported_models" / "models.config"
+    path.write_text(config_text([ServedVersions("thesis", "latest", (2,))]))
+    monkeypatch.chdir(tmp_path / "here")
+    return path
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    """An npz of `vectors(150)`, in double precision as users have them."""
+    path = tmp_path / "outputs.npz"
+    np.savez(path, output_vector=vectors(150).astype(np.float64))
+    return path

@@ -16,6 +16,10 @@ from tests.serving.test_manifest import CONTENT
 CLASSES, UNITS, SIDE = 10, 6, 8
 
 
+def vectors(rows, seed=1):
+    return np.random.default_rng(seed).standard_normal((rows, CLASSES), np.float32)
+
+
 def weights(version):
     """The two matrices of a version of `thesis`: from O and from A^L to pixels."""
     draw = np.random.default_rng(version)

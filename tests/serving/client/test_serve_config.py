@@ -134,6 +134,6 @@ def test_the_server_is_kept_from_a_broken_version(folder, capsys, keep, versions
 )
 def test_bad_input_is_one_line_and_changes_nothing(folder, monkeypatch, refusal_of, arguments, message):
     monkeypatch.chdir(folder)
-    assert message in refusal_of(main, ["--folder", str(folder), *arguments])
+    assert message in refusal_of(main, ["--folder", str(folder), *arguments], quiet=False)
     assert (folder / "models.config").read_text() == KEPT
     assert len([path for path in folder.iterdir() if path.is_file()]) == 1
