@@ -64,13 +64,9 @@ def open_builder(name: str) -> Any:
 
     if not LEGAL_NAME.fullmatch(name):
         raise InputError(f"`--data tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got {name!r}.")
-    try:
+    unknown = f"must be a set that TensorFlow Datasets knows or that is prepared in {_data_dir()}; it says"
+    with _said_in_one_line(name, (ValueError, AssertionError, ImportError), unknown):
         return tfds.builder(name, data_dir=_data_dir())
-    except (ValueError, AssertionError, ImportError) as error:
-        raise InputError(
-            f"`--data tfds:{name}` must be a set that TensorFlow Datasets knows or that is prepared in "
-            f"{_data_dir()}; it says: {first_line(error)}."
-        ) from error
 
 
 def _check_features(name: str, features: Any) -> None:
@@ -114,15 +110,25 @@ def prepare(name: str, builder: Any, *, offline: bool, instead: str) -> None:
         )
     missing = (OSError, DownloadError, NonMatchingChecksumError)  # no network, a full disk, a quota page
     refused = (AssertionError, ImportError, tf.errors.OpError)  # files to fetch by hand, an extra to install
+    failed = f"could not be prepared in {builder.data_dir}"
+    way_out = f"; check the network and that the folder is writable, or {by_hand}, or {instead}"
+    with (
+        _said_in_one_line(name, (*missing, *refused), failed, way_out),
+        contextlib.redirect_stdout(sys.stderr),  # its notice of the download is not our output
+        _no_retries_without_network(),
+    ):
+        builder.download_and_prepare()
+
+
+@contextlib.contextmanager
+def _said_in_one_line(
+    name: str, errors: tuple[type[Exception], ...], what: str, way_out: str = ""
+) -> Iterator[None]:
+    """Turn `errors` into an `InputError`: what is wrong with the set, the error's first line, and the way out."""
     try:
-        # its notice of the download is not our output
-        with contextlib.redirect_stdout(sys.stderr), _no_retries_without_network():
-            builder.download_and_prepare()
-    except (*missing, *refused) as error:
-        raise InputError(
-            f"`--data tfds:{name}` could not be prepared in {builder.data_dir}: {first_line(error)}; "
-            f"check the network and that the folder is writable, or {by_hand}, or {instead}."
-        ) from error
+        yield
+    except errors as error:
+        raise InputError(f"`--data tfds:{name}` {what}: {first_line(error)}{way_out}.") from error
 
 
 @contextlib.contextmanager
@@ -185,13 +191,9 @@ def undamaged(name: str, builder: Any) -> Iterator[None]:
     """Turn what TensorFlow raises on damaged or unknown files of a prepared set into an `InputError`."""
     import tensorflow as tf
 
-    try:
+    damaged = f"must be prepared as undamaged tfrecord files; remove {builder.data_dir} and prepare it again"
+    with _said_in_one_line(name, (tf.errors.OpError, NotImplementedError), damaged):
         yield
-    except (tf.errors.OpError, NotImplementedError) as error:
-        raise InputError(
-            f"`--data tfds:{name}` must be prepared as undamaged tfrecord files; remove {builder.data_dir} and "
-            f"prepare it again: {first_line(error)}."
-        ) from error
 
 
 @contextlib.contextmanager

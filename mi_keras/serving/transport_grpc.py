@@ -8,17 +8,8 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.quiet import quiet_libraries
-from mi_keras.serving.contract import (
-    DTYPES,
-    LARGEST_MESSAGE,
-    Endpoint,
-    ModelSpec,
-    ServedModel,
-    ServerError,
-    TensorInfo,
-    Tensors,
-    failure,
-)
+from mi_keras.serving.contract import LARGEST_MESSAGE, ModelSpec, ServedModel, ServerError, Tensors, failure
+from mi_keras.serving.transport_metadata import Described, is_endpoint, served_model
 
 try:
     with (
@@ -64,17 +55,17 @@ class GrpcTransport:
         response = self._call(self._stub.GetModelMetadata, request, spec, timeout)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         try:
-            found = response.metadata[SIGNATURES].Unpack(signatures)
+            unpacked = response.metadata[SIGNATURES].Unpack(signatures)
         except DecodeError:
-            found = False
-        if not found:
+            unpacked = False
+        if not unpacked:
             raise ServerError(self.server, "the metadata hold no signatures")
-        endpoints = {
-            name: Endpoint(_tensor_infos(signature.inputs), _tensor_infos(signature.outputs))
-            for name, signature in signatures.signature_def.items()
-            if signature.method_name.endswith("/predict")  # leaves out how the variables are restored
+        described = {
+            name: (_described(found.inputs), _described(found.outputs))
+            for name, found in signatures.signature_def.items()
+            if is_endpoint(found.method_name)
         }
-        return ServedModel(spec.name, int(response.model_spec.version.value), endpoints)
+        return served_model(spec, int(response.model_spec.version.value), described)
 
     def predict(
         self, spec: ModelSpec, endpoint: str, tensors: Tensors, outputs: tuple[str, ...], timeout: float
@@ -151,21 +142,14 @@ def _model_spec(spec: ModelSpec, endpoint: str = "") -> Any:
     return message
 
 
-def _dtype(number: int) -> str:
-    """Return the type with this number in types.proto, which may be of a later release."""
-    if number not in types_pb2.DataType.values():
-        return f"type {number}"
-    name = types_pb2.DataType.Name(number)
-    return DTYPES.get(name, name)
+def _type_name(number: int) -> str:
+    """Return the name of a type in types.proto, which may be of a later release."""
+    return types_pb2.DataType.Name(number) if number in types_pb2.DataType.values() else f"type {number}"
 
 
-def _tensor_infos(infos: Any) -> dict[str, TensorInfo]:
-    return {
-        name: TensorInfo(
-            _dtype(info.dtype),
-            None
-            if info.tensor_shape.unknown_rank
-            else tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim),
-        )
-        for name, info in infos.items()
-    }
+def _described(infos: Any) -> Described:
+    return {name: (_type_name(info.dtype), _lengths(info.tensor_shape)) for name, info in infos.items()}
+
+
+def _lengths(shape: Any) -> list[int] | None:
+    return None if shape.unknown_rank else [int(dim.size) for dim in shape.dim]

@@ -15,17 +15,15 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.serving.contract import (
-    DTYPES,
-    Endpoint,
     ModelSpec,
     ServedModel,
     ServerError,
-    TensorInfo,
     Tensors,
     Unavailable,
     failure,
     one_line,
 )
+from mi_keras.serving.transport_metadata import Described, is_endpoint, served_model
 
 LARGEST_ANSWER = 512 * 1024**2  # bytes; a float32 takes about 20 characters in JSON
 _BLOCK = 1 << 16
@@ -56,12 +54,12 @@ class RestTransport:
         answer = self._request("GET", f"{_path(spec)}/metadata", None, spec, timeout)
         try:
             signatures = answer["metadata"]["signature_def"]["signature_def"]
-            endpoints = {
-                name: Endpoint(_tensor_infos(signature["inputs"]), _tensor_infos(signature["outputs"]))
-                for name, signature in signatures.items()
-                if str(signature["method_name"]).endswith("/predict")
+            described = {
+                name: (_described(found["inputs"]), _described(found["outputs"]))
+                for name, found in signatures.items()
+                if is_endpoint(str(found["method_name"]))
             }
-            return ServedModel(spec.name, int(answer["model_spec"]["version"]), endpoints)
+            return served_model(spec, int(answer["model_spec"]["version"]), described)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             raise ServerError(self.server, "the metadata are not those of TensorFlow Serving") from None
 
@@ -148,15 +146,11 @@ def _decode(name: str, column: Any) -> NDArray[Any]:
     return array.astype(np.float32)
 
 
-def _tensor_infos(infos: Any) -> dict[str, TensorInfo]:
-    return {
-        name: TensorInfo(DTYPES.get(info["dtype"], str(info["dtype"])), _shape(info["tensor_shape"]))
-        for name, info in infos.items()
-    }
+def _described(infos: Any) -> Described:
+    return {name: (str(info["dtype"]), _lengths(info["tensor_shape"])) for name, info in infos.items()}
 
 
-def _shape(shape: Any) -> tuple[int | None, ...] | None:
+def _lengths(shape: Any) -> list[int] | None:
     if shape.get("unknown_rank"):
         return None
-    lengths = [int(dim["size"]) for dim in shape["dim"]]  # 64-bit numbers are strings in JSON
-    return tuple(None if length < 0 else length for length in lengths)
+    return [int(dim["size"]) for dim in shape["dim"]]  # 64-bit numbers are strings in JSON

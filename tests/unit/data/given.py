@@ -4,7 +4,6 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mi_keras.errors import InputError
-
-REPOSITORY = Path(__file__).parents[3]
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -126,23 +126,33 @@ def test_the_fingerprint_of_a_set_is_its_name_version_and_sizes(tfds_home: Path)
 # What is refused
 
 
+BROKEN_RULES = {
+    load_source: [
+        ("no_such_set", "must be a set that TensorFlow Datasets knows or that is prepared in "),
+        ("no_such_set", "it says: Dataset no_such_set not found."),
+        ("mnist:9.9.9", "cannot be loaded at version 9.9.9"),
+        ("../pets", "`--data tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../pets'."),
+        (
+            "huggingface:mnist",
+            "`--data tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got 'huggingface:mnist'.",
+        ),
+        ("untested", "must have the splits train and test; it has train."),
+        ("unlabelled", "must have the features `image` and `label` (a class); it has image."),
+        ("tf_flowers", "must have uint8 images of one fixed shape; got uint8 (None, None, 3)."),
+    ],
+    open_faces: [
+        ("no_such_set", "must be a set that TensorFlow Datasets knows or that is prepared in "),
+        ("../people", "`--data tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../people'."),
+        ("wide", "must have the feature `image`, of uint8; it has image."),
+        ("plain", "must have the feature `image`, of uint8; it has young."),
+    ],
+}
+
+
 @pytest.mark.parametrize(
     ("door", "name", "message"),
-    [
-        (load_source, "no_such_set", "must be a set that TensorFlow Datasets knows or that is prepared in "),
-        (load_source, "no_such_set", "it says: Dataset no_such_set not found."),
-        (load_source, "mnist:9.9.9", "cannot be loaded at version 9.9.9"),
-        (load_source, "../pets", "`--data tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../pets'."),
-        (load_source, "huggingface:mnist", "must be NAME, NAME/CONFIG or NAME:1.0.0; got 'huggingface:mnist'."),
-        (load_source, "untested", "must have the splits train and test; it has train."),
-        (load_source, "unlabelled", "must have the features `image` and `label` (a class); it has image."),
-        (load_source, "tf_flowers", "must have uint8 images of one fixed shape; got uint8 (None, None, 3)."),
-        (open_faces, "no_such_set", "must be a set that TensorFlow Datasets knows or that is prepared in "),
-        (open_faces, "../people", "`--data tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../people'."),
-        (open_faces, "wide", "must have the feature `image`, of uint8; it has image."),
-        (open_faces, "plain", "must have the feature `image`, of uint8; it has young."),
-    ],
-)  # fmt: skip
+    [(door, *rule) for door, rules in BROKEN_RULES.items() for rule in rules],
+)
 def test_a_tfds_name_that_breaks_a_rule_says_which(
     tfds_home: Path, door: Callable[..., object], name: str, message: str
 ) -> None:
@@ -175,6 +185,9 @@ def test_offline_refuses_a_set_that_is_not_prepared_at_once(
 
 
 def test_a_download_that_fails_says_what_to_do(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "urllib.request._opener", None
+    )  # it keeps the proxies of its first use, for other tests too
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nothing listens there
     from tensorflow_datasets.core.download import downloader
