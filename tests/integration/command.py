@@ -6,22 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SCRIPT = REPOSITORY / "scripts" / "reproduce.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce.py"
 COLUMNS = "120"  # of the terminal that the tables are printed for
 
 
-def call(folder, *arguments, program=(SCRIPT,)):
+def call(folder, *arguments, program=(SCRIPT,), timeout=300):
     """Return the finished process, however it ended."""
     environment = os.environ | {"MI_KERAS_HOME": str(folder / "store"), "COLUMNS": COLUMNS}
     return subprocess.run(
         [sys.executable, *map(str, program), *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=1800,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip
 
 
-def reproduce(folder, *arguments):
-    finished = call(folder, *arguments)
+def reproduce(folder, *arguments, timeout=300):
+    finished = call(folder, *arguments, timeout=timeout)
     assert finished.returncode == 0, finished.stderr
     return finished
 
