@@ -6,12 +6,16 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mi_keras.progress import Bar, Run
 from mi_keras.quiet import quiet_libraries
-from mi_keras.types import ImageSet
-from mi_keras.work import Bar
+from mi_keras.types import Floats, Images, Observation
+
+if TYPE_CHECKING:
+    from mi_keras.settings import DecoderSettings, InverterSettings
 
 GROUPS = ("cnn", "inversion", "tcnn", "decoder")
 BATCH = 64
@@ -27,7 +31,7 @@ TCNN_FLOPS = 2 * 16 * (4**2 * 512 * 256 + 8**2 * 256 * 128 + 16**2 * 128)
 
 
 class Stopwatch:
-    """A progress listener that times every step but the first few (see `work.Progress`)."""
+    """A progress listener that times every step but the first few (see `progress.Progress`)."""
 
     warm_up = 3
 
@@ -102,16 +106,15 @@ def _cnn(steps: int) -> float:
     few = _random_set(BATCH)
     training = _random_set(BATCH * (steps + watch.warm_up))
     train_classifier(
-        training, few, ClassifierSettings(epochs=1, batch_size=BATCH), classes=10, seed=1, progress=watch
+        training, few, ClassifierSettings(epochs=1, batch_size=BATCH), classes=10, run=Run(progress=watch)
     )
     return watch.rate()
 
 
 def _inversion(steps: int) -> float:
-    from mi_keras.attacks.gradient_inversion import reconstruct
+    from mi_keras.attacks.gradient import reconstruct
     from mi_keras.models.cnn import build_cnn
     from mi_keras.settings import GradientSettings
-    from mi_keras.types import Observation
 
     watch = Stopwatch()
     settings = GradientSettings(
@@ -119,43 +122,48 @@ def _inversion(steps: int) -> float:
     )
     vectors = np.random.default_rng(1).standard_normal((INVERSION_BATCH, 10), np.float32)
     reconstruct(
-        build_cnn(), Observation(vectors), None, settings, objective="cross_entropy", seed=1, progress=watch
+        build_cnn(), Observation(vectors), None, settings, objective="cross_entropy", run=Run(progress=watch)
     )
     return watch.rate()
 
 
 def _tcnn(width: int, steps: int) -> float:
-    from mi_keras.attacks.inverter import train_inverter
     from mi_keras.settings import InverterSettings
-    from mi_keras.types import ShadowEvidence
 
     watch = Stopwatch()
-    images = _random_set(BATCH * (steps + watch.warm_up)).images
-    combination = {10: "o", 1024: "x"}[width]
-    vectors = np.random.default_rng(2).standard_normal((len(images), 10), np.float32)
-    evidence = ShadowEvidence(vectors, gradient_reconstruction=images)
-    train_inverter(
-        evidence, images, combination, InverterSettings(epochs=1, batch_size=BATCH), seed=1, progress=watch
-    )
+    images = _random_set(BATCH * (steps + watch.warm_up))
+    vectors = np.random.default_rng(2).standard_normal((len(images), width), np.float32)
+    _learn(InverterSettings(epochs=1, batch_size=BATCH), vectors, images, watch)
     return watch.rate()
 
 
 def _decoder(steps: int) -> float:
-    from mi_keras.attacks.feature_inversion import decoder_fitters, train_decoder
     from mi_keras.settings import DecoderSettings
 
     watch, draw = Stopwatch(), np.random.default_rng(3)
     settings = DecoderSettings("bicubic", epochs=steps + watch.warm_up, batch_size=DECODER_BATCH)
     maps = draw.standard_normal((DECODER_BATCH, 20, 20, 672), np.float32)
     images = draw.integers(256, size=(DECODER_BATCH, 320, 320, 3), dtype=np.uint8)
-    train_decoder(maps, images, settings, decoder_fitters(settings), seed=1, progress=watch)
+    nothing = np.zeros(len(images), np.int64)
+    _learn(settings, maps, Images(images, nothing, nothing.astype(np.uint64)), watch)
     return watch.rate()
 
 
-def _random_set(count: int) -> ImageSet:
+def _learn(
+    settings: "InverterSettings | DecoderSettings", answers: Floats, images: Images, watch: "Stopwatch"
+) -> None:
+    from mi_keras.attacks.access import Holdings
+    from mi_keras.attacks.attack import Answers, Evidence
+    from mi_keras.attacks.learned import Learned
+
+    known = Evidence(Observation(answers), [answers])
+    Learned((Answers(),), settings).fit(known, Holdings(images=images), Run(progress=watch))
+
+
+def _random_set(count: int) -> Images:
     draw = np.random.default_rng(count)
     images, labels = draw.random((count, 32, 32, 1), np.float32), draw.integers(10, size=count)
-    return ImageSet(images, labels, np.arange(count, dtype=np.uint64))
+    return Images(images, labels, np.arange(count, dtype=np.uint64))
 
 
 def _matmul_gflops(steps: int, size: int = 2048) -> float:

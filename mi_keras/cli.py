@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mi_keras.arguments import add_arguments, request_of
 from mi_keras.command import OneLineErrors, guarded
-from mi_keras.experiments.arguments import add_arguments, request_of
 from mi_keras.experiments.registry import ALL, PRESETS, SECTIONS, folder_of_all
 from mi_keras.serving.command_line import COMMANDS, run_command
 
@@ -42,9 +42,10 @@ def _reproduce(options: argparse.Namespace) -> None:
     from mi_keras.reports.html import write_overview
     from mi_keras.reports.tables import print_result
 
-    console, reports = Console(), []
+    console, reports, documents = Console(), [], []
     for folder in run(request, Console(stderr=True)):
         reports.append(report := read_report(folder))
+        documents.append(json.loads((folder / "result.json").read_text(encoding="utf-8")))
         write_reports(folder, report)
         if not options.json:
             print_result(report.result, console)
@@ -56,8 +57,7 @@ def _reproduce(options: argparse.Namespace) -> None:
         if not options.json:
             console.print(f"All sections on one page: {page}", soft_wrap=True)
     if options.json:
-        results = [report.result for report in reports]
-        print(json.dumps(results if options.section == ALL else results[0], indent=1))
+        print(json.dumps(documents if options.section == ALL else documents[0], indent=1))
 
 
 def _list_sections() -> None:

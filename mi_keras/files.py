@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import logging
 import math
 import os
 import shutil
@@ -18,7 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mi_keras.work import Arrays
+from mi_keras.progress import Arrays
+
+log = logging.getLogger("mi_keras")
+LARGE = ".npy"  # the ending of arrays that are filled bit by bit
 
 # All that NumPy and zipfile raise on files that are cut, overwritten, encrypted, pickled or no npz at all.
 UNREADABLE = (
@@ -180,3 +184,28 @@ def _is_gone(pid: int) -> bool:
     except (PermissionError, OverflowError):  # of somebody else; not from `temporary_name`
         return False
     return False
+
+
+class DiskWorkspace:
+    """Parts of an unfinished stage, one npz each, replaced in one step (see `progress.Workspace`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        path = self.folder / f"{name}.npz"
+        if not path.exists():
+            return None
+        try:
+            return read_arrays(path)
+        except DamagedFile as damage:
+            log.warning("an unfinished part is damaged (%s); computing it again", damage)
+            return None
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        replace_file(self.folder / f"{name}.npz", lambda path: write_arrays(path, arrays))
+
+    def large(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return map_new_array(self.folder / f"{name}{LARGE}", shape, dtype)

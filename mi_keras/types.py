@@ -22,17 +22,17 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
-class ImageSet:
+class Images:
     """Labelled images with an identity each.
 
     Attributes:
-        images: `(count, height, width, channels)` float32 in [0, 1].
+        images: `(count, height, width, channels)` float32 in [0, 1], or uint8 in 0..255 where they are many.
         labels: `(count,)` int64 class numbers.
         ids: `(count,)` uint64, the head of the SHA-256 of each image's original pixels. Equal ids are
             equal images, so that disjointness is a statement about images and not about positions.
     """
 
-    images: Floats
+    images: NDArray[Any]
     labels: Ints
     ids: NDArray[np.uint64]
 
@@ -49,61 +49,51 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Observation:
-    """What the adversary sees of the attacked model: its output vectors and nothing else.
+    """What the adversary sees: the values that a model sent, with the point at which it sent them, and nothing else.
 
-    An attack takes an `Observation`; there is no field through which an input image, a label or a weight
-    of the target model could reach it.
+    An attack takes an `Observation`; there is no field through which an input image, a label or a weight of the
+    target model could reach it.
 
     Attributes:
-        output_vector: `(count, classes)` float32 logits, after any defence.
+        values: `(count, ...)` float16 or float32 after any defence: output vectors `(count, classes)` or feature maps
+            `(count, height, width, channels)`, in memory or read some rows at a time.
+        point: where they were taken: the name of an output or a layer.
     """
 
-    output_vector: Floats
+    values: Rows
+    point: str = "logits"
 
     def __post_init__(self) -> None:
-        vector = self.output_vector
-        if vector.ndim != 2 or vector.dtype != np.float32:
+        values = self.values
+        if len(values.shape) < 2 or values.dtype not in (np.float16, np.float32):
             raise ValueError(
-                f"`output_vector` must be float32 (count, classes); got {vector.dtype} {vector.shape}."
+                f"`values` must be float16 or float32 (count, ...); got {values.dtype} {tuple(values.shape)}."
             )
-        if not np.isfinite(vector).all():
-            raise ValueError("`output_vector` must be finite; got NaN or infinity.")
+        # What is mapped from the disk was checked when it was written, and to read it all here could take minutes
+        if type(values) is np.ndarray and not np.isfinite(values).all():
+            raise ValueError("`values` must be finite; got NaN or infinity.")
+
+    @property
+    def vectors(self) -> Floats:
+        """The values as output vectors, `(count, classes)` float32 in memory.
+
+        Raises:
+            ValueError: they are feature maps.
+        """
+        if len(self.values.shape) != 2:
+            raise ValueError(
+                f"`values` must be output vectors (count, classes); got {tuple(self.values.shape)}."
+            )
+        vectors: Floats = np.asarray(self.values[:], np.float32)
+        return vectors
 
     @property
     def predicted_class(self) -> Ints:
         """`(count,)` the class the target model predicts: argmax of the output vector."""
-        return np.argmax(self.output_vector, axis=1).astype(np.int64)
+        return np.argmax(self.vectors, axis=1).astype(np.int64)
 
     def __len__(self) -> int:
-        return len(self.output_vector)
-
-
-@dataclass(frozen=True)
-class ShadowEvidence:
-    """All that the adversary derives from an `Observation` with its own shadow model (thesis 3.7).
-
-    In experiments it comes from `experiments.thesis.stages.Evidence`, out of an `Observation` and the shadow model alone.
-
-    Attributes:
-        output_vector: `(count, classes)`, O.
-        activations: `(count, units)`, A^L; None where no combination asks for it.
-        gradient_reconstruction: `(count, height, width, channels)`, X~; None where no combination asks for it.
-    """
-
-    output_vector: Floats
-    activations: Floats | None = None
-    gradient_reconstruction: Floats | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("activations", "gradient_reconstruction"):
-            part = getattr(self, name)
-            if part is not None and len(part) != len(self.output_vector):
-                raise ValueError(
-                    f"`{name}` must be as many as `output_vector`, {len(self.output_vector)}; got {len(part)}."
-                )
-
-    def __len__(self) -> int:
-        return len(self.output_vector)
+        return len(self.values)
 
 
 @dataclass(frozen=True)

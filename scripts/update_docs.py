@@ -6,6 +6,7 @@ section is first copied to docs/measured/, from which the tables and the map are
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from mi_keras.command import OneLineErrors, guarded
 from mi_keras.data.face_sources import DEFAULT_FACES
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.errors import InputError
-from mi_keras.experiments.diagrams import architecture_document
 from mi_keras.quiet import quiet_libraries
 from mi_keras.reports.files import load_result
 from mi_keras.reports.paper_map import load_measured, paper_map_document
 from mi_keras.reports.tables import claims_markdown, markdown_table
 from mi_keras.reports.text import escape_markdown
 from mi_keras.results import StoredResult
+
+# A script finds what lies beside it, not `scripts`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from scripts.diagrams import architecture_document
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured"
@@ -68,7 +72,7 @@ def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
             other = [setting for setting in result.changed if not setting.startswith(MORE)]
             if result.seed == 1 and own and not (thesis and preset == "quick" and other):
                 text = (folder / "result.json").read_text(encoding="utf-8")
-                found[f"{result.section}.{preset}"] = result, text
+                found[f"{result.work}.{result.section}.{preset}"] = result, text
     if not found:
         raise InputError(
             f"`RESULTS` must hold SECTION/PRESET/result.json that documents may show; got {str(results)!r}."
@@ -77,7 +81,7 @@ def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
 
 
 def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
-    """Fill every block `<!-- measured 5.2.quick table_4 -->` ... `<!-- end -->` with that table.
+    """Fill every block `<!-- measured thesis.5.2.quick table_4 -->` ... `<!-- end -->` with that table.
 
     In the place of a table, `claims` stands for the verdicts and `notes` for what was measured on.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mi_keras.work import Arrays, Bar, MemoryWorkspace
+from mi_keras.progress import Arrays, Bar, MemoryWorkspace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is first imported
 os.environ.setdefault(

@@ -14,9 +14,9 @@ from mi_keras.settings import DecoderSettings
 from tuning.trials import PATIENCE, best_trial, check_count, check_workers, summarize
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.split.stages import Pipeline
+    from mi_keras.experiments.split.bench import SplitBench
     from mi_keras.experiments.store import Stage
-    from mi_keras.work import Arrays, Workspace
+    from mi_keras.progress import Arrays, Workspace
     from tuning.tuner import Evaluate
 
 VALIDATION_SHARE = 10  # one image in so many is validated on
@@ -42,7 +42,7 @@ class DecoderSearchSettings:
 
 
 def decoder_search_stage(
-    pipeline: Pipeline,
+    bench: SplitBench,
     decoder: DecoderSettings,
     search: DecoderSearchSettings,
     *,
@@ -61,29 +61,29 @@ def decoder_search_stage(
     Raises:
         InputError: a number is outside its rule; at once, before anything is computed.
     """
-    from mi_keras.experiments.split.stages import TRAINING
+    from mi_keras.experiments.split.bench import TRAINING
     from tuning.distributed import Task, search_with
     from tuning.spaces import decoder_space
 
     check_workers(workers, patience)
-    maps = pipeline.maps(TRAINING, noise=(decoder.noise_mean, decoder.noise_variance))
+    maps = bench.maps(TRAINING, noise=(decoder.noise_mean, decoder.noise_variance))
 
     def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
         arrays = {
             "maps": maps.large("maps")[: search.images],
-            "images": pipeline.pictures(TRAINING)[: search.images],
+            "images": bench.pictures(TRAINING)[: search.images],
         }
-        settings = {"decoder": asdict(decoder), "seed": pipeline.derive("decoder_search", "training")}
+        settings = {"decoder": asdict(decoder), "seed": bench.derive("decoder_search", "training")}
         trials = search_with(
             Task("tuning.decoder_search:evaluator", arrays, settings), space, workers=workers, patience=patience,
-            folder=workspace.folder, name="decoder", trials=search.trials, seed=pipeline.derive("decoder_search"),
-            progress=pipeline.progress, label=pipeline.label("decoder search"),
+            folder=workspace.folder, name="decoder", trials=search.trials, seed=bench.derive("decoder_search"),
+            progress=bench.progress, label=bench.label("decoder search"),
         )  # fmt: skip
         return summarize({"coarse": trials}, best_trial(trials), "coarse")
 
     space = decoder_space()
     untuned = {name: getattr(decoder, name) for name in ("decoder", "epochs", "schedule")}
-    return pipeline.stage(
+    return bench.stage(
         "decoder_search", compute, settings=search, decoder=untuned, space=space.get_config()["space"],
         upstream=[maps],
     )  # fmt: skip
@@ -91,20 +91,24 @@ def decoder_search_stage(
 
 def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
     """Return the function that trains a decoder with a trial's settings and scores it on the last tenth of the images."""
-    from mi_keras.attacks.feature_inversion import decoder_fitters, reconstruct_images, train_decoder
+    from mi_keras.attacks.access import Holdings
+    from mi_keras.attacks.attack import Answers, Evidence
+    from mi_keras.attacks.learned import Learned
+    from mi_keras.progress import Run
+    from mi_keras.types import Images, Observation
     from tuning.tuner import trial_scores
 
     maps, images, base = arrays["maps"], arrays["images"], DecoderSettings(**settings["decoder"])
     training = len(maps) - max(1, len(maps) // VALIDATION_SHARE)
-    truth = as_unit(images[training:])
+    truth, nothing = as_unit(images[training:]), np.zeros(training, np.int64)
+    own = Images(images[:training], nothing, nothing.astype(np.uint64))
+    held = Holdings(images=own, image_shape=images.shape[1:])
+    known, unseen = (Evidence(Observation(part), [part]) for part in (maps[:training], maps[training:]))
 
     def evaluate(values: dict[str, float]) -> Mapping[str, float]:
-        tried = tuned(base, values)
-        decoder, _ = train_decoder(
-            maps[:training], images[:training], tried, decoder_fitters(tried), seed=settings["seed"]
-        )
-        answers = np.concatenate(list(reconstruct_images(decoder, tried, maps[training:])))
-        return trial_scores(answers, truth)
+        attack = Learned((Answers(),), tuned(base, values))
+        fitted = attack.fit(known, held, Run(settings["seed"]))
+        return trial_scores(np.concatenate(list(attack.reconstruct(fitted, unseen, held, Run()))), truth)
 
     return evaluate
 

@@ -24,7 +24,7 @@ from typing import Any
 import keras_tuner
 
 from mi_keras.files import read_arrays, replace_file, write_arrays, write_text
-from mi_keras.work import Arrays, Progress, SilentProgress
+from mi_keras.progress import Arrays, Progress, SilentProgress
 from tuning.trials import Records, Trial
 from tuning.tuner import Evaluate, SsimSearch, forget_project, search
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mi_keras.errors import InputError
-from mi_keras.settings import OBJECTIVES, ClassifierSettings, GradientSettings
+from mi_keras.settings import OBJECTIVES, GradientSettings
 from tuning.trials import PATIENCE, Trial, best_trial, check_count, check_workers, summarize
 
 if TYPE_CHECKING:
     from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.stages import Pipeline
-    from mi_keras.work import Arrays, Workspace
+    from mi_keras.experiments.thesis.bench import ThesisBench
+    from mi_keras.progress import Arrays, Workspace
     from tuning.distributed import Task
     from tuning.tuner import Evaluate
 
@@ -28,7 +28,7 @@ class SearchSettings:
         coarse_trials: pairs of weights drawn from the whole space.
         fine_trials: pairs drawn from within 0.5 and 1.5 times the best coarse pair, which stays a candidate.
         images: shadow training images reconstructed in every trial, the same ones.
-        objective: what a reconstruction matches, see `attacks.gradient_inversion`.
+        objective: what a reconstruction matches, see `attacks.gradient`.
     """
 
     coarse_trials: int = 20
@@ -44,8 +44,7 @@ class SearchSettings:
 
 
 def search_stage(
-    pipeline: Pipeline,
-    classifier: ClassifierSettings,
+    bench: ThesisBench,
     gradient: GradientSettings,
     search: SearchSettings,
     *,
@@ -72,24 +71,23 @@ def search_stage(
     from tuning.spaces import FINE_FACTORS, RANGES
 
     check_workers(workers, patience)
-    available = len(pipeline.splits.shadow_train)
+    available = len(bench.splits.shadow_train)
     if search.images > available:
         raise InputError(
             f"`images` must be at most the number of shadow training images, {available}; got {search.images}."
         )
-    shadow = pipeline.classifier("shadow", classifier)
-    known = pipeline.output_vector(shadow, classifier, "shadow_train")
+    shadow, known = bench.classifier("shadow"), bench.output_vector("shadow", "shadow_train")
 
     def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-        task = _task(pipeline, shadow, known, classifier, gradient, search)
+        task = _task(bench, gradient, search)
         return _coarse_and_fine(
-            task, search, pipeline, workspace=workspace, progress=pipeline.progress, workers=workers, patience=patience
+            task, search, bench, workspace=workspace, progress=bench.progress, workers=workers, patience=patience
         )  # fmt: skip
 
     untuned = asdict(replace(gradient, l2_weight=0.0, tv_weight=0.0))
     space = {"ranges": RANGES, "fine_factors": FINE_FACTORS}
     seeds = [("search", name) for name in ("images", "start", "coarse", "fine")]
-    return pipeline.stage(
+    return bench.stage(
         "search",
         compute,
         upstream=[shadow, known],
@@ -101,7 +99,7 @@ def search_stage(
 
 
 def _coarse_and_fine(
-    task: Task, search: SearchSettings, pipeline: Pipeline, *, workspace: Workspace, **options: Any
+    task: Task, search: SearchSettings, bench: ThesisBench, *, workspace: Workspace, **options: Any
 ) -> tuple[Arrays, Mapping[str, Any]]:
     from tuning.distributed import search_with
     from tuning.spaces import coarse_space, fine_space
@@ -109,7 +107,7 @@ def _coarse_and_fine(
     def run(name: str, space: Any, trials: int, candidates: tuple[Trial, ...] = ()) -> list[Trial]:
         return search_with(
             task, space, folder=workspace.folder, name=name, trials=trials, candidates=candidates,
-            seed=pipeline.derive("search", name), label=pipeline.label(f"{name} search"), **options,
+            seed=bench.derive("search", name), label=bench.label(f"{name} search"), **options,
         )  # fmt: skip
 
     coarse = run("coarse", coarse_space(), search.coarse_trials)
@@ -121,13 +119,14 @@ def _coarse_and_fine(
 
 def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
     """Return the function that reconstructs the images with a trial's weights and scores them (see `_task`)."""
-    from mi_keras.attacks.gradient_inversion import reconstruct
+    from mi_keras.attacks.gradient import reconstruct
     from mi_keras.models.cnn import build_cnn
+    from mi_keras.progress import Run
     from mi_keras.types import Observation
     from tuning.tuner import trial_scores
 
     truth, observation = arrays["truth"], Observation(arrays["output_vector"])
-    classes = observation.output_vector.shape[1]
+    classes = observation.values.shape[1]
     shadow = build_cnn(truth.shape[1:], classes, channels=tuple(settings["channels"]))
     shadow.set_weights([arrays[name] for name in sorted(arrays) if name.startswith("weights.")])
     gradient = GradientSettings(**settings["gradient"])
@@ -136,34 +135,31 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
         weighted = replace(gradient, l2_weight=values["l2_weight"], tv_weight=values["tv_weight"])
         found = reconstruct(
             shadow, observation, arrays.get("start_images"), weighted,
-            objective=settings["objective"], seed=settings["seed"],
+            objective=settings["objective"], run=Run(settings["seed"]),
         )  # fmt: skip
         return trial_scores(found.images, truth)
 
     return evaluate
 
 
-def _task(
-    pipeline: Pipeline,
-    shadow: Stage,
-    known: Stage,
-    classifier: ClassifierSettings,
-    gradient: GradientSettings,
-    search: SearchSettings,
-) -> Task:
+def _task(bench: ThesisBench, gradient: GradientSettings, search: SearchSettings) -> Task:
+    from mi_keras.attacks.gradient import start_images
+    from mi_keras.experiments.thesis.bench import GRAY_BOX
+    from mi_keras.progress import Run
     from tuning.distributed import Task
 
-    images = pipeline.splits.shadow_train.images
-    draw = np.random.default_rng(pipeline.derive("search", "images"))
+    held = bench.holdings(GRAY_BOX, None)
+    images, known = held.own_images.images, bench.output_vector("shadow", "shadow_train")
+    draw = np.random.default_rng(bench.derive("search", "images"))
     rows = np.sort(draw.choice(len(images), search.images, replace=False))
     arrays = {"truth": images[rows], "output_vector": known.arrays["output_vector"][rows]}
-    start = pipeline.start_images(gradient.start)
+    start = start_images(gradient.start, held, Run(seeds={"start": bench.derive("start")}))
     if start is not None:
         arrays["start_images"] = start
-    weights = pipeline.load_classifier(shadow, classifier).get_weights()
+    weights = held.surrogate.get_weights()
     arrays |= {f"weights.{position:03d}": weight for position, weight in enumerate(weights)}
     settings = {
-        "channels": list(classifier.channels), "gradient": asdict(gradient), "objective": search.objective,
-        "seed": pipeline.derive("search", "start"),
+        "channels": list(bench.settings.channels), "gradient": asdict(gradient), "objective": search.objective,
+        "seed": bench.derive("search", "start"),
     }  # fmt: skip
     return Task("tuning.gradient_search:evaluator", arrays, settings)

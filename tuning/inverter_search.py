@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mi_keras.errors import InputError
 from mi_keras.settings import (
     COMBINATIONS,
     OBJECTIVES,
-    ActivationSettings,
-    ClassifierSettings,
-    GradientSettings,
     InverterSettings,
 )
 from tuning.trials import PATIENCE, best_trial, check_count, check_workers, summarize
 
 if TYPE_CHECKING:
+    from mi_keras.attacks.learned import Learned
+    from mi_keras.experiments.case import Part
     from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.stages import Evidence, Pipeline
-    from mi_keras.types import ShadowEvidence
-    from mi_keras.work import Arrays, Workspace
+    from mi_keras.experiments.thesis.bench import ThesisBench
+    from mi_keras.experiments.thesis.sizes import Inverted
+    from mi_keras.progress import Arrays, Workspace
+    from tuning.distributed import Task
     from tuning.tuner import Evaluate
 
-PARTS = ("output_vector", "activations", "gradient_reconstruction")
 TRAINING, VALIDATION = "shadow_train", "shadow_validation"
 
 
@@ -35,7 +36,7 @@ class InverterSearchSettings:
     Attributes:
         trials: settings drawn, each one training of M_I.
         combination: inputs of M_I.
-        objective: what the X~ among them matches, see `attacks.gradient_inversion`.
+        objective: what the X~ among them matches, see `attacks.gradient`.
     """
 
     trials: int = 20
@@ -50,11 +51,8 @@ class InverterSearchSettings:
 
 
 def inverter_search_stage(
-    pipeline: Pipeline,
-    classifier: ClassifierSettings,
-    activation: ActivationSettings,
-    gradient: GradientSettings,
-    inverter: InverterSettings,
+    bench: ThesisBench,
+    config: Inverted,
     search: InverterSearchSettings,
     *,
     workers: int = 0,
@@ -64,7 +62,7 @@ def inverter_search_stage(
 
     Every trial trains M_I on the shadow's evidence of the shadow training set, and is scored on the shadow validation
     set with the shadow's own output vectors: the search sees nothing of the target nor of the test set. Epochs and
-    batch size are those of `inverter`, its channels are multiplied by `width`, the rest is the trial's.
+    batch size are those of `config.inverter`, its channels are multiplied by `width`, the rest is the trial's.
 
     Returns:
         A stage like that of `gradient_search.search_stage`, with the one STAGE "coarse" and the parameters of
@@ -73,51 +71,61 @@ def inverter_search_stage(
     Raises:
         InputError: a number is outside its rule; at once, before anything is computed.
     """
+    from mi_keras.experiments.case import SHADOW, parts
+    from mi_keras.experiments.thesis.rows import inversion
     from tuning.distributed import search_with
     from tuning.spaces import inverter_space
 
     check_workers(workers, patience)
-    shadow = pipeline.classifier("shadow", classifier)
-    evidence = {
-        subset: pipeline.evidence(
-            pipeline.output_vector(shadow, classifier, subset), shadow, classifier, activation, gradient, search.objective,
-        )
+    attack = inversion(config, search.combination, search.objective)
+    found = {
+        subset: parts(attack.inputs, bench.asked(SHADOW, subset, None), None, bench)
         for subset in (TRAINING, VALIDATION)
-    }  # fmt: skip
+    }
 
     def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
         trials = search_with(
-            _task(pipeline, evidence, inverter, search, pipeline.derive("inverter_search", "training")), space,
+            _task(bench, found, attack, bench.derive("inverter_search", "training")), space,
             workers=workers, patience=patience, folder=workspace.folder, name="inverter", trials=search.trials,
-            seed=pipeline.derive("inverter_search"), progress=pipeline.progress,
-            label=pipeline.label("inverter search"),
+            seed=bench.derive("inverter_search"), progress=bench.progress,
+            label=bench.label("inverter search"),
         )  # fmt: skip
         return summarize({"coarse": trials}, best_trial(trials), "coarse")
 
     space = inverter_space()
-    untuned = asdict(inverter)
+    untuned = asdict(config.inverter)
     for name in ("learning_rate", "dropout", "input_noise"):
         del untuned[name]
-    return pipeline.stage(
+    return bench.stage(
         "inverter_search", compute, settings=search, inverter=untuned, space=space.get_config()["space"],
-        upstream=[part for parts in evidence.values() for part in parts.parts(search.combination)],
+        upstream=[part.stage for of_set in found.values() for part in of_set],
     )  # fmt: skip
 
 
 def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
     """Return the function that trains M_I with a trial's settings and scores it (see `_task`)."""
-    from mi_keras.attacks.inverter import invert, train_inverter
+    from mi_keras.attacks.access import Holdings
+    from mi_keras.attacks.attack import Answers, Evidence
+    from mi_keras.attacks.learned import Learned
+    from mi_keras.progress import Run
+    from mi_keras.types import Images, Observation
     from tuning.tuner import trial_scores
 
-    training, validation = (_unpacked(arrays, subset) for subset in (TRAINING, VALIDATION))
-    combination, base = settings["combination"], settings["inverter"]
+    base = settings["inverter"]
+    training, validation = (
+        Evidence(Observation(arrays[f"{subset}.inputs"]), [arrays[f"{subset}.inputs"]])
+        for subset in (TRAINING, VALIDATION)
+    )
+    images, truth = arrays[f"{TRAINING}.images"], arrays[f"{VALIDATION}.images"]
+    nothing = np.zeros(len(images), np.int64)
+    held = Holdings(images=Images(images, nothing, nothing.astype(np.uint64)), image_shape=images.shape[1:])
 
     def evaluate(values: dict[str, float]) -> Mapping[str, float]:
         tried = tuned(InverterSettings(**base | {"channels": tuple(base["channels"])}), values)
-        tcnn, _ = train_inverter(
-            training, arrays[f"{TRAINING}.images"], combination, tried, seed=settings["seed"]
-        )
-        return trial_scores(invert(tcnn, validation, combination), arrays[f"{VALIDATION}.images"])
+        attack = Learned((Answers(),), tried)  # the parts are concatenated already
+        fitted = attack.fit(training, held, Run(settings["seed"]))
+        drawn = np.concatenate(list(attack.reconstruct(fitted, validation, held, Run())))
+        return trial_scores(drawn, truth)
 
     return evaluate
 
@@ -133,27 +141,14 @@ def tuned(base: InverterSettings, values: Mapping[str, float]) -> InverterSettin
     )
 
 
-def _task(
-    pipeline: Pipeline,
-    evidence: Mapping[str, Evidence],
-    inverter: InverterSettings,
-    search: InverterSearchSettings,
-    seed: int,
-) -> Any:
+def _task(bench: ThesisBench, found: Mapping[str, Sequence[Part]], attack: Learned, seed: int) -> Task:
+    from mi_keras.attacks.learned import assemble
     from tuning.distributed import Task
 
-    arrays = {}
-    for subset, stages in evidence.items():
-        arrays[f"{subset}.images"] = getattr(pipeline.splits, subset).images
-        loaded = stages.load(search.combination)
-        for part in PARTS:
-            if (values := getattr(loaded, part)) is not None:
-                arrays[f"{subset}.{part}"] = values
-    settings = {"combination": search.combination, "inverter": asdict(inverter), "seed": seed}
-    return Task("tuning.inverter_search:evaluator", arrays, settings)
-
-
-def _unpacked(arrays: Arrays, subset: str) -> ShadowEvidence:
-    from mi_keras.types import ShadowEvidence
-
-    return ShadowEvidence(**{part: arrays.get(f"{subset}.{part}") for part in PARTS})  # type: ignore[arg-type]
+    arrays: dict[str, Any] = {}
+    for subset, parts in found.items():
+        arrays[f"{subset}.images"] = bench.splits.sets[subset].images
+        arrays[f"{subset}.inputs"] = assemble([part.rows() for part in parts], flat=True)
+    return Task(
+        "tuning.inverter_search:evaluator", arrays, {"inverter": asdict(attack.settings), "seed": seed}
+    )

@@ -6,66 +6,50 @@ Cost:    `--space gradient` at `quick` 6 minutes, at `paper` an estimated 4 hour
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.experiments import runner
-from mi_keras.experiments.presets import sized
-from mi_keras.experiments.registry import DEFAULT_PRESET
+from mi_keras.experiments.presets import check_runs, sized
+from mi_keras.experiments.section import DEFAULT_PRESET, PRESETS, Experiment, Request, Section
 from mi_keras.experiments.split import sizes as split_sizes
+from mi_keras.experiments.split.work import SPLIT
 from mi_keras.experiments.thesis import search_table, sec_5_1_gradient
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted, Reconstructed
+from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.results import ExperimentResult, Row, Table
-from mi_keras.settings import (
-    ActivationSettings,
-    ClassifierSettings,
-    DecoderSettings,
-    EncoderSettings,
-    FaceSettings,
-    GradientSettings,
-    InverterSettings,
-    SplitSettings,
-)
+from mi_keras.settings import DecoderSettings, EncoderSettings, FaceSettings
 from tuning.decoder_search import DecoderSearchSettings, decoder_search_stage
 from tuning.gradient_search import SearchSettings, search_stage
 from tuning.inverter_search import InverterSearchSettings, inverter_search_stage
 from tuning.trials import PATIENCE, check_workers
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.split.stages import Pipeline as SplitPipeline
+    from mi_keras.experiments.split.bench import SplitBench
     from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.stages import Pipeline
+    from mi_keras.experiments.thesis.bench import ThesisBench
 
 
 @dataclass(frozen=True)
-class GradientConfig:
+class GradientConfig(Reconstructed):
     """Settings of `--space gradient`: those of section 5.1 that its search depends on."""
 
-    runs: ClassVar[int] = 1
-    data: SplitSettings = SplitSettings()
-    classifier: ClassifierSettings = ClassifierSettings()
-    gradient: GradientSettings = GradientSettings()
+    runs: int = 1
     search: SearchSettings = SearchSettings()
 
 
 @dataclass(frozen=True)
-class InverterConfig:
-    """Settings of `--space inverter`."""
+class InverterConfig(Inverted):
+    """Settings of `--space inverter`; the inputs of M_I are `search.combination`."""
 
-    runs: ClassVar[int] = 1
-    data: SplitSettings = SplitSettings()
-    classifier: ClassifierSettings = ClassifierSettings()
-    activation: ActivationSettings = ActivationSettings()
-    gradient: GradientSettings = GradientSettings()
-    inverter: InverterSettings = InverterSettings()
+    runs: int = 1
     search: InverterSearchSettings = InverterSearchSettings()
 
 
@@ -73,33 +57,51 @@ class InverterConfig:
 class DecoderConfig:
     """Settings of `--space decoder`."""
 
-    runs: ClassVar[int] = 1
+    runs: int = 1
     faces: FaceSettings = FaceSettings()
     encoder: EncoderSettings = EncoderSettings()
     decoder: DecoderSettings = split_sizes.COMPACT
     search: DecoderSearchSettings = DecoderSearchSettings()
 
+    def __post_init__(self) -> None:
+        check_runs(self.runs)
+
 
 GRADIENT_PRESETS = {
-    name: GradientConfig(config.data, config.classifier, config.gradient, config.search)
-    for name, config in sec_5_1_gradient.PRESETS.items()
+    name: GradientConfig(data=c.data, classifier=c.classifier, gradient=c.gradient, search=c.search)
+    for name, c in sec_5_1_gradient.PRESETS.items()
 }
-_STEPS = ("data", "classifier", "activation", "gradient", "inverter")
 INVERTER_PRESETS = {
-    "smoke": InverterConfig(**sized(SMOKE, *_STEPS), search=InverterSearchSettings(trials=2)),
-    "quick": InverterConfig(**sized(QUICK, *_STEPS), search=InverterSearchSettings(trials=8)),
+    "smoke": InverterConfig(**sized(SMOKE, InverterConfig), search=InverterSearchSettings(trials=2)),
+    "quick": InverterConfig(**sized(QUICK, InverterConfig), search=InverterSearchSettings(trials=8)),
     "paper": InverterConfig(),
 }
-
 DECODER_PRESETS = {
     "smoke": DecoderConfig(
-        split_sizes.SMOKE["faces"], decoder=split_sizes.SMOKE["compact"], search=DecoderSearchSettings(2, 40)
+        faces=split_sizes.SMOKE["faces"], decoder=split_sizes.SMOKE["compact"], search=DecoderSearchSettings(2, 40)
     ),
     "quick": DecoderConfig(
-        split_sizes.QUICK["faces"], decoder=replace(split_sizes.COMPACT, epochs=3), search=DecoderSearchSettings(8, 1500)
+        faces=split_sizes.QUICK["faces"], decoder=replace(split_sizes.COMPACT, epochs=3),
+        search=DecoderSearchSettings(8, 1500),
     ),
     "paper": DecoderConfig(),
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How a search is shared out: its result does not depend on it.
+
+    Attributes:
+        workers: processes that share the trials, 0 for this one.
+        patience: seconds in which one of them has to finish a trial.
+    """
+
+    workers: int = 0
+    patience: float = PATIENCE
+
+    def __post_init__(self) -> None:
+        check_workers(self.workers, self.patience)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,9 +114,8 @@ def _search(options: argparse.Namespace) -> None:
     from mi_keras.reports.files import read_report, write_reports  # here: --help answers at once
     from mi_keras.reports.tables import print_result
 
-    check_workers(options.workers, options.patience)
-    search = SPACES[options.space](workers=options.workers, patience=options.patience)
-    request = runner.Request(
+    search = SPACES[options.space](Workers(options.workers, options.patience))
+    request = Request(
         section=options.space, work=search.work, preset=options.preset, overrides=options.set, seed=options.seed,
         data=options.data, out=options.out, offline=options.offline,
     )  # fmt: skip
@@ -126,44 +127,58 @@ def _search(options: argparse.Namespace) -> None:
     console.print(f"\nPage, table, figure and arrays: {folder}", soft_wrap=True)
 
 
-def _gradient(config: GradientConfig, pipelines: Sequence["Pipeline"], **workers: Any) -> ExperimentResult:
-    search = search_stage(pipelines[0], config.classifier, config.gradient, config.search, **workers)
-    measured = f"{config.search.images} shadow training images a trial, answered by M_S"
-    tables = [search_table.trial_table(search)]
-    claims = search_table.weight_claims(search)
-    return ExperimentResult(
-        tables,
-        claims,
-        measured,
-        _arrays(search),
-        [search_table.FIGURE_8],
-        [search_table.best_line(search)],
-    )
+def gradient_search(workers: Workers) -> Experiment:
+    """Return the search of the two regularisation weights of X~ (thesis 5.1)."""
+
+    def measure(config: GradientConfig, benches: Sequence["ThesisBench"]) -> ExperimentResult:
+        search = search_stage(benches[0], config.gradient, config.search, **vars(workers))
+        measured = f"{config.search.images} shadow training images a trial, answered by M_S"
+        tables, claims = [search_table.trial_table(search)], search_table.weight_claims(search)
+        figures, notes = [search_table.FIGURE_8], [search_table.best_line(search)]
+        return ExperimentResult(tables, claims, measured, _arrays(search), figures, notes)
+
+    title = "Random search of the two weights"
+    section = Section(THESIS, GRADIENT_PRESETS, measure)
+    return Experiment("thesis", "5.1", title, code=section, subfolder="search/gradient")
 
 
-def _inverter(config: InverterConfig, pipelines: Sequence["Pipeline"], **workers: Any) -> ExperimentResult:
-    search = inverter_search_stage(
-        pipelines[0], config.classifier, config.activation, config.gradient, config.inverter, config.search, **workers
-    )  # fmt: skip
-    images = len(pipelines[0].splits.shadow_validation)
-    measured = (
-        f"{images:,} shadow validation images, answered by M_S; input of M_I: {config.search.combination}"
-    )
+def inverter_search(workers: Workers) -> Experiment:
+    """Return the search of how M_I is built and trained."""
+
+    def measure(config: InverterConfig, benches: Sequence["ThesisBench"]) -> ExperimentResult:
+        search = inverter_search_stage(benches[0], config, config.search, **vars(workers))
+        images = len(benches[0].splits.shadow_validation)
+        measured = (
+            f"{images:,} shadow validation images, answered by M_S; input of M_I: {config.search.combination}"
+        )
+        return _result(search, "inverter_search", "Random search of the settings of M_I", measured)
+
+    title = "Random search of the settings of M_I (not in the text)"
+    section = Section(THESIS, INVERTER_PRESETS, measure)
+    return Experiment("thesis", "5.2", title, code=section, subfolder="search/inverter")
+
+
+def decoder_search(workers: Workers) -> Experiment:
+    """Return the search of how a decoder is trained."""
+
+    def measure(config: DecoderConfig, benches: Sequence["SplitBench"]) -> ExperimentResult:
+        search = decoder_search_stage(benches[0], config.decoder, config.search, **vars(workers))
+        measured = (
+            f"at most {config.search.images:,} training images a trial, of which a tenth is validated on"
+        )
+        return _result(search, "decoder_search", "Random search of the training of a decoder", measured)
+
+    title = "Random search of the training of a decoder (not in the text)"
+    section = Section(SPLIT, DECODER_PRESETS, measure)
+    return Experiment("split", "6", title, code=section, subfolder="search/decoder")
+
+
+SPACES = {"gradient": gradient_search, "inverter": inverter_search, "decoder": decoder_search}
+
+
+def _result(search: "Stage", file: str, title: str, measured: str) -> ExperimentResult:
     best = f"Best settings: {_in_words(search.info['best'])}, mean SSIM {search.info['best_ssim']:.4f}."
-    title = "Random search of the settings of M_I"
-    return ExperimentResult(
-        [_trial_table(search, "inverter_search", title)], [], measured, _arrays(search), (), [best]
-    )
-
-
-def _decoder(config: DecoderConfig, pipelines: Sequence["SplitPipeline"], **workers: Any) -> ExperimentResult:
-    search = decoder_search_stage(pipelines[0], config.decoder, config.search, **workers)
-    measured = f"at most {config.search.images:,} training images a trial, of which a tenth is validated on"
-    best = f"Best settings: {_in_words(search.info['best'])}, mean SSIM {search.info['best_ssim']:.4f}."
-    title = "Random search of the training of a decoder"
-    return ExperimentResult(
-        [_trial_table(search, "decoder_search", title)], [], measured, _arrays(search), (), [best]
-    )
+    return ExperimentResult([_trial_table(search, file, title)], [], measured, _arrays(search), (), [best])
 
 
 def _trial_table(search: "Stage", file: str, title: str) -> Table:
@@ -180,41 +195,8 @@ def _in_words(values: dict[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in values.items())
 
 
-def _arrays(search: "Stage") -> dict[str, Any]:
+def _arrays(search: "Stage") -> dict[str, NDArray[Any]]:
     return {f"search.{name}": values for name, values in search.arrays.items()}
-
-
-@dataclass(frozen=True)
-class _Search:
-    """A search in the shape of a section, which the runner can run and write."""
-
-    number: str
-    title: str
-    folder: str
-    presets: dict[str, Any]
-    run: Callable[..., ExperimentResult]
-    work: str = "thesis"
-
-    def load(self) -> Any:
-        return SimpleNamespace(PRESETS=self.presets, run=self.run)
-
-
-def _gradient_search(**workers: Any) -> _Search:
-    title = "Random search of the two weights"
-    return _Search("5.1", title, "search/gradient", GRADIENT_PRESETS, partial(_gradient, **workers))
-
-
-def _inverter_search(**workers: Any) -> _Search:
-    title = "Random search of the settings of M_I (not in the text)"
-    return _Search("5.2", title, "search/inverter", INVERTER_PRESETS, partial(_inverter, **workers))
-
-
-def _decoder_search(**workers: Any) -> _Search:
-    title = "Random search of the training of a decoder (not in the text)"
-    return _Search("6", title, "search/decoder", DECODER_PRESETS, partial(_decoder, **workers), work="split")
-
-
-SPACES = {"gradient": _gradient_search, "inverter": _inverter_search, "decoder": _decoder_search}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -223,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add = parser.add_argument
     add("--space", default="gradient", choices=tuple(SPACES), help="what to search (default: gradient)")
-    add("--preset", default=DEFAULT_PRESET, choices=tuple(GRADIENT_PRESETS), help="size (default: quick)")
+    add("--preset", default=DEFAULT_PRESET, choices=tuple(PRESETS), help="size (default: quick)")
     add("--workers", type=int, default=0, metavar="N", help="processes that share the trials (default: 0)")
     wait = "end the workers where no trial finishes in this time (default: %(default)g)"
     add("--patience", type=float, default=PATIENCE, metavar="SECONDS", help=wait)

@@ -13,13 +13,13 @@ from mi_keras.command import guarded
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments.store import Stage, Store, home
+from mi_keras.progress import Arrays, Run, SilentProgress, Workspace
 from mi_keras.quiet import quiet_libraries
 from mi_keras.seeds import derive
 from mi_keras.settings import ClassifierSettings, GradientSettings, SplitSettings
-from mi_keras.work import Arrays, SilentProgress, Workspace
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.thesis.stages import Pipeline
+    from mi_keras.experiments.thesis.bench import ThesisBench
 
 CLASSIFIER = ClassifierSettings(
     channels=(32, 64, 128), epochs=8
@@ -45,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print_table(count: int, seed: int) -> None:
     with quiet_libraries():
-        from mi_keras.experiments.thesis.stages import Pipeline, describe_data
+        from mi_keras.experiments.thesis.bench import ThesisBench, describe_data
 
     source, split_seed = load_source(DEFAULT_SOURCE), derive(seed, "data")
     splits = make_splits(source, SplitSettings(), seed=split_seed)
     data = describe_data(splits, SplitSettings(), split_seed)
     store = Store(home())
-    pipeline = Pipeline(splits, data, store, SilentProgress(), seed=seed, run=1)
+    bench = ThesisBench(splits, data, CLASSIFIER, store, SilentProgress(), seed=seed, run=1)
     print("| start | objective | optimizer | step size | validation SSIM | MSE | test SSIM | MSE |")
     print("|---|---|---|--:|--:|--:|--:|--:|")
     for start in STARTS:
@@ -64,32 +64,32 @@ def _print_table(count: int, seed: int) -> None:
                     settings = replace(
                         GradientSettings(), start=start, optimizer=optimizer, learning_rate=rate
                     )
-                    scores = _measure(pipeline, settings, objective, count).info["scores"]
+                    scores = _measure(bench, settings, objective, count).info["scores"]
                     cells = " | ".join(f"{value:.4f}" for value in scores)
                     print(f"| {start} | {objective} | {optimizer} | {rate} | {cells} |", flush=True)
 
 
-def _measure(pipeline: "Pipeline", settings: GradientSettings, objective: str, count: int) -> Stage:
+def _measure(bench: "ThesisBench", settings: GradientSettings, objective: str, count: int) -> Stage:
     """Return the stage whose info `scores` holds SSIM and MSE on the validation images, then on the test images."""
-    shadow = pipeline.classifier("shadow", CLASSIFIER)
-    target = pipeline.classifier("target", CLASSIFIER)
+    shadow, target = bench.classifier("shadow"), bench.classifier("target")
 
     def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-        from mi_keras.attacks.gradient_inversion import reconstruct
+        from mi_keras.attacks.gradient import GradientImage
         from mi_keras.metrics.image import score
         from mi_keras.models.cnn import observe
 
-        model, scores = pipeline.load_classifier(shadow, CLASSIFIER), []
+        attack, scores = GradientImage(settings, objective), []
         for attacked, subset in ((shadow, "shadow_validation"), (target, "test")):
-            truth = getattr(pipeline.splits, subset).images[:count]
-            observation = observe(pipeline.load_classifier(attacked, CLASSIFIER), truth)
-            start = pipeline.start_images(settings.start)
-            result = reconstruct(model, observation, start, settings, objective=objective, seed=1)
-            found = score(result.images, truth)
+            truth = bench.splits.sets[subset].images[:count]
+            observation = observe(bench.load(attacked), truth)
+            run = Run(1, {"start": bench.derive("start")})
+            found = score(
+                attack.derive(observation, bench.holdings(attack.needs, None), run)[0]["images"], truth
+            )
             scores += [float(found.ssim.mean()), float(found.mse.mean())]
         return {}, {"scores": scores}
 
-    return pipeline.stage(
+    return bench.stage(
         "step_size", compute, upstream=[shadow, target], settings=settings, objective=objective, count=count
     )
 

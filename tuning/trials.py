@@ -18,7 +18,7 @@ from mi_keras.files import replace_file, write_text
 from mi_keras.settings import LARGEST
 
 if TYPE_CHECKING:
-    from mi_keras.work import Arrays
+    from mi_keras.progress import Arrays
 
 log = logging.getLogger("mi_keras")
 

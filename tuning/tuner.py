@@ -18,8 +18,8 @@ import numpy as np
 
 from mi_keras.errors import InputError
 from mi_keras.metrics.image import score
+from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
-from mi_keras.work import Progress, SilentProgress
 from tuning.trials import OBJECTIVE, Records, Trial
 
 CHIEF_ADDRESS = "KERASTUNER_ORACLE_IP"  # where it is set, keras-tuner asks a chief for its trials

@@ -1,71 +1,78 @@
-"""What a class alone gives away: class average and class prototype, the rows an attack has to beat."""
+"""What an attack has to beat: answers that know nothing of the image beyond its class, or beyond the mean of all images."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
-import tensorflow as tf
 
-from mi_keras.metrics.image import ssim
-from mi_keras.seeds import derive
+from mi_keras.attacks.access import Access, Holdings
+from mi_keras.attacks.attack import Attack, Evidence, Fitted, Input
+from mi_keras.attacks.class_images import class_average, class_prototype
+from mi_keras.progress import Run
 from mi_keras.settings import PrototypeSettings
-from mi_keras.training.optimizer import adam_direction
-from mi_keras.types import Floats, ImageSet
-from mi_keras.work import Progress, SilentProgress
+from mi_keras.types import Floats
+
+BATCH = 50  # images summed or answered together
 
 
-def class_average(images: ImageSet, classes: int) -> Floats:
-    """Return the mean image of each class, `(classes, height, width, channels)` (thesis Figure 4c)."""
-    _check_classes(images, classes)
-    return np.stack([images.images[images.labels == c].mean(axis=0) for c in range(classes)]).astype(
-        np.float32
-    )
+class _OfClass(Attack):
+    """Answers with one image per predicted class; what it learned is the array `images`, one per class."""
+
+    needs: ClassVar[Access] = Access(images=True)
+
+    def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
+        yield fitted[0]["images"][observed.observation.predicted_class]
 
 
-def class_instance(images: ImageSet, classes: int, *, seed: int) -> Floats:
-    """Return one image of each class, drawn by `seed`, `(classes, height, width, channels)` (thesis Figure 4b)."""
-    _check_classes(images, classes)
-    draw = np.random.default_rng(derive(seed, "class_instance"))
-    return np.stack([images.images[draw.choice(np.flatnonzero(images.labels == c))] for c in range(classes)])
+@dataclass(frozen=True)
+class ClassAverage(_OfClass):
+    """The mean of the adversary's own images of the predicted class (thesis Figure 4c)."""
+
+    kinds: ClassVar[tuple[str, str]] = ("class_average", "scored_baseline")
+    label: ClassVar[str] = "class average"
+    seed_names: ClassVar[list[tuple[object, ...]]] = []
+
+    def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
+        return {"images": class_average(held.own_images, held.classes)}, {}
 
 
-def class_prototype(
-    images: ImageSet,
-    classes: int,
-    settings: PrototypeSettings,
-    *,
-    seed: int,
-    progress: Progress | None = None,
-) -> Floats:
-    """Return the image of each class with the highest mean SSIM to that class, `(classes, height, width, channels)`.
+@dataclass(frozen=True)
+class ClassPrototype(_OfClass):
+    """The one image of the predicted class that is most like all of them, by SSIM (see `class_prototype`)."""
 
-    Stochastic gradient ascent (Adam) from the class average on the shadow training set, clamped to [0, 1]. It knows
-    the class and nothing of the image: an attack that scores no higher has recovered the class only.
-    """
-    prototypes = tf.Variable(class_average(images, classes))
-    schedule = 0.5 * settings.learning_rate * (1 + np.cos(np.pi * np.arange(settings.steps) / settings.steps))
-    pixels, labels = tf.constant(images.images), tf.constant(images.labels)
-    first, second = tf.Variable(tf.zeros_like(prototypes)), tf.Variable(tf.zeros_like(prototypes))
+    settings: PrototypeSettings = PrototypeSettings()
 
-    @tf.function(autograph=False)
-    def ascend(rows: tf.Tensor, step: tf.Tensor, rate: tf.Tensor) -> None:
-        with tf.GradientTape() as tape:
-            total = tf.reduce_sum(
-                ssim(tf.gather(prototypes, tf.gather(labels, rows)), tf.gather(pixels, rows))
-            )
-        gradient = tf.convert_to_tensor(tape.gradient(total, prototypes))
-        update, new_first, new_second = adam_direction(gradient, first, second, step)
-        first.assign(new_first)
-        second.assign(new_second)
-        prototypes.assign(tf.clip_by_value(prototypes + rate * update, 0.0, 1.0))
+    kinds: ClassVar[tuple[str, str]] = ("class_prototype", "scored_baseline")
+    label: ClassVar[str] = "class prototype"
+    seed_names: ClassVar[list[tuple[object, ...]]] = [("class_prototype",)]
 
-    draw = np.random.default_rng(derive(seed, "class_prototype"))
-    with (progress or SilentProgress()).bar("class prototypes", settings.steps, "step") as bar:
-        for step, rate in enumerate(schedule, start=1):
-            rows = draw.integers(len(images), size=settings.batch_size)
-            ascend(tf.constant(rows), tf.constant(float(step)), tf.constant(float(rate)))
-            bar.advance()
-    return prototypes.numpy()
+    @classmethod
+    def example(cls) -> Self:
+        return cls(PrototypeSettings(steps=3, batch_size=8))
+
+    def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
+        return {"images": class_prototype(held.own_images, held.classes, self.settings, run=run)}, {}
 
 
-def _check_classes(images: ImageSet, classes: int) -> None:
-    missing = np.setdiff1d(np.arange(classes), images.labels)
-    if len(missing):
-        raise ValueError(f"`images` must hold every class below {classes}; missing: {missing.tolist()}.")
+@dataclass(frozen=True)
+class MeanImage(Attack):
+    """The mean of all of the adversary's own images, whatever was answered; for faces the mean face."""
+
+    kinds: ClassVar[tuple[str, str]] = ("mean_face", "scored")
+    label: ClassVar[str] = "mean face"
+    needs: ClassVar[Access] = Access(images=True)
+    inputs: ClassVar[tuple[Input, ...]] = ()
+    seed_names: ClassVar[list[tuple[object, ...]]] = []
+
+    def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
+        pixels = held.own_images.images
+        total = np.zeros(pixels.shape[1:], np.float64)
+        for start in range(0, len(pixels), BATCH):
+            total += pixels[start : start + BATCH].sum(axis=0, dtype=np.float64)
+        brightest = 255 if pixels.dtype == np.uint8 else 1
+        return {"image": (total / (brightest * len(pixels))).astype(np.float32)}, {}
+
+    def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
+        for start in range(0, len(observed), BATCH):
+            yield np.repeat(fitted[0]["image"][None], min(BATCH, len(observed) - start), axis=0)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from mi_keras.data.decoding import decode_face
 from mi_keras.data.face_source import FaceSource
 from mi_keras.errors import InputError
+from mi_keras.progress import Progress, SilentProgress
 from mi_keras.quiet import quiet_libraries
 from mi_keras.settings import FaceSettings
-from mi_keras.work import Progress, SilentProgress
 
 __all__ = ["Loaded", "counts", "decode_face", "load_faces", "split_faces"]
 

@@ -13,7 +13,7 @@ from mi_keras.data.source import Source
 from mi_keras.errors import InputError
 from mi_keras.seeds import derive
 from mi_keras.settings import SplitSettings
-from mi_keras.types import Floats, ImageSet, Ints
+from mi_keras.types import Floats, Images, Ints
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Splits:
         fingerprint: the fingerprint of the source; settings and seed are not in it.
     """
 
-    target_train: ImageSet
-    shadow_train: ImageSet
-    target_validation: ImageSet
-    shadow_validation: ImageSet
-    test: ImageSet
+    target_train: Images
+    shadow_train: Images
+    target_validation: Images
+    shadow_validation: Images
+    test: Images
     class_names: tuple[str, ...]
     source_name: str
     fingerprint: str
 
     @property
-    def sets(self) -> dict[str, ImageSet]:
+    def sets(self) -> dict[str, Images]:
         """The five sets by name, in the order of the text."""
         return {
             "target_train": self.target_train,
@@ -92,7 +92,7 @@ def image_ids(images: NDArray[np.uint8] | Floats) -> NDArray[np.uint64]:
     return np.frombuffer(heads, ">u8").astype(np.uint64)
 
 
-def assert_disjoint(sets: Mapping[str, ImageSet]) -> None:
+def assert_disjoint(sets: Mapping[str, Images]) -> None:
     """Raise ValueError where two of `sets` share an image, by its id."""
     for first, second in combinations(sets, 2):
         shared = np.intersect1d(sets[first].ids, sets[second].ids)
@@ -158,5 +158,5 @@ def _cut(chosen: Ints, parts: int, method: str, seed: int) -> list[Ints]:
 
 def _image_set(
     images: NDArray[np.uint8] | Floats, labels: Ints, ids: NDArray[np.uint64], positions: Ints
-) -> ImageSet:
-    return ImageSet(images=preprocess(images[positions]), labels=labels[positions], ids=ids[positions])
+) -> Images:
+    return Images(images=preprocess(images[positions]), labels=labels[positions], ids=ids[positions])

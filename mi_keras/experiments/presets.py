@@ -1,5 +1,6 @@
 """What the settings of all sections share: sizes of a preset, and checks of what may be chosen."""
 
+from dataclasses import fields
 from typing import Any
 
 from mi_keras.errors import InputError
@@ -7,9 +8,10 @@ from mi_keras.errors import InputError
 MOST_RUNS = 1000
 
 
-def sized(preset: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return the sizes of a preset for the steps that a section takes."""
-    return {name: preset[name] for name in names}
+def sized(preset: dict[str, Any], config: type) -> dict[str, Any]:
+    """Return the sizes of a preset for the steps that a section takes: those that its `Config` has a field for."""
+    names = {field.name for field in fields(config)}
+    return {name: size for name, size in preset.items() if name in names}
 
 
 def check_runs(runs: int) -> None:
@@ -18,10 +20,14 @@ def check_runs(runs: int) -> None:
         raise InputError(f"`runs` must be between 1 and {MOST_RUNS}; got {runs}.")
 
 
-def check_choices(name: str, chosen: tuple[Any, ...], legal: tuple[Any, ...]) -> None:
+def check_choices(
+    name: str, chosen: tuple[Any, ...], legal: tuple[Any, ...], *, at_least_one: bool = False
+) -> None:
     """Raise `InputError` unless `chosen` names some of `legal`, each once."""
     for choice in chosen:
         if choice not in legal:
             raise InputError(f"`{name}` must be among {', '.join(map(str, legal))}; got {choice!r}.")
     if len(set(chosen)) < len(chosen):
         raise InputError(f"`{name}` must name each once; got {', '.join(map(str, chosen))}.")
+    if at_least_one and not chosen:
+        raise InputError(f"`{name}` must name at least one; got none.")

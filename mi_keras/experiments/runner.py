@@ -5,49 +5,19 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from mi_keras.console import TerminalProgress
 from mi_keras.errors import InputError, Interrupted
-from mi_keras.experiments.console import TerminalProgress
-from mi_keras.experiments.overrides import apply_overrides, changed_keys
-from mi_keras.experiments.registry import DEFAULT_PRESET, PRESETS, Experiment, find, load_work
+from mi_keras.experiments.registry import find
+from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, home, versions
 from mi_keras.files import replace_file, sha256, write_arrays, write_text
 from mi_keras.quiet import quiet_libraries
-from mi_keras.results import SCHEMA, ExperimentResult
-from mi_keras.work import SilentProgress
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for on the command line.
-
-    Attributes:
-        overrides: `key=value` texts for the section's settings.
-        data: the work's own form of a source; None for its default.
-        runs: repetitions; None leaves the preset's.
-        out: folder of the results.
-        force: compute every stage anew.
-        offline: never download.
-        encoder_weights: of the split attack, in place of the preset's.
-    """
-
-    section: str
-    work: str = "thesis"
-    preset: str = DEFAULT_PRESET
-    overrides: Sequence[str] = ()
-    runs: int | None = None
-    seed: int = 1
-    data: str | None = None
-    out: Path = Path("results")
-    force: bool = False
-    offline: bool = False
-    encoder_weights: str | None = None
+from mi_keras.results import SCHEMA
 
 
 def run(request: Request, console: Console) -> Iterator[Path]:
@@ -67,54 +37,26 @@ def run(request: Request, console: Console) -> Iterator[Path]:
 
 def run_experiments(experiments: Sequence[Experiment], request: Request, console: Console) -> Iterator[Path]:
     """Run experiments one after another with one store, and yield the folder of each's results (see `run`)."""
-    planned = [
-        (experiment, configure(experiment, request), request.out / experiment.folder / request.preset)
-        for experiment in experiments
-    ]
-    work = load_work(request.work)
-    source = work.open_data(request.data or work.DEFAULT_DATA, offline=request.offline)
-    for experiment, config, folder in planned:
-        data = work.prepare(source, config, seed=request.seed)  # refuses what does not fit
-        if check := getattr(experiment.load(), "check", None):
-            check(config, data)
+    planned = []
+    for experiment in experiments:
+        folder = request.out / experiment.folder / request.preset
+        planned.append((experiment, experiment.load().prepare(request), folder))
         _check_writable(folder)
     store = Store(home(), force=request.force)
-    for experiment, config, folder in planned:
-        data = work.prepare(source, config, seed=request.seed)
-        _run_one(experiment, config, folder, request, data, store, console)
+    for experiment, prepared, folder in planned:
+        _run_one(experiment, prepared, folder, request, store, console)
         yield folder
 
 
-def reopen(experiment: Experiment, request: Request) -> tuple[Any, Any, Sequence[Any]]:
-    """Return a section's settings, its data and the stages of each run, to read what an earlier run has left.
-
-    Raises:
-        InputError: anything wrong with the request.
-    """
-    work, config = load_work(request.work), configure(experiment, request)
-    source = work.open_data(request.data or work.DEFAULT_DATA, offline=request.offline)
-    data = work.prepare(source, config, seed=request.seed)
-    with quiet_libraries():
-        pipelines = work.pipelines(data, config, Store(home()), SilentProgress(), seed=request.seed)
-    return config, data, pipelines
-
-
 def _run_one(
-    experiment: Experiment,
-    config: Any,
-    folder: Path,
-    request: Request,
-    data: Any,
-    store: Store,
-    console: Console,
+    experiment: Experiment, prepared: Prepared, folder: Path, request: Request, store: Store, console: Console
 ) -> None:
-    work = load_work(request.work)
-    with quiet_libraries():  # TensorFlow takes seconds to import
-        pipelines = work.pipelines(data, config, store, TerminalProgress(console), seed=request.seed)
     store.start_record()
     started = time.perf_counter()
     try:
-        result: ExperimentResult = experiment.load().run(config, pipelines)
+        with quiet_libraries():  # TensorFlow takes seconds to import
+            import tensorflow  # noqa: F401
+        result = prepared.run(store, TerminalProgress(console))
     except KeyboardInterrupt:
         raise Interrupted(store.current or "reading the store") from None
     timings = [
@@ -124,27 +66,16 @@ def _run_one(
     replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,
-        "changed": changed_keys(config, experiment.load().PRESETS[request.preset]),
-        "runs": config.runs, "seed": request.seed, "settings": asdict(config),
+        "changed": prepared.changed, "runs": prepared.runs, "seed": request.seed, "settings": prepared.settings,
         "versions": {"python": platform.python_version()} | versions(), "timings": timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
         "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]],
         "tables": [table.to_json() for table in result.tables], "claims": [claim.to_json() for claim in result.claims],
-        "figures": list(result.figures), "arrays_sha256": sha256(folder / "arrays.npz"), **work.describe(data),
+        "figures": [figure.to_json() for figure in result.figures], "arrays_sha256": sha256(folder / "arrays.npz"), **prepared.about,
     }  # fmt: skip
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     _remove_reports(folder)
     replace_file(folder / "result.json", lambda path: write_text(path, text))
-
-
-def configure(experiment: Experiment, request: Request) -> Any:
-    """Return an experiment's settings for a preset with the overrides applied."""
-    if request.preset not in PRESETS:
-        raise InputError(f"`--preset` must be one of {', '.join(PRESETS)}; got {request.preset!r}.")
-    weights = request.encoder_weights
-    overrides = [*([f"encoder.weights={weights}"] if weights else []), *request.overrides]
-    config = apply_overrides(experiment.load().PRESETS[request.preset], overrides)
-    return config if request.runs is None else replace(config, runs=request.runs)
 
 
 def _remove_reports(folder: Path) -> None:

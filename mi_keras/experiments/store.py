@@ -16,23 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.files import (
+    LARGE,
     DamagedFile,
+    DiskWorkspace,
     map_array,
-    map_new_array,
     read_arrays,
     remove_leftovers,
-    replace_file,
     seal_of,
     sha256,
     temporary_name,
     write_arrays,
     write_text,
 )
-from mi_keras.work import Arrays, Workspace
+from mi_keras.progress import Arrays, Workspace
 
 try:
     import fcntl
@@ -42,7 +42,7 @@ except ImportError:  # no such locks on Windows: there, two processes may comput
 log = logging.getLogger("mi_keras")
 
 HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
-ARRAYS, META, LARGE = "arrays.npz", "meta.json", ".npy"
+ARRAYS, META = "arrays.npz", "meta.json"
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
 Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 
@@ -70,6 +70,7 @@ class Stage:
         identity: everything its result depends on, as JSON values: settings, seed, data, keys of earlier stages.
         upstream: the earlier stages themselves.
         seeds: of its random choices, by the names that they derive from.
+        words: what tells it from others of its kind, for progress and timings.
     """
 
     store: "Store"
@@ -78,6 +79,7 @@ class Stage:
     compute: Compute = field(repr=False)
     upstream: tuple["Stage", ...] = field(repr=False)
     seeds: Mapping[str, int] = field(default_factory=dict, repr=False)
+    words: tuple[str, ...] = field(default=(), repr=False)
 
     @cached_property
     def key(self) -> str:
@@ -91,7 +93,7 @@ class Stage:
         return self.store.fetch(self)[0]
 
     def large(self, name: str) -> NDArray[Any]:
-        """A large array of the result (see `work.Workspace.large`), mapped from the disk for reading."""
+        """A large array of the result (see `progress.Workspace.large`), mapped from the disk for reading."""
         return self.store.map_large(self, name)
 
     def computed(self) -> "Stage":
@@ -103,31 +105,6 @@ class Stage:
     def info(self) -> dict[str, Any]:
         """The JSON values of the result."""
         return self.store.fetch(self, with_arrays=False)[1]
-
-
-class DiskWorkspace:
-    """Parts of an unfinished stage, one npz each, replaced in one step (see `work.Workspace`)."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
-        path = self.folder / f"{name}.npz"
-        if not path.exists():
-            return None
-        try:
-            return read_arrays(path)
-        except DamagedFile as damage:
-            log.warning("an unfinished part is damaged (%s); computing it again", damage)
-            return None
-
-    def save(self, name: str, arrays: Arrays) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        replace_file(self.folder / f"{name}.npz", lambda path: write_arrays(path, arrays))
-
-    def large(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return map_new_array(self.folder / f"{name}{LARGE}", shape, dtype)
 
 
 class Store:
@@ -174,16 +151,13 @@ class Store:
         *,
         upstream: Sequence[Stage] = (),
         seeds: Mapping[str, int] | None = None,
-        settings: object = None,
+        words: Sequence[str] = (),
         **identity: Any,
     ) -> Stage:
-        """Describe a stage; nothing is computed. `settings` is a settings dataclass, all of whose fields count."""
-        described = dict(identity) | {"upstream": [stage.key for stage in upstream]}
-        if settings is not None:
-            if not is_dataclass(settings) or isinstance(settings, type):
-                raise TypeError(f"`settings` must be a dataclass; got {settings!r}.")
-            described["settings"] = asdict(settings)
-        return Stage(self, kind, json.loads(json.dumps(described)), compute, tuple(upstream), seeds or {})
+        """Describe a stage; nothing is computed. A settings dataclass in its identity counts with all of its fields."""
+        described = identity | {"upstream": [stage.key for stage in upstream]}
+        as_json = json.loads(json.dumps(described, default=_as_json))
+        return Stage(self, kind, as_json, compute, tuple(upstream), seeds or {}, tuple(words))
 
     def has(self, stage: Stage) -> bool:
         """Return whether a stage is finished and whole, so that reading it computes nothing."""
@@ -305,22 +279,22 @@ class Store:
 
 
 def describe(stage: Stage) -> str:
-    """Return a stage in words: kind, its text values such as role and objective, variant, number of the run."""
-    words = [value for name, value in stage.identity.items() if isinstance(value, str) and name != "defense"]
+    """Return a stage in words: kind, its text values such as role and objective, what tells it apart, number of the run."""
+    texts = [value for name, value in stage.identity.items() if isinstance(value, str) and name != "defense"]
     run = stage.identity.get("run")
-    return " ".join([stage.kind, *words, *variant(stage), *([f"(run {run})"] if run else [])])
+    return " ".join([stage.kind, *texts, *all_words(stage), *([f"(run {run})"] if run else [])])
 
 
-def variant(stage: Stage) -> list[str]:
-    """Return in words what tells a stage from its like: the head of a classifier, the defence that it is behind."""
-    own = [f"{name} {value}" for name, value in stage.identity.get("head", {}).items()]
-    if decoder := (stage.identity.get("settings") or {}).get("decoder"):
-        own.append(decoder)
-    if defense := stage.identity.get("defense"):
-        own.append(f"{defense} {stage.identity.get('decimals', stage.identity.get('top'))}")
-    if maps := stage.identity.get("map_defense"):
-        kept = maps.get("kept")
-        own.append(
-            f"{len(kept)} maps" if kept else f"{maps['name']} {maps.get('bits', maps.get('deviation'))}"
+def all_words(stage: Stage) -> list[str]:
+    """Return the words of a stage and of all that it is made from, each once."""
+    return list(
+        dict.fromkeys([*stage.words, *(word for earlier in stage.upstream for word in all_words(earlier))])
+    )
+
+
+def _as_json(value: object) -> dict[str, Any]:
+    if not is_dataclass(value) or isinstance(value, type):
+        raise TypeError(
+            f"the identity of a stage must be JSON values and settings dataclasses; got {value!r}."
         )
-    return list(dict.fromkeys([*own, *(words for earlier in stage.upstream for words in variant(earlier))]))
+    return asdict(value)

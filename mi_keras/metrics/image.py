@@ -151,8 +151,14 @@ def ms_ssim_paper(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 
 
 def imagenet_normalise(images: tf.Tensor) -> tf.Tensor:
-    """Return images of `(batch, height, width, 3)` in [0, 1] less ImageNet's mean, over its deviation, per colour."""
-    return (images - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_DEVIATION, np.float32)
+    """Return images of `(batch, height, width, channels)` in [0, 1] less ImageNet's mean, over its deviation, per colour.
+
+    Of another number of channels than three, all take the averages over ImageNet's three, as in `decoders.unit_range`.
+    """
+    deviation, mean = (np.array(values, np.float32) for values in (IMAGENET_DEVIATION, IMAGENET_MEAN))
+    if images.shape[-1] != 3:
+        deviation, mean = deviation.mean(), mean.mean()
+    return (images - mean) / deviation
 
 
 def total_variation(images: tf.Tensor) -> tf.Tensor:

@@ -135,13 +135,14 @@ def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     return logits
 
 
-def _fast_path(head: keras.Model) -> Callable[[tf.Tensor], tf.Tensor] | None:
-    """Return `frozen_logits` of a head that is this CNN up to its logits; None for any other."""
+def _fast_path(model: keras.Model, point: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    """Return `frozen_logits` of a model that is this CNN, whole or up to its logits; None for any other."""
     blocks = [f"{kind}_{block}" for block in range(3) for kind in ("conv", "norm", "pool", "relu")]
-    names = [layer.name for layer in head.layers[1:] if layer.name != "dropout"]
-    is_ours = names == [*blocks, "flatten", "activations", "logits"] and head.output.dtype == "float32"
-    is_ours = is_ours and isinstance(head.get_layer("norm_0"), FusedBatchNormalization)
-    return frozen_logits(head) if is_ours else None
+    names = [layer.name for layer in model.layers[1:] if layer.name != "dropout"]
+    is_ours = names == [*blocks, "flatten", "activations", "logits"] and point == "logits"
+    is_ours = is_ours and all(output.dtype == "float32" for output in model.outputs)
+    is_ours = is_ours and isinstance(model.get_layer("norm_0"), FusedBatchNormalization)
+    return frozen_logits(model) if is_ours else None
 
 
 register_fast_path(_fast_path)

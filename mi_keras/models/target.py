@@ -26,7 +26,7 @@ from mi_keras.models.graph import (
 TOLERANCE = 1e-3  # of the largest answer: far above rounding, far below a layer that came back as another
 
 Function = Callable[[tf.Tensor], tf.Tensor]
-_fast_paths: list[Callable[[keras.Model], Function | None]] = []
+_fast_paths: list[Callable[[keras.Model, str], Function | None]] = []
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,24 @@ class Target:
 
         It is the head, or what a fast path (`register_fast_path`) makes of an architecture that it knows.
         """
-        for fast in _fast_paths:
-            if function := fast(self.head):
-                return function
-        return lambda images: self.head(images, training=False)
+        return _fast(self.head, self.point.name) or (lambda images: self.head(images, training=False))
 
 
-def register_fast_path(fast: Callable[[keras.Model], Function | None]) -> None:
-    """Have `fast` asked for a faster map than a head's own; it answers None to a head that it does not know."""
+def differentiable(model: keras.Model, point: str) -> Function:
+    """Return `observed_at(model, point).differentiable()`, without the copy where a fast path knows the model itself.
+
+    Raises:
+        InputError: as `observed_at`.
+    """
+    return _fast(model, point) or observed_at(model, point).differentiable()
+
+
+def _fast(model: keras.Model, point: str) -> Function | None:
+    return next((function for fast in _fast_paths if (function := fast(model, point))), None)
+
+
+def register_fast_path(fast: Callable[[keras.Model, str], Function | None]) -> None:
+    """Have `fast` asked for a faster map from images to a point than a model's own; None for one that it does not know."""
     _fast_paths.append(fast)
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from numpy.typing import NDArray
 
+from mi_keras.progress import Arrays
 from mi_keras.reports.style import (
     SMALL_SIZE,
     legend_height,
@@ -23,7 +24,6 @@ from mi_keras.reports.style import (
 from mi_keras.reports.text import distinct_labels, provenance
 from mi_keras.results import GradientCurves, StoredResult, TrainingCurves
 from mi_keras.settings import GRADIENT_TERMS
-from mi_keras.work import Arrays
 
 MAX_OWN_LEGEND = 4  # curves of classifiers in one panel with its own legend
 _PANEL_HEIGHT = 3.4  # inches

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mi_keras.progress import Arrays
 from mi_keras.reports.style import (
     COLORS,
     SMALL_SIZE,
@@ -28,7 +29,6 @@ from mi_keras.reports.text import (
     rows_named,
 )
 from mi_keras.results import ClassCounts, Histogram, StoredResult
-from mi_keras.work import Arrays
 
 SSIM_RANGE = (-0.2, 1.0)
 BINS = 48

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
+from mi_keras.progress import Arrays
 from mi_keras.reports.grids import Line, draw_grid, not_drawn
 from mi_keras.reports.text import provenance
 from mi_keras.results import Layers, Maps, StoredResult
-from mi_keras.work import Arrays
 
 COLUMNS = 8  # maps beside each other
 _LEAST_COLUMNS = 4  # fewer maps are not drawn larger

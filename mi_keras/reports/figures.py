@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mi_keras.progress import Arrays
 from mi_keras.reports.curves import gradient_curves, training_curves
 from mi_keras.reports.distributions import class_counts, histogram
 from mi_keras.reports.feature_maps import layers, maps
@@ -15,7 +16,6 @@ from mi_keras.reports.searches import search
 from mi_keras.reports.sweeps import sweep
 from mi_keras.reports.trade_offs import trade_off
 from mi_keras.results import AnyFigure, StoredResult
-from mi_keras.work import Arrays
 
 KINDS: Mapping[str, Callable[[Any, StoredResult, Arrays], Figure]] = {
     "best_per_class": best_per_class,

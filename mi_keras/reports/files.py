@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.files import DamagedFile, read_arrays, replace_file, sha256
+from mi_keras.progress import Arrays
 from mi_keras.reports.figures import draw
 from mi_keras.reports.markdown import markdown_page
 from mi_keras.reports.pages import Report, result_page
@@ -16,7 +17,6 @@ from mi_keras.reports.style import DPI
 from mi_keras.reports.tables import csv_table
 from mi_keras.results import AnyFigure, StoredResult, read_result
 from mi_keras.results.arrays import check_arrays
-from mi_keras.work import Arrays
 
 RESULT, ARRAYS = "result.json", "arrays.npz"
 

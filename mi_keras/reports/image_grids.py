@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
+from mi_keras.progress import Arrays
 from mi_keras.reports.grids import Line, draw_grid, drawn_rows, not_drawn
 from mi_keras.reports.text import class_name, distinct_labels, format_number, provenance
 from mi_keras.results import AnyFigure, BestPerClass, ChosenImages, ClassImages, MedianPerClass, StoredResult
 from mi_keras.results.figures import MAX_CHOSEN
-from mi_keras.work import Arrays
 
 COLUMNS = MAX_CHOSEN  # always as many, so that images have one size in all figures
 _HEIGHT = 0.82  # inches of an image

@@ -80,7 +80,7 @@ def lay_out(table: StoredTable, result: StoredResult) -> Layout:
     return Layout(
         title=table.title,
         first_column=table.first_column,
-        metrics=[metric_label(metric) for metric in metrics],
+        metrics=[table.headings.get(metric) or metric_label(metric) for metric in metrics],
         published=published,
         noted=any(row.note for row in rows),
         lines=[line(row) for row in rows if row.group != "baseline"],

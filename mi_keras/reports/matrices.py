@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mi_keras.progress import Arrays
 from mi_keras.reports.style import SMALL_SIZE, TEXT_SIZE, new_figure, write_message
 from mi_keras.reports.text import class_name, distinct_labels, provenance, rows_named
 from mi_keras.results import Confusion, StoredResult
-from mi_keras.work import Arrays
 
 MAX_COUNTED = 20  # classes: with more, counts would not be legible in the cells
 _MAX_BESIDE = 12  # classes: with more, every matrix gets the whole width

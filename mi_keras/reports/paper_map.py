@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mi_keras.experiments.registry import DEFAULT_PRESET, SECTIONS
-from mi_keras.experiments.thesis.paper_items import EQUATIONS, FIGURES, TABLES
+from mi_keras.reports.paper_items import EQUATIONS, FIGURES, TABLES
 from mi_keras.reports.tables import VERDICTS
 from mi_keras.reports.text import escape_markdown, format_score, provenance
 from mi_keras.results import METRICS, StoredResult, read_result
@@ -51,7 +51,7 @@ def _sections(measured: Mapping[str, StoredResult]) -> Iterator[tuple[str, str, 
     """Yield number, preset and result of the sections: each in the default preset, and in others where measured."""
     for section in SECTIONS:
         for preset in PRESETS:
-            result = measured.get(f"{section.number}.{preset}")
+            result = measured.get(f"{section.work}.{section.number}.{preset}")
             if section.work == WORK and (result or preset == DEFAULT_PRESET):
                 yield section.number, preset, result
 

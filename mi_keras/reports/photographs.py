@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
+from mi_keras.progress import Arrays
 from mi_keras.reports.grids import Line, draw_grid, drawn_rows, not_drawn
 from mi_keras.reports.text import distinct_labels, format_number, metric_label, provenance
 from mi_keras.results import NormalisedPhotographs, Photographs, StoredResult
 from mi_keras.settings import IMAGENET_DEVIATION, IMAGENET_MEAN
-from mi_keras.work import Arrays
 
 _LEAST_COLUMNS = 4  # beside each other in the figure's width: fewer images are not drawn larger
 _NEEDED = ("shown.targets", "shown.numbers")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from mi_keras.progress import Arrays
 from mi_keras.reports.style import (
     COLORS,
     LEGEND_LINE,
@@ -23,7 +24,6 @@ from mi_keras.reports.style import (
 )
 from mi_keras.reports.text import metric_label, provenance
 from mi_keras.results import Search, StoredResult
-from mi_keras.work import Arrays
 
 SCORE = "ssim"
 _PANEL_HEIGHT, _STRIP = 4.2, 1.5 * LEGEND_LINE  # inches

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mi_keras.progress import Arrays
 from mi_keras.reports.series import (
     Look,
     Rows,
@@ -20,7 +21,6 @@ from mi_keras.reports.series import (
 from mi_keras.reports.style import legend_height, legend_strip, new_figure, style_axes, write_message
 from mi_keras.reports.text import metric_label, rows_by_name
 from mi_keras.results import StoredResult, Sweep
-from mi_keras.work import Arrays
 
 _COLUMNS, _PANEL_HEIGHT = 3, 3.2  # inches
 _TICK_CHARACTERS = 110  # beside each other in the figure's width

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from mi_keras.progress import Arrays
 from mi_keras.reports.point_labels import NamedPoint, name_points
 from mi_keras.reports.series import (
     Look,
@@ -29,7 +30,6 @@ from mi_keras.reports.style import (
 )
 from mi_keras.reports.text import metric_label, rows_by_name
 from mi_keras.results import Panel, StoredResult, TradeOff, TradeOffSeries
-from mi_keras.work import Arrays
 
 MAX_NAMED = 16  # points whose names have room in each of several panels
 _COLUMNS, _PANEL_HEIGHT, _SINGLE_HEIGHT = 2, 3.6, 4.6  # inches

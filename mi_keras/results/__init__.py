@@ -22,9 +22,8 @@ from mi_keras.results.figures import (
     TradeOff,
     TradeOffSeries,
     TrainingCurves,
-    figures_json,
 )
-from mi_keras.results.metrics import METRICS, Metric, inverter_label
+from mi_keras.results.metrics import METRICS, Metric
 from mi_keras.results.result import ExperimentResult, StoredResult
 from mi_keras.results.rows import Claim, Paper, Row, Table, score_values
 from mi_keras.results.schema import SCHEMA, read_result
@@ -33,6 +32,6 @@ __all__ = [
     "METRICS", "SCHEMA", "AnyFigure", "BestPerClass", "ChosenImages", "Claim", "ClassCounts", "ClassImages", "Confusion",
     "ExperimentResult", "Figure", "GradientCurves", "Histogram", "Layers", "Maps", "MedianPerClass", "Metric",
     "NormalisedPhotographs", "Panel", "Paper", "Photographs", "Row", "Search", "StoredResult", "Sweep", "SweepSeries",
-    "Table", "TradeOff", "TradeOffSeries", "TrainingCurves", "figures_json", "inverter_label", "read_result",
+    "Table", "TradeOff", "TradeOffSeries", "TrainingCurves", "read_result",
     "score_values",
 ]  # fmt: skip

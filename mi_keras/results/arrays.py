@@ -3,8 +3,8 @@
 import numpy as np
 
 from mi_keras.errors import InputError
+from mi_keras.progress import Arrays
 from mi_keras.results.metrics import METRICS
-from mi_keras.work import Arrays
 
 _NUMBERS = "shown.numbers"
 _IMAGES = ("images", "height", "width", "channels")

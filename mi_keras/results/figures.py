@@ -1,6 +1,6 @@
 """The figures that a result asks for, a dataclass for each kind; `mi_keras.reports.figures` draws them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -267,11 +267,6 @@ AnyFigure = (
     BestPerClass | MedianPerClass | TrainingCurves | GradientCurves | Histogram | ClassCounts | ChosenImages
     | ClassImages | Confusion | Search | Sweep | TradeOff | Photographs | NormalisedPhotographs | Maps | Layers
 )  # fmt: skip
-
-
-def figures_json(figures: Sequence[AnyFigure | Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the list `figures` of result.json; entries that are dictionaries already stay as they are."""
-    return [dict(figure) if isinstance(figure, Mapping) else figure.to_json() for figure in figures]
 
 
 def _check_chosen(images: Sequence[int], most: int) -> None:

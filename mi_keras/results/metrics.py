@@ -3,21 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mi_keras.settings import COMBINATIONS
-
-SYMBOLS = {"o": "O", "a": "A^L", "x": "X~"}
-
-
-def inverter_label(combination: str) -> str:
-    """Return "M_I(O + X~)" of "o+x"."""
-    return f"M_I({' + '.join(SYMBOLS[letter] for letter in combination.split('+'))})"
-
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of numbers: its heading, whether more is better for what the row does (None: neither), the difference
-    that is too small to speak of (verdicts neither rest on less nor call more "the same"), and how many decimals
-    are shown: the four of published scores, or fewer where a unit makes them idle."""
+    """A column of numbers.
+
+    Attributes:
+        label: its heading.
+        higher_is_better: for what the row does; None: neither.
+        negligible: a difference too small to speak of: no verdict rests on less, and none calls more "the same".
+        digits: decimals shown: the four of published scores, or fewer where the unit is so small that more say nothing.
+    """
 
     label: str
     higher_is_better: bool | None = None
@@ -34,8 +30,6 @@ METRICS: Mapping[str, Metric] = {
     "f1": Metric("weighted F1", True),
     "training_loss": Metric("training loss", False),
     "validation_loss": Metric("validation loss", False),
-    # In tables of defences: the instance gain that is left to each attack.
-    **{f"gain_{name}": Metric(f"gain of {inverter_label(name)}", False) for name in COMBINATIONS},
     "accuracy": Metric("accuracy", True),
     "ece": Metric("ECE", False),
     "psnr": Metric("PSNR (dB)", True, 0.1, digits=2),

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mi_keras.results.figures import AnyFigure
+from mi_keras.results.figures import AnyFigure, Figure
 from mi_keras.results.rows import Claim, StoredRow, StoredTable, Table
 from mi_keras.results.rules import check_distinct, require
 from mi_keras.types import Floats
@@ -19,7 +19,7 @@ class ExperimentResult:
     Attributes:
         measured: one line on what was scored.
         arrays: named arrays for figures and later analysis; see docs/result_schema.md.
-        figures: what `reports` draws of them; dictionaries of the same fields are taken too.
+        figures: what `reports` draws of them.
         notes: lines for the reader under the tables.
     """
 
@@ -27,7 +27,7 @@ class ExperimentResult:
     claims: Sequence[Claim]
     measured: str
     arrays: Mapping[str, NDArray[Any] | Floats]
-    figures: Sequence[AnyFigure | Mapping[str, Any]] = ()
+    figures: Sequence[Figure] = ()
     notes: Sequence[str] = ()
 
 

@@ -1,7 +1,7 @@
 """Tables, rows and claims: as a section measures them, one value per run, and as a result stores their summaries."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -80,12 +80,14 @@ class StoredTable:
     rows: Sequence[StoredRow]
     best: str = always_stored("")
     notes: Sequence[str] = always_stored(())
+    headings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_file_name("file", self.file)
-        check_metrics("metrics", *self.metrics)
+        check_metrics("metrics", *(metric for metric in self.metrics if metric not in self.headings))
         check_distinct("metrics", self.metrics)
-        ranked = [metric for metric in self.metrics if METRICS[metric].higher_is_better is not None]
+        known = [metric for metric in self.metrics if metric in METRICS]
+        ranked = [metric for metric in known if METRICS[metric].higher_is_better is not None]
         rule = f"be one of {', '.join(ranked) or 'none'} or ''"
         require(not self.best or self.best in ranked, "best", rule, repr(self.best))
         check_distinct("rows", [row.name for row in self.rows], "names")
@@ -161,9 +163,10 @@ class Table:
     Attributes:
         file: name of its files, without ending.
         first_column: heading above the rows' labels.
-        metrics: columns in order, names of `METRICS`.
+        metrics: columns in order, names of `METRICS` or of `headings`.
         best: the metric whose best row, baselines apart, is set in bold; "" for none.
         notes: lines under this table.
+        headings: of columns that only this table has, by metric.
     """
 
     file: str
@@ -173,6 +176,7 @@ class Table:
     rows: Sequence[Row]
     best: str = ""
     notes: Sequence[str] = ()
+    headings: Mapping[str, str] = field(default_factory=dict)
 
     def stored(self) -> StoredTable:
         """Return the table as in the result schema.
@@ -182,7 +186,7 @@ class Table:
         """
         rows = [row.stored() for row in self.rows]
         return StoredTable(
-            self.file, self.title, self.first_column, self.metrics, rows, self.best, self.notes
+            self.file, self.title, self.first_column, self.metrics, rows, self.best, self.notes, self.headings
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -58,7 +58,11 @@ def always_stored(default: T) -> T:
 
 def is_optional(entry: Field[Any]) -> bool:
     """Return whether files may leave a field out."""
-    return entry.default is not MISSING and not entry.metadata.get(_ALWAYS)
+    return _default(entry) is not MISSING and not entry.metadata.get(_ALWAYS)
+
+
+def _default(entry: Field[Any]) -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def to_json(value: object) -> Any:
@@ -68,7 +72,7 @@ def to_json(value: object) -> Any:
         return {
             entry.name: content
             for entry, content in stored.items()
-            if not (is_optional(entry) and content == to_json(entry.default))
+            if not (is_optional(entry) and content == to_json(_default(entry)))
         }
     if isinstance(value, Mapping):
         return {key: to_json(content) for key, content in value.items()}

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.files import read_arrays
+from mi_keras.progress import Progress, SilentProgress
 from mi_keras.serving.checks import IMAGE_OUTPUTS, checked_inputs, choose_endpoint, find_endpoint
 from mi_keras.serving.client import Client
 from mi_keras.serving.contract import LARGEST_BATCH, SMALL_BATCHES, ServerError
 from mi_keras.serving.outputs import IMAGES, first_result, write_images
 from mi_keras.serving.parts import PARTS, PartStore, to_part
 from mi_keras.types import Floats
-from mi_keras.work import Progress, SilentProgress
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Decoders of split 6 to be exported, with the head whose feature maps they decode."""
 
-from typing import Any
-
 import numpy as np
 
-from mi_keras.attacks.feature_inversion import reconstruct_images
+from mi_keras.attacks.baselines import MeanImage
 from mi_keras.data.preprocess import as_bytes
-from mi_keras.experiments.split.stages import Pipeline
+from mi_keras.experiments.case import Case, plan
+from mi_keras.experiments.split.bench import SplitBench
+from mi_keras.experiments.split.sec_6_decoders import Config, attack_of
 from mi_keras.serving.signatures import decoder_signatures
 from mi_keras.serving.trained import TRUTH, Trained, licence, need, on_cpu, sample, summary
 from mi_keras.types import Floats
@@ -17,7 +17,7 @@ WAVES = 3  # in each colour of a made picture, and their periods across it at mo
 
 
 @on_cpu()
-def read_decoder(pipeline: Pipeline, config: Any, name: str) -> Trained:
+def read_decoder(bench: SplitBench, config: Config, name: str) -> Trained:
     """Return a decoder of split 6 with the head whose feature maps it decodes.
 
     Args:
@@ -27,31 +27,30 @@ def read_decoder(pipeline: Pipeline, config: Any, name: str) -> Trained:
     Raises:
         NotTrained: the store lacks a stage.
     """
-    settings = getattr(config, name)
-    trained = pipeline.decoder(settings)
-    scored, baseline = pipeline.scored(trained, settings), pipeline.scored_mean_face()
-    need(trained, scored, baseline)
+    attack = attack_of(config, name)
+    attacked, baseline = plan(Case(attack), bench), plan(Case(MeanImage()), bench)
+    need(attacked.learned, attacked.scored, baseline.scored)
 
-    head, decoder = pipeline.encoder.model.head, pipeline.load_decoder(trained, settings)
+    head, decoder = bench.encoder.model.head, bench.load(attacked)
     images = smooth_images(ROWS, config.faces.size)
-    maps = pipeline.encoder.send(images).numpy()
-    answers = np.concatenate(list(reconstruct_images(decoder, settings, maps)))
+    maps = bench.encoder.send(images).numpy()
+    answers = np.concatenate(list(attack.images_of(decoder, maps)))
     samples = {
         **sample("reconstruct", {"feature_maps": maps}, {"image": answers}),
         **sample("features", {"image": images}, {"feature_maps": maps}),
         **sample("reconstruct_png", {"feature_maps": maps}, {"png_bytes": as_bytes(answers)}),
         TRUTH: images,
     }
-    source = pipeline.faces.source
+    source = bench.faces.source
     about = {
-        "attack": f"{name} decoder", "decoder": name, "cut": pipeline.encoder.model.cut,
-        "scores": summary(scored, METRICS), "baseline": {"name": "mean face", **summary(baseline, METRICS)},
-        "stages": {"decoder": trained.key, "scores": scored.key},
-        "trained_with": pipeline.store.versions, "samples": "smooth pictures made of waves; nobody's face",
+        "attack": f"{name} decoder", "decoder": name, "cut": bench.encoder.model.cut,
+        "scores": summary(attacked.scored, METRICS), "baseline": {"name": "mean face", **summary(baseline.scored, METRICS)},
+        "stages": {"decoder": attacked.learned.key, "scores": attacked.scored.key},
+        "trained_with": bench.store.versions, "samples": "smooth pictures made of waves; nobody's face",
         "licence": f"{licence(source.name, source.note)} The head is MobileNetV3-Large with weights "
                    f"{config.encoder.weights}; those of imagenet are as Keras Applications publishes them.",
     }  # fmt: skip
-    return Trained(decoder_signatures(head, decoder, settings), samples, about)
+    return Trained(decoder_signatures(attack, head, decoder), samples, about)
 
 
 def smooth_images(count: int, size: int, *, seed: int = 1) -> Floats:

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from mi_keras.arguments import add_arguments, request_of
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.errors import InputError
-from mi_keras.experiments.arguments import add_arguments, request_of
-from mi_keras.experiments.overrides import changed_keys
 from mi_keras.experiments.presets import MOST_RUNS
-from mi_keras.experiments.registry import DEFAULT_PRESET, find, load_work
-from mi_keras.experiments.runner import Request, configure, reopen
+from mi_keras.experiments.section import DEFAULT_PRESET, Bench, C, Data, Request, Section, Source
+from mi_keras.experiments.split import sec_6_decoders
+from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.thesis import sec_5_2_input_combinations
+from mi_keras.progress import SilentProgress
+from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.export_checks import check_answers, check_same_run
 from mi_keras.serving.layout import FOLDER, check_name
 from mi_keras.serving.warmup import check_installed
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 SECTION = {"thesis": "5.2", "split": "6"}  # those whose models can be exported
 OBJECTIVE = OBJECTIVES[0]
+Config = sec_5_2_input_combinations.Config | sec_6_decoders.Config
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,10 +50,7 @@ def _run(options: argparse.Namespace) -> None:
     check_installed()
     _check_choice(options)
     name = check_name(default_name(options) if options.name is None else options.name)
-    config, pipeline, about = _open(options, request_of(options))
-    if options.name is None:
-        check_same_run(options.out / name, about)
-    trained = _read(options, config, pipeline)
+    trained, about = _read(options, request_of(options))
     from mi_keras.serving.archive import write_export
 
     check = partial(check_answers, trained.signatures)
@@ -85,40 +86,51 @@ def _check_choice(options: argparse.Namespace) -> None:
         raise InputError(f"`--run` must be between 1 and {MOST_RUNS}; got {options.run}.")
 
 
-def _open(options: argparse.Namespace, request: Request) -> tuple[Any, Any, dict[str, Any]]:
-    """Return settings and stages of the run, and what the manifest says of the run."""
-    (experiment,) = find(request.work, request.section)
-    config = configure(experiment, request)
-    enough = replace(request, runs=max(options.run, config.runs))
-    _, data, pipelines = reopen(experiment, enough)
+def _open(
+    section: Section[Source, C, Data, Bench], options: argparse.Namespace, request: Request
+) -> tuple[C, Bench, dict[str, object]]:
+    """Return settings and bench of the run, and what the manifest says of the run."""
+    asked = section.prepare(request)
+    enough = section.configure(replace(request, runs=max(options.run, asked.runs)))
+    with quiet_libraries():
+        benches = section.benches(enough, request, Store(home()), SilentProgress())
     about = {
-        "work": request.work, "section": request.section, "preset": request.preset,
-        "changed": changed_keys(config, experiment.load().PRESETS[request.preset]),
-        "seed": request.seed, "run": options.run, **load_work(request.work).describe(data),
+        "work": request.work, "section": request.section, "preset": request.preset, "changed": asked.changed,
+        "seed": request.seed, "run": options.run, **asked.about,
     }  # fmt: skip
-    return config, pipelines[options.run - 1], about
+    return section.configure(request), benches[options.run - 1], about
 
 
-def _read(options: argparse.Namespace, config: Any, pipeline: Any) -> "Trained":
-    """Return what the store holds of the run."""
+def _read(options: argparse.Namespace, request: Request) -> "tuple[Trained, dict[str, object]]":
+    """Return what the store holds of the run, and what the manifest says of the run."""
     from mi_keras.serving.trained import NotTrained
 
     try:
         if options.work == "thesis":
+            settings, bench, about = _open(sec_5_2_input_combinations.SECTION, options, request)
+            _check_name(options, about)
             from mi_keras.serving.inverters import read_inverter
 
-            return read_inverter(pipeline, config, options.combination, options.objective or OBJECTIVE)
+            train = reproduce_command(options, settings)
+            return read_inverter(bench, settings, options.combination, options.objective or OBJECTIVE), about
+        config, pictures, about = _open(sec_6_decoders.SECTION, options, request)
+        _check_name(options, about)
         from mi_keras.serving.decoders import read_decoder
 
-        return read_decoder(pipeline, config, options.decoder)
+        train = reproduce_command(options, config)
+        return read_decoder(pictures, config, options.decoder), about
     except NotTrained as missing:
         raise InputError(
-            f"`--run` must be one that is finished; the store {pipeline.store.root} lacks {missing}. First run: "
-            f"{reproduce_command(options, config)}"
+            f"`--run` must be one that is finished; the store {home()} lacks {missing}. First run: {train}"
         ) from None
 
 
-def reproduce_command(options: argparse.Namespace, config: Any) -> str:
+def _check_name(options: argparse.Namespace, about: dict[str, object]) -> None:
+    if options.name is None:
+        check_same_run(options.out / default_name(options), about)
+
+
+def reproduce_command(options: argparse.Namespace, config: Config) -> str:
     """Return the command that trains what was asked for."""
     words = ["python", "scripts/reproduce.py"]
     defaults = {

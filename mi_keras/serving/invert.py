@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from mi_keras.command import OneLineErrors, guarded
+from mi_keras.console import TerminalProgress
 from mi_keras.errors import InputError
-from mi_keras.experiments.console import TerminalProgress
 from mi_keras.serving.bulk_inversion import clipped_note, invert
 from mi_keras.serving.checks import read_inputs
 from mi_keras.serving.client import RETRIES, TIMEOUT, Client

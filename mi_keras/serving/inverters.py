@@ -1,30 +1,31 @@
 """Inversion models of thesis 5.2 to be exported, with the shadow model's part of the attack."""
 
-from typing import Any
+import math
+from collections.abc import Sequence
 
-import keras
 import numpy as np
 
-from mi_keras.attacks.activation_recovery import recover_activations, recovery_in_graph
-from mi_keras.attacks.gradient_inversion import reconstruct, reconstruction_in_graph
-from mi_keras.attacks.inverter import invert, rebuild_inverter
+from mi_keras.attacks.attack import Answers, Evidence, Solver
+from mi_keras.attacks.baselines import ClassPrototype
 from mi_keras.data.preprocess import as_bytes
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.data.splits import Splits
-from mi_keras.experiments.run_stages import with_weights
-from mi_keras.experiments.thesis.stages import Pipeline
+from mi_keras.experiments.case import SHADOW, TARGET, Case, Plan, plan
+from mi_keras.experiments.thesis.bench import ThesisBench
+from mi_keras.experiments.thesis.rows import inversion
+from mi_keras.experiments.thesis.sizes import Inverted
 from mi_keras.models.cnn import ACTIVATION_UNITS, observe
-from mi_keras.results import inverter_label
-from mi_keras.serving.signatures import INPUT_NAMES, Field, Solver, inversion_signatures
+from mi_keras.progress import Run
+from mi_keras.serving.signatures import INPUT_NAMES, Field, inversion_signatures
 from mi_keras.serving.trained import TRUTH, Trained, licence, need, on_cpu, sample, summary
-from mi_keras.types import Floats, Observation, ShadowEvidence
+from mi_keras.types import Floats, Observation
 
 ROWS = 4  # of the samples
 METRICS = ("ssim", "mse")
 
 
 @on_cpu()
-def read_inverter(pipeline: Pipeline, config: Any, combination: str, objective: str) -> Trained:
+def read_inverter(bench: ThesisBench, config: Inverted, combination: str, objective: str) -> Trained:
     """Return an inversion model of thesis 5.2 with the shadow model's part of the attack.
 
     Args:
@@ -35,99 +36,73 @@ def read_inverter(pipeline: Pipeline, config: Any, combination: str, objective: 
     Raises:
         NotTrained: the store lacks a stage.
     """
-    target, shadow = (pipeline.classifier(role, config.classifier) for role in ("target", "shadow"))
-    settings = (shadow, config.classifier, config.activation, config.gradient, objective)
-    known = pipeline.output_vector(shadow, config.classifier, "shadow_train")
-    observed = pipeline.output_vector(target, config.classifier, "test")
-    inverter = pipeline.inverter(pipeline.evidence(known, *settings), combination, config.inverter)
-    scored = pipeline.inversion(
-        inverter, pipeline.evidence(observed, *settings), combination, config.inverter, "test"
-    )
-    prototype = pipeline.scored_baseline(
-        pipeline.baseline("class_prototype", config.prototype), observed, "test"
-    )
-    need(inverter, target, shadow, scored, prototype)
+    attack = inversion(config, combination, objective)
+    attacked, prototype = plan(Case(attack), bench), plan(Case(ClassPrototype(config.prototype)), bench)
+    models = {role: bench.classifier(role) for role in (TARGET, SHADOW)}
+    need(attacked.learned, *models.values(), attacked.scored, prototype.scored)
 
-    images, words = _sample_images(pipeline.splits)
+    images, words = _sample_images(bench.splits)
+    letters = combination.split("+")
     image = Field(images.shape[1:], range=(0.0, 1.0))
-    tcnn = rebuild_inverter(inverter.info["width"], image.shape[2], config.inverter)
-    with_weights(tcnn, inverter.arrays)
-    shadow_model = pipeline.load_classifier(shadow, config.classifier)
-    attack = _Attack(pipeline, config, shadow_model, combination, objective)
-    fields = {"o": Field((pipeline.classes,)), "a": Field((ACTIVATION_UNITS,)), "x": image}
-    signatures = inversion_signatures(tcnn, combination, fields, image, attack.in_graph())
+    fields = {"o": Field((bench.classes,)), "a": Field((ACTIVATION_UNITS,)), "x": image}
+    width = sum(math.prod(fields[letter].shape) for letter in letters)
+    tcnn = attack.load((attacked.learned.arrays, {}), (width,), bench.image_shape)
+    signatures = inversion_signatures(attack, tcnn, combination, fields, image, _in_graph(attacked, bench))
 
-    output_vector = observe(pipeline.load_classifier(target, config.classifier), images).output_vector
-    evidence = attack.in_python(output_vector)
-    answers = invert(tcnn, evidence, combination)
-    parts = {INPUT_NAMES[letter]: getattr(evidence, INPUT_NAMES[letter]) for letter in combination.split("+")}
+    output_vector = observe(bench.load(models[TARGET]), images).vectors
+    evidence = _row_by_row(attacked, bench, output_vector)
+    held = bench.holdings(attack.needs, None)
+    answers = np.concatenate(list(attack.reconstruct((attacked.learned.arrays, {}), evidence, held, Run())))
+    parts = {INPUT_NAMES[letter]: part for letter, part in zip(letters, evidence.parts, strict=True)}
     samples = {
         **sample("invert", parts, {"image": answers}),
         **sample("invert_from_output", {"output_vector": output_vector}, {"image": answers}),
         **sample("invert_png", parts, {"png_bytes": as_bytes(answers)}),
         TRUTH: images,
     }
-    uses_x = "x" in combination.split("+")
-    source = pipeline.splits.source_name
+    uses_x = "x" in letters
+    source = bench.splits.source_name
+    stages = {"inverter": attacked.learned, **models, "scores": attacked.scored}
     about = {
-        "attack": inverter_label(combination) + (f", X~: {objective}" if uses_x else ""),
+        "attack": attack.label + (f", X~: {objective}" if uses_x else ""),
         "combination": combination, "objective": objective if uses_x else None,
-        "scores": summary(scored, METRICS),
-        "baseline": {"name": "class prototype", **summary(prototype, METRICS)},
-        "stages": {"inverter": inverter.key, "target": target.key, "shadow": shadow.key, "scores": scored.key},
-        "trained_with": pipeline.store.versions, "samples": words, "in_graph": attack.words,
+        "scores": summary(attacked.scored, METRICS),
+        "baseline": {"name": "class prototype", **summary(prototype.scored, METRICS)},
+        "stages": {name: stage.key for name, stage in stages.items()},
+        "trained_with": bench.store.versions, "samples": words, "in_graph": _words(config, letters),
         "licence": licence(source, "CC BY-SA 3.0 (MNIST)" if source == DEFAULT_SOURCE else ""),
     }  # fmt: skip
     return Trained(signatures, samples, about)
 
 
-class _Attack:
-    """What the adversary derives from output vectors with M_S, once in Python and once as part of a graph.
+def _words(config: Inverted, letters: Sequence[str]) -> dict[str, str]:
+    """Say how the graph derives A^L and X~."""
+    activation, gradient = config.activation, config.gradient
+    words = {
+        "a": f"{activation.method}, start {activation.start}, one for all rows",
+        "x": f"{gradient.steps} steps of {gradient.optimizer} from {gradient.start}, rows one after another",
+    }
+    return {letter: text for letter, text in words.items() if letter in letters}
 
-    In both, each row is answered as if it came alone: a random start is the same for all of them.
-    """
 
-    def __init__(
-        self, pipeline: Pipeline, config: Any, shadow: keras.Model, combination: str, objective: str
-    ) -> None:
-        self.shadow, self.letters = shadow, combination.split("+")
-        self.activation, self.gradient, self.objective = config.activation, config.gradient, objective
-        self.start = pipeline.start_images(config.gradient.start)
-        self.seeds = {
-            "a": pipeline.derive("activations", "test"),
-            "x": pipeline.derive("gradient", objective, "test"),
-        }
-        self.words = {
-            "a": f"{self.activation.method}, start {self.activation.start}, one for all rows",
-            "x": f"{self.gradient.steps} steps of {self.gradient.optimizer} from {self.gradient.start}, rows one after another",
-        }
-        self.words = {name: words for name, words in self.words.items() if name in self.letters}
+def _in_graph(attacked: Plan, bench: ThesisBench) -> list[Solver]:
+    """Return what the inputs of the attack derive from output vectors, as functions of tensors."""
+    return [
+        each.in_graph(bench.holdings(each.needs, None), bench.run_of(part.stage, None, each.label))
+        for each, part in zip(attacked.case.attack.inputs, attacked.seen, strict=True)
+    ]
 
-    def in_graph(self) -> dict[str, Solver]:
-        solvers: dict[str, Solver] = {}
-        if "a" in self.letters:
-            solvers["a"] = recovery_in_graph(self.shadow, self.activation, seed=self.seeds["a"])
-        if "x" in self.letters:
-            solvers["x"] = reconstruction_in_graph(
-                self.shadow, self.start, self.gradient, objective=self.objective, seed=self.seeds["x"]
-            )
-        return solvers
 
-    def in_python(self, output_vector: Floats) -> ShadowEvidence:
-        rows = [Observation(row[None]) for row in output_vector]
-        activations = gradient = None
-        if "a" in self.letters:
-            activations = np.concatenate([
-                recover_activations(self.shadow, row, self.activation, seed=self.seeds["a"]).activations for row in rows
-            ])  # fmt: skip
-        if "x" in self.letters:
-            gradient = np.concatenate([
-                reconstruct(
-                    self.shadow, row, self.start, self.gradient, objective=self.objective, seed=self.seeds["x"]
-                ).images
-                for row in rows
-            ])  # fmt: skip
-        return ShadowEvidence(output_vector, activations, gradient)
+def _row_by_row(attacked: Plan, bench: ThesisBench, output_vector: Floats) -> Evidence:
+    """Return the same as arrays: each row is answered as if it came alone, with one random start for all of them."""
+    rows, parts = [Observation(row[None]) for row in output_vector], []
+    for each, part in zip(attacked.case.attack.inputs, attacked.seen, strict=True):
+        if isinstance(each, Answers):
+            parts.append(output_vector)
+            continue
+        held, run = bench.holdings(each.needs, None), bench.run_of(part.stage, None, each.label)
+        parts.append(np.concatenate([each.derive(row, held, run)[0][each.array] for row in rows]))
+    return Evidence(Observation(output_vector), parts)
 
 
 def _sample_images(splits: Splits) -> tuple[Floats, str]:

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.errors import InputError
+from mi_keras.progress import Run
 from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.checks import choose_endpoint
 from mi_keras.serving.client import Client
 from mi_keras.serving.contract import ServedModel, ServerError, Tensors, one_line
 from mi_keras.serving.warmup import check_installed
+from mi_keras.settings import InverterSettings
 from mi_keras.types import Floats
 
 BATCHES = (1, 8, 64)
@@ -94,12 +96,19 @@ def random_export(folder: Path) -> Path:
     with quiet_libraries():
         import keras
 
+        from mi_keras.attacks.access import Holdings
+        from mi_keras.attacks.attack import Answers
+        from mi_keras.attacks.learned import Learned
         from mi_keras.models.tcnn import build_tcnn
         from mi_keras.serving.signatures import Field, inversion_signatures
 
         out, archive = folder / "random" / "1", keras.export.ExportArchive()
         vector, image = Field((_CLASSES,)), Field((_SIZE, _SIZE, 1), range=(0.0, 1.0))
-        for signature in inversion_signatures(build_tcnn(_CLASSES), "o", {"o": vector}, image, {}):
+        attack = Learned((Answers(),), InverterSettings())
+        solvers = [Answers().in_graph(Holdings(), Run())]
+        for signature in inversion_signatures(
+            attack, build_tcnn(_CLASSES), "o", {"o": vector}, image, solvers
+        ):
             archive.add_endpoint(signature.name, signature.call, signature.specs())
         archive.write_out(str(out), verbose=False)
     return out

@@ -1,15 +1,14 @@
 """The endpoints of an export: functions of tensors with named inputs and outputs, made of trained models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from mi_keras.attacks.feature_inversion import decode_tensors
-from mi_keras.attacks.inverter import invert_tensors
-from mi_keras.settings import DecoderSettings
+from mi_keras.attacks.attack import Solver
+from mi_keras.attacks.learned import Learned
 
 INPUT_NAMES = {
     "o": "output_vector",
@@ -19,7 +18,6 @@ INPUT_NAMES = {
 # Of its warm-up requests: a row alone, and several as the server joins them. More sizes would warm nothing up, since
 # nothing is compiled per shape on a CPU, and 64 rows of the feature maps of 320-pixel images make a record of 70 MB.
 WARMUP_ROWS = (1, 4)
-Solver = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -102,30 +100,30 @@ PIXELS = Tolerance(1.01 / 255, 1e-3, 1e-3, 1.01 / 255)  # a step of the eight bi
 
 
 def inversion_signatures(
+    attack: Learned,
     tcnn: keras.Model,
     combination: str,
     fields: Mapping[str, Field],
     image: Field,
-    solvers: Mapping[str, Solver],
+    solvers: Sequence[Solver],
 ) -> list[Signature]:
     """Return the endpoints of an inversion model: `invert`, `invert_from_output`, `invert_png` (thesis 3.7).
 
     Args:
-        tcnn: M_I.
+        tcnn: the network of `attack`, M_I.
         combination: the parts of its input.
         fields: O, A^L and X~ by letter.
         image: what it answers.
-        solvers: for "a" and "x", the part as a function of output vectors (see `recovery_in_graph` and
-            `reconstruction_in_graph` of the attacks).
+        solvers: each part as a function of output vectors (see `Input.in_graph`).
     """
     letters = combination.split("+")
     inputs = {INPUT_NAMES[letter]: fields[letter] for letter in letters}
 
     def invert(*parts: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": invert_tensors(tcnn, parts)}
+        return {"image": attack.draw(tcnn, parts)}
 
     def invert_from_output(output_vector: tf.Tensor) -> dict[str, tf.Tensor]:
-        return invert(*(solvers[n](output_vector) if n in solvers else output_vector for n in letters))
+        return invert(*(solve(output_vector) for solve in solvers))
 
     direct = Signature("invert", inputs, {"image": image}, invert, DIRECT)
     tolerance = SOLVED if "x" in letters else RECOVERED if "a" in letters else DIRECT
@@ -140,18 +138,18 @@ def inversion_signatures(
     return [direct, from_output, _as_png(direct)]
 
 
-def decoder_signatures(head: keras.Model, decoder: keras.Model, settings: DecoderSettings) -> list[Signature]:
+def decoder_signatures(attack: Learned, head: keras.Model, decoder: keras.Model) -> list[Signature]:
     """Return the endpoints of a decoder and the head whose maps it decodes: `reconstruct`, `features`, `reconstruct_png`.
 
     Args:
         head: images in [0, 1] to feature maps (split 4).
-        decoder: of these settings.
+        decoder: the network of `attack`.
     """
     maps = {"feature_maps": Field(tuple(head.output_shape[1:]))}
     image = {"image": Field(tuple(head.input_shape[1:]), range=(0.0, 1.0))}
 
     def reconstruct(feature_maps: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": decode_tensors(decoder, settings, feature_maps)}
+        return {"image": attack.draw(decoder, [feature_maps])}
 
     def features(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"feature_maps": head(images, training=False)}

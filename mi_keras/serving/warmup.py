@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
-from mi_keras.work import Arrays
+from mi_keras.progress import Arrays
 
 MOST_RECORDS = 1000  # TensorFlow Serving refuses a model with more
 

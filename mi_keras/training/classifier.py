@@ -4,24 +4,21 @@ import keras
 import tensorflow as tf
 
 from mi_keras.models.cnn import build_cnn
+from mi_keras.progress import Run
 from mi_keras.seeds import derive
 from mi_keras.settings import DEFAULT_HEAD, ClassifierSettings, HeadSettings
 from mi_keras.training.loop import Examples, FitSettings, FitterPool
-from mi_keras.types import ImageSet
-from mi_keras.work import Progress, Workspace
+from mi_keras.types import Images
 
 
 def train_classifier(
-    training: ImageSet,
-    validation: ImageSet,
+    training: Images,
+    validation: Images,
     settings: ClassifierSettings,
     *,
     classes: int,
     head: HeadSettings = DEFAULT_HEAD,
-    seed: int,
-    workspace: Workspace | None = None,
-    progress: Progress | None = None,
-    label: str = "classifier",
+    run: Run,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train the CNN of Figure 25, or with another `head`, from its initial weights.
 
@@ -29,17 +26,15 @@ def train_classifier(
         The model and its loss curves (see `loop.Fitter.fit`).
     """
     shape = training.images.shape[1:]
-    cnn = build_cnn(shape, classes, channels=settings.channels, head=head, seed=derive(seed, "initial"))
+    cnn = build_cnn(shape, classes, channels=settings.channels, head=head, seed=derive(run.seed, "initial"))
     history = _fitters.fit(
         cnn,
         (shape, classes, tuple(settings.channels), head),
         Examples(training.images, training.labels),
         FitSettings(settings.epochs, settings.batch_size, settings.learning_rate),
-        seed=seed,
+        loss=_cross_entropy,
+        run=run,
         validation=Examples(validation.images, validation.labels),
-        workspace=workspace,
-        progress=progress,
-        label=label,
     )
     return cnn, history
 
@@ -48,4 +43,4 @@ def _cross_entropy(labels: tf.Tensor, outputs: dict[str, tf.Tensor]) -> tf.Tenso
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs["logits"])
 
 
-_fitters = FitterPool(_cross_entropy, size=2)  # two, for experiments that alternate between two architectures
+_fitters = FitterPool(size=2)  # two, for experiments that alternate between two architectures

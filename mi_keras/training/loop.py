@@ -1,19 +1,19 @@
 """The one training loop: mini-batch fitting with exact resume, for every model that is trained (thesis 4.2, 5.2)."""
 
+import gc
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mi_keras.progress import Arrays, Run
 from mi_keras.seeds import derive
 from mi_keras.training.optimizer import FusedAdam
 from mi_keras.training.schedules import Schedule, constant
 from mi_keras.types import Rows
-from mi_keras.work import Arrays, Progress, SilentProgress, Workspace
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,12 @@ class Fitter:
         training: Examples,
         settings: FitSettings,
         *,
-        seed: int,
+        run: Run,
         validation: Examples | None = None,
-        workspace: Workspace | None = None,
-        progress: Progress | None = None,
-        label: str = "training",
     ) -> dict[str, list[float]]:
         """Train the model with a new optimizer and return the loss curves.
 
-        Each epoch visits the examples in an order drawn from `seed` and the epoch's number, so that a run resumed from
+        Each epoch visits the examples in an order drawn from the run's seed and the epoch's number, so that a run resumed from
         its checkpoint goes on exactly as if it had not been interrupted: weights, optimizer, batch normalisation,
         dropout state and order are all restored. A last batch of a single example is left out: it has no batch
         statistics.
@@ -97,15 +94,17 @@ class Fitter:
         names = ("loss", "validation_loss") if validation else ("loss",)
         history: dict[str, list[float]] = {name: [] for name in names}
         state = [*self.model.variables, *self._optimizer.variables]
-        if workspace and (saved := workspace.load(_PART)):
+        if run.workspace and (saved := run.workspace.load(_PART)):
             _restore(state, history, saved)
         train_step = self._train_step.get_concrete_function(*_any_number_of(training))
         done = len(history["loss"])
-        with (progress or SilentProgress()).bar(
-            label, settings.epochs * len(training.inputs), "img", done * len(training.inputs)
+        with run.progress.bar(
+            run.label, settings.epochs * len(training.inputs), "img", done * len(training.inputs)
         ) as bar:
             for epoch in range(done, settings.epochs):
-                order = np.random.default_rng(derive(seed, "order", epoch)).permutation(len(training.inputs))
+                order = np.random.default_rng(derive(run.seed, "order", epoch)).permutation(
+                    len(training.inputs)
+                )
                 total, seen = 0.0, 0
                 for start in range(0, len(order), settings.batch_size):
                     rows = order[start : start + settings.batch_size]
@@ -115,7 +114,7 @@ class Fitter:
                         value = float(train_step(*_tensors(training, rows)))
                         if not np.isfinite(value):
                             raise FloatingPointError(
-                                f"{label}: the loss is {value} at epoch {epoch + 1}, image {start}."
+                                f"{run.label}: the loss is {value} at epoch {epoch + 1}, image {start}."
                             )
                         total, seen = total + value, seen + len(rows)
                     bar.advance(len(rows))
@@ -124,10 +123,10 @@ class Fitter:
                     history["validation_loss"].append(self._evaluate(validation))
                     if not np.isfinite(history["validation_loss"][-1]):
                         raise FloatingPointError(
-                            f"{label}: the validation loss is not finite after epoch {epoch + 1}."
+                            f"{run.label}: the validation loss is not finite after epoch {epoch + 1}."
                         )
-                if workspace and epoch + 1 < settings.epochs:
-                    workspace.save(_PART, _snapshot(state, history))
+                if run.workspace and epoch + 1 < settings.epochs:
+                    run.workspace.save(_PART, _snapshot(state, history))
         return history
 
     def _descend(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -158,12 +157,11 @@ class FitterPool:
     that fails loses it.
 
     Args:
-        loss: of all fits, see `Fitter`.
         size: fitters kept at most, those used last; each holds a model and twice its size for Adam.
     """
 
-    def __init__(self, loss: Loss, *, size: int) -> None:
-        self._loss, self._size = loss, size
+    def __init__(self, *, size: int) -> None:
+        self._size = size
         self._idle: dict[Hashable, Fitter] = {}  # oldest first
 
     def fit(
@@ -172,20 +170,27 @@ class FitterPool:
         architecture: Hashable,
         training: Examples,
         settings: FitSettings,
-        **options: Any,
+        *,
+        loss: Loss,
+        run: Run,
+        validation: Examples | None = None,
     ) -> dict[str, list[float]]:
         """Train `model` in place through a twin of it; arguments, result and errors are those of `Fitter.fit`.
 
         Args:
-            architecture: equal for two models only if they differ in nothing but the values of their variables.
+            architecture: equal for two fits only if their models differ in nothing but the values of their variables,
+                and their losses not at all.
         """
-        fitter = self._idle.pop(architecture, None) or Fitter(keras.models.clone_model(model), self._loss)
+        fitter = self._idle.pop(architecture, None)
+        if fitter is None:
+            while len(self._idle) >= self._size:
+                del self._idle[next(iter(self._idle))]
+                gc.collect()  # optimizer and traced step refer to themselves in circles: else 100 MB wait, fit after fit
+            fitter = Fitter(keras.models.clone_model(model), loss)
         _copy_variables(model, fitter.model)
-        history = fitter.fit(training, settings, **options)
+        history = fitter.fit(training, settings, run=run, validation=validation)
         _copy_variables(fitter.model, model)
         self._idle[architecture] = fitter
-        while len(self._idle) > self._size:
-            del self._idle[next(iter(self._idle))]
         return history
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 
 from mi_keras.cli import main
-from mi_keras.experiments.store import DiskWorkspace
+from mi_keras.files import DiskWorkspace
 
 save = DiskWorkspace.save
 

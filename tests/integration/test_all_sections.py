@@ -7,7 +7,7 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from mi_keras.experiments.registry import SECTIONS
-from mi_keras.experiments.thesis.paper_items import FIGURES, TABLES
+from mi_keras.reports.paper_items import FIGURES, TABLES
 from tests.integration.command import load, reproduce
 
 EVERYTHING = ("--preset", "smoke", "--section", "all")

@@ -71,7 +71,7 @@ def test_workers_that_do_not_get_on_are_one_line_with_exit_code_1(tmp_path, caps
         (["--set", "search.images=999"], "`images` must be at most the number of shadow training images, 200; got 999."),
         (["--set", "search.objective=z"], "`search.objective` must be one of logit_mse, cross_entropy; got 'z'."),
         (["--space", "inverter", "--set", "search.combination=z"], "`search.combination` must be one of o, a, x"),
-        (["--set", "steps=1"], "`--set steps` must name a setting: data.train_per_class"),
+        (["--set", "steps=1"], "`--set steps` must name a setting: runs, data.train_per_class"),
         (["--data", "imagenet"], "`--data` must be"),
         (["--out", "/proc/nowhere"], "`--out` must be a folder that can be written; got '/proc/nowhere"),
     ],

@@ -62,9 +62,10 @@ def test_each_score_has_its_number_of_runs_and_their_spread(uninterrupted):
 
 def test_a_changed_setting_shows_in_table_and_files(uninterrupted):
     folder, finished = uninterrupted
-    changed = "changed: runs=2, combinations=a,x, "
-    assert f"preset smoke, {changed}data.train_per_class=12" in finished.stdout
-    assert f"{changed}second_combinations=x" not in finished.stdout  # x is the preset's
+    data, chosen = "data.train_per_class=12, data.test_per_class=9", "combinations=a,x"
+    changed = f"changed: runs=2, {data}, prototype.steps=3, {chosen}"
+    assert f"preset smoke, {changed}" in finished.stdout
+    assert "second_combinations=" not in finished.stdout  # x is the preset's
     assert changed in (folder / "results/5.2/smoke/index.md").read_text()
 
 

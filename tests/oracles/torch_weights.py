@@ -63,6 +63,12 @@ def assign(model: Any, weights: Mapping[str, NDArray[Any]]) -> None:
         variable.assign(weights[name])
 
 
+def as_in(network: str, model: Any) -> Any:
+    """Give a Keras model the weights with which the stored runs of "cnn" or "tcnn" began."""
+    assign(model, keras_layout(network, part(load(network), "weights")))
+    return model
+
+
 def by_name(model: Any) -> dict[str, Any]:
     """Return the weights of a Keras model by `layer/weight`, the state of dropout left out."""
     return {

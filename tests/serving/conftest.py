@@ -1,4 +1,4 @@
-"""Exports of tiny models that were trained through the real pipelines."""
+"""Exports of tiny models that were trained as sections train them."""
 
 import shutil
 from collections.abc import Callable
@@ -22,33 +22,31 @@ ABOUT = {
 
 @dataclass(frozen=True)
 class Exported:
-    """An export, what it was made of, and the pipeline that has it in its store."""
+    """An export, what it was made of, and the bench that has it in its store."""
 
     folder: Path
     trained: Trained
-    pipeline: Any
+    bench: Any
     config: Any
 
 
 @pytest.fixture(scope="session")
 def trained_thesis(tmp_path_factory) -> tuple[Any, Any]:
-    """Return settings and pipeline of section 5.2 after a whole run."""
-    config = section_5_2.Config(
-        runs=1, combinations=("x", "o+a+x"), second_combinations=(), classifier=tiny.CLASSIFIER,
-        gradient=tiny.GRADIENT, activation=tiny.ACTIVATION, inverter=tiny.INVERTER, prototype=tiny.PROTOTYPE,
-    )  # fmt: skip
-    pipeline = tiny.make_pipeline(tmp_path_factory.mktemp("store"))
-    section_5_2.run(config, [pipeline])
-    return config, pipeline
+    """Return settings and bench of section 5.2 after a whole run."""
+    chosen = {"combinations": ("x", "o+a+x"), "second_combinations": ()}
+    config = section_5_2.Config(**vars(tiny.Config()) | chosen)
+    bench = tiny.make_bench(tmp_path_factory.mktemp("store"))
+    section_5_2.run(config, [bench])
+    return config, bench
 
 
 @pytest.fixture(scope="session")
 def read(trained_thesis) -> Callable[..., Trained]:
     from mi_keras.serving.inverters import read_inverter
 
-    config, pipeline = trained_thesis
+    config, bench = trained_thesis
     return cache(
-        lambda combination, objective="logit_mse": read_inverter(pipeline, config, combination, objective)
+        lambda combination, objective="logit_mse": read_inverter(bench, config, combination, objective)
     )
 
 
@@ -57,14 +55,14 @@ def export_of(tmp_path_factory, trained_thesis, read) -> Callable[[str], Exporte
     """Return the export of a combination, written once; not to be changed."""
     from mi_keras.serving.archive import write_export
 
-    config, pipeline = trained_thesis
+    config, bench = trained_thesis
     root, made = tmp_path_factory.mktemp("exported"), {}
 
     def make(combination: str) -> Exported:
         if combination not in made:
             trained = read(combination)
             folder = write_export(trained, ABOUT, root, f"tiny-{combination.replace('+', '-')}")
-            made[combination] = Exported(folder, trained, pipeline, config)
+            made[combination] = Exported(folder, trained, bench, config)
         return made[combination]
 
     return make
@@ -81,14 +79,15 @@ def copy_of_x(tmp_path, export_of) -> Path:
 @pytest.fixture(scope="session")
 def split_export(tmp_path_factory) -> Exported:
     """Return the export of a decoder of small pictures, with a random encoder."""
-    from mi_keras.experiments.split import work
-    from mi_keras.experiments.split.sec_6_decoders import Config
-    from mi_keras.experiments.split.stages import Encoder, Pipeline
+    from mi_keras.attacks.baselines import MeanImage
+    from mi_keras.experiments.case import Case, plan
+    from mi_keras.experiments.split.sec_6_decoders import Config, attack_of
+    from mi_keras.experiments.split.work import SPLIT
     from mi_keras.experiments.store import Store
+    from mi_keras.progress import SilentProgress
     from mi_keras.serving.archive import write_export
     from mi_keras.serving.decoders import read_decoder
     from mi_keras.settings import DecoderSettings, EncoderSettings, FaceSettings
-    from mi_keras.work import SilentProgress
 
     root = tmp_path_factory.mktemp("split")
     draw = np.random.default_rng(0)
@@ -101,14 +100,10 @@ def split_export(tmp_path_factory) -> Exported:
         encoder=EncoderSettings(weights="random", variant="minimalistic"),
         bicubic=DecoderSettings("bicubic", epochs=1, batch_size=4),
     )  # fmt: skip
-    faces = work.prepare(work.open_data(f"folder:{root / 'pictures'}", offline=True), config, seed=1)
-    encoder = Encoder(config.encoder, config.faces.size)
-    pipeline = Pipeline(faces, encoder, Store(root / "store"), SilentProgress(), seed=1, run=1)
-    for stage in (
-        pipeline.scored(pipeline.decoder(config.bicubic), config.bicubic),
-        pipeline.scored_mean_face(),
-    ):
-        stage.computed()
-    trained = read_decoder(pipeline, config, "bicubic")
+    faces = SPLIT.prepare(SPLIT.open_data(f"folder:{root / 'pictures'}", offline=True), config, seed=1)
+    (bench,) = SPLIT.benches(faces, config, Store(root / "store"), SilentProgress(), seed=1)
+    for attack in (attack_of(config, "bicubic"), MeanImage()):
+        plan(Case(attack), bench).scored.computed()
+    trained = read_decoder(bench, config, "bicubic")
     about = ABOUT | {"work": "split", "section": "6", "data": "folder:pictures"}
-    return Exported(write_export(trained, about, root / "exported", "tiny-split"), trained, pipeline, config)
+    return Exported(write_export(trained, about, root / "exported", "tiny-split"), trained, bench, config)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mi_keras.attacks.feature_inversion import reconstruct_images
-from mi_keras.attacks.inverter import invert, rebuild_inverter
 from mi_keras.command import CheckFailed
 from mi_keras.errors import InputError
-from mi_keras.experiments.run_stages import with_weights
+from mi_keras.experiments.case import Case, plan
+from mi_keras.experiments.split.sec_6_decoders import attack_of
+from mi_keras.experiments.thesis.rows import inversion
 from mi_keras.models.cnn import observe
 from mi_keras.serving import export_checks
 from mi_keras.serving.archive import write_export
@@ -19,7 +19,7 @@ from mi_keras.serving.decoders import smooth_images
 from mi_keras.serving.export_checks import check_answers
 from mi_keras.serving.layout import UNFINISHED
 from mi_keras.serving.manifest import MEASURES, read_manifest
-from mi_keras.serving.signatures import Tolerance
+from mi_keras.serving.signatures import INPUT_NAMES, Tolerance
 from mi_keras.serving.verify import replay
 from tests.serving.conftest import ABOUT
 from tests.unit.experiments import tiny
@@ -42,21 +42,16 @@ def parts_of(exported, endpoint="invert"):
 
 def many_parts(exported, rows):
     """Return input of `invert` that no sample has: observed evidence of the test images, as 5.2 uses it."""
-    config, pipeline, combination = exported.config, exported.pipeline, exported.trained.about["combination"]
-    target, shadow = (pipeline.classifier(role, config.classifier) for role in ("target", "shadow"))
-    observed = pipeline.output_vector(target, config.classifier, "test")
-    evidence = pipeline.evidence(
-        observed, shadow, config.classifier, config.activation, config.gradient, "logit_mse"
-    )
-    known = pipeline.output_vector(shadow, config.classifier, "shadow_train")
-    known = pipeline.evidence(
-        known, shadow, config.classifier, config.activation, config.gradient, "logit_mse"
-    )
-    inverter = pipeline.inverter(known, combination, config.inverter)
-    loaded = evidence.load(combination)
-    tcnn = with_weights(rebuild_inverter(inverter.info["width"], 1, config.inverter), inverter.arrays)
-    arrays = {name: getattr(loaded, name)[:rows] for name in parts_of(exported)}
-    return arrays, invert(tcnn, loaded, combination)[:rows]
+    bench, combination = exported.bench, exported.trained.about["combination"]
+    attack = inversion(exported.config, combination)
+    attacked = plan(Case(attack), bench)
+    parts = [part.rows() for part in attacked.seen]
+    names = [INPUT_NAMES[letter] for letter in combination.split("+")]
+    assert set(names) == set(parts_of(exported))
+    inputs = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+    tcnn = attack.load((attacked.learned.arrays, {}), inputs.shape[1:], bench.image_shape)
+    arrays = {name: part[:rows] for name, part in zip(names, parts, strict=True)}
+    return arrays, tcnn(inputs, training=False).numpy()[:rows]
 
 
 # Interface
@@ -149,12 +144,11 @@ def test_the_split_export_has_both_sides_of_the_attack(split_export):
     for rows in (1, 2, 5):
         images = smooth_images(rows, 192, seed=7)
         maps = signatures["features"](image=tf.constant(images))["feature_maps"]
-        expected = split_export.pipeline.encoder.send(images)
+        bench, attack = split_export.bench, attack_of(split_export.config, "bicubic")
+        expected = bench.encoder.send(images)
         np.testing.assert_allclose(maps, expected, atol=1e-4, rtol=1e-4)
         found = signatures["reconstruct"](feature_maps=maps)["image"]
-        pipeline, settings = split_export.pipeline, split_export.config.bicubic
-        decoder = pipeline.load_decoder(pipeline.decoder(settings), settings)
-        (answers,) = reconstruct_images(decoder, settings, expected.numpy())
+        (answers,) = attack.images_of(bench.load(plan(Case(attack), bench)), expected.numpy())
         np.testing.assert_allclose(found, answers, atol=1e-4)
         assert found.shape == images.shape
         assert 0 <= found.numpy().min() <= found.numpy().max() <= 1
@@ -163,7 +157,7 @@ def test_the_split_export_has_both_sides_of_the_attack(split_export):
 def test_no_picture_of_the_data_is_among_the_samples_of_a_split_export(split_export):
     samples = split_export.trained.samples
     np.testing.assert_array_equal(samples["truth"], smooth_images(2, 192))
-    pictures = split_export.pipeline.pictures("held_out") / 255
+    pictures = split_export.bench.pictures("held_out") / 255
     for name, array in samples.items():
         if array.shape[1:] == (192, 192, 3):
             for image in array.astype(float) / (255 if array.dtype == np.uint8 else 1):
@@ -204,14 +198,14 @@ def test_only_what_is_in_the_store_is_exported(tmp_path, trained_thesis):
     from mi_keras.serving.inverters import read_inverter
     from mi_keras.serving.trained import NotTrained
 
-    config, pipeline = trained_thesis
-    before = {path for path in pipeline.store.root.rglob("*")}
+    config, bench = trained_thesis
+    before = {path for path in bench.store.root.rglob("*")}
     with pytest.raises(NotTrained, match=re.escape("inverter o")):
-        read_inverter(pipeline, config, "o", "logit_mse")
-    empty = tiny.make_pipeline(tmp_path)
+        read_inverter(bench, config, "o", "logit_mse")
+    empty = tiny.make_bench(tmp_path)
     with pytest.raises(NotTrained, match=re.escape("inverter x (run 1)")):
         read_inverter(empty, config, "x", "logit_mse")
-    assert {path for path in pipeline.store.root.rglob("*")} == before
+    assert {path for path in bench.store.root.rglob("*")} == before
     assert not list((tmp_path / "stages").iterdir())
 
 
@@ -222,14 +216,14 @@ def test_samples_are_computed_on_the_cpu_whatever_the_default_device(
     from mi_keras.serving.decoders import read_decoder
     from mi_keras.serving.inverters import read_inverter
 
-    config, pipeline = trained_thesis
+    config, bench = trained_thesis
     tf.config.set_soft_device_placement(False)  # else what is to run on a GPU that is not there runs here
     try:
         with tf.device("/GPU:7"):
             if work == "thesis":
-                found, expected = read_inverter(pipeline, config, "o+a+x", "logit_mse"), read("o+a+x")
+                found, expected = read_inverter(bench, config, "o+a+x", "logit_mse"), read("o+a+x")
             else:
-                found = read_decoder(split_export.pipeline, split_export.config, "bicubic")
+                found = read_decoder(split_export.bench, split_export.config, "bicubic")
                 expected = split_export.trained
     finally:
         tf.config.set_soft_device_placement(True)
@@ -260,9 +254,8 @@ def test_the_solver_in_the_graph_is_held_to_less_where_it_was_written(exported, 
 
 def test_samples_come_from_the_target_model(export_of):
     exported = export_of("x")
-    config, pipeline = exported.config, exported.pipeline
-    target = pipeline.load_classifier(pipeline.classifier("target", config.classifier), config.classifier)
-    vectors = observe(target, exported.trained.samples["truth"]).output_vector
+    target = exported.bench.load(exported.bench.classifier("target"))
+    vectors = observe(target, exported.trained.samples["truth"]).vectors
     np.testing.assert_allclose(
         vectors, exported.trained.samples["invert_from_output/input/output_vector"], atol=1e-5
     )

@@ -77,14 +77,13 @@ def test_what_was_never_trained_is_not_exported_but_the_command_that_trains_it_i
     ],
 )  # fmt: skip
 def test_names_and_the_commands_that_train(arguments, name, runs, command):
-    from mi_keras.experiments.arguments import request_of
+    from mi_keras.arguments import request_of
     from mi_keras.experiments.registry import find
-    from mi_keras.experiments.runner import configure
 
     options = _parser().parse_args(arguments.split())
     assert default_name(options) == name
     (experiment,) = find(options.work, options.section)
-    config = configure(experiment, request_of(options))
+    config = experiment.load().configure(request_of(options))
     assert config.runs == runs
     assert reproduce_command(options, config) == f"python scripts/reproduce.py {command}"
 

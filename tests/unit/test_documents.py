@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import os
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from dataclasses import asdict
 from importlib import import_module, util
@@ -14,13 +16,13 @@ import pytest
 
 from mi_keras.cli import main
 from mi_keras.experiments.registry import SECTIONS
-from mi_keras.experiments.thesis.paper_items import EQUATIONS, FIGURES, TABLES
+from mi_keras.reports.paper_items import EQUATIONS, FIGURES, TABLES
 from mi_keras.reports.paper_map import load_measured, paper_map_document
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 WITH_COMMANDS = ("README.md", "exported_models/README.md")
-QUICK = [f"{section.number}.quick" for section in SECTIONS if section.work == "thesis"]
+QUICK = [f"thesis.{section.number}.quick" for section in SECTIONS if section.work == "thesis"]
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +35,17 @@ def test_the_map_is_what_registry_and_measurements_say(measured):
 
 
 def test_the_map_shows_each_preset_that_was_measured_and_the_command_for_it(measured):
-    both = {name: measured["5.2.quick"] for name in ("5.2.quick", "5.2.paper")}
+    both = {name: measured["thesis.5.2.quick"] for name in ("thesis.5.2.quick", "thesis.5.2.paper")}
     lines = [line for line in paper_map_document(both).split("\n") if "--section 5.2" in line]
     quick = [line for line in lines if " | quick | " in line]
     paper = [line for line in lines if "--section 5.2 --preset paper | " in line and " | paper | " in line]
-    assert len(quick) == len(paper) == len(measured["5.2.quick"].claims) + 1  # and Table 4
+    assert len(quick) == len(paper) == len(measured["thesis.5.2.quick"].claims) + 1  # and Table 4
 
 
 def test_every_section_was_measured_at_the_sizes_it_has_now(measured):
     for section in SECTIONS:
-        result = measured[f"{section.number}.quick"]
-        settings = json.loads(json.dumps(asdict(section.load().PRESETS["quick"])))
+        result = measured[f"{section.work}.{section.number}.quick"]
+        settings = json.loads(json.dumps(asdict(section.load().presets["quick"])))
         if section.work == "split":  # the full model's weights need a network
             settings["encoder"] |= {name: result.settings["encoder"][name] for name in ("weights", "variant")}
         else:  # more runs, decimals and own answers than the preset has are welcome
@@ -68,6 +70,18 @@ def test_the_result_tables_of_the_documents_are_those_of_the_measurements(measur
     assert len(script.BLOCK.findall((DOCS / "results.md").read_text())) >= 2 * len(QUICK)
 
 
+def test_the_documents_are_updated_by_the_command_that_is_documented(tmp_path):
+    command = "python scripts/update_docs.py"
+    assert command in (REPOSITORY / "CONTRIBUTING.md").read_text()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    arguments = [sys.executable, REPOSITORY / command.split()[1], "--help"]
+    finished = subprocess.run(
+        arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "[RESULTS]" in finished.stdout
+
+
 def test_the_map_leaves_out_no_number_of_the_text():
     assert [table.number for table in TABLES] == list(range(1, 7))
     figures = []
@@ -82,7 +96,7 @@ def test_mapped_tables_and_figures_are_made_by_their_sections(measured):
     for table in TABLES:
         rows = {
             row.name
-            for found in measured[f"{table.section}.quick"].tables
+            for found in measured[f"thesis.{table.section}.quick"].tables
             if found.file == table.file
             for row in found.rows
         }
@@ -90,7 +104,7 @@ def test_mapped_tables_and_figures_are_made_by_their_sections(measured):
     for figure in FIGURES:
         for name in figure.files:
             if figure.section:
-                assert name in {f.file for f in measured[f"{figure.section}.quick"].figures}, name
+                assert name in {f.file for f in measured[f"thesis.{figure.section}.quick"].figures}, name
             else:
                 assert (REPOSITORY / name).is_file()
 

@@ -8,7 +8,7 @@ import numpy as np
 from mi_keras.results import Paper, Row
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.split.stages import Pipeline
+    from mi_keras.experiments.split.bench import SplitBench
     from mi_keras.experiments.store import Stage
 
 IMAGE_COLUMNS = ("psnr", "ssim", "ms_ssim", "psnr_paper", "ssim_paper", "ms_ssim_paper")
@@ -49,9 +49,9 @@ def score_arrays(scored: Mapping[str, Sequence["Stage"]]) -> dict[str, Any]:
     return arrays
 
 
-def picture_notes(config: Any, pipeline: "Pipeline") -> list[str]:
+def picture_notes(config: Any, bench: "SplitBench") -> list[str]:
     """Return the lines that every result of the work carries: encoder, what was skipped, what the pictures are."""
-    info = pipeline.images().info
+    info = bench.images().info
     skipped, used = info["skipped"], info["training"] + info["held_out"]
     weights = config.encoder.weights
     listed = "; ".join(f"{key} ({reason})" for key, reason in skipped[:10])
@@ -59,9 +59,9 @@ def picture_notes(config: Any, pipeline: "Pipeline") -> list[str]:
     return [
         f"Encoder: MobileNetV3-Large, {config.encoder.variant}, weights {weights}, cut at {config.encoder.cut}.",
         *(["With random weights the encoder recognises nothing: scores say nothing about a trained one."] if weights == "random" else []),
-        *([f"{config.faces.faces:,} pictures were asked for; {pipeline.faces.source.name} gave {used:,}."] if used < config.faces.faces else []),
+        *([f"{config.faces.faces:,} pictures were asked for; {bench.faces.source.name} gave {used:,}."] if used < config.faces.faces else []),
         *([f"Skipped images: {len(skipped)}: {listed}{more}."] if skipped else []),
-        *([pipeline.faces.source.note] if pipeline.faces.source.note else []),
+        *([bench.faces.source.note] if bench.faces.source.note else []),
     ]  # fmt: skip
 
 

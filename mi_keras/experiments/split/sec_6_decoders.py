@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mi_keras.data.preprocess import as_bytes
-from mi_keras.errors import InputError
-from mi_keras.experiments.claims import ahead
+from mi_keras.experiments.case import Case, Plan, plan
 from mi_keras.experiments.presets import check_choices, check_runs
+from mi_keras.experiments.section import Section
 from mi_keras.experiments.split.rows import (
     IMAGE_COLUMNS,
     MEAN_FACE,
@@ -46,12 +46,14 @@ from mi_keras.experiments.split.sizes import (
     TRANSPOSED,
     check_decoders,
 )
-from mi_keras.results import Claim, ExperimentResult, Paper, Row, Table
+from mi_keras.experiments.split.work import SPLIT
+from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, Table, figures
+from mi_keras.results.claims import ahead
 from mi_keras.settings import DECODERS, DecoderSettings, EncoderSettings, FaceSettings
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.split.stages import Pipeline
-    from mi_keras.experiments.store import Stage
+    from mi_keras.attacks.learned import Learned
+    from mi_keras.experiments.split.bench import SplitBench
 
 LABELS = {
     "transposed": "transposed convolutions (text)",
@@ -95,9 +97,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_runs(self.runs)
-        check_choices("decoders", self.decoders, DECODERS)
-        if not self.decoders:
-            raise InputError("`decoders` must name at least one; got none.")
+        check_choices("decoders", self.decoders, DECODERS, at_least_one=True)
         check_decoders(**{name: getattr(self, name) for name in DECODERS})
 
 
@@ -109,26 +109,37 @@ PRESETS = {
 }
 
 
-def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
-    """Train every decoder in every run and score it on the held-out images; `pipelines` has one per run."""
-    trained = {
-        name: [pipeline.decoder(getattr(config, name)).computed() for pipeline in pipelines]
-        for name in config.decoders
+def attack_of(config: Config, decoder: str) -> Learned:
+    """Return the attack with one of the section's decoders."""
+    from mi_keras.attacks.attack import Answers
+    from mi_keras.attacks.learned import Learned
+
+    return Learned((Answers(),), getattr(config, decoder))
+
+
+def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
+    """Train every decoder in every run and score it on the held-out images; `benches` has one per run."""
+    from mi_keras.attacks.baselines import MeanImage
+
+    plans = {
+        name: [plan(Case(attack_of(config, name)), bench) for bench in benches] for name in config.decoders
     }
-    scored = {
-        name: [pipeline.scored(stage, getattr(config, name)) for pipeline, stage in zip(pipelines, stages, strict=True)]
-        for name, stages in trained.items()
-    }  # fmt: skip
-    first = pipelines[0]
+    for of_runs in plans.values():  # all are trained before the first is scored
+        for each in of_runs:
+            each.learned.computed()
+    first = benches[0]
     gallery = first.gallery()
     rows = {
         name: picture_row(
-            name, LABELS[name], "attack", stages, gallery, paper=PUBLISHED.get(name),
-            more={"parameters": np.array([float(stage.info["parameters"]) for stage in trained[name]])},
+            name, LABELS[name], "attack", [each.scored for each in of_runs], gallery, paper=PUBLISHED.get(name),
+            more={"parameters": np.array([float(each.learned.info["parameters"]) for each in of_runs])},
         )
-        for name, stages in scored.items()
+        for name, of_runs in plans.items()
     }  # fmt: skip
-    scored[MEAN_FACE] = [pipeline.scored_mean_face() for pipeline in pipelines]
+    mean = [plan(Case(MeanImage()), bench) for bench in benches]
+    scored = {
+        name: [each.scored for each in of_runs] for name, of_runs in (plans | {MEAN_FACE: mean}).items()
+    }
     rows[MEAN_FACE] = picture_row(MEAN_FACE, "mean face", "baseline", scored[MEAN_FACE], gallery)
     columns = retrieval_columns(rows[MEAN_FACE].values)
     found = (
@@ -147,26 +158,20 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
             notes=[f"{found if searched else ''}Feature distance: 1 - cosine of the embeddings of picture and reconstruction."],
         ),
     ]  # fmt: skip
-    reference = "compact" if "compact" in scored else config.decoders[0]
+    reference = "compact" if "compact" in plans else config.decoders[0]
     numbers, picked = _chosen(scored[reference][0].arrays["psnr"])
-    arrays = score_arrays(scored) | _shown(config, first, trained, numbers)
+    arrays = score_arrays(scored) | _shown(first, plans, mean[0], numbers)
     arrays |= {
-        f"curve.{name}.loss": np.stack([np.array(stage.info["history"]["loss"]) for stage in stages])
-        for name, stages in trained.items()
+        f"curve.{name}.loss": np.stack([np.array(each.learned.info["history"]["loss"]) for each in of_runs])
+        for name, of_runs in plans.items()
     }
     info = first.images().info
     measured = (
         f"{info['held_out']:,} held-out images, {info['training']:,} training images of {config.faces.size} pixels, "
         f"feature maps {' x '.join(map(str, first.encoder.map_shape))}"
     )
-    return ExperimentResult(
-        tables,
-        _claims(rows, config),
-        measured,
-        arrays,
-        _figures(config, picked, reference, arrays, first.encoder.map_shape[2]),
-        picture_notes(config, first),
-    )
+    drawn = _figures(config, picked, reference, arrays, first.encoder.map_shape[2])
+    return ExperimentResult(tables, _claims(rows), measured, arrays, drawn, picture_notes(config, first))
 
 
 def _chosen(psnr: Any) -> tuple[list[int], dict[str, list[int]]]:
@@ -181,24 +186,22 @@ def _chosen(psnr: Any) -> tuple[list[int], dict[str, list[int]]]:
 
 
 def _shown(
-    config: Config, pipeline: Pipeline, trained: Mapping[str, Sequence[Stage]], numbers: Sequence[int]
+    bench: SplitBench, plans: Mapping[str, Sequence[Plan]], mean: Plan, numbers: Sequence[int]
 ) -> dict[str, Any]:
     """Return the images, maps and layers of the figures, of the first run."""
-    from mi_keras.experiments.split.stages import HELD_OUT, layer_outputs
+    from mi_keras.experiments.split.bench import HELD_OUT, layer_outputs
 
-    targets = pipeline.pictures(HELD_OUT)[list(numbers)]
-    mean = as_bytes(pipeline.mean_face().arrays["image"])
     arrays: dict[str, Any] = {
         "shown.numbers": np.array(numbers),
-        "shown.targets": targets,
-        f"shown.{MEAN_FACE}": np.repeat(mean[None], len(numbers), axis=0),
+        "shown.targets": bench.pictures(HELD_OUT)[list(numbers)],
+        f"shown.{MEAN_FACE}": np.repeat(as_bytes(mean.learned.arrays["image"])[None], len(numbers), axis=0),
     }
-    for name, stages in trained.items():
-        arrays[f"shown.{name}"] = pipeline.shown(stages[0], getattr(config, name), numbers)
-    sent = pipeline.maps(HELD_OUT).large("maps")[:1]
+    for name, of_runs in plans.items():
+        arrays[f"shown.{name}"] = bench.shown(of_runs[0], numbers)
+    sent = bench.maps(HELD_OUT).large("maps")[:1]
     arrays["maps.sent"] = np.moveaxis(sent[0][..., _spread(sent.shape[-1])], -1, 0)
-    if "bicubic" in trained:
-        decoder = pipeline.load_decoder(trained["bicubic"][0], config.bicubic)
+    if "bicubic" in plans:
+        decoder = bench.load(plans["bicubic"][0])
         for number, output in enumerate(layer_outputs(decoder, sent, LAYERS), start=1):
             liveliest = np.argsort(-output.std(axis=(0, 1)), kind="stable")[:CHANNELS_SHOWN]
             arrays[f"maps.layer_{number}"] = np.moveaxis(output[..., liveliest], -1, 0).astype(np.float16)
@@ -210,7 +213,7 @@ def _spread(channels: int) -> list[int]:
     return [int(number) for number in np.linspace(0, channels - 1, min(MAPS_SHOWN, channels)).round()]
 
 
-def _claims(rows: Mapping[str, Row], config: Config) -> list[Claim]:
+def _claims(rows: Mapping[str, Row]) -> list[Claim]:
     """Hold the section's sentences, and what stands behind its numbers, against the rows."""
     size = next((n for n in (1000, 100) if f"retrieval_{n}" in rows[MEAN_FACE].values), None)
     claims = [
@@ -249,58 +252,53 @@ def _claims(rows: Mapping[str, Row], config: Config) -> list[Claim]:
 
 
 def _figures(
-    config: Config,
-    picked: Mapping[str, list[int]],
-    reference: str,
-    arrays: Mapping[str, Any],
-    channels: int,
-) -> list[dict[str, Any]]:
-    shared: dict[str, Any] = {"rows": [], "caption": ""}
+    config: Config, picked: Mapping[str, list[int]], reference: str, arrays: Mapping[str, Any], channels: int
+) -> list[Figure]:
     first, drawn = picked["first"], [*config.decoders, MEAN_FACE]
     headers = [name for name in ("worst", "median", "best") for _ in picked[name]]
-    figures: list[dict[str, Any]] = [
-        shared | {
-            "file": "figure_1.png", "kind": "normalised_photographs", "images": first,
-            "title": "Figure 1: held-out images, and the same normalised",
-        },
-        shared | {
-            "file": "figure_3.png", "kind": "photographs", "images": first[:1], "metric": "",
-            "title": "Figure 3: the image that is followed through the decoder",
-        },
-        shared | {
-            "file": "figure_4.png", "kind": "maps", "array": "sent", "title": "Figure 4: some of the feature maps that are sent",
-            "numbers": _spread(channels), "caption": "Evenly spread over all maps, of the image of Figure 3.",
-        },
-        shared | {
-            "file": "figure_12.png", "kind": "photographs", "images": first, "metric": "psnr", "rows": drawn,
-            "title": "Figure 12: reconstructions of the first held-out images",
-            "caption": "The first held-out images in the order of their hash, not picked. Under each its PSNR.",
-        },
-        shared | {
-            "file": "worst_median_best.png", "kind": "photographs", "metric": "psnr", "rows": drawn,
-            "images": [position for name in ("worst", "median", "best") for position in picked[name]], "headers": headers,
-            "title": f"Worst, median and best by PSNR of the decoder {reference}",
-        },
-        shared | {
-            "file": "psnr.png", "kind": "histogram", "metric": "psnr", "baseline": [MEAN_FACE], "rows": drawn,
-            "title": "PSNR of every held-out image",
-        },
-        shared | {
-            "file": "training.png", "kind": "training_curves", "models": "Decoders", "loss": "loss of each (not comparable)",
-            "rows": list(config.decoders), "title": "Training of the decoders",
-        },
-    ]  # fmt: skip
     layers = [name.removeprefix("maps.") for name in arrays if name.startswith("maps.layer_")]
-    if layers:
-        figures.insert(3, shared | {
-            "file": "figures_5_11.png", "kind": "layers", "arrays": layers,
-            "labels": [f"layer {number}: {_layer_label(name)}" for number, name in enumerate(LAYERS, start=1)],
-            "title": "Figures 5 to 11: the image of Figure 3 on its way through the bicubic decoder",
-            "caption": "Of each layer the maps that vary most. The last layer has three: red, green and blue, normalised.",
-        })  # fmt: skip
-    return figures
+    decoding = figures.Layers(
+        file="figures_5_11.png", arrays=layers,
+        labels=[f"layer {number}: {_layer_label(name)}" for number, name in enumerate(LAYERS, start=1)],
+        title="Figures 5 to 11: the image of Figure 3 on its way through the bicubic decoder",
+        caption="Of each layer the maps that vary most. The last layer has three: red, green and blue, normalised.",
+    ) if layers else None  # fmt: skip
+    return [
+        figures.NormalisedPhotographs(
+            file="figure_1.png", images=first, title="Figure 1: held-out images, and the same normalised"
+        ),
+        figures.Photographs(
+            file="figure_3.png", images=first[:1], title="Figure 3: the image that is followed through the decoder"
+        ),
+        figures.Maps(
+            file="figure_4.png", array="sent", numbers=_spread(channels),
+            title="Figure 4: some of the feature maps that are sent",
+            caption="Evenly spread over all maps, of the image of Figure 3.",
+        ),
+        *([decoding] if decoding else []),
+        figures.Photographs(
+            file="figure_12.png", images=first, metric="psnr", rows=drawn,
+            title="Figure 12: reconstructions of the first held-out images",
+            caption="The first held-out images in the order of their hash, not picked. Under each its PSNR.",
+        ),
+        figures.Photographs(
+            file="worst_median_best.png", metric="psnr", rows=drawn, headers=headers,
+            images=[position for name in ("worst", "median", "best") for position in picked[name]],
+            title=f"Worst, median and best by PSNR of the decoder {reference}",
+        ),
+        figures.Histogram(
+            file="psnr.png", metric="psnr", baseline=[MEAN_FACE], rows=drawn, title="PSNR of every held-out image"
+        ),
+        figures.TrainingCurves(
+            file="training.png", models="Decoders", loss="loss of each (not comparable)", rows=config.decoders,
+            title="Training of the decoders",
+        ),
+    ]  # fmt: skip
 
 
 def _layer_label(name: str) -> str:
     kind = {"block": "convolution", "up": "upsampling"}.get(name.partition("_")[0])
     return kind or "answer"
+
+
+SECTION = Section(SPLIT, PRESETS, run)

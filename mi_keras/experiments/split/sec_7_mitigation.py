@@ -19,21 +19,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mi_keras.defenses.feature_maps import (
-    MOST_BITS,
-    Defense,
-    KeptMaps,
-    NoisyMaps,
-    QuantizedMaps,
-    bytes_per_image,
-)
+from mi_keras.defenses.defense import Defense, bytes_of
+from mi_keras.defenses.maps import MOST_BITS, KeptMaps, NoisyMaps, QuantizedMaps
 from mi_keras.errors import InputError
-from mi_keras.experiments.claims import ahead
+from mi_keras.experiments.case import Case, Plan, plan
 from mi_keras.experiments.presets import check_choices, check_runs, sized
+from mi_keras.experiments.section import Section
 from mi_keras.experiments.split.rows import (
     MEAN_FACE,
     picture_notes,
@@ -42,14 +37,16 @@ from mi_keras.experiments.split.rows import (
     score_arrays,
 )
 from mi_keras.experiments.split.sizes import COMPACT, QUICK, SMOKE, check_decoders
+from mi_keras.experiments.split.work import SPLIT
 from mi_keras.quiet import quiet_libraries
-from mi_keras.results import Claim, ExperimentResult, Row, Table
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results.claims import ahead
 from mi_keras.settings import LARGEST, DecoderSettings, EncoderSettings, FaceSettings
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.split.stages import Pipeline
+    from mi_keras.attacks.learned import Learned
+    from mi_keras.experiments.split.bench import SplitBench
     from mi_keras.experiments.split.work import Faces
-    from mi_keras.experiments.store import Stage
 
 NONE = "none"
 METHODS = {
@@ -116,15 +113,14 @@ class Config:
 
 
 PAPER = Config()
-_SHARED = ("faces", "compact")
 PRESETS = {
     "smoke": replace(
-        PAPER, maps=(168, 42), bits=(4,), noise=(1.0,), selection_images=16, **sized(SMOKE, *_SHARED),
+        PAPER, maps=(168, 42), bits=(4,), noise=(1.0,), selection_images=16, **sized(SMOKE, Config),
         adapted=SMOKE["compact"],
     ),
     "quick": replace(
         PAPER, maps=(336, 168, 42), bits=(4, 2, 1), noise=(1.0, 2.0), adapted_images=1500, selection_images=192,
-        **sized(QUICK, *_SHARED), adapted=replace(COMPACT, epochs=2),
+        **sized(QUICK, Config), adapted=replace(COMPACT, epochs=2),
     ),
     "paper": PAPER,
 }  # fmt: skip
@@ -137,7 +133,7 @@ def check(config: Config, _: Faces) -> None:
         InputError: also where the cut is none.
     """
     with quiet_libraries():
-        from mi_keras.experiments.split.encoder import map_count
+        from mi_keras.models.encoder import map_count
 
         there = map_count(config.encoder, config.faces.size)
     if max(config.maps) >= there:
@@ -146,20 +142,27 @@ def check(config: Config, _: Faces) -> None:
         )
 
 
-def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
-    """Attack what every defence sends in every run; `pipelines` has one per run."""
-    runs = [_attack(config, pipeline) for pipeline in pipelines]
-    first, gallery = pipelines[0], pipelines[0].gallery()
+def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
+    """Attack what every defence sends in every run; `benches` has one per run."""
+    from mi_keras.attacks.baselines import MeanImage
+
+    cells = [_cells(config, bench) for bench in benches]
+    plans = {
+        name: [_attacked(config, bench, cell[name]) for cell, bench in zip(cells, benches, strict=True)]
+        for name in cells[0]
+    }
+    costs = [_costs(cell, bench) for cell, bench in zip(cells, benches, strict=True)]
+    first, gallery = benches[0], benches[0].gallery()
+    scored = {name: [each.scored for each in of_runs] for name, of_runs in plans.items()}
     rows = {
         name: picture_row(
-            name, _label(name), "defense", [scored[name] for scored, _ in runs], gallery,
-            more={value: np.array([costs[name][value] for _, costs in runs]) for value in ("kilobytes", "kept_maps", "agreement", "logit_cosine")},
+            name, cell.label, "defense", scored[name], gallery,
+            more={value: np.array([cost[name][value] for cost in costs]) for value in costs[0][name]},
         )
-        for name in runs[0][0]
-        if name != MEAN_FACE
+        for name, cell in cells[0].items()
     }  # fmt: skip
-    stages = {name: [scored[name] for scored, _ in runs] for name in runs[0][0]}
-    rows[MEAN_FACE] = picture_row(MEAN_FACE, "mean face", "baseline", stages[MEAN_FACE], gallery)
+    scored[MEAN_FACE] = [plan(Case(MeanImage()), bench).scored for bench in benches]
+    rows[MEAN_FACE] = picture_row(MEAN_FACE, "mean face", "baseline", scored[MEAN_FACE], gallery)
     columns = retrieval_columns(rows[MEAN_FACE].values)
     tables = [
         Table(
@@ -177,80 +180,99 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
         f"{info['held_out']:,} held-out images, {info['training']:,} training images of {config.faces.size} pixels, "
         f"of which {min(config.adapted_images, info['training']):,} for each defence"
     )
-    arrays = score_arrays(stages) | _shown(config, first, numbers)
+    arrays = score_arrays(scored) | {
+        "shown.numbers": np.array(numbers),
+        "shown.targets": first.pictures("held_out")[numbers],
+        **{f"shown.{name}": first.shown(of_runs[0], numbers) for name, of_runs in plans.items()},
+    }
+    drawn = _figures(cells[0], rows, numbers)
     return ExperimentResult(
-        tables,
-        _claims(rows, config),
-        measured,
-        arrays,
-        _figures(config, rows, numbers),
-        picture_notes(config, first),
+        tables, _claims(cells[0], rows, config), measured, arrays, drawn, picture_notes(config, first)
     )
 
 
-def _defenses(config: Config, pipeline: Pipeline) -> dict[str, Defense | None]:
-    """Return every defence of a run by the name of its row, first that there is none."""
+@dataclass(frozen=True)
+class Cell:
+    """A row of the table.
+
+    Attributes:
+        kind: what is done: one of `METHODS`, "bits" or "noise"; `NONE` for nothing.
+        amount: how much of it, as in the row's name.
+        label, point: the same in tables, and beside a point of a figure.
+    """
+
+    kind: str
+    amount: str
+    label: str
+    point: str
+    defense: Defense | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}@{self.amount}" if self.amount else self.kind
+
+
+def _cells(config: Config, bench: SplitBench) -> dict[str, Cell]:
+    """Return every row of a run by its name, first that without a defence."""
     from mi_keras.experiments.split.selections import selections
 
-    base = pipeline.decoder(config.compact)
-    found: dict[str, Defense | None] = {NONE: None}
+    cells = [Cell(NONE, "", "all maps", "", None)]
     for method in config.methods:
-        kept = selections(pipeline, method, config.maps, config.selection_images, base, config.compact)
-        found |= {f"{method}@{m}": kept[m] for m in config.maps}
-    found |= {f"bits@{bits}": QuantizedMaps(bits) for bits in config.bits}
-    return found | {f"noise@{deviation:g}": NoisyMaps(deviation) for deviation in config.noise}
+        kept = selections(bench, method, config.maps, config.selection_images, _base(config))
+        cells += [Cell(method, str(m), f"{m} {METHODS[method]}", f"m={m}", kept[m]) for m in config.maps]
+    for bits in config.bits:
+        fewer = QuantizedMaps(bits)
+        cells.append(Cell("bits", str(bits), fewer.words, fewer.words.removesuffix(" a value"), fewer))
+    for deviation in config.noise:
+        noisy = NoisyMaps(deviation)
+        cells.append(Cell("noise", f"{deviation:g}", noisy.words, f"{deviation:g} dev.", noisy))
+    return {cell.name: cell for cell in cells}
 
 
-def _attack(config: Config, pipeline: Pipeline) -> tuple[dict[str, Stage], dict[str, dict[str, float]]]:
-    """Return the scored stages of every row, and what each defence costs: bytes and the tail's agreement."""
-    scored: dict[str, Stage] = {}
-    costs: dict[str, dict[str, float]] = {}
-    reference = pipeline.answers(None)
-    for name, defense in _defenses(config, pipeline).items():
-        decoder = _adapted(config, pipeline, defense)
-        scored[name] = pipeline.scored(decoder, config.adapted, defense, scores=SCORES).computed()
-        costs[name] = _costs(defense, pipeline.answers(defense), reference, pipeline)
-    return scored | {MEAN_FACE: pipeline.scored_mean_face().computed()}, costs
+def _base(config: Config) -> Learned:
+    """Return the adversary's attack without a defence."""
+    from mi_keras.attacks.attack import Answers
+    from mi_keras.attacks.learned import Learned
+
+    return Learned((Answers(),), config.compact)
 
 
-def _adapted(config: Config, pipeline: Pipeline, defense: Defense | None) -> Stage:
+def _attacked(config: Config, bench: SplitBench, cell: Cell) -> Plan:
     """Go on training the undefended decoder on what is sent; as long where nothing is done to it, or it had less training."""
-    return pipeline.decoder(
-        config.adapted, defense=defense, start=pipeline.decoder(config.compact), images=config.adapted_images
-    )
+
+    base = _base(config)
+    adapted = replace(base, settings=config.adapted, start=base, images=config.adapted_images)
+    attacked = plan(Case(adapted, cell.defense), bench, scores=SCORES)
+    attacked.scored.computed()
+    return attacked
 
 
-def _costs(defense: Defense | None, answers: Any, reference: Any, pipeline: Pipeline) -> dict[str, float]:
+def _costs(cells: Mapping[str, Cell], bench: SplitBench) -> dict[str, dict[str, float]]:
+    """Return what each row costs the honest user: bytes, maps, and the tail's agreement with its answer to all maps."""
     from mi_keras.metrics.agreement import logit_cosine, top1_agreement
 
-    shape = pipeline.encoder.map_shape
-    return {
-        "kilobytes": bytes_per_image(shape, defense) / 1000,
-        "kept_maps": float(len(defense.kept) if isinstance(defense, KeptMaps) else shape[2]),
-        "agreement": float(top1_agreement(answers, reference).mean()),
-        "logit_cosine": float(logit_cosine(answers, reference).mean()),
-    }
+    shape, reference = bench.encoder.map_shape, bench.answers(None)
+    costs: dict[str, dict[str, float]] = {}
+    for name, cell in cells.items():
+        defense, answers = cell.defense, bench.answers(cell.defense)
+        costs[name] = {
+            "kilobytes": (defense.bytes_per_image(shape) if defense else bytes_of(shape)) / 1000,
+            "kept_maps": float(len(defense.kept) if isinstance(defense, KeptMaps) else shape[2]),
+            "agreement": float(top1_agreement(answers, reference).mean()),
+            "logit_cosine": float(logit_cosine(answers, reference).mean()),
+        }
+    return costs
 
 
-def _label(name: str) -> str:
-    kind, _, amount = name.partition("@")
-    if name == NONE:
-        return "all maps"
-    if kind == "bits":
-        return f"{amount} bit{'s' if amount != '1' else ''} a value"
-    if kind == "noise":
-        return f"noise of {amount} deviation{'s' if amount != '1' else ''}"
-    return f"{amount} {METHODS[kind]}"
-
-
-def _claims(rows: Mapping[str, Row], config: Config) -> list[Claim]:
+def _claims(cells: Mapping[str, Cell], rows: Mapping[str, Row], config: Config) -> list[Claim]:
     """Hold the section's sentence, and what the sweep adds to it, against the rows."""
     claims: list[Claim] = []
     ends = dict.fromkeys((max(config.maps), min(config.maps)))
     for name in (f"{method}@{m}" for method in config.methods for m in ends):
+        sending = f"Sending {cells[name].label}"
         claims += [
-            ahead(rows, f"Sending {_label(name)} lowers what the attack draws", name, [NONE], source="split 7", metric="psnr", sign=-1),
-            ahead(rows, f"Sending {_label(name)} costs accuracy", name, [NONE], source="split 7", metric="agreement", sign=-1),
+            ahead(rows, f"{sending} lowers what the attack draws", name, [NONE], source="split 7", metric="psnr", sign=-1),
+            ahead(rows, f"{sending} costs accuracy", name, [NONE], source="split 7", metric="agreement", sign=-1),
         ]  # fmt: skip
     others = [method for method in config.methods if method != "greedy"]
     if "greedy" in config.methods and others:
@@ -263,66 +285,47 @@ def _claims(rows: Mapping[str, Row], config: Config) -> list[Claim]:
         ]  # fmt: skip
     claims += [
         ahead(
-            rows, f"{_label(f'bits@{fewer}')} instead of {more} lowers what the attack draws", f"bits@{fewer}", [f"bits@{more}"],
-            source="not in the text", metric="psnr", sign=-1,
+            rows, f"{cells[f'bits@{fewer}'].label} instead of {more} lowers what the attack draws", f"bits@{fewer}",
+            [f"bits@{more}"], source="not in the text", metric="psnr", sign=-1,
         )
         for more, fewer in pairwise(sorted(config.bits, reverse=True))
     ]  # fmt: skip
     return claims
 
 
-def _shown(config: Config, pipeline: Pipeline, numbers: Sequence[int]) -> dict[str, Any]:
-    from mi_keras.experiments.split.stages import HELD_OUT
-
-    arrays: dict[str, Any] = {
-        "shown.numbers": np.array(numbers),
-        "shown.targets": pipeline.pictures(HELD_OUT)[numbers],
-    }
-    for name, defense in _defenses(config, pipeline).items():
-        decoder = _adapted(config, pipeline, defense)
-        arrays[f"shown.{name}"] = pipeline.shown(decoder, config.adapted, numbers, defense)
-    return arrays
-
-
-def _figures(config: Config, rows: Mapping[str, Row], numbers: Sequence[int]) -> list[dict[str, Any]]:
+def _figures(cells: Mapping[str, Cell], rows: Mapping[str, Row], numbers: Sequence[int]) -> list[Figure]:
     """Return the privacy-utility curves, and what the adversary still sees behind every defence."""
+    kinds = {
+        kind: (label, [cell for cell in cells.values() if cell.kind == kind])
+        for kind, label in {**METHODS, "bits": "fewer bits", "noise": "noise"}.items()
+    }
+    kinds = {kind: (label, members) for kind, (label, members) in kinds.items() if members}
     series = [
-        {"label": METHODS[method], "rows": [f"{method}@{m}" for m in config.maps], "points": [f"m={m}" for m in config.maps]}
-        for method in config.methods
-    ]  # fmt: skip
-    if config.bits:
-        series.append({
-            "label": "fewer bits", "rows": [f"bits@{bits}" for bits in config.bits],
-            "points": [f"{bits} bit{'s' if bits > 1 else ''}" for bits in config.bits],
-        })  # fmt: skip
-    if config.noise:
-        names = [f"noise@{deviation:g}" for deviation in config.noise]
-        series.append(
-            {"label": "noise", "rows": names, "points": [f"{value:g} dev." for value in config.noise]}
-        )
+        figures.TradeOffSeries(label, [cell.name for cell in members], [cell.point for cell in members])
+        for label, members in kinds.values()
+    ]
     privacy = {"psnr": "PSNR of the reconstruction"}
     if "retrieval_100" in rows[NONE].values:
         privacy["retrieval_100"] = "what the model itself recognises in the reconstruction"
-    curve: dict[str, Any] = {
-        "kind": "trade_off", "rows": [], "series": series, "baseline": [MEAN_FACE], "reference": NONE,
-    }  # fmt: skip
-    figures = [
-        curve | {
-            "file": f"privacy_utility_{metric}.png", "title": f"Privacy and utility of what is sent: {text}",
-            "caption": "Each point is a defence and an adversary that knows it; m: maps that are sent. Star: all maps.",
-            "panels": [
-                {"x": "agreement", "y": metric, "log_x": False, "better": "lower right"},
-                {"x": "kilobytes", "y": metric, "log_x": True, "better": "lower left"},
-            ],
-        }
-        for metric, text in privacy.items()
+    return [
+        *(
+            figures.TradeOff(
+                file=f"privacy_utility_{metric}.png", title=f"Privacy and utility of what is sent: {text}",
+                caption="Each point is a defence and an adversary that knows it; m: maps that are sent. Star: all maps.",
+                panels=[figures.Panel("agreement", metric, False, "lower right"), figures.Panel("kilobytes", metric, True, "lower left")],
+                series=series, baseline=[MEAN_FACE], reference=NONE,
+            )
+            for metric, text in privacy.items()
+        ),
+        *(
+            figures.Photographs(
+                file=f"reconstructions_{kind}.png", rows=[NONE, *(cell.name for cell in members)], metric="psnr",
+                images=list(range(len(numbers))), title=f"What the adversary draws: {label}",
+                caption="The first held-out images in the order of their hash, not picked. Under each its PSNR.",
+            )
+            for kind, (label, members) in kinds.items()
+        ),
     ]  # fmt: skip
-    for kind, label in {**METHODS, "bits": "fewer bits", "noise": "noise"}.items():
-        names = [name for name in rows if name.startswith(f"{kind}@")]
-        if names:
-            figures.append({
-                "file": f"reconstructions_{kind}.png", "kind": "photographs", "rows": [NONE, *names], "metric": "psnr",
-                "images": list(range(len(numbers))), "title": f"What the adversary draws: {label}",
-                "caption": "The first held-out images in the order of their hash, not picked. Under each its PSNR.",
-            })  # fmt: skip
-    return figures
+
+
+SECTION = Section(SPLIT, PRESETS, run, check)

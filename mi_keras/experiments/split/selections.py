@@ -5,62 +5,56 @@ from typing import Any
 
 import numpy as np
 
-from mi_keras.attacks.feature_inversion import reconstruction_loss
-from mi_keras.defenses.feature_maps import KeptMaps, MapStatistics
-from mi_keras.defenses.feature_selection import (
+from mi_keras.attacks.learned import Learned
+from mi_keras.defenses.maps import KeptMaps, MapStatistics, QuantizedMaps
+from mi_keras.defenses.selection import (
     greedy_for_tail,
     highest_variance,
     lowest_reconstruction_gradient,
     random_maps,
 )
-from mi_keras.experiments.split.stages import TRAINING, Pipeline
-from mi_keras.experiments.store import Stage
-from mi_keras.settings import DecoderSettings
-from mi_keras.work import Arrays, Workspace
+from mi_keras.experiments.case import Case, plan
+from mi_keras.experiments.split.bench import TRAINING, SplitBench
+from mi_keras.progress import Arrays, Workspace
 
 
 def selections(
-    pipeline: Pipeline,
-    method: str,
-    counts: Sequence[int],
-    images: int,
-    decoder: Stage,
-    settings: DecoderSettings,
+    bench: SplitBench, method: str, counts: Sequence[int], images: int, attack: Learned
 ) -> dict[int, KeptMaps]:
     """Choose maps by a method, on training images.
 
     Args:
-        method: "random", "variance", "gradient" or "greedy", see `defenses.feature_selection`.
+        method: "random", "variance", "gradient" or "greedy", see `defenses.selection`.
         counts: how many maps to keep.
         images: of the training images to look at.
-        decoder: whose reliance on each map "gradient" measures: the adversary's without a defence.
+        attack: whose decoder's reliance on each map "gradient" measures: the adversary's without a defence.
 
     Returns:
         The maps to keep, for each of `counts`.
     """
     if method == "random":
-        seed, channels = pipeline.derive("selection", method), pipeline.encoder.map_shape[2]
+        seed, channels = bench.derive("selection", method), bench.encoder.map_shape[2]
         return {m: KeptMaps(random_maps(channels, m, seed)) for m in counts}
     if method == "variance":
-        statistics = MapStatistics(**pipeline.statistics().arrays)
+        statistics = MapStatistics(**bench.measured(QuantizedMaps()).arrays)
         return {m: KeptMaps(highest_variance(statistics, m)) for m in counts}
 
     def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-        maps = pipeline.maps(TRAINING).large("maps")[:images].astype(np.float32)
+        maps = bench.maps(TRAINING).large("maps")[:images].astype(np.float32)
         if method == "greedy":
-            seed = pipeline.derive("selection", method)
-            kept = greedy_for_tail(pipeline.encoder.model.tail, maps, counts, seed=seed)
+            seed = bench.derive("selection", method)
+            kept = greedy_for_tail(bench.encoder.model.tail, maps, counts, seed=seed)
         else:
-            model, pictures = pipeline.load_decoder(decoder, settings), pipeline.pictures(TRAINING)[:images]
-            loss = reconstruction_loss(settings)
+            model, pictures = bench.load(trained), bench.pictures(TRAINING)[:images]
             kept = {
-                m: lowest_reconstruction_gradient(model, maps, pictures.astype(np.float32), m, loss=loss)
+                m: lowest_reconstruction_gradient(model, maps, pictures, m, loss=attack.network.loss)
                 for m in counts
             }
         return {str(m): np.array(numbers) for m, numbers in kept.items()}, {}
 
-    upstream = [decoder if method == "gradient" else pipeline.maps(TRAINING)]
-    stage = pipeline.stage(
+    trained = plan(Case(attack), bench)
+    upstream = [trained.learned if method == "gradient" else bench.maps(TRAINING)]
+    stage = bench.stage(
         "selection",
         compute,
         upstream=upstream,

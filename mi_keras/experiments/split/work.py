@@ -1,21 +1,19 @@
-"""What the runner needs to know of the split attack: its pictures, and the stages of a run (split 3)."""
+"""What all sections of the split attack share: its pictures, and the bench of a run (split 3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from mi_keras.data.face_source import FaceSource
 from mi_keras.data.face_sources import DEFAULT_FACES, open_faces
 from mi_keras.data.faces import counts, split_faces
 from mi_keras.experiments.store import Store
+from mi_keras.progress import Progress
 from mi_keras.seeds import derive
-from mi_keras.settings import FaceSettings
-from mi_keras.work import Progress
+from mi_keras.settings import EncoderSettings, FaceSettings
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.split.stages import Pipeline
-
-DEFAULT_DATA = DEFAULT_FACES
+    from mi_keras.experiments.split.bench import SplitBench
 
 
 @dataclass(frozen=True)
@@ -37,38 +35,49 @@ class Faces:
     seed: int
 
 
-def open_data(spec: str, *, offline: bool) -> FaceSource:
-    """Find the pictures that `--data` names (see `data.face_sources.open_faces`)."""
-    return open_faces(spec, offline=offline)
+class SplitSettingsOf(Protocol):
+    """The settings that pictures and encoder depend on."""
+
+    @property
+    def runs(self) -> int: ...
+    @property
+    def faces(self) -> FaceSettings: ...
+    @property
+    def encoder(self) -> EncoderSettings: ...
 
 
-def prepare(source: FaceSource, config: Any, *, seed: int) -> Faces:
-    """Divide the pictures in training and held-out ones.
+class SplitWork:
+    """Pictures, divided into training and held-out ones (see `section.Work`)."""
 
-    Raises:
-        InputError: there are too few.
-    """
-    seed = derive(seed, "faces")
-    training, held_out = split_faces(source.keys, config.faces, seed=seed)
-    return Faces(
-        source, config.faces, training, held_out, *counts(config.faces, len(training), len(held_out)), seed
-    )
+    default_data = DEFAULT_FACES
+
+    def open_data(self, spec: str, *, offline: bool) -> FaceSource:
+        """Find the pictures that `--data` names (see `data.face_sources.open_faces`)."""
+        return open_faces(spec, offline=offline)
+
+    def prepare(self, source: FaceSource, config: SplitSettingsOf, *, seed: int) -> Faces:
+        """Divide the pictures; raises `InputError` where there are too few."""
+        seed = derive(seed, "faces")
+        training, held_out = split_faces(source.keys, config.faces, seed=seed)
+        wanted = counts(config.faces, len(training), len(held_out))
+        return Faces(source, config.faces, training, held_out, *wanted, seed)
+
+    def benches(
+        self, data: Faces, config: SplitSettingsOf, store: Store, progress: Progress, *, seed: int
+    ) -> Sequence["SplitBench"]:
+        """Return the bench of each run, which share one encoder; imports TensorFlow."""
+        from mi_keras.experiments.split.bench import SplitBench
+        from mi_keras.models.encoder import Encoder
+
+        encoder = Encoder(config.encoder, config.faces.size)
+        return [
+            SplitBench(data, encoder, store, progress, seed=seed, run=number)
+            for number in range(1, config.runs + 1)
+        ]
+
+    def describe(self, data: Faces) -> dict[str, object]:
+        """Return the fields of a result that tell of its data."""
+        return {"data": data.source.name}
 
 
-def pipelines(
-    faces: Faces, config: Any, store: Store, progress: Progress, *, seed: int
-) -> Sequence["Pipeline"]:
-    """Return the stages of each run of a section, which share one encoder; imports TensorFlow."""
-    from mi_keras.experiments.split.encoder import Encoder
-    from mi_keras.experiments.split.stages import Pipeline
-
-    encoder = Encoder(config.encoder, config.faces.size)
-    return [
-        Pipeline(faces, encoder, store, progress, seed=seed, run=number)
-        for number in range(1, config.runs + 1)
-    ]
-
-
-def describe(faces: Faces) -> dict[str, Any]:
-    """Return the fields of a result that tell of its data."""
-    return {"data": faces.source.name}
+SPLIT = SplitWork()

@@ -7,141 +7,120 @@ M_I, as the text assumes of k. The class prototype that a gain is measured again
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_keras.experiments.thesis.image_rows import (
-    BASELINES,
-    OBJECTIVE_NOTES,
+from mi_keras.defenses.defense import Defense
+from mi_keras.experiments.case import Case
+from mi_keras.experiments.thesis.rows import (
     PROTOTYPE,
+    Name,
+    Plans,
+    baselines,
     image_row,
-    scored_baselines,
+    inversion,
+    plan_rows,
 )
 from mi_keras.metrics.classification import accuracy, expected_calibration_error
-from mi_keras.results import Paper, Row, inverter_label
-from mi_keras.settings import (
-    ActivationSettings,
-    ClassifierSettings,
-    GradientSettings,
-    InverterSettings,
-    PrototypeSettings,
-)
+from mi_keras.results import Paper, Row, SweepSeries, Table
 
 if TYPE_CHECKING:
-    from mi_keras.defenses.output_vector import Defense
+    from mi_keras.attacks.attack import Attack
     from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.stages import Pipeline
-
-ATTACKED = ("o", "x")  # the two models of the text's Tables 5 and 6
-OBJECTIVE = "logit_mse"  # with one-hot targets X~ would depend on the predicted class alone, defended or not
+    from mi_keras.experiments.thesis.bench import ThesisBench
+    from mi_keras.experiments.thesis.sizes import Inverted
 
 
-class Config(Protocol):
-    """The settings that both sections have."""
+@dataclass(frozen=True)
+class Sweep:
+    """What a section on a defence measured.
 
-    @property
-    def combinations(self) -> tuple[str, ...]: ...
-    @property
-    def classifier(self) -> ClassifierSettings: ...
-    @property
-    def gradient(self) -> GradientSettings: ...
-    @property
-    def activation(self) -> ActivationSettings: ...
-    @property
-    def inverter(self) -> InverterSettings: ...
-    @property
-    def prototype(self) -> PrototypeSettings: ...
-
-
-def row_name(combination: str, defense: str) -> str:
-    """Return the name of the row of M_I under a defence: "x@k=3"."""
-    return f"{combination}@{defense}"
-
-
-def attack(
-    config: Config, pipeline: Pipeline, defenses: Mapping[str, Defense | None]
-) -> tuple[dict[str, Stage], dict[str, Stage]]:
-    """Attack a target in one run behind every defence.
-
-    Returns:
-        The scored stages of all rows, baselines included, and the defended output vectors of the test images by
-        name of the defence.
+    Attributes:
+        plans: of every attack behind every defence, and of the baselines, in every run.
+        rows: of the same.
+        costs: a row per defence: accuracy and calibration of what the honest user gets, and the gain left to each attack.
     """
-    target = pipeline.classifier("target", config.classifier)
-    shadow = pipeline.classifier("shadow", config.classifier)
-    known = pipeline.output_vector(shadow, config.classifier, "shadow_train")
-    observed = pipeline.output_vector(target, config.classifier, "test")
-    settings = (shadow, config.classifier, config.activation, config.gradient, OBJECTIVE)
-    scored: dict[str, Stage] = {}
-    seen: dict[str, Stage] = {}
-    for name, defense in defenses.items():
-        seen[name] = pipeline.defended(observed, defense)
-        known_evidence = pipeline.evidence(pipeline.defended(known, defense), *settings)
-        observed_evidence = pipeline.evidence(seen[name], *settings)
-        for combination in config.combinations:
-            inverter = pipeline.inverter(known_evidence, combination, config.inverter)
-            inversion = pipeline.inversion(inverter, observed_evidence, combination, config.inverter, "test")
-            scored[row_name(combination, name)] = inversion.computed()
-    return scored | scored_baselines(pipeline, config.prototype, observed, "test"), seen
+
+    plans: Plans
+    rows: dict[Name, Row]
+    costs: dict[Name, Row]
 
 
-def attack_rows(
-    stages: Mapping[str, Sequence[Stage]],
-    config: Config,
+def attack_all(
+    config: Inverted,
+    benches: Sequence[ThesisBench],
+    defenses: Mapping[str, Defense | None],
     labels: Mapping[str, str],
-    published: Mapping[str, Paper],
-) -> dict[str, Row]:
-    """Return the rows of every attack, combination by combination, and of the baselines; `labels` by defence."""
-    rows = {
-        row_name(combination, defense): image_row(
-            row_name(combination, defense), f"{inverter_label(combination)}, {label}", "attack",
-            stages[row_name(combination, defense)], stages[PROTOTYPE],
-            paper=published.get(row_name(combination, defense)),
-            note=OBJECTIVE_NOTES[OBJECTIVE] if "x" in combination.split("+") else "",
-        )
+    published: Mapping[Name, Paper] = {},
+    more: Mapping[Name, Attack] = {},
+) -> Sweep:
+    """Attack the target behind every defence in every run, with X~ matching the whole output vector.
+
+    With one-hot targets X~ would depend on the predicted class alone, defended or not.
+
+    Args:
+        defenses: by the names that rows carry behind the combination.
+        labels: of the same names, as tables print them.
+        more: attacks of another kind on undefended answers, by their rows.
+    """
+    cells = {
+        Name(combination, at): Case(inversion(config, combination), defense)
         for combination in config.combinations
-        for defense, label in labels.items()
-    }  # fmt: skip
-    return rows | {
-        name: image_row(name, label, "baseline", stages[name], stages[PROTOTYPE])
-        for name, label in BASELINES.items()
+        for at, defense in defenses.items()
     }
-
-
-def cost_rows(
-    seen: Sequence[Mapping[str, Stage]],
-    pipelines: Sequence[Pipeline],
-    rows: Mapping[str, Row],
-    config: Config,
-    labels: Mapping[str, str],
-) -> list[Row]:
-    """Return one row per defence with both sides: accuracy and calibration of what the honest user gets, and what it
-    leaves the attack, as instance gain."""
-    return [
-        Row(
-            defense,
-            label,
-            "defense",
-            _usefulness([run[defense] for run in seen], [p.splits.test.labels for p in pipelines])
-            | {
-                f"gain_{combination}": rows[row_name(combination, defense)].values["instance_gain"]
-                for combination in config.combinations
-            },
-            rows[PROTOTYPE].images,
+    cells |= {name: Case(attack) for name, attack in more.items()} | baselines(config.prototype)
+    plans = plan_rows(benches, cells)
+    rows = {
+        name: image_row(
+            name, ", ".join(filter(None, [case.attack.label, labels.get(name.at)])), plans, Name(PROTOTYPE),
+            paper=published.get(name),
         )
-        for defense, label in labels.items()
+        for name, case in cells.items()
+    }  # fmt: skip
+    costs = {
+        Name(at): _cost(config, benches, rows, at, defense, labels[at]) for at, defense in defenses.items()
+    }
+    return Sweep(plans, rows, costs)
+
+
+def cost_table(config: Inverted, found: Sweep, file: str, title: str, first_column: str) -> Table:
+    """Return the table of `costs`."""
+    gains = {f"gain_{c}": f"gain of {inversion(config, c).label}" for c in config.combinations}
+    return Table(
+        file, title, first_column, ("accuracy", "ece", *gains), list(found.costs.values()), headings=gains
+    )
+
+
+def series_over(config: Inverted, along: Sequence[str]) -> list[SweepSeries]:
+    """Return a line per attack over defences, by the names of these."""
+    return [
+        SweepSeries(inversion(config, combination).label, [str(Name(combination, at)) for at in along])
+        for combination in config.combinations
     ]
 
 
-def cost_metrics(config: Config) -> tuple[str, ...]:
-    """Return the columns of the table of `cost_rows`."""
-    return ("accuracy", "ece", *(f"gain_{combination}" for combination in config.combinations))
+def _cost(
+    config: Inverted,
+    benches: Sequence[ThesisBench],
+    rows: Mapping[Name, Row],
+    at: str,
+    defense: Defense | None,
+    label: str,
+) -> Row:
+    values = _usefulness([bench.output_vector("target", "test", defense) for bench in benches], benches)
+    for combination in config.combinations:
+        values[f"gain_{combination}"] = rows[Name(combination, at)].values["instance_gain"]
+    return Row(at, label, "defense", values, rows[Name(PROTOTYPE)].images)
 
 
-def _usefulness(seen: Sequence[Stage], labels: Sequence[Any]) -> dict[str, Any]:
-    vectors = [stage.arrays["output_vector"] for stage in seen]
+def _usefulness(sent: Sequence[Stage], benches: Sequence[ThesisBench]) -> dict[str, Any]:
+    pairs = [
+        (stage.arrays["output_vector"], bench.splits.test.labels)
+        for stage, bench in zip(sent, benches, strict=True)
+    ]
     return {
-        "accuracy": np.array([accuracy(v, truth) for v, truth in zip(vectors, labels, strict=True)]),
-        "ece": np.array([expected_calibration_error(v, truth) for v, truth in zip(vectors, labels, strict=True)]),
-    }  # fmt: skip
+        "accuracy": np.array([accuracy(vectors, truth) for vectors, truth in pairs]),
+        "ece": np.array([expected_calibration_error(vectors, truth) for vectors, truth in pairs]),
+    }

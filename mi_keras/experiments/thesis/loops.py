@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mi_keras.experiments.thesis.rows import Name
 from mi_keras.metrics.topology import has_loop
 from mi_keras.results import Row, Table
-from mi_keras.types import Floats, ImageSet, Ints
+from mi_keras.types import Floats, Images, Ints
 
 TWO = "2"  # the name of the class
 COLUMNS = ("loop_rate", "prototype_distance", "ssim", "instance_gain")
 PerImage = Mapping[
-    str, Mapping[str, Floats]
+    Name, Mapping[str, Floats]
 ]  # of a run, by row: `images`, and `ssim`, `distance` of each image
 
 
-def twos_without_loop(test: ImageSet, class_names: Sequence[str]) -> Ints:
+def twos_without_loop(test: Images, class_names: Sequence[str]) -> Ints:
     """Return the numbers of the test images of class "2" whose stroke encloses not even a pixel; none without such a class."""
     if TWO not in class_names:
         return np.zeros(0, np.int64)
@@ -24,7 +25,7 @@ def twos_without_loop(test: ImageSet, class_names: Sequence[str]) -> Ints:
 
 
 def loop_table(
-    runs: Sequence[PerImage], test: ImageSet, chosen: Ints, rows: Mapping[str, Row], prototype: str
+    runs: Sequence[PerImage], test: Images, chosen: Ints, rows: Mapping[Name, Row], prototype: Name
 ) -> Table:
     """Return what each method makes of the chosen images: a loop, the class's generic image, or the image itself."""
     stories = []
@@ -39,7 +40,7 @@ def loop_table(
             own, class_only = values["ssim"], [run[prototype]["ssim"][chosen].mean() for run in runs]
             values["instance_gain"] = list(np.subtract(own, class_only))
         arrays = {metric: np.array(of_runs) for metric, of_runs in values.items()}
-        stories.append(Row(name, row.label, row.group, arrays, len(chosen), note=row.note))
+        stories.append(Row(row.name, row.label, row.group, arrays, len(chosen), note=row.note))
     twos = int((test.labels == test.labels[chosen[0]]).sum())
     note = (
         f"Of the {twos} test images of a {TWO}, the {len(chosen)} without a loop. With a loop: share of their "

@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mi_keras.results import Claim, Row, Table
+from mi_keras.results import Claim, Row, Search, Table
 from mi_keras.settings import GradientSettings
 
 if TYPE_CHECKING:
     from mi_keras.experiments.store import Stage
 
 WEIGHTS = ("l2_weight", "tv_weight")
-FIGURE_8 = {
-    "file": "figure_8.png", "kind": "search", "rows": [], "axes": list(WEIGHTS),
-    "title": "Figure 8: random search of the two weights", "caption": "Mean SSIM of the reconstructions of a trial.",
-}  # fmt: skip
+FIGURE_8 = Search(
+    file="figure_8.png", axes=WEIGHTS, title="Figure 8: random search of the two weights",
+    caption="Mean SSIM of the reconstructions of a trial.",
+)  # fmt: skip
 # Within this factor a weight found is called the text's: the fine search reaches no further.
 SAME_WEIGHT = 2.0
 

@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_keras.errors import InputError
-from mi_keras.experiments.claims import ahead, unchanged
-from mi_keras.experiments.presets import check_choices, check_runs, sized
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
-from mi_keras.results import Claim, ExperimentResult, Paper, Row, Table
-from mi_keras.settings import HEADS, ClassifierSettings, SplitSettings
+from mi_keras.experiments.presets import check_choices, sized
+from mi_keras.experiments.section import Section
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Classified
+from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, Table, figures
+from mi_keras.results.claims import ahead, unchanged
+from mi_keras.settings import HEADS
 
 if TYPE_CHECKING:
     from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.stages import Pipeline
+    from mi_keras.experiments.thesis.bench import ThesisBench
 
 VARIANTS = {head.activation + ("+dropout" if head.dropout else ""): head for head in HEADS}
 CHOSEN = "none+dropout"
@@ -57,44 +58,37 @@ MODELS = {"target": "M_T, target model", "shadow": "M_S, shadow model"}
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Classified):
     """Settings of the section; the defaults are the text's.
 
     Attributes:
-        runs: trainings of each variant, and of M_S.
         variants: what stands between the linear layers: an activation, "+dropout" appended where half of the units
             are dropped in training.
     """
 
-    runs: int = 5
     variants: tuple[str, ...] = tuple(VARIANTS)
-    data: SplitSettings = SplitSettings()
-    classifier: ClassifierSettings = ClassifierSettings()
 
     def __post_init__(self) -> None:
-        check_runs(self.runs)
-        check_choices("variants", self.variants, tuple(VARIANTS))
-        if not self.variants:
-            raise InputError("`variants` must name at least one; got none.")
+        super().__post_init__()
+        check_choices("variants", self.variants, tuple(VARIANTS), at_least_one=True)
 
 
 PAPER = Config()
 PRESETS = {
-    "smoke": replace(PAPER, runs=1, **sized(SMOKE, "data", "classifier")),
-    "quick": replace(PAPER, runs=2, **sized(QUICK, "data", "classifier")),
+    "smoke": replace(PAPER, runs=1, **sized(SMOKE, Config)),
+    "quick": replace(PAPER, runs=2, **sized(QUICK, Config)),
     "paper": PAPER,
 }
 
 
-def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
-    """Train every variant and the shadow model in every run; `pipelines` has one per run."""
+def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
+    """Train every variant and the shadow model in every run; `benches` has one per run."""
     # Variant by variant, not run by run: trainings of one architecture share its traced step.
     models = {
-        name: [pipeline.classifier("target", config.classifier, VARIANTS[name]).computed() for pipeline in pipelines]
+        name: [bench.classifier("target", VARIANTS[name]).computed() for bench in benches]
         for name in config.variants
-    }  # fmt: skip
-    models["target"] = [pipeline.classifier("target", config.classifier).computed() for pipeline in pipelines]
-    models["shadow"] = [pipeline.classifier("shadow", config.classifier).computed() for pipeline in pipelines]
+    }
+    models |= {role: [bench.classifier(role).computed() for bench in benches] for role in MODELS}
     rows = {name: _row(name, stages) for name, stages in models.items()}
     arrays: dict[str, Any] = {f"confusion.{name}": _stacked(models[name], "confusion") for name in MODELS}
     for name in (*config.variants, "shadow"):  # the curves of "target" are those of the chosen variant
@@ -102,7 +96,7 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
             arrays[f"curve.{name}.{curve}"] = np.stack(
                 [stage.info["history"][curve] for stage in models[name]]
             )
-    splits = pipelines[0].splits
+    splits = benches[0].splits
     measured = (
         f"weighted F1 and losses after the last of {config.classifier.epochs} epochs: {len(splits.target_validation):,} "
         f"validation images of M_T, {len(splits.shadow_validation):,} of M_S; {len(splits.target_train):,} training images each"
@@ -114,7 +108,7 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
         ),
         Table("table_2", "Table 2: target and shadow model", "model", METRICS, [rows[name] for name in MODELS]),
     ]  # fmt: skip
-    agreement = ", ".join(f"{value:.4f}" for value in (_agreement(config, p) for p in pipelines))
+    agreement = ", ".join(f"{value:.4f}" for value in (_agreement(bench) for bench in benches))
     notes = [
         f"Share of the test images D_F on which M_S and M_T predict the same class, run by run: {agreement}."
     ]
@@ -133,12 +127,9 @@ def _row(name: str, stages: Sequence[Stage]) -> Row:
     return Row(name, label, "model", values, images, PUBLISHED[name])
 
 
-def _agreement(config: Config, pipeline: Pipeline) -> float:
-    predicted = [
-        np.argmax(pipeline.output_vector(pipeline.classifier(role, config.classifier), config.classifier, "test").arrays["output_vector"], axis=1)
-        for role in MODELS
-    ]  # fmt: skip
-    return float(np.mean(predicted[0] == predicted[1]))
+def _agreement(bench: ThesisBench) -> float:
+    target, shadow = (bench.output_vector(role, "test").arrays["output_vector"] for role in MODELS)
+    return float(np.mean(np.argmax(target, axis=1) == np.argmax(shadow, axis=1)))
 
 
 def _claims(rows: Mapping[str, Row]) -> list[Claim]:
@@ -170,19 +161,21 @@ def _claims(rows: Mapping[str, Row]) -> list[Claim]:
     ]  # fmt: skip
 
 
-def _figures(config: Config) -> list[dict[str, Any]]:
+def _figures(config: Config) -> list[Figure]:
     return [
-        {
-            "file": "figure_7.png", "kind": "confusion", "rows": list(MODELS),
-            "title": "Figure 7: confusion matrices of M_T and M_S",
-            "caption": "Each on its own validation set, first run.",
-        },
-        {
-            "file": "training_curves.png", "kind": "training_curves", "rows": list(config.variants),
-            "title": "Training curves of the variants", "caption": "Cross-entropy on training and validation set, per epoch.",
-        },
+        figures.Confusion(
+            file="figure_7.png", rows=list(MODELS), title="Figure 7: confusion matrices of M_T and M_S",
+            caption="Each on its own validation set, first run.",
+        ),
+        figures.TrainingCurves(
+            file="training_curves.png", rows=config.variants, title="Training curves of the variants",
+            caption="Cross-entropy on training and validation set, per epoch.",
+        ),
     ]  # fmt: skip
 
 
 def _stacked(stages: Sequence[Stage], name: str) -> Any:
     return np.array([stage.info[name] for stage in stages])
+
+
+SECTION = Section(THESIS, PRESETS, run)

@@ -7,7 +7,7 @@ Measured:     quick, 2 runs, seed 1, n = 1,333 and 1,334: class average 0.281 +-
               2.0e-4 and 3.2e-2, at the upper edge of the text's range. All rows: docs/results.md
 Cost:         `quick` 12 to 15 minutes on 2 idle CPU cores; `paper`, by estimate, about two days.
 Threat model: gray box as in 5.2. The search sees nothing but the shadow model and its training images.
-Deviations:   both objectives are shown (see `attacks.gradient_inversion`). Table 3 uses the text's weights; the rows
+Deviations:   both objectives are shown (see `attacks.gradient`). Table 3 uses the text's weights; the rows
               "weights found" repeat its best start with those that our search found. Baselines are ours.
 """
 
@@ -19,39 +19,41 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mi_keras.attacks.access import Access
 from mi_keras.errors import InputError
-from mi_keras.experiments.claims import ahead
-from mi_keras.experiments.presets import check_choices, check_runs, sized
-from mi_keras.experiments.thesis.image_rows import (
+from mi_keras.experiments.case import Case
+from mi_keras.experiments.presets import check_choices, sized
+from mi_keras.experiments.section import Section
+from mi_keras.experiments.thesis.rows import (
+    AVERAGE,
     BASELINES,
+    COLUMNS,
+    MATCHED,
     OBJECTIVE_NOTES,
     PROTOTYPE,
-    by_row,
+    Name,
+    Plans,
+    baselines,
     image_arrays,
     image_row,
+    plan_rows,
     published,
-    scored_baselines,
 )
 from mi_keras.experiments.thesis.search_table import FIGURE_8, best_line, trial_table, weight_claims
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
-from mi_keras.results import Claim, ExperimentResult, Row, Table
-from mi_keras.settings import (
-    OBJECTIVES,
-    STARTS,
-    ActivationSettings,
-    ClassifierSettings,
-    GradientSettings,
-    PrototypeSettings,
-    SplitSettings,
-)
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Reconstructed
+from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.progress import Run
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results.claims import ahead
+from mi_keras.settings import OBJECTIVES, STARTS, GradientSettings
 from tuning.gradient_search import SearchSettings, search_stage
 
 if TYPE_CHECKING:
     from mi_keras.data.splits import Splits
-    from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.stages import Pipeline
+    from mi_keras.experiments.thesis.bench import ThesisBench
 
-SETS = {"validation": "shadow_validation", "test": "test"}
+VALIDATION, TEST = "validation", "test"
+SETS = {VALIDATION: ("shadow", "shadow_validation"), TEST: ("target", "test")}  # who answers which images
 START_WORDS = {
     "random": "from noise",
     "class_instance": "from instance",
@@ -67,51 +69,45 @@ FOUND = "found"  # in place of a start: the class average with the weights that 
 
 
 PUBLISHED = {
-    "x_random@validation": published("Table 3", (0.0536, 0.0081), (0.1032, 0.0042)),
-    "x_random@test": published("Table 3", (0.0417, 0.0065), (0.1136, 0.0047)),
-    "x_class_instance@validation": published("Table 3", (0.2476, 0.0138), (0.0687, 0.0078)),
-    "x_class_instance@test": published("Table 3", (0.1846, 0.0141), (0.0778, 0.0084)),
-    "x_class_average@validation": published("Table 3", (0.3014, 0.0079), (0.0601, 0.0037)),
-    "x_class_average@test": published("Table 3", (0.2409, 0.0068), (0.0672, 0.0021)),
+    Name("x_random", VALIDATION): published("Table 3", (0.0536, 0.0081), (0.1032, 0.0042)),
+    Name("x_random", TEST): published("Table 3", (0.0417, 0.0065), (0.1136, 0.0047)),
+    Name("x_class_instance", VALIDATION): published("Table 3", (0.2476, 0.0138), (0.0687, 0.0078)),
+    Name("x_class_instance", TEST): published("Table 3", (0.1846, 0.0141), (0.0778, 0.0084)),
+    Name("x_class_average", VALIDATION): published("Table 3", (0.3014, 0.0079), (0.0601, 0.0037)),
+    Name("x_class_average", TEST): published("Table 3", (0.2409, 0.0068), (0.0672, 0.0021)),
 }
 
 
 @dataclass(frozen=True)
-class Config:
-    """Settings of the section; the defaults are the text's.
+class Config(Reconstructed):
+    """Settings of the section; the defaults are the text's. The search is done once, with the first run's M_S.
 
     Attributes:
-        runs: repetitions of M_T, M_S and X~ on the same splits; the search is done once, with the first run's M_S.
         starts: I_0 of the reconstructions.
         objectives: what X~ matches.
     """
 
-    runs: int = 5
     starts: tuple[str, ...] = STARTS
     objectives: tuple[str, ...] = OBJECTIVES
-    data: SplitSettings = SplitSettings()
-    classifier: ClassifierSettings = ClassifierSettings()
-    gradient: GradientSettings = GradientSettings()
     search: SearchSettings = SearchSettings()
-    prototype: PrototypeSettings = PrototypeSettings()
 
     def __post_init__(self) -> None:
-        check_runs(self.runs)
-        check_choices("starts", self.starts, STARTS)
-        check_choices("objectives", self.objectives, OBJECTIVES)
-        if not self.starts or not self.objectives:
-            raise InputError("`starts` and `objectives` must name at least one each; got none.")
+        super().__post_init__()
+        check_choices("starts", self.starts, STARTS, at_least_one=True)
+        check_choices("objectives", self.objectives, OBJECTIVES, at_least_one=True)
 
 
 PAPER = Config()
-_STEPS = ("data", "classifier", "gradient", "prototype")
 PRESETS = {
     "smoke": replace(
-        PAPER, runs=1, search=SearchSettings(coarse_trials=3, fine_trials=2, images=20), **sized(SMOKE, *_STEPS)
+        PAPER,
+        runs=1,
+        search=SearchSettings(coarse_trials=3, fine_trials=2, images=20),
+        **sized(SMOKE, Config),
     ),
-    "quick": replace(PAPER, runs=2, **sized(QUICK, *_STEPS)),
+    "quick": replace(PAPER, runs=2, **sized(QUICK, Config)),
     "paper": PAPER,
-}  # fmt: skip
+}
 
 
 def check(config: Config, splits: Splits) -> None:
@@ -123,25 +119,30 @@ def check(config: Config, splits: Splits) -> None:
         )
 
 
-def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
+def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     """Search the weights with the first run's shadow model, then reconstruct from every start in every run."""
+    from mi_keras.attacks.gradient import start_images
+
     from_average = replace(config.gradient, start="class_average")
-    search = search_stage(pipelines[0], config.classifier, from_average, config.search)
+    search = search_stage(benches[0], from_average, config.search)
     found = replace(from_average, **search.info["best"])
-    runs = [_run_once(config, found, pipeline) for pipeline in pipelines]
-    stages = by_row([scored for scored, _ in runs])
-    rows = {name: _row(name, stages) for name in stages}
-    splits = pipelines[0].splits
-    arrays = image_arrays(splits.test, _of_test(stages))
+    plans = plan_rows(benches, _cells(config, found))
+    rows = {name: _row(name, plans) for name in plans}
+    splits = benches[0].splits
+    arrays = image_arrays(splits.test, {name: runs for name, runs in plans.items() if name.at != VALIDATION})
     arrays |= {f"search.{name}": values for name, values in search.arrays.items()}
-    for name in runs[0][1]:
-        arrays[name] = np.stack([curves[name] for _, curves in runs])
+    if "class_average" in config.starts:
+        for objective in config.objectives:
+            runs = plans[Name("x_class_average", TEST, objective)]
+            losses = [plan.seen[0].stage.arrays["losses"] for plan in runs]
+            arrays[f"gradient_loss.{objective}"] = np.stack(losses)
     for start in config.starts:
-        images = pipelines[0].start_images(start)
-        arrays[f"class_images.{STARTS_SHOWN[start]}"] = _noise(pipelines[0]) if images is None else images
+        run = Run(seeds={"start": benches[0].derive("start")})
+        images = start_images(start, benches[0].holdings(Access(images=True), None), run)
+        arrays[f"class_images.{STARTS_SHOWN[start]}"] = _noise(benches[0]) if images is None else images
     tables = [
         Table(
-            "table_3", "Table 3: start of the gradient reconstruction", "start, images", ("ssim", "mse", "instance_gain"),
+            "table_3", "Table 3: start of the gradient reconstruction", "start, images", COLUMNS,
             [*rows.values()], "",
         ),
         trial_table(search),
@@ -154,65 +155,46 @@ def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
     return ExperimentResult(tables, claims, measured, arrays, _figures(config), [best_line(search)])
 
 
-def _run_once(
-    config: Config, found: GradientSettings, pipeline: Pipeline
-) -> tuple[dict[str, Stage], dict[str, Any]]:
-    target = pipeline.classifier("target", config.classifier)
-    shadow = pipeline.classifier("shadow", config.classifier)
-    scored: dict[str, Stage] = {}
-    baselines: dict[str, Stage] = {}
-    curves: dict[str, Any] = {}
+def _cells(config: Config, found: GradientSettings) -> dict[Name, Case]:
+    """Return the case of every row: X~ from every start, the weights found, and the baselines, on both sets."""
+    from mi_keras.attacks.attack import Direct
+    from mi_keras.attacks.gradient import GradientImage
+
+    rows: dict[Name, Case] = {}
+    known: dict[Name, Case] = {}
     variants = {start: replace(config.gradient, start=start) for start in config.starts}
-    for where, subset in SETS.items():
-        answering = shadow if where == "validation" else target
-        observed = pipeline.output_vector(answering, config.classifier, subset)
+    for at, (answered_by, images) in SETS.items():
         for objective in config.objectives:
             searched = {FOUND: found} if objective == config.search.objective else {}
             for start, gradient in (variants | searched).items():
-                evidence = pipeline.evidence(
-                    observed, shadow, config.classifier, ActivationSettings(), gradient, objective
-                )
-                name = row_name(start, where, objective)
-                scored[name] = pipeline.scored_gradient(evidence, subset).computed()
-                if where == "test" and start == "class_average":
-                    curves[f"gradient_loss.{objective}"] = evidence.gradient.arrays["losses"]
-        for name, stage in scored_baselines(pipeline, config.prototype, observed, subset).items():
-            baselines[f"{name}@{where}"] = stage
-    return scored | _renamed(baselines), curves
+                attack = Direct(GradientImage(gradient, objective))
+                rows[Name(f"x_{start}", at, objective)] = Case(attack, answered_by=answered_by, images=images)
+        for name, case in baselines(config.prototype).items():
+            known[_baseline(name.method, at)] = replace(case, answered_by=answered_by, images=images)
+    return rows | known
 
 
-def row_name(start: str, where: str, objective: str = "logit_mse") -> str:
-    """Return the name of the row of X~ from a start: "x_random@test[cross_entropy]"."""
-    return f"x_{start}@{where}" + ("" if objective == "logit_mse" else f"[{objective}]")
+def _baseline(method: str, at: str) -> Name:
+    """Return the name of a baseline's row: those of the test set have their plain names, which figures look for."""
+    return Name(method, "" if at == TEST else at)
 
 
-def _renamed(baselines: Mapping[str, Stage]) -> dict[str, Stage]:
-    """Give the baselines of the test set their plain names, which figures look for."""
-    return {name.removesuffix("@test"): stage for name, stage in baselines.items()}
+def _row(name: Name, plans: Plans) -> Row:
+    at = name.at or TEST
+    start = name.method.removeprefix("x_")
+    return image_row(
+        name, f"{BASELINES.get(name.method) or START_WORDS[start]}, {at}", plans, _baseline(PROTOTYPE, at),
+        paper=PUBLISHED.get(replace(name, objective=MATCHED)),
+        note="" if name.is_baseline else OBJECTIVE_NOTES[name.objective],
+    )  # fmt: skip
 
 
-def _of_test(stages: Mapping[str, Sequence[Stage]]) -> dict[str, Sequence[Stage]]:
-    return {name: runs for name, runs in stages.items() if "@validation" not in name}
-
-
-def _row(name: str, stages: Mapping[str, Sequence[Stage]]) -> Row:
-    base, _, objective = name.partition("[")
-    method, _, where = base.partition("@")
-    images = where or "test"
-    prototypes = stages[f"{PROTOTYPE}@validation" if where == "validation" else PROTOTYPE]
-    if method in BASELINES:
-        return image_row(name, f"{BASELINES[method]}, {images}", "baseline", stages[name], prototypes)
-    note = OBJECTIVE_NOTES[objective.rstrip("]") or "logit_mse"]
-    label, paper = f"{START_WORDS[method.removeprefix('x_')]}, {images}", PUBLISHED.get(base)
-    return image_row(name, label, "attack", stages[name], prototypes, paper=paper, note=note)
-
-
-def _claims(rows: Mapping[str, Row], searched: str) -> list[Claim]:
+def _claims(rows: Mapping[Name, Row], searched: str) -> list[Claim]:
     """Hold the section's sentences about Table 3 against the rows, for each objective."""
     claims: list[Claim] = []
     for objective in OBJECTIVES:
         words = OBJECTIVE_NOTES[objective].removeprefix("X~: ")
-        on = {start: row_name(start, "validation", objective) for start in STARTS}
+        on = {start: Name(f"x_{start}", VALIDATION, objective) for start in STARTS}
         claims += [
             ahead(
                 rows, f"The class average is the best start on the validation set ({words})", on["class_average"],
@@ -224,60 +206,61 @@ def _claims(rows: Mapping[str, Row], searched: str) -> list[Claim]:
             ),
             ahead(
                 rows, f"SSIM falls from the shadow's own outputs to the target's ({words})",
-                row_name("class_average", "test", objective), [on["class_average"]], source="thesis 5.1", sign=-1,
+                Name("x_class_average", TEST, objective), [on["class_average"]], source="thesis 5.1", sign=-1,
                 published="-20.1 %",
             ),
         ]  # fmt: skip
-    plain = row_name("class_average", "test")
+    plain = Name("x_class_average", TEST)
     return [
         *claims,
         ahead(
-            rows, "The weights found beat those given on the test set", row_name(FOUND, "test", searched),
-            [row_name("class_average", "test", searched)], source="not in the text",
+            rows, "The weights found beat those given on the test set", Name(f"x_{FOUND}", TEST, searched),
+            [Name("x_class_average", TEST, searched)], source="not in the text",
         ),
-        ahead(rows, "X~ is closer to the image than its start, the class average", plain, ["class_average"], source="not in the text"),
+        ahead(rows, "X~ is closer to the image than its start, the class average", plain, [Name(AVERAGE)], source="not in the text"),
     ]  # fmt: skip
 
 
-def _noise(pipeline: Pipeline) -> Any:
-    shape = (pipeline.classes, *pipeline.splits.test.images.shape[1:])
+def _noise(bench: ThesisBench) -> Any:
+    shape = (bench.classes, *bench.image_shape)
     return np.random.default_rng(0).random(
         shape, np.float32
     )  # an example of what is drawn anew for every image
 
 
-def _figures(config: Config) -> list[dict[str, Any]]:
-    figures: list[dict[str, Any]] = [
-        {
-            "file": "figure_4.png", "kind": "class_images", "rows": [], "title": "Figure 4: starts of the gradient reconstruction",
-            "caption": "I at t = 0, per class. Random pixels are drawn anew for every image.",
-        },
-        FIGURE_8,
-    ]  # fmt: skip
+def _figures(config: Config) -> list[Figure]:
     order = [start for start in ("class_average", "class_instance", "random") if start in config.starts]
+    rows = {o: [str(Name(f"x_{start}", TEST, o)) for start in order] for o in config.objectives}
+    per_class: list[Figure] = []
     for objective in config.objectives:
+        shown = [*rows[objective], *BASELINES]
         words = OBJECTIVE_NOTES[objective].removeprefix("X~: ")
-        ending = "" if objective == "logit_mse" else f"_{objective}"
-        for file, kind, title in (
-            ("figures_9_12", "best_per_class", "Figures 9 to 12: best image of each class"),
-            ("median_per_class", "median_per_class", "The median image of each class"),
+        ending = "" if objective == MATCHED else f"_{objective}"
+        for kind, file, title in (
+            (figures.BestPerClass, "figures_9_12", "Figures 9 to 12: best image of each class"),
+            (figures.MedianPerClass, "median_per_class", "The median image of each class"),
         ):
-            figures.append({
-                "file": f"{file}{ending}.png", "kind": kind,
-                "rows": [*(row_name(start, "test", objective) for start in order), *BASELINES],
-                "title": f"{title}, from every start ({words})",
-                "caption": "Per class the test image chosen by its SSIM in the first row.",
-            })  # fmt: skip
+            per_class.append(kind(
+                file=f"{file}{ending}.png", title=f"{title}, from every start ({words})", rows=shown,
+                caption="Per class the test image chosen by its SSIM in the first row.",
+            ))  # fmt: skip
     return [
-        *figures,
-        {
-            "file": "gradient_curves.png", "kind": "gradient_curves", "rows": [],
-            "title": "Gradient reconstruction from the class average: loss terms over the steps",
-            "caption": "Mean over the problems solved for the test images; equal ones are solved once.",
-        },
-        {
-            "file": "ssim_histograms.png", "kind": "histogram",
-            "rows": [row_name(start, "test", o) for o in config.objectives for start in order],
-            "title": "SSIM per test image", "caption": "The dashed line is the class prototype's mean.",
-        },
+        figures.ClassImages(
+            file="figure_4.png", title="Figure 4: starts of the gradient reconstruction",
+            caption="I at t = 0, per class. Random pixels are drawn anew for every image.",
+        ),
+        FIGURE_8,
+        *per_class,
+        figures.GradientCurves(
+            file="gradient_curves.png",
+            title="Gradient reconstruction from the class average: loss terms over the steps",
+            caption="Mean over the problems solved for the test images; equal ones are solved once.",
+        ),
+        figures.Histogram(
+            file="ssim_histograms.png", rows=[name for names in rows.values() for name in names],
+            title="SSIM per test image", caption="The dashed line is the class prototype's mean.",
+        ),
     ]  # fmt: skip
+
+
+SECTION = Section(THESIS, PRESETS, run, check)

@@ -10,7 +10,7 @@ Cost:         on 2 CPU cores `quick` under 10 minutes; `paper`, by its parts, ab
               O + X~ with one X~.
 Threat model: gray box. The adversary knows the architecture of M_T, has 10,000 images of the same distribution
               (disjoint from M_T's), and sees the output vectors of M_T on the images it reconstructs.
-Deviations:   X~ is computed for two readings of its objective (see `attacks.gradient_inversion`): rows named by the
+Deviations:   X~ is computed for two readings of its objective (see `attacks.gradient`): rows named by the
               combination alone match the whole output vector; rows marked [cross_entropy] use formula 2 with one-hot
               targets, where all images of a class share one X~. Rows for class average and class prototype are ours, and
               so is the table of the shadow model's own answers: what the adversary would get if M_T were M_S.
@@ -26,38 +26,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mi_keras.data.splits import class_counts
-from mi_keras.errors import InputError
-from mi_keras.experiments.claims import ahead
-from mi_keras.experiments.presets import check_choices, check_runs
-from mi_keras.experiments.thesis.image_rows import (
+from mi_keras.experiments.case import SHADOW, TARGET, Case
+from mi_keras.experiments.presets import check_choices
+from mi_keras.experiments.section import Section
+from mi_keras.experiments.thesis.own_answers import (
+    ANSWERED_BY,
+    own_claims,
+    own_figures,
+    own_name,
+    own_rows,
+    own_table,
+)
+from mi_keras.experiments.thesis.rows import (
+    AVERAGE,
     BASELINES,
+    COLUMNS,
+    MATCHED,
     OBJECTIVE_NOTES,
-    by_row,
+    ONE_HOT,
+    PROTOTYPE,
+    Name,
+    Plans,
+    baselines,
     image_arrays,
     image_row,
+    inversion,
+    measured_on,
+    plan_rows,
     published,
-    scored_baselines,
 )
-from mi_keras.experiments.thesis.own_answers import own_claims, own_figures, own_name, own_rows, own_table
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
-from mi_keras.results import Claim, ExperimentResult, Row, Table, inverter_label
-from mi_keras.settings import (
-    COMBINATIONS,
-    ActivationSettings,
-    ClassifierSettings,
-    GradientSettings,
-    InverterSettings,
-    PrototypeSettings,
-    SplitSettings,
-)
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted
+from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results.claims import ahead
+from mi_keras.settings import COMBINATIONS
 
 if TYPE_CHECKING:
     from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.stages import Pipeline
+    from mi_keras.experiments.thesis.bench import ThesisBench
 
-SECOND = "cross_entropy"  # the objective of the extra rows; the plain rows use "logit_mse"
-WITH_X = tuple(name for name in COMBINATIONS if "x" in name.split("+"))
-
+ALONE = "gradient_reconstruction"  # the method of X~ without M_I
+NAMES = {name: Name(name) for name in (*COMBINATIONS, ALONE, *BASELINES)}
+WITH_X = tuple(name for name in COMBINATIONS if NAMES[name].uses_x)
 
 PUBLISHED = {
     "o": published("Table 4", (0.2298, 0.0041), (0.0966, 0.0011)),
@@ -67,41 +77,32 @@ PUBLISHED = {
     "o+x": published("Table 4", (0.2467, 0.0013), (0.0904, 0.0013)),
     "a+x": published("Table 4", (0.1822, 0.0051), (0.0961, 0.0012)),
     "o+a+x": published("Table 4", (0.2194, 0.0016), (0.0927, 0.0011)),
-    "gradient_reconstruction": published("Table 3", (0.2409, 0.0068), (0.0672, 0.0021)),
+    ALONE: published("Table 3", (0.2409, 0.0068), (0.0672, 0.0021)),
 }
-FIGURE_OF = {"x": "13_14", "o": "27", "a": "28", "o+a": "29", "o+x": "30", "a+x": "31", "o+a+x": "32"}
+FIGURE_OF = {
+    "x": ("13", "14"), "o": ("27",), "a": ("28",), "o+a": ("29",), "o+x": ("30",), "a+x": ("31",), "o+a+x": ("32",)
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Inverted):
     """Settings of the section; the defaults are the text's.
 
     Attributes:
-        runs: repetitions of M_T, M_S and M_I on the same splits.
         combinations: inputs of M_I to compare, with X~ from the logit objective.
         second_combinations: those with X~ to repeat with the one-hot cross-entropy objective.
         own_answers: combinations to apply to the shadow model's answers to the test images too; those that are not
             among `combinations` are left out.
     """
 
-    runs: int = 5
     combinations: tuple[str, ...] = COMBINATIONS
     second_combinations: tuple[str, ...] = ("x", "o+x", "a+x", "o+a+x")
     own_answers: tuple[str, ...] = COMBINATIONS
-    data: SplitSettings = SplitSettings()
-    classifier: ClassifierSettings = ClassifierSettings()
-    gradient: GradientSettings = GradientSettings()
-    activation: ActivationSettings = ActivationSettings()
-    inverter: InverterSettings = InverterSettings()
-    prototype: PrototypeSettings = PrototypeSettings()
 
     def __post_init__(self) -> None:
-        check_runs(self.runs)
-        check_choices("combinations", self.combinations, COMBINATIONS)
+        super().__post_init__()
         check_choices("second_combinations", self.second_combinations, WITH_X)
         check_choices("own_answers", self.own_answers, COMBINATIONS)
-        if not self.combinations:
-            raise InputError("`combinations` must name at least one combination; got none.")
 
 
 PAPER = Config()
@@ -112,183 +113,170 @@ PRESETS = {
 }
 
 
-@dataclass(frozen=True)
-class _Run:
-    """The stages of one run: one per row of the tables, and those that tell about the models."""
-
-    rows: dict[str, Stage]
-    own: dict[str, Stage]
-    curves: dict[str, Any]
-    target: Stage
-    shadow: Stage
-    activations: tuple[Stage, Stage]
-
-
-def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
-    """Train and score every combination in every run; `pipelines` has one per run."""
-    runs = [_run_once(config, pipeline) for pipeline in pipelines]
-    stages = by_row([run.rows for run in runs])
-    rows = [_row(name, stages) for name in stages]
-    own_stages = by_row([run.own for run in runs])
-    own = own_rows(own_stages)
-    splits = pipelines[0].splits
-    arrays = image_arrays(splits.test, {**stages, **own_stages})
-    arrays |= {name: np.stack([run.curves[name] for run in runs]) for name in runs[0].curves}
+def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
+    """Train and score every combination in every run; `benches` has one per run."""
+    cells = _cells(config)
+    plans = plan_rows(benches, cells)
+    rows = {name: _row(name, plans) for name in plans if name.at != ANSWERED_BY}
+    own = own_rows({name: runs for name, runs in plans.items() if name.at == ANSWERED_BY})
+    models = {role: [bench.classifier(role) for bench in benches] for role in (TARGET, SHADOW)}
+    splits = benches[0].splits
+    arrays = image_arrays(splits.test, plans) | _curves(models, plans)
     arrays |= {f"class_counts.{subset}": counts for subset, counts in class_counts(splits).items()}
-    measured = f"{len(splits.test):,} test images (D_F), {len(splits.shadow_train):,} shadow training images"
-    notes = _model_notes(
-        config, [run.target for run in runs], [run.shadow for run in runs], [run.activations for run in runs]
-    )
     table = Table(
-        "table_4", "Table 4: inputs of the inversion model", "combination", ("ssim", "mse", "instance_gain"), rows, "ssim",
+        "table_4", "Table 4: inputs of the inversion model", "combination", COLUMNS, list(rows.values()), "ssim",
     )  # fmt: skip
-    claims = [
-        *_claims({row.name: row for row in rows}),
-        *own_claims({row.name: row for row in (*rows, *own)}),
-    ]
-    tables = [table, own_table(own)] if own else [table]
-    return ExperimentResult(tables, claims, measured, arrays, _figures(config), notes)
+    claims = [*_claims(rows), *own_claims(rows | own)]
+    tables = [table, own_table(list(own.values()))] if own else [table]
+    notes = _model_notes(models, plans)
+    return ExperimentResult(tables, claims, measured_on(benches[0]), arrays, _figures(config), notes)
 
 
-def _run_once(config: Config, pipeline: Pipeline) -> _Run:
-    target = pipeline.classifier("target", config.classifier)
-    shadow = pipeline.classifier("shadow", config.classifier)
-    known = pipeline.output_vector(shadow, config.classifier, "shadow_train")  # the adversary's own images
-    observed = pipeline.output_vector(target, config.classifier, "test")  # what it attacks
-    own = pipeline.output_vector(shadow, config.classifier, "test")  # what it would see if M_T were M_S
-    rows: dict[str, Stage] = {}
-    own_stages: dict[str, Stage] = {}
-    curves: dict[str, Any] = {}
-    for objective, combinations in (("logit_mse", config.combinations), (SECOND, config.second_combinations)):
-        settings = (shadow, config.classifier, config.activation, config.gradient, objective)
-        known_evidence = pipeline.evidence(known, *settings)
-        observed_evidence = pipeline.evidence(observed, *settings)
-        own_evidence = pipeline.evidence(own, *settings)
-        mark = "" if objective != SECOND else f"[{SECOND}]"
+def _cells(config: Config) -> dict[Name, Case]:
+    """Return the case of every row; those that M_S answers behind the combination that they share M_I with."""
+    from mi_keras.attacks.attack import Direct
+    from mi_keras.attacks.gradient import GradientImage
+
+    cells: dict[Name, Case] = {}
+    for objective, combinations in ((MATCHED, config.combinations), (ONE_HOT, config.second_combinations)):
         for combination in combinations:
-            inverter = pipeline.inverter(known_evidence, combination, config.inverter)
-            inversion = pipeline.inversion(inverter, observed_evidence, combination, config.inverter, "test")
-            curves[f"curve.{combination}{mark}.loss"] = np.asarray(inverter.info["history"]["loss"])
-            rows[combination + mark] = inversion.computed()  # row by row, not all at the end
-            if objective != SECOND and combination in config.own_answers:
-                inversion = pipeline.inversion(inverter, own_evidence, combination, config.inverter, "test")
-                own_stages[own_name(combination)] = inversion.computed()
-        rows[f"gradient_reconstruction{mark}"] = pipeline.scored_gradient(observed_evidence, "test")
-        curves[f"gradient_loss.{objective}"] = observed_evidence.gradient.arrays["losses"]
-    rows |= scored_baselines(pipeline, config.prototype, observed, "test")
-    if own_stages:
-        baselines = scored_baselines(pipeline, config.prototype, own, "test")
-        own_stages |= {own_name(name): stage for name, stage in baselines.items()}
-    for role, stage in (("target", target), ("shadow", shadow)):
-        for curve, values in stage.info["history"].items():
-            curves[f"curve.{role}.{curve}"] = np.asarray(values)
-    solved = (known_evidence.activations, observed_evidence.activations)
-    return _Run(rows, own_stages, curves, target, shadow, solved)
+            name = Name(combination, objective=objective)
+            cells[name] = Case(inversion(config, combination, objective))
+            if objective == MATCHED and combination in config.own_answers:
+                cells[own_name(name)] = replace(cells[name], answered_by=SHADOW)
+        cells[Name(ALONE, objective=objective)] = Case(Direct(GradientImage(config.gradient, objective)))
+    known = baselines(config.prototype)
+    if any(name.at == ANSWERED_BY for name in cells):
+        known |= {own_name(name): replace(case, answered_by=SHADOW) for name, case in known.items()}
+    return cells | known
 
 
-def _row(name: str, stages: Mapping[str, Sequence[Stage]]) -> Row:
-    base = name.removesuffix(f"[{SECOND}]")
-    uses_x = base == "gradient_reconstruction" or base in WITH_X
+def _curves(models: Mapping[str, Sequence[Stage]], plans: Plans) -> dict[str, Any]:
+    """Return the loss curves of all that was trained, and of the gradient reconstruction, `(runs, ...)`."""
+    curves = {
+        f"curve.{name}.loss": [plan.learned.info["history"]["loss"] for plan in runs]
+        for name, runs in plans.items()
+        if name.method in COMBINATIONS and name.at != ANSWERED_BY
+    }
+    for role, stages in models.items():
+        for curve in ("loss", "validation_loss"):
+            curves[f"curve.{role}.{curve}"] = [stage.info["history"][curve] for stage in stages]
+    for name in (name for name in plans if name.method == ALONE):
+        curves[f"gradient_loss.{name.objective}"] = [
+            plan.seen[0].stage.arrays["losses"] for plan in plans[name]
+        ]
+    return {name: np.stack([np.asarray(curve) for curve in of_runs]) for name, of_runs in curves.items()}
+
+
+def _row(name: Name, plans: Plans) -> Row:
+    alone = name.method == ALONE
+    label = BASELINES.get(name.method) or plans[name][0].case.attack.label
     return image_row(
-        name,
-        inverter_label(base) if base in COMBINATIONS else BASELINES.get(base, "X~ alone"),
-        "attack" if base in COMBINATIONS else "baseline",
-        stages[name],
-        stages["class_prototype"],
-        paper=PUBLISHED.get(base),
-        note="" if not uses_x else OBJECTIVE_NOTES[SECOND if name != base else "logit_mse"],
-    )
+        name, label, plans, Name(PROTOTYPE), group="baseline" if alone else "", paper=PUBLISHED.get(name.method),
+        note=OBJECTIVE_NOTES[name.objective] if alone else "",
+    )  # fmt: skip
 
 
-def _claims(rows: Mapping[str, Row]) -> list[Claim]:
+def _claims(rows: Mapping[Name, Row]) -> list[Claim]:
     """Hold the section's sentences and its table, and the question they leave open, against the rows.
 
     Where a sentence speaks of X~ it is judged on the plain rows (logit MSE); the two that compare M_I(X~) with the
     plain methods also on formula 2's one-hot rows.
     """
-    others = [name for name in COMBINATIONS if name != "x"]
-    with_x = [name for name in WITH_X if name != "x"]
-    without_a = [name for name in COMBINATIONS if name != "a"]
+    x, o, alone = Name("x"), Name("o"), Name(ALONE)
+    others = [Name(name) for name in COMBINATIONS if name != "x"]
+    with_x = [Name(name) for name in WITH_X if name != "x"]
+    without_a = [Name(name) for name in COMBINATIONS if name != "a"]
     best = max(
         (name for name, row in rows.items() if row.group == "attack"),
         key=lambda name: rows[name].mean("ssim"),
     )
-    one_hot = f"x[{SECOND}]"
+    one_hot, alone_one_hot = Name("x", objective=ONE_HOT), Name(ALONE, objective=ONE_HOT)
     claim = partial(ahead, rows, source="thesis 5.2")
     return [
-        claim("M_I(X~) gives the highest SSIM of the seven combinations", "x", others),
-        claim("Adding inputs to X~ lowers SSIM", "x", with_x),
-        claim("M_I(A^L) gives the lowest SSIM of the seven combinations", "a", without_a, sign=-1, source="thesis Table 4"),
-        claim("M_I(X~) has a higher SSIM than X~ alone", "x", ["gradient_reconstruction"], published="+54.73 %"),
-        claim("M_I(X~) has a higher SSIM than M_I(O)", "x", ["o"], published="+62.19 %"),
+        claim("M_I(X~) gives the highest SSIM of the seven combinations", x, others),
+        claim("Adding inputs to X~ lowers SSIM", x, with_x),
+        claim("M_I(A^L) gives the lowest SSIM of the seven combinations", Name("a"), without_a, sign=-1, source="thesis Table 4"),
+        claim("M_I(X~) has a higher SSIM than X~ alone", x, [alone], published="+54.73 %"),
+        claim("M_I(X~) has a higher SSIM than M_I(O)", x, [o], published="+62.19 %"),
         claim(
             "The same against X~ alone, both with one-hot cross-entropy", one_hot,
-            [f"gradient_reconstruction[{SECOND}]"], published="+54.73 %",
+            [alone_one_hot], published="+54.73 %",
         ),
-        claim("The same against M_I(O), with one-hot cross-entropy", one_hot, ["o"], published="+62.19 %"),
+        claim("The same against M_I(O), with one-hot cross-entropy", one_hot, [o], published="+62.19 %"),
         claim(
             "Even the best row of M_I, chosen on the test images, shows more than the class: it beats the class prototype",
-            best, ["class_prototype"], source="not in the text",
+            best, [Name(PROTOTYPE)], source="not in the text",
         ),
     ]  # fmt: skip
 
 
-def _model_notes(
-    config: Config, target: Sequence[Stage], shadow: Sequence[Stage], solved: Sequence[Sequence[Stage]]
-) -> list[str]:
+def _model_notes(models: Mapping[str, Sequence[Stage]], plans: Plans) -> list[str]:
     """Say how good the classifiers are, and whether every A^L was found."""
-    f1 = [", ".join(f"{stage.info['f1']:.4f}" for stage in stages) for stages in (target, shadow)]
+    f1 = {role: ", ".join(f"{stage.info['f1']:.4f}" for stage in stages) for role, stages in models.items()}
     notes = [
-        f"Weighted F1 on the validation sets, run by run: target model {f1[0]}; shadow model {f1[1]} (text, MNIST: 0.9856, 0.9866)."
+        f"Weighted F1 on the validation sets, run by run: target model {f1[TARGET]}; shadow model {f1[SHADOW]} "
+        "(text, MNIST: 0.9856, 0.9866)."
     ]
-    if any("a" in name.split("+") for name in (*config.combinations, *config.second_combinations)):
-        infos = [stage.info for stages in solved for stage in stages]
-        missed, count = sum(info["not_converged"] for info in infos), sum(info["count"] for info in infos)
+    solved = {
+        part.stage.key: part.stage.info
+        for name, runs in plans.items()
+        for plan in runs
+        for part in (*plan.known, *plan.seen)
+        if part.stage.kind == "activations" and name.at != ANSWERED_BY
+    }
+    if solved:
+        missed, count = (sum(info[name] for info in solved.values()) for name in ("not_converged", "count"))
         notes.append(f"Activations A^L above the threshold after the last step: {missed} of {count:,}.")
     return notes
 
 
-def _figures(config: Config) -> list[dict[str, Any]]:
-    figures: list[dict[str, Any]] = [
-        {
-            "file": "figure_3.png", "kind": "class_counts", "rows": [],
-            "title": "Figure 3: class distributions of the five sets", "caption": "Images per class and set.",
-        }
-    ]  # fmt: skip
-    everything = [*config.combinations, *(f"{name}[{SECOND}]" for name in config.second_combinations)]
-    for name in sorted(everything, key=lambda name: FIGURE_OF.get(name, "99" + name)):
-        label = inverter_label(name.removesuffix(f"[{SECOND}]"))
-        number = FIGURE_OF.get(name)
-        extra = "" if number else ", X~ from one-hot cross-entropy"
-        figures.append({
-            "file": f"figure_{number}.png" if number else f"best_{name.split('[')[0].replace('+', '_')}_cross_entropy.png",
-            "kind": "best_per_class", "rows": [name],
-            "title": (f"Figure{'s' * ('_' in number)} {number.replace('_', ' and ')}: " if number else "") + f"{label}, best image per class{extra}",
-            "caption": "Row 1 targets, row 2 reconstructions. The best of each class flatters the attack: see the medians.",
-        })  # fmt: skip
+def _figures(config: Config) -> list[Figure]:
+    second = [Name(name, objective=ONE_HOT) for name in config.second_combinations]
+    everything = [*(Name(name) for name in config.combinations), *second]
+    rows = [str(name) for name in everything]
     baselines = [
-        "gradient_reconstruction",
-        f"gradient_reconstruction[{SECOND}]",
-        "class_average",
-        "class_prototype",
+        str(name) for name in (Name(ALONE), Name(ALONE, objective=ONE_HOT), Name(AVERAGE), Name(PROTOTYPE))
     ]
-    figures += [
-        {
-            "file": "median_per_class.png", "kind": "median_per_class", "rows": [*everything, *baselines],
-            "title": "The median image of each class, by every method",
-            "caption": "Per class the test image whose SSIM under the first method is the median.",
-        },
-        {
-            "file": "training_curves.png", "kind": "training_curves", "rows": everything,
-            "title": "Training curves", "caption": "Cross-entropy of M_T and M_S; 1 - SSIM of every inverter.",
-        },
-        {
-            "file": "gradient_curves.png", "kind": "gradient_curves", "rows": [],
-            "title": "Gradient reconstruction: loss terms over the steps", "caption": "Mean over the problems solved for the test images; equal ones are solved once.",
-        },
-        {
-            "file": "ssim_histograms.png", "kind": "histogram", "rows": [*everything, *baselines],
-            "title": "SSIM per test image", "caption": "The dashed line is the class prototype's mean.",
-        },
+    drawn: list[Figure] = [
+        figures.ClassCounts(
+            file="figure_3.png", title="Figure 3: class distributions of the five sets", caption="Images per class and set."
+        ),
+        *(_best(config, name) for name in sorted(everything, key=lambda name: (name in second, FIGURE_OF[name.method]))),
+        figures.MedianPerClass(
+            file="median_per_class.png", rows=[*rows, *baselines], title="The median image of each class, by every method",
+            caption="Per class the test image whose SSIM under the first method is the median.",
+        ),
+        figures.TrainingCurves(
+            file="training_curves.png", rows=rows, title="Training curves",
+            caption="Cross-entropy of M_T and M_S; 1 - SSIM of every inverter.",
+        ),
+        figures.GradientCurves(
+            file="gradient_curves.png", title="Gradient reconstruction: loss terms over the steps",
+            caption="Mean over the problems solved for the test images; equal ones are solved once.",
+        ),
+        figures.Histogram(
+            file="ssim_histograms.png", rows=[*rows, *baselines], title="SSIM per test image",
+            caption="The dashed line is the class prototype's mean.",
+        ),
     ]  # fmt: skip
-    return [*figures, *own_figures([name for name in config.combinations if name in config.own_answers])]
+    return [*drawn, *own_figures([name for name in config.combinations if name in config.own_answers])]
+
+
+def _best(config: Config, name: Name) -> Figure:
+    """Return the figure of the best image per class: the text's of that number, or one of ours with one-hot targets."""
+    label = inversion(config, name.method).label
+    if name.objective == MATCHED:
+        numbers = FIGURE_OF[name.method]
+        file = f"figure_{'_'.join(numbers)}.png"
+        title = f"Figure{'s' * (len(numbers) > 1)} {' and '.join(numbers)}: {label}, best image per class"
+    else:
+        file = f"best_{name.method.replace('+', '_')}_{name.objective}.png"
+        title = f"{label}, best image per class, X~ from one-hot cross-entropy"
+    return figures.BestPerClass(
+        file=file, rows=[str(name)], title=title,
+        caption="Row 1 targets, row 2 reconstructions. The best of each class flatters the attack: see the medians.",
+    )  # fmt: skip
+
+
+SECTION = Section(THESIS, PRESETS, run)

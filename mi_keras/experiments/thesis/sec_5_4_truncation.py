@@ -22,80 +22,60 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_keras.defenses.output_vector import Defense, Truncation
+from mi_keras.defenses.answers import Truncation
 from mi_keras.errors import InputError
-from mi_keras.experiments.claims import ahead
-from mi_keras.experiments.presets import check_choices, check_runs
-from mi_keras.experiments.thesis.defended import (
-    ATTACKED,
-    attack,
-    attack_rows,
-    cost_metrics,
-    cost_rows,
-    row_name,
-)
-from mi_keras.experiments.thesis.image_rows import PROTOTYPE, by_row, image_arrays, published
+from mi_keras.experiments.section import Section
+from mi_keras.experiments.thesis.defended import attack_all, cost_table, series_over
 from mi_keras.experiments.thesis.loops import TWO, loop_table, twos_without_loop
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE
-from mi_keras.results import Claim, ExperimentResult, Row, Table, inverter_label
-from mi_keras.settings import (
-    COMBINATIONS,
-    LARGEST,
-    ActivationSettings,
-    ClassifierSettings,
-    GradientSettings,
-    InverterSettings,
-    PrototypeSettings,
-    SplitSettings,
+from mi_keras.experiments.thesis.rows import (
+    COLUMNS,
+    PROTOTYPE,
+    Name,
+    Plans,
+    image_arrays,
+    inversion,
+    measured_on,
+    published,
 )
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted
+from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results.claims import ahead
+from mi_keras.settings import LARGEST
 
 if TYPE_CHECKING:
     from mi_keras.data.splits import Splits
-    from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.stages import Pipeline
+    from mi_keras.experiments.thesis.bench import ThesisBench
 
 FIGURES = {"o": "15 to 19", "x": "20 to 24"}
 
 
 PUBLISHED = {
-    "o@k=10": published("Table 6", (0.2538, 0.0025), (0.0952, 0.0003)),
-    "o@k=5": published("Table 6", (0.3895, 0.0024), (0.0604, 0.0008)),
-    "o@k=3": published("Table 6", (0.4092, 0.0018), (0.0580, 0.0007)),
-    "o@k=1": published("Table 6", (0.4135, 0.0013), (0.0569, 0.0004)),
-    "x@k=10": published("Table 6", (0.3747, 0.0015), (0.0649, 0.0006)),
-    "x@k=5": published("Table 6", (0.4084, 0.0014), (0.0588, 0.0003)),
-    "x@k=3": published("Table 6", (0.4172, 0.0027), (0.0572, 0.0005)),
-    "x@k=1": published("Table 6", (0.4296, 0.0017), (0.0548, 0.0005)),
+    Name("o", "k=10"): published("Table 6", (0.2538, 0.0025), (0.0952, 0.0003)),
+    Name("o", "k=5"): published("Table 6", (0.3895, 0.0024), (0.0604, 0.0008)),
+    Name("o", "k=3"): published("Table 6", (0.4092, 0.0018), (0.0580, 0.0007)),
+    Name("o", "k=1"): published("Table 6", (0.4135, 0.0013), (0.0569, 0.0004)),
+    Name("x", "k=10"): published("Table 6", (0.3747, 0.0015), (0.0649, 0.0006)),
+    Name("x", "k=5"): published("Table 6", (0.4084, 0.0014), (0.0588, 0.0003)),
+    Name("x", "k=3"): published("Table 6", (0.4172, 0.0027), (0.0572, 0.0005)),
+    Name("x", "k=1"): published("Table 6", (0.4296, 0.0017), (0.0548, 0.0005)),
 }
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Inverted):
     """Settings of the section; the defaults are the text's.
 
     Attributes:
-        runs: repetitions of M_T, M_S and M_I on the same splits.
         top: values of k, how many of the largest values are kept; all others become 0.
-        combinations: inputs of M_I.
     """
 
-    runs: int = 5
     top: tuple[int, ...] = (10, 5, 3, 1)
-    combinations: tuple[str, ...] = ATTACKED
-    data: SplitSettings = SplitSettings()
-    classifier: ClassifierSettings = ClassifierSettings()
-    gradient: GradientSettings = GradientSettings()
-    activation: ActivationSettings = ActivationSettings()
-    inverter: InverterSettings = InverterSettings()
-    prototype: PrototypeSettings = PrototypeSettings()
 
     def __post_init__(self) -> None:
-        check_runs(self.runs)
-        check_choices("combinations", self.combinations, COMBINATIONS)
-        if not self.combinations or not self.top:
-            raise InputError("`combinations` and `top` must name at least one each; got none.")
-        if len(set(self.top)) < len(self.top) or not all(1 <= k <= LARGEST for k in self.top):
-            raise InputError(f"`top` must be distinct whole numbers >= 1; got {self.top!r}.")
+        super().__post_init__()
+        if not self.top or len(set(self.top)) < len(self.top) or not all(1 <= k <= LARGEST for k in self.top):
+            raise InputError(f"`top` must be distinct whole numbers >= 1, at least one; got {self.top!r}.")
 
 
 PAPER = Config()
@@ -113,85 +93,84 @@ def check(config: Config, splits: Splits) -> None:
         raise InputError(f"`top` must be at most the number of classes, {classes}; got {max(config.top)}.")
 
 
-def run(config: Config, pipelines: Sequence[Pipeline]) -> ExperimentResult:
-    """Attack truncated output vectors in every run; `pipelines` has one per run."""
-    classes = pipelines[0].classes
+def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
+    """Attack truncated output vectors in every run; `benches` has one per run."""
+    labels = {_at(k): f"k = {k}" for k in config.top}
     # All values kept is no defence: those stages are the ones of section 5.2.
-    defenses: dict[str, Defense | None] = {
-        f"k={k}": Truncation(k) if k < classes else None for k in config.top
+    defenses = {_at(k): Truncation(k) if k < benches[0].classes else None for k in config.top}
+    found = attack_all(config, benches, defenses, labels, PUBLISHED)
+    rows, costs, splits = found.rows, found.costs, benches[0].splits
+    images = [_per_image(found.plans, number, bench) for number, bench in enumerate(benches)]
+    distances = {
+        name: _with_distance(name, row, images) for name, row in rows.items() if row.group == "attack"
     }
-    labels = {name: name.replace("=", " = ") for name in defenses}
-    runs = [attack(config, pipeline, defenses) for pipeline in pipelines]
-    stages = by_row([scored for scored, _ in runs])
-    rows = attack_rows(stages, config, labels, PUBLISHED)
-    images = [
-        _per_image(config, pipeline, scored) for pipeline, (scored, _) in zip(pipelines, runs, strict=True)
-    ]
-    distances = [_with_distance(row, images) for row in rows.values() if row.group == "attack"]
-    costs = cost_rows([seen for _, seen in runs], pipelines, rows, config, labels)
-    splits = pipelines[0].splits
-    arrays = image_arrays(splits.test, stages)
     tables = [
         Table(
-            "table_6", "Table 6: truncation to the k largest values", "model, k", ("ssim", "mse", "instance_gain"),
-            list(rows.values()), "ssim",
+            "table_6", "Table 6: truncation to the k largest values", "model, k", COLUMNS, list(rows.values()), "ssim",
         ),
         Table(
             "prototype_distance", "How far reconstructions are from the class prototype", "model, k",
-            ("prototype_distance", "instance_gain"), distances,
+            ("prototype_distance", "instance_gain"), list(distances.values()),
             notes=["Distance: 1 - SSIM of a reconstruction to the prototype of the class that was predicted, mean over images."],
         ),
-        Table(
-            "truncation_cost", "Truncation: what it costs the honest user, and what it leaves the attack", "k",
-            cost_metrics(config), costs,
+        cost_table(
+            config, found, "truncation_cost", "Truncation: what it costs the honest user, and what it leaves the attack", "k"
         ),
     ]  # fmt: skip
-    claims = _claims(rows, {row.name: row for row in distances}, {row.name: row for row in costs}, config)
+    claims = _claims(rows, distances, costs, config)
     chosen = twos_without_loop(splits.test, splits.class_names)
     if len(chosen):
-        loops = loop_table(images, splits.test, chosen, rows, PROTOTYPE)
-        tables.append(loops)
-        claims += _loop_claims({row.name: row for row in loops.rows}, config)
-    measured = f"{len(splits.test):,} test images (D_F), {len(splits.shadow_train):,} shadow training images"
-    return ExperimentResult(tables, claims, measured, arrays, _figures(config, list(labels), chosen))
+        stories = loop_table(images, splits.test, chosen, rows, Name(PROTOTYPE))
+        tables.append(stories)
+        claims += _loop_claims(dict(zip(rows, stories.rows, strict=True)), config)
+    return ExperimentResult(
+        tables, claims, measured_on(benches[0]), image_arrays(splits.test, found.plans),
+        _figures(config, list(labels), chosen),
+    )  # fmt: skip
 
 
-def _per_image(config: Config, pipeline: Pipeline, scored: Mapping[str, Stage]) -> dict[str, dict[str, Any]]:
-    """Return of each row the images, their SSIM and their distance to the prototype of the class that was predicted."""
-    target = pipeline.classifier("target", config.classifier)
-    observed = pipeline.output_vector(target, config.classifier, "test")
-    prototype = pipeline.baseline(PROTOTYPE, config.prototype)
+def _at(k: int) -> str:
+    return f"k={k}"
+
+
+def _per_image(plans: Plans, number: int, bench: ThesisBench) -> dict[Name, dict[str, Any]]:
+    """Return of each row of a run the images, their SSIM and their distance to the prototype of the predicted class."""
+    prototype = plans[Name(PROTOTYPE)][number]
     return {
-        name: {name: values for name, values in stage.arrays.items() if name in ("images", "ssim")}
-        | {"distance": pipeline.prototype_distance(stage, prototype, observed).arrays["distance"]}
-        for name, stage in scored.items()
+        name: {
+            array: values
+            for array, values in runs[number].scored.arrays.items()
+            if array in ("images", "ssim")
+        }
+        | {"distance": bench.prototype_distance(runs[number], prototype).arrays["distance"]}
+        for name, runs in plans.items()
     }
 
 
-def _with_distance(row: Row, runs: Sequence[Mapping[str, Mapping[str, Any]]]) -> Row:
-    distance = np.array([run[row.name]["distance"].mean(dtype=np.float64) for run in runs])
+def _with_distance(name: Name, row: Row, runs: Sequence[Mapping[Name, Mapping[str, Any]]]) -> Row:
+    distance = np.array([run[name]["distance"].mean(dtype=np.float64) for run in runs])
     return replace(row, values={**row.values, "prototype_distance": distance}, paper=None)
 
 
 def _claims(
-    rows: Mapping[str, Row], distances: Mapping[str, Row], costs: Mapping[str, Row], config: Config
+    rows: Mapping[Name, Row], distances: Mapping[Name, Row], costs: Mapping[Name, Row], config: Config
 ) -> list[Claim]:
     """Hold the section's sentences, and what they mean by our measures, against the rows."""
     claims, falling = [], sorted(config.top, reverse=True)
-    most, least = f"k={falling[0]}", f"k={falling[-1]}"
+    most, least = _at(falling[0]), _at(falling[-1])
     for combination in config.combinations:
-        model = inverter_label(combination)
+        model = inversion(config, combination).label
         claims += [
             ahead(
-                rows, f"SSIM of {model} rises from k = {before} to k = {after}", row_name(combination, f"k={after}"),
-                [row_name(combination, f"k={before}")], source="thesis 5.4",
+                rows, f"SSIM of {model} rises from k = {before} to k = {after}", Name(combination, _at(after)),
+                [Name(combination, _at(before))], source="thesis 5.4",
             )
             for before, after in pairwise(falling)
         ]  # fmt: skip
-        first, last = row_name(combination, most), row_name(combination, least)
+        first, last = Name(combination, most), Name(combination, least)
         claims.append(ahead(
             rows, f"Under {least.replace('=', ' = ')}, {model} shows more than the class: it beats the class prototype",
-            last, [PROTOTYPE], source="not in the text",
+            last, [Name(PROTOTYPE)], source="not in the text",
         ))  # fmt: skip
         if most != least:
             claims.append(ahead(
@@ -200,21 +179,21 @@ def _claims(
             ))  # fmt: skip
     if most != least:
         claims.append(ahead(
-            costs, f"{least.replace('=', ' = ')} worsens the calibration of what the honest user gets", least, [most],
+            costs, f"{least.replace('=', ' = ')} worsens the calibration of what the honest user gets", Name(least), [Name(most)],
             source="not in the text", metric="ece",
         ))  # fmt: skip
     return claims
 
 
-def _loop_claims(loops: Mapping[str, Row], config: Config) -> list[Claim]:
+def _loop_claims(loops: Mapping[Name, Row], config: Config) -> list[Claim]:
     """Hold the text's story of the "2" without a loop against all of them; nothing without a second k."""
-    most, least = f"k={max(config.top)}", f"k={min(config.top)}"
+    most, least = _at(max(config.top)), _at(min(config.top))
     claims: list[Claim] = []
     for combination in config.combinations if most != least else ():
         model, first, last = (
-            inverter_label(combination),
-            row_name(combination, most),
-            row_name(combination, least),
+            inversion(config, combination).label,
+            Name(combination, most),
+            Name(combination, least),
         )
         claims += [
             ahead(
@@ -229,44 +208,41 @@ def _loop_claims(loops: Mapping[str, Row], config: Config) -> list[Claim]:
     return claims
 
 
-def _figures(config: Config, defenses: Sequence[str], chosen: Any) -> list[dict[str, Any]]:
-    ticks = [name.removeprefix("k=") for name in defenses]
-    shared = {"kind": "sweep", "rows": [], "x_label": "k, values kept", "ticks": ticks}
-    series = [
-        {"label": inverter_label(c), "rows": [row_name(c, d) for d in defenses]} for c in config.combinations
-    ]
-    figures: list[dict[str, Any]] = [
-        {
-            "file": f"figures_{FIGURES.get(combination, combination).replace(' to ', '_').replace('+', '_')}.png",
-            "kind": "median_per_class",
-            "rows": [*(row_name(combination, d) for d in defenses), PROTOTYPE],
-            "title": (f"Figures {FIGURES[combination]}: " if combination in FIGURES else "") + f"{inverter_label(combination)} over k",
-            "caption": "Per class the test image whose SSIM at the first k is the median.",
-        }
-        for combination in config.combinations
+def _figures(config: Config, along: Sequence[str], chosen: Any) -> list[Figure]:
+    ticks = [str(k) for k in config.top]
+    rows = {c: [*(str(Name(c, at)) for at in along), PROTOTYPE] for c in config.combinations}
+    models = {c: inversion(config, c).label for c in config.combinations}
+    drawn: list[Figure] = [
+        figures.MedianPerClass(
+            file=f"figures_{FIGURES.get(c, c).replace(' to ', '_').replace('+', '_')}.png", rows=rows[c],
+            title=(f"Figures {FIGURES[c]}: " if c in FIGURES else "") + f"{models[c]} over k",
+            caption="Per class the test image whose SSIM at the first k is the median.",
+        )
+        for c in config.combinations
     ]  # fmt: skip
     if len(chosen):
-        figures += [
-            {
-                "file": f"twos_without_loop_{combination.replace('+', '_')}.png", "kind": "chosen_images",
-                "images": [int(number) for number in chosen[:10]],
-                "rows": [*(row_name(combination, d) for d in defenses), PROTOTYPE],
-                "title": f"The {TWO} without a loop: {inverter_label(combination)} over k",
-                "caption": f"The first test images of a {TWO} whose stroke encloses nothing.",
-            }
-            for combination in config.combinations
+        drawn += [
+            figures.ChosenImages(
+                file=f"twos_without_loop_{c.replace('+', '_')}.png", rows=rows[c], images=[int(n) for n in chosen[:10]],
+                title=f"The {TWO} without a loop: {models[c]} over k",
+                caption=f"The first test images of a {TWO} whose stroke encloses nothing.",
+            )
+            for c in config.combinations
         ]  # fmt: skip
     return [
-        *figures,
-        shared | {
-            "file": "truncation_sweep.png", "series": series, "metrics": ["ssim", "instance_gain", "prototype_distance"],
-            "title": "Truncation: score, instance gain and distance to the class prototype",
-            "caption": "Instance gain: SSIM minus the class prototype's on the same image.",
-        },
-        shared | {
-            "file": "truncation_cost.png", "metrics": ["accuracy", "ece"],
-            "series": [{"label": "honest user", "rows": list(defenses)}],
-            "title": "Truncation: what the honest user loses",
-            "caption": "Accuracy and expected calibration error of the truncated output vectors of the test images.",
-        },
+        *drawn,
+        figures.Sweep(
+            file="truncation_sweep.png", x_label="k, values kept", ticks=ticks, series=series_over(config, along),
+            metrics=["ssim", "instance_gain", "prototype_distance"],
+            title="Truncation: score, instance gain and distance to the class prototype",
+            caption="Instance gain: SSIM minus the class prototype's on the same image.",
+        ),
+        figures.Sweep(
+            file="truncation_cost.png", x_label="k, values kept", ticks=ticks, series=[figures.SweepSeries("honest user", along)],
+            metrics=["accuracy", "ece"], title="Truncation: what the honest user loses",
+            caption="Accuracy and expected calibration error of the truncated output vectors of the test images.",
+        ),
     ]  # fmt: skip
+
+
+SECTION = Section(THESIS, PRESETS, run, check)

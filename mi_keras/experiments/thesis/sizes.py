@@ -1,9 +1,11 @@
-"""Sizes of the presets that all sections of the thesis share, so that they share stages: `paper` is every default."""
+"""Settings that sections of the thesis share, and the sizes of their presets: `paper` is every default."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from mi_keras.experiments.presets import check_choices, check_runs
 from mi_keras.settings import (
+    COMBINATIONS,
     ActivationSettings,
     ClassifierSettings,
     GradientSettings,
@@ -11,6 +13,50 @@ from mi_keras.settings import (
     PrototypeSettings,
     SplitSettings,
 )
+
+ATTACKED = ("o", "x")  # the two inversion models of the text's Tables 5 and 6
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Settings of a section that trains M_T and M_S; the defaults are the text's.
+
+    Attributes:
+        runs: repetitions of all models on the same splits.
+    """
+
+    runs: int = 5
+    data: SplitSettings = SplitSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+
+    def __post_init__(self) -> None:
+        check_runs(self.runs)
+
+
+@dataclass(frozen=True)
+class Reconstructed(Classified):
+    """The same of a section that derives X~ as well, and holds its scores against the class prototype."""
+
+    gradient: GradientSettings = GradientSettings()
+    prototype: PrototypeSettings = PrototypeSettings()
+
+
+@dataclass(frozen=True)
+class Inverted(Reconstructed):
+    """The same of a section that trains M_I as well.
+
+    Attributes:
+        combinations: inputs of M_I.
+    """
+
+    combinations: tuple[str, ...] = ATTACKED
+    activation: ActivationSettings = ActivationSettings()
+    inverter: InverterSettings = InverterSettings()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choices("combinations", self.combinations, COMBINATIONS, at_least_one=True)
+
 
 QUICK: dict[str, Any] = {
     "data": SplitSettings(train_per_class=500),

@@ -1,104 +1,76 @@
-"""Class average, class instance and class prototype worked by hand and scored by tf.image.ssim."""
+"""Baselines as attacks: one image per predicted class or one for all, whatever else the answers say."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from mi_keras.attacks.baselines import class_average, class_instance, class_prototype
+from mi_keras.attacks.access import Access, Holdings, check_access
+from mi_keras.attacks.attack import Attack, Evidence
+from mi_keras.attacks.baselines import ClassAverage, ClassPrototype, MeanImage
+from mi_keras.attacks.class_images import class_average, class_prototype
+from mi_keras.errors import InputError
+from mi_keras.progress import Run
 from mi_keras.settings import PrototypeSettings
-from mi_keras.types import ImageSet
+from mi_keras.types import Images, Observation
 
-SETTINGS = PrototypeSettings(steps=120, batch_size=60)
-
-
-def _image_set(images: np.ndarray, labels: list[int] | np.ndarray) -> ImageSet:
-    return ImageSet(images.astype(np.float32), np.array(labels), np.arange(len(images), dtype=np.uint64))
+SHORT = PrototypeSettings(steps=3, batch_size=8)
 
 
-def _shifted_bars(per_class: int = 20) -> ImageSet:
-    """Bright bars at a random place on a dark ground, upright in class 0 and lying in class 1: averages blur them."""
-    draw = np.random.default_rng(2)
-    images = np.zeros((2 * per_class, 16, 16, 1), np.float32)
-    for i, image in enumerate(images):
-        start = draw.integers(3, 10)
-        image[:, start : start + 3] = 1.0
-        if i % 2:
-            image[:] = image.transpose(1, 0, 2).copy()
-    return _image_set(images, np.arange(2 * per_class) % 2)
+def _own_images(dtype: type = np.float32, count: int = 120) -> Images:
+    pixels = np.random.default_rng(4).integers(256, size=(count, 12, 14, 3), dtype=np.uint8)
+    images = pixels if dtype == np.uint8 else pixels.astype(np.float32) / np.float32(255)
+    return Images(images, np.arange(count) % 3, np.arange(count, dtype=np.uint64))
 
 
-def _mean_ssim(per_class: np.ndarray, images: ImageSet) -> np.ndarray:
-    values = tf.image.ssim(per_class[images.labels], images.images, max_val=1.0).numpy()
-    return np.array([values[images.labels == c].mean() for c in range(len(per_class))])
+HELD = Holdings(images=_own_images(), image_shape=(12, 14, 3), classes=3)
 
 
-def test_class_average_by_hand() -> None:
-    levels = np.array([0.0, 0.2, 0.4, 1.0])[:, None, None, None]
-    pattern = np.array([[1.0, 0.5], [0.0, 1.0]])[None, :, :, None]
-    average = class_average(_image_set(levels * pattern, [1, 0, 1, 1]), 2)
-    assert average.dtype == np.float32
-    np.testing.assert_allclose(average, np.array([0.2, 1.4 / 3])[:, None, None, None] * pattern, rtol=1e-6)
+def _images(attack: Attack, values: np.ndarray, held: Holdings = HELD) -> np.ndarray:
+    fitted = attack.fit(None, held, Run(2))
+    return np.concatenate(list(attack.reconstruct(fitted, Evidence(Observation(values)), held, Run())))
 
 
-def test_class_instance_is_an_image_of_the_class_drawn_by_seed() -> None:
-    images = _shifted_bars()
-    drawn = [class_instance(images, 2, seed=seed) for seed in (1, 1, 2, 3, 4)]
-    for instances in drawn:
-        for number, instance in enumerate(instances):
-            assert any(np.array_equal(instance, i) for i in images.images[images.labels == number])
-    np.testing.assert_array_equal(drawn[0], drawn[1])
-    assert len({instances.tobytes() for instances in drawn}) > 1
+@pytest.mark.parametrize("attack", [ClassAverage(), ClassPrototype(SHORT)])
+def test_the_image_of_the_predicted_class_is_answered(attack: Attack) -> None:
+    vectors = np.array([[0, 3, 1], [9, 0, 0], [-1, -3, -2], [0, 0, 1]], np.float32)
+    found = _images(attack, vectors)
+    own = HELD.own_images
+    if isinstance(attack, ClassAverage):
+        expected = class_average(own, 3)
+    else:
+        expected = class_prototype(own, 3, SHORT, run=Run(2))
+    np.testing.assert_array_equal(found, expected[[1, 0, 0, 2]])
+    assert found.dtype == np.float32
 
 
-def test_class_prototype_scores_higher_than_the_average_and_than_any_instance_it_may_copy() -> None:
-    images = _shifted_bars()
-    prototype = _mean_ssim(class_prototype(images, 2, SETTINGS, seed=1), images)
-    assert np.all(prototype > _mean_ssim(class_average(images, 2), images) + 0.02)
-    instances = [_mean_ssim(class_instance(images, 2, seed=seed), images) for seed in range(5)]
-    assert np.all(prototype > np.mean(instances, axis=0))
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("shape", [(3,), (2, 2, 5)])
+def test_the_mean_image_is_that_of_all_own_images_whatever_was_answered(dtype: type, shape: tuple) -> None:
+    """More images and more answers than are summed or answered at a time."""
+    own = _own_images(dtype)
+    values = np.random.default_rng(1).standard_normal((70, *shape), np.float32)
+    found = _images(MeanImage(), values, replace(HELD, images=own))
+    expected = _own_images().images.astype(np.float64).mean(axis=0)
+    assert (found.shape, found.dtype) == ((70, 12, 14, 3), np.float32)
+    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=1e-6)
 
 
-def test_class_prototype_of_equal_images_is_that_image() -> None:
-    single = np.random.default_rng(3).random((2, 16, 16, 1))
-    labels = np.arange(20) % 2
-    prototype = class_prototype(_image_set(single[labels], labels), 2, SETTINGS, seed=1)
-    np.testing.assert_allclose(prototype, single, atol=0.01)
+@pytest.mark.parametrize("attack", [ClassAverage(), ClassPrototype(SHORT), MeanImage()])
+def test_a_baseline_needs_images_of_its_own_and_no_answer_to_them(attack: Attack) -> None:
+    check_access("baseline", attack.needs, Access(images=True))
+    with pytest.raises(InputError, match="must be held by an adversary that learns; got None"):
+        attack.fit(None, Holdings(classes=3), Run())
 
 
-@pytest.mark.parametrize(("steps", "moved"), [(1, 1.0), (4, 2.5)])
-def test_the_steps_of_the_class_prototype_fall_along_a_cosine(steps: int, moved: float) -> None:
-    """While a pixel's slope keeps, Adam moves it by the rate; rates at n steps sum to (n + 1) / 2 times the first."""
-    images = _shifted_bars()
-    settings = PrototypeSettings(steps=steps, learning_rate=0.01, batch_size=1000)
-    distance = np.abs(class_prototype(images, 2, settings, seed=1) - class_average(images, 2))
-    assert distance.max() == pytest.approx(0.01 * moved, rel=0.03)
-
-
-def test_class_prototype_is_an_image_that_repeats_by_seed(recording_progress) -> None:
-    images, progress = _shifted_bars(), recording_progress()
-    settings = PrototypeSettings(steps=5, learning_rate=0.5, batch_size=8)
-    first = class_prototype(images, 2, settings, seed=1, progress=progress)
-    assert first.min() == 0.0  # the step is so large that the clamp has to hold it
-    assert first.max() == 1.0
-    np.testing.assert_array_equal(first, class_prototype(images, 2, settings, seed=1))
-    assert (
-        np.abs(first - class_prototype(images, 2, settings, seed=2)).max() > 0.1
-    )  # other images in each batch
-    assert progress.bars == [("class prototypes", 5, "step", 0)]
-    assert progress.amounts == 5 * [1]
-
-
-def test_an_image_set_must_be_consistent() -> None:
+def test_classes_cannot_be_told_from_feature_maps() -> None:
     with pytest.raises(
-        ValueError, match=r"`images`, `labels` and `ids` must be .*; got \(2, 4, 4, 1\), \(3,\), \(2,\)\."
+        ValueError, match=r"`values` must be output vectors \(count, classes\); got \(1, 2, 2, 3\)"
     ):
-        ImageSet(np.zeros((2, 4, 4, 1), np.float32), np.zeros(3, np.int64), np.zeros(2, np.uint64))
+        _images(ClassAverage(), np.zeros((1, 2, 2, 3), np.float32))
 
 
-@pytest.mark.parametrize(
-    "baseline", [class_average, lambda images, classes: class_instance(images, classes, seed=1)]
-)
-def test_a_class_without_images_is_named(baseline) -> None:
-    images = ImageSet(np.zeros((2, 4, 4, 1), np.float32), np.array([0, 2]), np.arange(2, dtype=np.uint64))
-    with pytest.raises(ValueError, match=r"`images` must hold every class below 3; missing: \[1\]"):
-        baseline(images, 3)
+def test_only_the_prototype_draws() -> None:
+    attacks = (ClassAverage(), ClassPrototype(SHORT), MeanImage())
+    assert [bool(attack.seed_names) for attack in attacks] == [False, True, False]
+    assert ClassPrototype(SHORT).identity != ClassPrototype().identity

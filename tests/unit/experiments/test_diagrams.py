@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from mi_keras.experiments.diagrams import (
+from mi_keras.models.tcnn import build_tcnn
+from scripts.diagrams import (
     architecture_document,
     model_diagram,
     thesis_stages,
     workflow_diagram,
 )
-from mi_keras.models.tcnn import build_tcnn
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.overrides import apply_overrides, changed_keys, list_keys
 from mi_keras.experiments.thesis.sec_5_2_input_combinations import PAPER
+from mi_keras.overrides import apply_overrides, changed_keys, list_keys
 
 
 def test_values_take_the_type_of_what_they_replace():
@@ -24,7 +24,7 @@ def test_values_take_the_type_of_what_they_replace():
     ("assignment", "message"),
     [
         ("gradient.steps", "`--set` must be key=value; got 'gradient.steps'"),
-        ("nonsense=1", "`--set nonsense` must name a setting: runs, combinations"),
+        ("nonsense=1", "`--set nonsense` must name a setting: runs, data.train_per_class, "),
         ("gradient.nonsense=1", "`--set gradient.nonsense` must name a setting"),
         ("gradient=1", "`--set gradient` must name a setting"),
         ("gradient.steps.more=1", "`--set gradient.steps.more` must name a setting"),
@@ -46,7 +46,7 @@ def test_values_take_the_type_of_what_they_replace():
         ),
         ("runs=100000", "`runs` must be between 1 and 1000; got 100000"),
         ("combinations=o,z", "`combinations` must be among o, a, x, o\\+a, o\\+x, a\\+x, o\\+a\\+x; got 'z'"),
-        ("combinations=", "`combinations` must name at least one combination; got none"),
+        ("combinations=", "`combinations` must name at least one; got none"),
         ("classifier.channels=8,8", "`classifier.channels` must be three numbers >= 1; got \\(8, 8\\)"),
         ("data.train_per_class=1", "`data.train_per_class` must be >= 2; got 1"),
         ("runs=0", "`runs` must be between 1 and 1000; got 0"),
@@ -72,6 +72,6 @@ def test_a_list_can_be_emptied_and_filled_again():
 
 def test_changed_keys_name_what_differs_and_lead_back_to_it():
     changed = apply_overrides(PAPER, ["gradient.steps=7", "combinations=o,x"])
-    assert changed_keys(changed, PAPER) == ["combinations=o,x", "gradient.steps=7"]
+    assert changed_keys(changed, PAPER) == ["gradient.steps=7", "combinations=o,x"]
     assert apply_overrides(PAPER, changed_keys(changed, PAPER)) == changed
     assert changed_keys(PAPER, PAPER) == []

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mi_keras.experiments.claims import ahead, unchanged
-from mi_keras.experiments.thesis.sec_5_2_input_combinations import PAPER, PRESETS, PUBLISHED, _claims
+from mi_keras.experiments.thesis.rows import Name
+from mi_keras.experiments.thesis.sec_5_2_input_combinations import ALONE, PAPER, PRESETS, PUBLISHED, _claims
 from mi_keras.results import Row, Table, score_values
+from mi_keras.results.claims import ahead, unchanged
 from mi_keras.settings import COMBINATIONS
 from mi_keras.types import Scores
 
@@ -20,9 +21,9 @@ def row(name, *means, group="attack"):
 def as_published(**changes):
     """Rows at the thesis's own means, in two runs that differ little."""
     means = {name: PUBLISHED[name].values["ssim"][0] for name in COMBINATIONS} | changes
-    rows = {name: row(name, mean - 0.001, mean + 0.001) for name, mean in means.items()}
-    baselines = {"gradient_reconstruction": 0.2409, "class_average": 0.316, "class_prototype": 0.426}
-    return rows | {name: row(name, mean, mean, group="baseline") for name, mean in baselines.items()}
+    rows = {Name(name): row(name, mean - 0.001, mean + 0.001) for name, mean in means.items()}
+    baselines = {ALONE: 0.2409, "class_average": 0.316, "class_prototype": 0.426}
+    return rows | {Name(name): row(name, mean, mean, group="baseline") for name, mean in baselines.items()}
 
 
 def test_mean_and_sample_deviation_are_over_runs_not_over_images():
@@ -54,31 +55,27 @@ def test_each_claim_can_fail():
 
 def test_differences_are_taken_run_by_run():
     """Both rows vary by 0.2 between runs, and yet x is ahead by 0.01 in each of them: that is no coincidence."""
-    rows = as_published() | {"x": row("x", 0.31, 0.51), "o+x": row("o+x", 0.30, 0.50)}
+    rows = as_published() | {Name("x"): row("x", 0.31, 0.51), Name("o+x"): row("o+x", 0.30, 0.50)}
     claim = next(claim for claim in _claims(rows) if "Adding" in claim.text)
     assert claim.holds is True
     assert "difference +0.0100 ± 0.0000 within runs" in claim.numbers
 
 
 def test_a_difference_smaller_than_its_spread_over_runs_decides_nothing():
-    rows = as_published() | {"x": row("x", 0.30, 0.45), "o+x": row("o+x", 0.35, 0.30)}
+    rows = as_published() | {Name("x"): row("x", 0.30, 0.45), Name("o+x"): row("o+x", 0.35, 0.30)}
     claim = next(claim for claim in _claims(rows) if "Adding" in claim.text)
     assert claim.holds is None
     assert "difference +0.0500 ± 0.1414 within runs" in claim.numbers  # -0.05 and 0.15
 
 
 def test_a_single_run_decides_by_its_sign_and_says_so():
-    rows = {name: row(name, r.mean("ssim"), group=r.group) for name, r in as_published().items()}
+    rows = {name: row(name.method, r.mean("ssim"), group=r.group) for name, r in as_published().items()}
     assert _claims(rows)[0].holds is True
     assert "in a single run" in _claims(rows)[0].numbers
 
 
 def test_what_was_not_run_is_not_judged():
-    rows = {
-        name: r
-        for name, r in as_published().items()
-        if name in ("o", "class_prototype", "gradient_reconstruction")
-    }
+    rows = {name: r for name, r in as_published().items() if name.method in ("o", "class_prototype", ALONE)}
     claims = _claims(rows)
     assert [claim.holds for claim in claims] == [*[None] * 7, False]
     assert claims[0].numbers == "not measured in this run: x, a, o+a, o+x, a+x, o+a+x"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.store import DiskWorkspace, Store, describe
+from mi_keras.experiments.store import Store, all_words, describe
+from mi_keras.files import DiskWorkspace
 
 
 @dataclass(frozen=True)
@@ -184,9 +186,17 @@ def test_two_processes_that_need_a_stage_compute_it_once(tmp_path):
     assert list((tmp_path / "store" / "temporary").iterdir()) == []
 
 
-def test_settings_must_be_a_dataclass(tmp_path):
-    with pytest.raises(TypeError, match=r"`settings` must be a dataclass; got {'a': 1}"):
-        Store(tmp_path).stage("thing", lambda _: ({}, {}), settings={"a": 1})
+@pytest.mark.parametrize("value", [{"a": {1}}, Settings, np.float32(1)])
+def test_an_identity_that_is_no_json_value_is_refused(tmp_path, value):
+    found = value["a"] if isinstance(value, dict) else value
+    rule = f"the identity of a stage must be JSON values and settings dataclasses; got {found!r}."
+    with pytest.raises(TypeError, match=f"^{re.escape(rule)}$"):
+        Store(tmp_path).stage("thing", lambda _: ({}, {}), settings=value)
+
+
+def test_settings_within_settings_count_with_all_of_their_fields(tmp_path):
+    stage = Store(tmp_path).stage("thing", lambda _: ({}, {}), nested={"all": [Settings(steps=4)]})
+    assert stage.identity == {"nested": {"all": [{"steps": 4, "channels": [1, 2]}]}, "upstream": []}
 
 
 def test_what_a_dead_process_left_is_removed_and_a_living_one_is_spared(tmp_path):
@@ -253,14 +263,16 @@ def test_forced_work_is_done_once_for_all_sections(tmp_path):
 
 def test_stages_are_told_apart_in_words(tmp_path):
     store = Store(tmp_path)
-    head = store.stage(
-        "classifier", lambda _: ({}, {}), role="target", head={"activation": "relu", "dropout": 0.0}, run=2
-    )
+    words = ["activation relu", "dropout 0.0"]
+    head = store.stage("classifier", lambda _: ({}, {}), role="target", words=words, run=2)
     assert describe(head) == "classifier target activation relu dropout 0.0 (run 2)"
-    kept = store.stage("defended", lambda _: ({}, {}), subset="test", defense="truncation", top=3, run=1)
-    after = store.stage("inverter", lambda _: ({}, {}), upstream=[kept, kept], combination="x", run=1)
-    assert describe(kept) == "defended test truncation 3 (run 1)"
-    assert describe(after) == "inverter x truncation 3 (run 1)"
+    kept = store.stage(
+        "defended", lambda _: ({}, {}), subset="test", defense="truncation", top=3, words=["largest 3"], run=1
+    )
+    after = store.stage("inverter", lambda _: ({}, {}), upstream=[kept, kept, head], combination="x", run=1)
+    assert describe(kept) == "defended test largest 3 (run 1)"
+    assert describe(after) == "inverter x largest 3 activation relu dropout 0.0 (run 1)"
+    assert all_words(after) == ["largest 3", *words]
 
 
 def test_a_root_that_cannot_be_written_is_refused(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mi_keras.experiments.store import Store
-from mi_keras.work import flush
+from mi_keras.progress import flush
 
 FILLED = [0, 0, 2, 2, 4, 4, 6, 6, 8, 8]  # by `large_stage`
 

@@ -30,11 +30,9 @@ def oracle() -> torch_weights.Arrays:
 
 
 @pytest.fixture
-def cnn(oracle: torch_weights.Arrays) -> keras.Model:
+def cnn() -> keras.Model:
     """A narrow CNN with the oracle's weights and, as in the oracle, without dropout."""
-    model = torch_weights.without_dropout(build_cnn(channels=(4, 6, 8)))
-    torch_weights.assign(model, torch_weights.keras_layout("cnn", torch_weights.part(oracle, "weights")))
-    return model
+    return torch_weights.as_in("cnn", torch_weights.without_dropout(build_cnn(channels=(4, 6, 8))))
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
@@ -124,7 +122,7 @@ def test_observe_returns_pytorchs_logits_whatever_the_batch_size(
     before = [v.numpy() for v in cnn.variables]
     for batch_size in (2, 5, 64):
         observation = observe(cnn, oracle["inputs"], batch_size=batch_size)
-        torch_weights.assert_close(observation.output_vector, oracle["eval/outputs"], 1e-5)
+        torch_weights.assert_close(observation.vectors, oracle["eval/outputs"], 1e-5)
     for variable, value in zip(cnn.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
 
@@ -194,8 +192,7 @@ def test_the_activation_function_stands_between_the_dense_layers(
     oracle: torch_weights.Arrays, activation: str
 ) -> None:
     """From the oracle's weights the two dense layers are worked out by hand in float64."""
-    cnn = build_cnn(channels=(4, 6, 8), head=HeadSettings(activation))
-    torch_weights.assign(cnn, torch_weights.keras_layout("cnn", torch_weights.part(oracle, "weights")))
+    cnn = torch_weights.as_in("cnn", build_cnn(channels=(4, 6, 8), head=HeadSettings(activation)))
     flat = keras.Model(cnn.input, cnn.get_layer("flatten").output)(oracle["inputs"]).numpy()
     (first, first_bias), (last, last_bias) = (
         [w.astype(np.float64) for w in cnn.get_layer(name).get_weights()]
@@ -214,8 +211,7 @@ def test_the_activation_function_stands_between_the_dense_layers(
 def test_frozen_logits_and_their_gradient_equal_the_models(
     oracle: torch_weights.Arrays, head: HeadSettings
 ) -> None:
-    cnn = build_cnn(channels=(4, 6, 8), head=head)
-    torch_weights.assign(cnn, torch_weights.keras_layout("cnn", torch_weights.part(oracle, "weights")))
+    cnn = torch_weights.as_in("cnn", build_cnn(channels=(4, 6, 8), head=head))
     images, found = tf.constant(oracle["inputs"]), []
     for logits in (frozen_logits(cnn), lambda images: cnn(images, training=False)["logits"]):
         with tf.GradientTape() as tape:

@@ -34,11 +34,9 @@ def oracle() -> torch_weights.Arrays:
 
 
 @pytest.fixture
-def tcnn(oracle: torch_weights.Arrays) -> keras.Model:
+def tcnn() -> keras.Model:
     """A narrow TCNN with the oracle's weights and, as in the oracle, without dropout."""
-    model = torch_weights.without_dropout(build_tcnn(10, channels=(8, 6, 4)))
-    torch_weights.assign(model, torch_weights.keras_layout("tcnn", torch_weights.part(oracle, "weights")))
-    return model
+    return torch_weights.as_in("tcnn", torch_weights.without_dropout(build_tcnn(10, channels=(8, 6, 4))))
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

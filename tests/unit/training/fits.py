@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mi_keras.models.cnn import build_cnn
+from mi_keras.progress import Run
 from mi_keras.training.loop import Examples, FitSettings, Fitter
 
 Fit = tuple[keras.Model, dict[str, list[float]]]
@@ -62,7 +63,7 @@ def small_examples(count: int) -> Examples:
 def alone(seed: int, count: int, settings: FitSettings) -> Fit:
     """What a fit gives that shares nothing with another and is not interrupted; not to be changed."""
     model, examples = small_model(seed), small_examples(count)
-    return model, Fitter(model, cross_entropy).fit(examples, settings, seed=seed, validation=examples)
+    return model, Fitter(model, cross_entropy).fit(examples, settings, run=Run(seed), validation=examples)
 
 
 def assert_same_fit(first: tuple, second: tuple) -> None:

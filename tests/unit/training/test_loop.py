@@ -11,8 +11,8 @@ from oracles import torch_weights
 from mi_keras.metrics.image import ssim
 from mi_keras.models.cnn import build_cnn
 from mi_keras.models.tcnn import build_tcnn
+from mi_keras.progress import MemoryWorkspace, Run
 from mi_keras.training.loop import Examples, FitSettings, Fitter
-from mi_keras.work import MemoryWorkspace
 from tests.unit.training.fits import (
     Fit,
     Recorder,
@@ -39,10 +39,9 @@ def test_three_epochs_of_one_batch_equal_pytorch(network: str) -> None:
     else:
         model, loss = build_tcnn(10, channels=(8, 6, 4)), lambda targets, images: 1 - ssim(targets, images)
         examples = Examples(oracle["inputs"].reshape(5, 10), oracle["truth"])
-    torch_weights.without_dropout(model)
-    torch_weights.assign(model, torch_weights.keras_layout(network, torch_weights.part(oracle, "weights")))
+    torch_weights.as_in(network, torch_weights.without_dropout(model))
     settings = FitSettings(epochs=3, batch_size=5, learning_rate=1e-3)
-    history = Fitter(model, loss).fit(examples, settings, seed=1)
+    history = Fitter(model, loss).fit(examples, settings, run=Run(1))
     np.testing.assert_allclose(history["loss"], oracle["adam_losses"], rtol=1e-5)
     weights = torch_weights.by_name(model)
     for name, value in torch_weights.keras_layout(network, torch_weights.part(oracle, "adam")).items():
@@ -55,7 +54,7 @@ def test_three_epochs_of_one_batch_equal_pytorch(network: str) -> None:
 
 def test_a_linear_model_reaches_the_least_squares_solution() -> None:
     examples, model = linear_problem(), linear_model()
-    Fitter(model, squared_error).fit(examples, FitSettings(800, 40, 0.01), seed=1)
+    Fitter(model, squared_error).fit(examples, FitSettings(800, 40, 0.01), run=Run(1))
     columns = np.hstack([examples.inputs, np.ones((40, 1), np.float32)])
     solution = np.linalg.lstsq(columns, examples.targets, rcond=None)[0]
     kernel, bias = model.get_weights()
@@ -70,7 +69,7 @@ def test_losses_are_means_per_example_also_over_uneven_batches() -> None:
         ((e.inputs @ kernel + bias - e.targets) ** 2).sum(axis=1).mean() for e in (training, validation)
     ]
     history = Fitter(model, squared_error).fit(
-        training, FitSettings(2, 16, 1e-12), seed=1, validation=validation
+        training, FitSettings(2, 16, 1e-12), run=Run(1), validation=validation
     )  # 40 = 16 + 16 + 8 and 300 = 256 + 44
     np.testing.assert_allclose(history["loss"], 2 * [expected[0]], rtol=1e-5)
     np.testing.assert_allclose(history["validation_loss"], 2 * [expected[1]], rtol=1e-5)
@@ -81,7 +80,7 @@ def test_losses_are_means_per_example_also_over_uneven_batches() -> None:
 
 def test_the_step_is_traced_once() -> None:
     recorder = Recorder()
-    Fitter(linear_model(), recorder).fit(numbered(40), FitSettings(3, 16, 0.01), seed=1)
+    Fitter(linear_model(), recorder).fit(numbered(40), FitSettings(3, 16, 0.01), run=Run(1))
     assert recorder.traces == 1
     assert len(recorder.batches) == 9
 
@@ -90,7 +89,7 @@ def test_each_epoch_visits_every_example_once_in_an_order_of_its_own() -> None:
     orders = []
     for seed in (1, 1, 2):
         recorder = Recorder()
-        Fitter(linear_model(), recorder).fit(numbered(40), FitSettings(2, 16, 0.01), seed=seed)
+        Fitter(linear_model(), recorder).fit(numbered(40), FitSettings(2, 16, 0.01), run=Run(seed))
         assert [len(batch) for batch in recorder.batches] == [16, 16, 8, 16, 16, 8]
         orders += [np.concatenate(epoch).tolist() for epoch in (recorder.batches[:3], recorder.batches[3:])]
     assert all(sorted(order) == list(range(40)) for order in orders)
@@ -101,7 +100,7 @@ def test_each_epoch_visits_every_example_once_in_an_order_of_its_own() -> None:
 def test_a_last_batch_of_one_is_left_out(recording_progress) -> None:
     recorder, progress = Recorder(), recording_progress()
     history = Fitter(linear_model(), recorder).fit(
-        numbered(11), FitSettings(1, 5, 1e-12), seed=1, progress=progress
+        numbered(11), FitSettings(1, 5, 1e-12), run=Run(progress=progress, label="training")
     )
     assert [len(batch) for batch in recorder.batches] == [5, 5]
     model_sees = np.concatenate(
@@ -121,7 +120,7 @@ BATCHES = FitSettings(4, 5, 0.01)  # of 5, 5, 5, 5 and 2 images an epoch
 def _small_fit(seed_of_weights: int, **outside) -> Fit:
     """Four epochs of a CNN with batch normalisation and dropout on 22 images."""
     model, examples = small_model(seed_of_weights), small_examples(22)
-    history = Fitter(model, cross_entropy).fit(examples, BATCHES, seed=1, validation=examples, **outside)
+    history = Fitter(model, cross_entropy).fit(examples, BATCHES, run=Run(**outside), validation=examples)
     return model, history
 
 
@@ -139,7 +138,7 @@ def test_interrupted_within_an_epoch_and_resumed_equals_uninterrupted(recording_
     with pytest.raises(KeyboardInterrupt):
         _small_fit(1, workspace=workspace, progress=recording_progress(stop_at=13))  # of 5 batches an epoch
     progress = recording_progress()
-    resumed = _small_fit(99, workspace=workspace, progress=progress)
+    resumed = _small_fit(99, workspace=workspace, progress=progress, label="training")
     assert progress.bars == [("training", 88, "img", 44)]
     assert sum(progress.amounts) == 44
     assert_same_fit(resumed, alone(1, 22, BATCHES))
@@ -166,7 +165,7 @@ def test_nothing_of_a_fit_outlives_it(network: str) -> None:
     else:
         examples = Examples(np.zeros((5, 10), np.float32), np.zeros((5, 32, 32, 1), np.float32))
         model = build_tcnn(10, channels=(4, 4, 4))
-    Fitter(model, loss).fit(examples, FitSettings(1, 5, 0.01), seed=1, validation=examples)
+    Fitter(model, loss).fit(examples, FitSettings(1, 5, 0.01), run=Run(1), validation=examples)
     del model
     gc.collect()
     assert [graph() for graph in graphs] == [None, None]
@@ -183,7 +182,7 @@ def test_a_loss_that_is_not_finite_names_label_and_epoch() -> None:
         return squared_error(targets, outputs) + tf.where(steps == 5, np.nan, 0.0)
 
     with pytest.raises(FloatingPointError, match=r"probe: the loss is nan at epoch 2, image 16\."):
-        Fitter(linear_model(), loss).fit(linear_problem(40), FitSettings(3, 16, 0.01), seed=1, label="probe")
+        Fitter(linear_model(), loss).fit(linear_problem(40), FitSettings(3, 16, 0.01), run=Run(label="probe"))
 
 
 def test_examples_must_be_pairs() -> None:
@@ -193,4 +192,4 @@ def test_examples_must_be_pairs() -> None:
 
 def test_a_single_example_is_refused() -> None:
     with pytest.raises(ValueError, match="`training` must hold at least 2 examples; got 1"):
-        Fitter(linear_model(), squared_error).fit(linear_problem(1), FitSettings(1, 2, 0.1), seed=1)
+        Fitter(linear_model(), squared_error).fit(linear_problem(1), FitSettings(1, 2, 0.1), run=Run(1))

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from mi_keras.work import SilentProgress
+from mi_keras.progress import SilentProgress
 from tuning.distributed import Task, run_trials, search_with
 from tuning.spaces import coarse_space
 

@@ -8,23 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mi_keras.attacks.gradient_inversion import reconstruct
+from mi_keras.attacks.access import Access
+from mi_keras.attacks.gradient import reconstruct, start_images
 from mi_keras.errors import InputError
 from mi_keras.metrics.image import score
-from mi_keras.settings import ClassifierSettings, GradientSettings
+from mi_keras.progress import Run
 from mi_keras.types import Observation
+from tests.unit.experiments.tiny import CLASSIFIER, GRADIENT
 from tuning.gradient_search import SearchSettings, search_stage
 from tuning.trials import Trial, check_workers, summarize
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
-CLASSIFIER = ClassifierSettings(channels=(3, 4, 5), epochs=1, batch_size=8)
-GRADIENT = GradientSettings(steps=3)
 SEARCH = SearchSettings(coarse_trials=4, fine_trials=2, images=10)
 
 
-def test_the_stage_holds_every_trial_and_is_computed_once(tmp_path, make_pipeline, recording_progress):
+def test_the_stage_holds_every_trial_and_is_computed_once(tmp_path, make_bench, recording_progress):
     progress = recording_progress()
-    stage = search_stage(make_pipeline(tmp_path, progress=progress), CLASSIFIER, GRADIENT, SEARCH)
+    stage = search_stage(make_bench(tmp_path, progress=progress), GRADIENT, SEARCH)
     info, arrays = stage.info, stage.arrays
     assert ("run 1: coarse search", 4, "trial", 0) in progress.bars
     assert ("run 1: fine search", 2, "trial", 0) in progress.bars
@@ -48,50 +48,44 @@ def test_the_stage_holds_every_trial_and_is_computed_once(tmp_path, make_pipelin
         for name in ("l2_weight", "tv_weight"):
             assert 0.5 <= row[name] / coarse_best[name] <= 1.5
     silent = recording_progress()
-    again = search_stage(make_pipeline(tmp_path, progress=silent), CLASSIFIER, GRADIENT, SEARCH, workers=2)
+    again = search_stage(make_bench(tmp_path, progress=silent), GRADIENT, SEARCH, workers=2)
     assert again.info == info  # the number of workers is not part of what the stage is
     assert silent.bars == []
     assert not list((tmp_path / "unfinished").iterdir())
 
 
-def test_a_trial_scores_the_reconstructions_of_shadow_training_images(tmp_path, make_pipeline):
+def test_a_trial_scores_the_reconstructions_of_shadow_training_images(tmp_path, make_bench):
     """Recomputed by hand on all 18 images, where the draw of the subset is no choice."""
-    pipeline, all_images = make_pipeline(tmp_path), replace(SEARCH, coarse_trials=1, fine_trials=1, images=18)
+    bench, all_images = make_bench(tmp_path), replace(SEARCH, coarse_trials=1, fine_trials=1, images=18)
     gradient = replace(GRADIENT, start="class_instance", steps=2)
-    trial = search_stage(pipeline, CLASSIFIER, gradient, all_images).info["trials"][0]
-    shadow = pipeline.classifier("shadow", CLASSIFIER)
-    vectors = pipeline.output_vector(shadow, CLASSIFIER, "shadow_train").arrays["output_vector"]
+    trial = search_stage(bench, gradient, all_images).info["trials"][0]
+    vectors = bench.output_vector("shadow", "shadow_train").arrays["output_vector"]
+    held = bench.holdings(Access(surrogates=1, images=True), None)
+    start = start_images("class_instance", held, Run(seeds={"start": bench.derive("start")}))
     weighted = replace(gradient, l2_weight=trial["l2_weight"], tv_weight=trial["tv_weight"])
     images = reconstruct(
-        pipeline.load_classifier(shadow, CLASSIFIER), Observation(vectors), pipeline.start_images("class_instance"),
-        weighted, objective="logit_mse", seed=1,
+        bench.load(bench.classifier("shadow")), Observation(vectors), start, weighted, objective="logit_mse", run=Run(1)
     ).images  # fmt: skip
-    found = score(images, pipeline.splits.shadow_train.images)
+    found = score(images, bench.splits.shadow_train.images)
     assert trial["ssim"] == pytest.approx(float(found.ssim.mean()), abs=1e-6)
     assert trial["mse"] == pytest.approx(float(found.mse.mean()), abs=1e-6)
     assert trial["ssim_worst_decile"] == pytest.approx(float(np.sort(found.ssim)[:2].mean()), abs=1e-6)
 
 
-def test_an_interrupted_stage_goes_on_and_equals_one_that_was_not(
-    tmp_path, make_pipeline, recording_progress
-):
+def test_an_interrupted_stage_goes_on_and_equals_one_that_was_not(tmp_path, make_bench, recording_progress):
     small = replace(SEARCH, coarse_trials=2)
-    pipeline = make_pipeline(tmp_path / "a")
-    shadow = pipeline.classifier("shadow", CLASSIFIER)
-    pipeline.output_vector(shadow, CLASSIFIER, "shadow_train").computed()
+    make_bench(tmp_path / "a").output_vector("shadow", "shadow_train").computed()
     stopped = recording_progress(stop_at=3)  # in the fine search: two coarse trials report before
     with pytest.raises(KeyboardInterrupt):
-        _ = search_stage(make_pipeline(tmp_path / "a", progress=stopped), CLASSIFIER, GRADIENT, small).info
-    resumed = search_stage(make_pipeline(tmp_path / "a"), CLASSIFIER, GRADIENT, small)
-    whole = search_stage(make_pipeline(tmp_path / "b"), CLASSIFIER, GRADIENT, small)
+        _ = search_stage(make_bench(tmp_path / "a", progress=stopped), GRADIENT, small).info
+    resumed = search_stage(make_bench(tmp_path / "a"), GRADIENT, small)
+    whole = search_stage(make_bench(tmp_path / "b"), GRADIENT, small)
     assert resumed.info == whole.info
 
 
-def test_what_the_result_depends_on_is_in_the_key_and_the_weights_it_replaces_are_not(
-    tmp_path, make_pipeline
-):
-    def key(gradient=GRADIENT, search=SEARCH, classifier=CLASSIFIER, **pipeline):
-        return search_stage(make_pipeline(tmp_path, **pipeline), classifier, gradient, search).key
+def test_what_the_result_depends_on_is_in_the_key_and_the_weights_it_replaces_are_not(tmp_path, make_bench):
+    def key(gradient=GRADIENT, search=SEARCH, **bench):
+        return search_stage(make_bench(tmp_path, **bench), gradient, search).key
 
     other = [
         key(replace(GRADIENT, steps=4)), key(replace(GRADIENT, start="random")), key(search=replace(SEARCH, images=9)),
@@ -126,13 +120,13 @@ def test_sizes_that_cannot_be_meant_are_refused(name):
         replace(SEARCH, **{name: 0})
 
 
-def test_an_unknown_objective_and_more_images_than_there_are_are_refused(tmp_path, make_pipeline):
+def test_an_unknown_objective_and_more_images_than_there_are_are_refused(tmp_path, make_bench):
     with pytest.raises(
         InputError, match=r"^`objective` must be one of logit_mse, cross_entropy; got 'mse'.$"
     ):
         replace(SEARCH, objective="mse")
     with pytest.raises(InputError, match=r"^`images` must be at most the number of .* images, 18; got 19.$"):
-        search_stage(make_pipeline(tmp_path), CLASSIFIER, GRADIENT, replace(SEARCH, images=19))
+        search_stage(make_bench(tmp_path), GRADIENT, replace(SEARCH, images=19))
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,17 @@ from dataclasses import replace
 import pytest
 
 from mi_keras.errors import InputError
-from mi_keras.settings import ActivationSettings, ClassifierSettings, GradientSettings, InverterSettings
+from mi_keras.settings import GradientSettings, InverterSettings
+from tests.unit.experiments.tiny import INVERTER, Config
 from tuning.inverter_search import InverterSearchSettings, inverter_search_stage, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
-CLASSIFIER = ClassifierSettings(channels=(3, 4, 5), epochs=1, batch_size=8)
-GRADIENT = GradientSettings(steps=2)
-INVERTER = InverterSettings(channels=(4, 4, 4), epochs=1, batch_size=8)
 SEARCH = InverterSearchSettings(trials=2, combination="o")
 VALUES = {"learning_rate": 2e-3, "dropout": 0.25, "width": 0.5, "input_noise": 0.1}
 
 
-def stage(pipeline, inverter=INVERTER, search=SEARCH):
-    return inverter_search_stage(pipeline, CLASSIFIER, ActivationSettings(), GRADIENT, inverter, search)
+def stage(bench, inverter=INVERTER, search=SEARCH):
+    return inverter_search_stage(bench, Config(gradient=GradientSettings(steps=2), inverter=inverter), search)
 
 
 def test_the_trials_values_become_settings_of_the_inverter():
@@ -26,40 +24,40 @@ def test_the_trials_values_become_settings_of_the_inverter():
     )
 
 
-def test_the_stage_holds_every_trial_and_is_computed_once(tmp_path, make_pipeline, recording_progress):
-    info = stage(make_pipeline(tmp_path)).info
+def test_the_stage_holds_every_trial_and_is_computed_once(tmp_path, make_bench, recording_progress):
+    info = stage(make_bench(tmp_path)).info
     assert len(info["trials"]) == 2
     assert info["failed"] == 0
     best = max(info["trials"], key=lambda row: row["ssim"])
     assert info["best"] == {name: best[name] for name in VALUES}
     assert info["best_ssim"] == best["ssim"]
     silent = recording_progress()
-    again = stage(make_pipeline(tmp_path, progress=silent))
+    again = stage(make_bench(tmp_path, progress=silent))
     assert again.info == info
     assert again.arrays["coarse.width"].shape == again.arrays["coarse.ssim"].shape == (2,)
     assert silent.bars == []
 
 
-def test_neither_the_target_nor_the_test_set_is_touched(tmp_path, make_pipeline):
+def test_neither_the_target_nor_the_test_set_is_touched(tmp_path, make_bench):
     """Its stages are the shadow's: those of other sets and of the target model are never computed."""
-    pipeline = make_pipeline(tmp_path)
-    _ = stage(pipeline, search=replace(SEARCH, trials=1, combination="o+x")).info
-    used = " ".join(entry["stage"] for entry in pipeline.store.timings)
+    bench = make_bench(tmp_path)
+    _ = stage(bench, search=replace(SEARCH, trials=1, combination="o+x")).info
+    used = " ".join(entry["stage"] for entry in bench.store.timings)
     assert "shadow_train" in used
     assert "shadow_validation" in used
     assert "test" not in used
     assert "target" not in used
 
 
-def test_the_key_depends_on_what_is_not_tuned(tmp_path, make_pipeline):
-    pipeline = make_pipeline(tmp_path)
+def test_the_key_depends_on_what_is_not_tuned(tmp_path, make_bench):
+    bench = make_bench(tmp_path)
     keys = {
-        stage(pipeline).key, stage(pipeline, replace(INVERTER, epochs=2)).key,
-        stage(pipeline, replace(INVERTER, channels=(5, 4, 4))).key,
-        stage(pipeline, search=replace(SEARCH, combination="x")).key, stage(pipeline, search=replace(SEARCH, trials=3)).key,
+        stage(bench).key, stage(bench, replace(INVERTER, epochs=2)).key,
+        stage(bench, replace(INVERTER, channels=(5, 4, 4))).key,
+        stage(bench, search=replace(SEARCH, combination="x")).key, stage(bench, search=replace(SEARCH, trials=3)).key,
     }  # fmt: skip
     assert len(keys) == 5
-    assert stage(pipeline, replace(INVERTER, learning_rate=1.0, input_noise=0.3)).key in keys
+    assert stage(bench, replace(INVERTER, learning_rate=1.0, input_noise=0.3)).key in keys
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A split pipeline on a few pictures made here, with a random encoder."""
+"""A bench of the split attack on a few pictures made here, with a random encoder."""
 
 from collections.abc import Callable
 from functools import cache
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mi_keras.experiments.split import work
 from mi_keras.experiments.split.sec_6_decoders import Config
+from mi_keras.experiments.split.work import SPLIT
 from mi_keras.experiments.store import Store
+from mi_keras.progress import SilentProgress
 from mi_keras.settings import DecoderSettings, EncoderSettings, FaceSettings
-from mi_keras.work import SilentProgress
 
 FAST = {"epochs": 1, "batch_size": 4}
 
@@ -48,18 +48,18 @@ def stored(tmp_path_factory) -> Path:
 @cache
 def encoder_of(settings: EncoderSettings, size: int):
     """Build an encoder once for all tests: it is frozen, and building and tracing it takes seconds."""
-    from mi_keras.experiments.split.encoder import Encoder
+    from mi_keras.models.encoder import Encoder
 
     return Encoder(settings, size)
 
 
 @pytest.fixture
-def make_pipeline(pictures, config) -> Callable:
+def make_bench(pictures, config) -> Callable:
     def make(root, *, run: int = 1, seed: int = 1, progress=None, config=config):
-        from mi_keras.experiments.split.stages import Pipeline
+        from mi_keras.experiments.split.bench import SplitBench
 
-        faces = work.prepare(work.open_data(f"folder:{pictures}", offline=True), config, seed=seed)
+        faces = SPLIT.prepare(SPLIT.open_data(f"folder:{pictures}", offline=True), config, seed=seed)
         encoder = encoder_of(config.encoder, config.faces.size)
-        return Pipeline(faces, encoder, Store(root), progress or SilentProgress(), seed=seed, run=run)
+        return SplitBench(faces, encoder, Store(root), progress or SilentProgress(), seed=seed, run=run)
 
     return make

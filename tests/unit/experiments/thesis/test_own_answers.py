@@ -4,42 +4,32 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from mi_keras.attacks.inverter import rebuild_inverter
-from mi_keras.experiments.run_stages import with_weights
+from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.thesis import sec_5_2_input_combinations as section_5_2
+from mi_keras.experiments.thesis.rows import inversion
 from tests.unit.experiments import tiny
 
 
 def make_config(**replaced):
     chosen = {"combinations": ("o",), "second_combinations": (), "own_answers": ("o", "x")} | replaced
-    return section_5_2.Config(
-        runs=1, classifier=tiny.CLASSIFIER, gradient=tiny.GRADIENT, activation=tiny.ACTIVATION,
-        inverter=tiny.INVERTER, prototype=tiny.PROTOTYPE, **chosen,
-    )  # fmt: skip
+    return section_5_2.Config(**vars(tiny.Config()) | chosen)
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory):
-    return tiny.make_pipeline(tmp_path_factory.mktemp("store"))
+def bench(tmp_path_factory):
+    return tiny.make_bench(tmp_path_factory.mktemp("store"))
 
 
-def test_the_inversion_model_is_given_the_answers_of_the_shadow_model_to_the_test_images(pipeline):
+def test_the_inversion_model_is_given_the_answers_of_the_shadow_model_to_the_test_images(bench):
     config = make_config()
-    result = section_5_2.run(config, [pipeline])
+    result = section_5_2.run(config, [bench])
     rows = {row.name: row for row in result.tables[1].rows}
     assert set(rows) == {f"{name}@shadow" for name in ("o", "class_average", "class_prototype")}
 
-    images = pipeline.splits.test.images
-    trained = pipeline.classifier("shadow", config.classifier)
-    shadow = pipeline.load_classifier(trained, config.classifier)
-    known = pipeline.output_vector(trained, config.classifier, "shadow_train")
-    evidence = pipeline.evidence(
-        known, trained, config.classifier, config.activation, config.gradient, "logit_mse"
-    )
-    stored = pipeline.inverter(evidence, "o", config.inverter)
-    inverter = with_weights(
-        rebuild_inverter(stored.info["width"], images.shape[3], config.inverter), stored.arrays
-    )
+    images, attack = bench.splits.test.images, inversion(config, "o")
+    shadow = bench.load(bench.classifier("shadow"))
+    trained = plan(Case(attack), bench).learned
+    inverter = attack.load((trained.arrays, {}), (bench.classes,), bench.image_shape)
     logits = shadow(images, training=False)["logits"]
     drawn = np.asarray(inverter(logits, training=False), np.float64)
     ssim = [valid_ssim(a[..., 0], b[..., 0].astype(np.float64)) for a, b in zip(drawn, images, strict=True)]
@@ -47,14 +37,14 @@ def test_the_inversion_model_is_given_the_answers_of_the_shadow_model_to_the_tes
     assert rows["o@shadow"].images == len(images)
     stored = result.arrays["reconstruction.o@shadow"].astype(np.float64)
     np.testing.assert_allclose(stored, drawn, atol=1e-3)  # stored in float16
-    (figure,) = [figure for figure in result.figures if figure["file"] == "own_answers.png"]
-    assert figure["rows"] == ["o", "o@shadow", "class_prototype"]
+    (figure,) = [figure for figure in result.figures if figure.file == "own_answers.png"]
+    assert figure.rows == ["o", "o@shadow", "class_prototype"]
 
 
-def test_without_own_answers_there_is_no_such_table_and_its_claims_are_undecided(pipeline):
-    result = section_5_2.run(make_config(own_answers=()), [pipeline])
+def test_without_own_answers_there_is_no_such_table_and_its_claims_are_undecided(bench):
+    result = section_5_2.run(make_config(own_answers=()), [bench])
     assert [table.file for table in result.tables] == ["table_4"]
-    assert "own_answers.png" not in [figure["file"] for figure in result.figures]
+    assert "own_answers.png" not in [figure.file for figure in result.figures]
     lost = [claim for claim in result.claims if "shadow model" in claim.text]
     assert len(lost) == 4
     assert all(claim.holds is None and "not measured" in claim.numbers for claim in lost)

@@ -1,6 +1,7 @@
 """The thesis's own numbers, put in the place of ours, must give the verdicts that its sentences deserve."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from mi_keras.experiments.thesis import sec_4_2_classifiers as classifiers
 from mi_keras.experiments.thesis import sec_5_1_gradient as gradient
 from mi_keras.experiments.thesis import sec_5_3_rounding as rounding
 from mi_keras.experiments.thesis import sec_5_4_truncation as truncation
+from mi_keras.experiments.thesis import sec_7_future_work as future
+from mi_keras.experiments.thesis.rows import ONE_HOT, Name
 from mi_keras.results import Row
-from mi_keras.types import ImageSet
+from mi_keras.types import Images
 
 
 def row(name, **means):
@@ -21,12 +24,13 @@ def row(name, **means):
     return Row(name, name, "attack", values, images=10)
 
 
-def published(section, **more):
+def published(section, more=None):
+    """The rows of the text; `more` are means of further ones by name."""
     rows = {
-        name: row(name, **{metric: mean for metric, (mean, _) in paper.values.items()})
+        name: row(str(name), **{metric: mean for metric, (mean, _) in paper.values.items()})
         for name, paper in section.PUBLISHED.items()
     }
-    return rows | {name: row(name, **means) for name, means in more.items()}
+    return rows | {name: row(str(name), **means) for name, means in (more or {}).items()}
 
 
 def verdicts(claims):
@@ -48,10 +52,10 @@ def test_the_classifiers_of_the_text():
 
 def test_the_starts_of_the_text():
     one_hot = {
-        f"{name}[cross_entropy]": {"ssim": paper.values["ssim"][0]} for name, paper in gradient.PUBLISHED.items()
+        replace(name, objective=ONE_HOT): {"ssim": paper.values["ssim"][0]} for name, paper in gradient.PUBLISHED.items()
     }  # fmt: skip
-    more = one_hot | {"x_found@test": {"ssim": 0.25}, "class_average": {"ssim": 0.316}}
-    claims = gradient._claims(published(gradient, **more), "logit_mse")
+    more = one_hot | {Name("x_found", "test"): {"ssim": 0.25}, Name("class_average"): {"ssim": 0.316}}
+    claims = gradient._claims(published(gradient, more), "logit_mse")
     assert [claim.holds for claim in claims] == [*[True] * 6, True, False]
     assert "-20.1 %; text: -20.1 %" in claims[2].numbers
     without = gradient._claims(published(gradient), "logit_mse")
@@ -72,25 +76,25 @@ def test_weights_found_are_the_texts_within_a_factor_of_two(l2, tv, holds):
 
 def test_the_rounding_of_the_text():
     more = {
-        "o@d=0": {"ssim": 0.20},
-        "x@d=0": {"ssim": 0.36},
-        "none": {"accuracy": 0.98},
-        "d=0": {"accuracy": 0.98},
+        Name("o", "d=0"): {"ssim": 0.20},
+        Name("x", "d=0"): {"ssim": 0.36},
+        Name("none"): {"accuracy": 0.98},
+        Name("d=0"): {"accuracy": 0.98},
     }
-    rows = published(rounding, **more)
+    rows = published(rounding, more)
     claims = rounding._claims(rows, rows, rounding.PAPER)
     assert [claim.holds for claim in claims] == [True, True, True, True, True, True, True]
-    rows |= {"x@d=1": row("x@d=1", ssim=0.30, mse=0.09), "d=0": row("d=0", accuracy=0.90)}
+    rows |= {Name("x", "d=1"): row("x@d=1", ssim=0.30, mse=0.09), Name("d=0"): row("d=0", accuracy=0.90)}
     claims = rounding._claims(rows, rows, rounding.PAPER)
     assert [claim.holds for claim in claims] == [True, True, True, False, False, True, False]
 
 
 def test_the_truncation_of_the_text():
     distance = {
-        f"{model}@k={k}": row("", prototype_distance=0.05 * k) for model in "ox" for k in (10, 5, 3, 1)
+        Name(model, f"k={k}"): row("", prototype_distance=0.05 * k) for model in "ox" for k in (10, 5, 3, 1)
     }
-    costs = {"k=10": row("k=10", ece=0.01), "k=1": row("k=1", ece=0.05)}
-    rows = published(truncation, class_prototype={"ssim": 0.4296})
+    costs = {Name("k=10"): row("k=10", ece=0.01), Name("k=1"): row("k=1", ece=0.05)}
+    rows = published(truncation, {Name("class_prototype"): {"ssim": 0.4296}})
     claims = truncation._claims(rows, distance, costs, truncation.PAPER)
     found = verdicts(claims)
     beats = [holds for text, holds in found.items() if "shows more than the class" in text]
@@ -104,7 +108,7 @@ def test_the_truncation_of_the_text():
         for claim in truncation._claims(rows, distance, costs, alone)
     )
     assert truncation._loop_claims(rows, alone) == []
-    flat = rows | {"x@k=1": row("x@k=1", ssim=0.30)}
+    flat = rows | {Name("x", "k=1"): row("x@k=1", ssim=0.30)}
     assert verdicts(truncation._claims(flat, distance, costs, truncation.PAPER))[
         "SSIM of M_I(X~) rises from k = 3 to k = 1"
     ] is False  # fmt: skip
@@ -112,7 +116,8 @@ def test_the_truncation_of_the_text():
 
 def test_the_story_of_the_two_is_judged_by_loops_and_by_likeness_to_the_generic_image():
     rows = {
-        f"{m}@k={k}": row("", loop_rate=rate, prototype_distance=1 - rate) for m in "ox" for k, rate in ((10, 0.2), (1, 0.9))
+        Name(m, f"k={k}"): row("", loop_rate=rate, prototype_distance=1 - rate)
+        for m in "ox" for k, rate in ((10, 0.2), (1, 0.9))
     }  # fmt: skip
     assert [claim.holds for claim in truncation._loop_claims(rows, truncation.PAPER)] == [True] * 4
 
@@ -123,22 +128,23 @@ def test_twos_without_a_loop_are_told_by_what_is_made_of_them():
     filled = np.where(np.arange(32)[:, None, None] < 20, ring.max(axis=(0, 2), keepdims=True), 0).astype(
         np.float32
     )
-    test = ImageSet(
+    test = Images(
         np.stack([ring, filled, filled, ring]), np.array([2, 2, 2, 1]), np.arange(4, dtype=np.uint64)
     )
     chosen = loops.twos_without_loop(test, ("0", "1", "2"))
     np.testing.assert_array_equal(chosen, [1, 2])
     assert not len(loops.twos_without_loop(test, ("a", "b", "c")))
     scores = np.array([9.0, 0.1, 0.3, 9.0], np.float32)  # those of other images must not count
+    x, prototype = Name("x"), Name("class_prototype")
     run = {
-        "x": {"images": np.stack([ring, ring, filled, ring]), "ssim": scores, "distance": scores},
-        "class_prototype": {"images": test.images, "ssim": scores / 2, "distance": 0 * scores},
+        x: {"images": np.stack([ring, ring, filled, ring]), "ssim": scores, "distance": scores},
+        prototype: {"images": test.images, "ssim": scores / 2, "distance": 0 * scores},
     }
     rows = {
-        "x": row("x", ssim=0),
-        "class_prototype": replace(row("class_prototype", ssim=0), group="baseline"),
+        x: row("x", ssim=0),
+        prototype: replace(row("class_prototype", ssim=0), group="baseline"),
     }
-    table = loops.loop_table([run], test, chosen, rows, "class_prototype")
+    table = loops.loop_table([run], test, chosen, rows, prototype)
     found = {each.name: {metric: each.mean(metric) for metric in each.values} for each in table.rows}
     assert found["x"] == pytest.approx(
         {"loop_rate": 0.5, "prototype_distance": 0.2, "ssim": 0.2, "instance_gain": 0.1}, rel=1e-5
@@ -149,9 +155,10 @@ def test_twos_without_a_loop_are_told_by_what_is_made_of_them():
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.number)
 def test_every_section_has_every_preset_and_its_paper_is_the_default(section):
-    module = section.load()
-    assert tuple(module.PRESETS) == tuple(PRESETS)
-    assert module.PRESETS["paper"] == module.Config()
+    module = import_module(section.module)
+    assert section.load() is module.SECTION
+    assert tuple(section.load().presets) == tuple(PRESETS)
+    assert module.SECTION.presets["paper"] == module.Config()
     assert module.Config().runs == {"thesis": 5, "split": 1}[section.work]
     for word in ("Text claims:", "Command:", "Measured:", "Cost:", "Threat model:", "Deviations:"):
         assert word in module.__doc__
@@ -159,7 +166,7 @@ def test_every_section_has_every_preset_and_its_paper_is_the_default(section):
 
 def test_quick_sections_share_their_sizes_and_so_their_stages():
     quick = {
-        work: [s.load().PRESETS["quick"] for s in SECTIONS if s.work == work] for work in ("thesis", "split")
+        work: [s.load().presets["quick"] for s in SECTIONS if s.work == work] for work in ("thesis", "split")
     }
     assert len({(c.data, c.classifier) for c in quick["thesis"]}) == 1
     assert len({(c.faces, c.encoder, c.compact) for c in quick["split"]}) == 1
@@ -177,6 +184,9 @@ def test_quick_sections_share_their_sizes_and_so_their_stages():
         (truncation, "top", (0,)),
         (truncation, "top", (3, 3)),
         (truncation, "top", ()),
+        (future, "noise", ()),
+        (future, "noise", (0.0,)),
+        (future, "noise", (1.0, 1.0)),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(section, key, value):

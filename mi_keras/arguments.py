@@ -1,0 +1,61 @@
+"""The arguments of a command line that say which experiment is meant, and the request they make."""
+
+import argparse
+from typing import Any
+
+from mi_keras.errors import InputError
+from mi_keras.experiments.registry import WORKS
+from mi_keras.experiments.section import DEFAULT_PRESET, PRESETS, Request
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, section: str) -> None:
+    """Add what names an experiment: work, section (with a help text), preset, seed, data and settings."""
+    parser.add_argument("--section", help=section)
+    parser.add_argument(
+        "--work",
+        default="thesis",
+        choices=WORKS,
+        help="which text (default: thesis)",
+    )
+    parser.add_argument(
+        "--preset",
+        default=DEFAULT_PRESET,
+        choices=tuple(PRESETS),
+        help=f"size of the run (default: {DEFAULT_PRESET})",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="root of all random choices (default: 1)")
+    parser.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="thesis: mnist (embedded, default), tfds:NAME or npz:FILE; split: photographs (of a dependency, default), "
+        "folder:PATH, zip:PATH or tfds:NAME",
+    )
+    parser.add_argument(
+        "--encoder-weights",
+        metavar="WEIGHTS",
+        help="split: of MobileNetV3; imagenet (downloaded, default), a weights FILE of Keras, or random",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, for example gradient.steps=100",
+    )
+    parser.add_argument("--offline", action="store_true", help="never download data")
+
+
+def request_of(options: argparse.Namespace, **more: Any) -> Request:
+    """Return the request that parsed arguments make; `more` are fields of it that `add_arguments` has no argument for.
+
+    Raises:
+        InputError: no section is named, or an argument belongs to the other work.
+    """
+    if options.section is None:
+        raise InputError("`--section` must be given; see --list.")
+    if options.encoder_weights and options.work != "split":
+        raise InputError(f"`--encoder-weights` must go with --work split; got --work {options.work}.")
+    return Request(
+        section=options.section, work=options.work, preset=options.preset, overrides=options.set, seed=options.seed,
+        data=options.data, offline=options.offline, encoder_weights=options.encoder_weights, **more,
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""What an adversary has: the threat model as a value, and what it amounts to once an attack runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from mi_keras.errors import InputError
+from mi_keras.settings import LARGEST
+from mi_keras.types import Floats, Images, Observation
+
+if TYPE_CHECKING:
+    import keras
+
+UNLIMITED = LARGEST  # of queries
+ANSWERED_BY = ("nobody", "surrogate", "target")  # each is worth more to an adversary than the one before
+
+
+@dataclass(frozen=True)
+class Access:
+    """A threat model: what an adversary has. An attack's `needs` are of the same kind, and compared field by field.
+
+    Attributes:
+        images: images of its own, from the distribution of the attacked ones and none of them.
+        answers: who answered its own images: "nobody", a "surrogate" of its own, or the "target".
+        surrogates: models of its own that imitate the target, at least so many.
+        queries: how many images of its choice the target answers while the attack runs.
+        population: all observed answers at once, not one after another.
+        weights: those of the target.
+        pool: candidates that hold the attacked images, in no order.
+        defense: it knows what is done to the answers.
+    """
+
+    images: bool = False
+    answers: str = "nobody"
+    surrogates: int = 0
+    queries: int = 0
+    population: bool = False
+    weights: bool = False
+    pool: bool = False
+    defense: bool = False
+
+    def __post_init__(self) -> None:
+        if self.answers not in ANSWERED_BY:
+            raise InputError(f"`answers` must be one of {', '.join(ANSWERED_BY)}; got {self.answers!r}.")
+        for name in ("surrogates", "queries"):
+            if not 0 <= getattr(self, name) <= LARGEST:
+                raise InputError(f"`{name}` must be between 0 and {LARGEST}; got {getattr(self, name)!r}.")
+
+    def __or__(self, other: "Access") -> "Access":
+        """Return what both need together: of each field the larger."""
+        names = [field.name for field in fields(self)]
+        return replace(self, **{n: max(getattr(self, n), getattr(other, n), key=_amount) for n in names})
+
+
+def check_access(attack: str, needs: Access, granted: Access) -> None:
+    """Raise `InputError` where an attack, named for the message, needs more than a threat model grants."""
+    for field, needed, given in zip(fields(Access), _values(needs), _values(granted), strict=True):
+        if _amount(needed) > _amount(given):
+            raise InputError(
+                f"`access` must grant {field.name} = {needed} to the attack {attack}; it grants {field.name} = {given}."
+            )
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What an adversary holds while an attack runs; None or empty where its access grants nothing of the kind.
+
+    It has no field for an attacked image or its label.
+
+    Attributes:
+        images: its own, with the labels that it gave them.
+        surrogates: models of its own.
+        query: counted questions to the target, images `(count, height, width, channels)` in [0, 1] to answers; a
+            question too many raises `InputError`.
+        target: the attacked model with its weights, frozen.
+        pool: candidates `(count, height, width, channels)` in [0, 1].
+        image_shape: `(height, width, channels)` of what the target takes in, which every adversary knows.
+        classes: how many the target tells apart; 0 where what it sends is no answer by class.
+    """
+
+    images: Images | None = None
+    surrogates: Sequence["keras.Model"] = ()
+    query: Callable[[Floats], Observation] | None = None
+    target: "keras.Model | None" = None
+    pool: Floats | None = None
+    image_shape: tuple[int, int, int] = (0, 0, 0)
+    classes: int = 0
+
+    @property
+    def own_images(self) -> Images:
+        """Its own images.
+
+        Raises:
+            InputError: it has none.
+        """
+        if self.images is None:
+            raise InputError("`images` must be held by an adversary that learns; got None.")
+        return self.images
+
+    @property
+    def surrogate(self) -> "keras.Model":
+        """The first of its surrogates.
+
+        Raises:
+            InputError: it has none.
+        """
+        if not self.surrogates:
+            raise InputError("`surrogates` must be held by an adversary that imitates the target; got none.")
+        return self.surrogates[0]
+
+
+def counted(query: Callable[[Floats], Observation], most: int) -> Callable[[Floats], Observation]:
+    """Return `query` for at most `most` images in all; what is asked beyond raises `InputError`, unanswered."""
+    asked = 0
+
+    def ask(images: Floats) -> Observation:
+        nonlocal asked
+        if asked + len(images) > most:
+            raise InputError(f"`queries` must be at most {most}; got {asked + len(images)}.")
+        asked += len(images)
+        return query(images)
+
+    return ask
+
+
+def _values(access: Access) -> list[bool | int | str]:
+    return [getattr(access, field.name) for field in fields(access)]
+
+
+def _amount(value: bool | int | str) -> int:
+    return ANSWERED_BY.index(value) if isinstance(value, str) else int(value)

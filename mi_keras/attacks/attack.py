@@ -1,0 +1,213 @@
+"""What every attack and every input of one is: the protocol that experiments, exports and tests are written for.
+
+An attack is a frozen dataclass: its fields are its settings and its identity. It sees `Evidence` and `Holdings`, never an
+attacked image. To add one, write one file with one class; `CONTRIBUTING.md` walks through it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from mi_keras.attacks.access import Access, Holdings
+from mi_keras.progress import Arrays, Run
+from mi_keras.types import Floats, Observation, Rows
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Fitted = tuple[Arrays, Mapping[str, Any]]  # what was learned: arrays, and JSON values about them
+Solver = Callable[["tf.Tensor"], "tf.Tensor"]
+ALONE = "alone"  # in place of a set's name: an attack outside an experiment
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an adversary makes of answers before it learns or reconstructs.
+
+    Attributes:
+        observation: the answers themselves.
+        parts: what each input of the attack derived from them, `(count, ...)`, in the order of the inputs.
+    """
+
+    observation: Observation
+    parts: Sequence[Rows] = ()
+
+    def __post_init__(self) -> None:
+        for number, part in enumerate(self.parts):
+            if len(part) != len(self.observation):
+                raise ValueError(
+                    f"`parts[{number}]` must be as many as the answers, {len(self.observation)}; got {len(part)}."
+                )
+
+    def __len__(self) -> int:
+        return len(self.observation)
+
+
+class Described:
+    """An attack, or an input of one, as experiments name it: a frozen dataclass with an identity and words.
+
+    Attributes:
+        tolerance: by how much a row's result may differ between alone and in a batch, where float rounding grows.
+    """
+
+    tolerance: ClassVar[float] = 1e-5
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return a small instance, for tests and documents."""
+        return cls()
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        """Return small instances, one for each way to use it that tests should see; `example` is the first."""
+        return (cls.example(),)
+
+    @property
+    def of_maps(self) -> bool:
+        """Whether it takes feature maps, and not output vectors."""
+        return False
+
+    @property
+    def label(self) -> str:
+        """In tables and messages."""
+        return type(self).__name__
+
+    @property
+    def needs(self) -> Access:
+        """What it cannot do without, apart from its inputs' own needs."""
+        return Access()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that its result depends on beside its kind, data, answers and seeds, as JSON values."""
+        return asdict(self)  # type: ignore[call-overload]
+
+
+class Input(Described):
+    """Something derived from answers row by row, which an attack takes in.
+
+    Attributes:
+        kind: of its stage in the store, by default the name of the class.
+        array: the name under which `derive` returns the part itself.
+    """
+
+    kind: ClassVar[str]
+    array: ClassVar[str] = "values"
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = cls.__dict__.get("kind", cls.__name__)
+
+    def seed_names(self, images: str) -> list[tuple[object, ...]]:
+        """Return the names of its random choices for one set of images; the first is `Run.seed`, all are in `Run.seeds`."""
+        return [(type(self).__name__, images)]
+
+    def derive(self, observation: Observation, held: Holdings, run: Run) -> Fitted:
+        """Return the part as the array `array`, `(count, ...)`, beside what else is worth keeping."""
+        raise NotImplementedError
+
+    def in_graph(self, held: Holdings, run: Run) -> Solver:
+        """Return `derive` as a function of tensors, to be exported: each row as if it came alone."""
+        raise NotImplementedError(f"{self.label} cannot be exported.")
+
+
+@dataclass(frozen=True)
+class Answers(Input):
+    """The answers as they are: O of the text, or the feature maps that are sent."""
+
+    label: ClassVar[str] = "O"
+
+    def derive(self, observation: Observation, held: Holdings, run: Run) -> Fitted:
+        return {self.array: observation.values[:]}, {}
+
+    def in_graph(self, held: Holdings, run: Run) -> Solver:
+        return lambda answers: answers
+
+
+class Attack(Described):
+    """From answers to images.
+
+    Attributes:
+        kinds: of its stages in the store: what is learned, and the reconstruction with its scores; by default made of the
+            name of the class. "" for the first where nothing is learned.
+    """
+
+    kinds: ClassVar[tuple[str, str]]
+
+    def __init_subclass__(cls) -> None:
+        cls.kinds = cls.__dict__.get("kinds", (f"{cls.__name__}.fitted", f"{cls.__name__}.scored"))
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What it takes in, derived before it is asked."""
+        return (Answers(),)
+
+    @property
+    def seed_names(self) -> list[tuple[object, ...]]:
+        """The names of the random choices of `fit`."""
+        return [(type(self).__name__,)]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What tells its stages from others of their kind, for progress and timings."""
+        return ()
+
+    @property
+    def start(self) -> "Attack | None":
+        """An attack, fitted without a defence, from which `fit` goes on."""
+        return None
+
+    def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
+        """Learn from the adversary's own images.
+
+        Args:
+            known: what the inputs make of the answers to these images; None where `needs.answers` is "nobody".
+            held: as far as `needs` asks for it.
+            before: what `start` learned.
+        """
+        raise NotImplementedError
+
+    def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
+        """Yield the images behind the evidence in order, `(batch, height, width, channels)` in [0, 1].
+
+        A row is answered alone as in any batch, up to float rounding; what is drawn for it, is so by its position.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Direct(Attack):
+    """Takes one input that is an image already for the answer, such as X~."""
+
+    source: Input
+
+    kinds: ClassVar[tuple[str, str]] = ("", "scored_gradient")
+
+    @property
+    def label(self) -> str:
+        return f"{self.source.label} alone"
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return (self.source,)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {}  # its input's stage has it all
+
+    def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
+        yield observed.parts[0][:]
+
+
+def all_needs(attack: Attack) -> Access:
+    """Return what an attack needs together with its inputs."""
+    needs = attack.needs
+    for each in attack.inputs:
+        needs |= each.needs
+    return needs
+
+
+def gather(attack: Attack, observation: Observation, held: Holdings, run: Run) -> Evidence:
+    """Return what the inputs of an attack make of answers, all computed now: for use outside an experiment."""
+    return Evidence(
+        observation, [each.derive(observation, held, run)[0][each.array] for each in attack.inputs]
+    )

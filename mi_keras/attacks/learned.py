@@ -1,0 +1,189 @@
+"""The one learned attack: inputs x network x loss. M_I of the thesis and the decoders of the split text are two of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mi_keras.attacks.access import Access, Holdings
+from mi_keras.attacks.attack import Answers, Attack, Evidence, Fitted, Input
+from mi_keras.attacks.networks import Network, network_of
+from mi_keras.models.variables import weights_of, with_weights
+from mi_keras.progress import Run
+from mi_keras.seeds import derive
+from mi_keras.settings import DecoderSettings, InverterSettings
+from mi_keras.training.loop import Examples, FitSettings, FitterPool
+from mi_keras.types import Floats, Rows
+
+
+@dataclass(frozen=True)
+class Learned(Attack):
+    """A network that learns to draw the adversary's own images from the answers to them (thesis 3.6, 3.7; split 4.1).
+
+    Attributes:
+        inputs: what it is fed with; several are flattened and concatenated in this order.
+        settings: network, loss and training, of one of the kinds that `networks.network_of` knows.
+        name: of the inputs in the store: "o+x" of the thesis.
+        start: the same network, trained without a defence, to go on from.
+        images: how many of the adversary's own images to use, at most; None: all.
+    """
+
+    inputs: tuple[Input, ...] = (Answers(),)
+    settings: InverterSettings | DecoderSettings = InverterSettings()
+    name: str = ""
+    start: "Learned | None" = None
+    images: int | None = None
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(settings=InverterSettings((3, 4, 5), epochs=2, batch_size=8, input_noise=0.1))
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        return cls.example(), cls(settings=DecoderSettings("transposed", epochs=2, batch_size=8))
+
+    @property
+    def of_maps(self) -> bool:
+        return not self.network.flat
+
+    @property
+    def kinds(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.network.kinds
+
+    @property
+    def network(self) -> Network:
+        """The network that the settings describe."""
+        return network_of(self.settings)
+
+    @property
+    def label(self) -> str:
+        return self.network.label(self.inputs)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return () if self.name else (self.label,)  # a name is told with the identity
+
+    @property
+    def needs(self) -> Access:
+        return Access(images=True, answers="surrogate")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        named = {"combination": self.name} if self.name else {}
+        return {
+            "settings": asdict(self.settings),
+            **named,
+            **({"images": self.images} if self.images else {}),
+        }
+
+    @property
+    def seed_names(self) -> list[tuple[object, ...]]:
+        return [self.network.seed_name(self.name)]
+
+    def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
+        """Train the network (see `Attack.fit`).
+
+        Returns:
+            The variables of the network by position. Info: `history` of the loss, and `parameters`.
+
+        Raises:
+            ValueError: inputs and images do not go together, or `known` is missing.
+        """
+        if known is None:
+            raise ValueError("`known` must hold the answers to the adversary's own images; got None.")
+        network, images = self.network, held.own_images.images
+        inputs = assemble(known.parts, flat=network.flat)
+        if self.images:
+            inputs, images = First(inputs, self.images), images[: self.images]
+        height, width, channels = images.shape[1:]
+        image_shape = (height, width, channels)
+        model = network.build(inputs, image_shape, derive(run.seed, "initial"))
+        if before is not None:
+            with_weights(model, before[0])
+        history = _fitters.fit(
+            model,
+            (self.settings, network.key(inputs), image_shape),
+            Examples(inputs, images),
+            FitSettings(
+                self.settings.epochs, self.settings.batch_size, self.settings.learning_rate, network.schedule
+            ),
+            loss=network.loss,
+            run=run,
+        )
+        return weights_of(model), {"history": history, "parameters": model.count_params()}
+
+    def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
+        inputs = assemble(observed.parts, flat=self.network.flat)
+        return self.images_of(self.load(fitted, inputs.shape[1:], held.image_shape), inputs)
+
+    def load(
+        self, fitted: Fitted, input_shape: tuple[int, ...], image_shape: tuple[int, int, int]
+    ) -> keras.Model:
+        """Rebuild the network from what `fit` returned, for the shapes that it was trained with."""
+        return with_weights(self.network.rebuild(input_shape, image_shape), fitted[0])
+
+    def images_of(self, model: keras.Model, inputs: Rows) -> Iterator[Floats]:
+        """Yield what the network draws of its inputs, `(batch, height, width, channels)` in [0, 1].
+
+        Raises:
+            FloatingPointError: an image is not finite, as after a last update that no loss was taken of.
+        """
+        decode = tf.function(lambda batch: self.network.decode(model, batch), autograph=False)
+        decode = decode.get_concrete_function(tf.TensorSpec([None, *inputs.shape[1:]], inputs.dtype))
+        for start in range(0, len(inputs), self.network.batch):
+            images = decode(tf.constant(inputs[start : start + self.network.batch])).numpy()
+            if not np.isfinite(images).all():
+                raise FloatingPointError(
+                    f"{self.label}: an image is not finite after epoch {self.settings.epochs}, the last."
+                )
+            yield images
+
+    def draw(self, model: keras.Model, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return what the network draws of its parts, each `(batch, ...)` with all but the first size known, in a graph."""
+        joined = (
+            parts[0]
+            if not self.network.flat
+            else tf.concat([tf.reshape(p, (-1, _size(p))) for p in parts], axis=1)
+        )
+        return self.network.decode(model, joined)
+
+
+class First:
+    """The first of some rows (see `types.Rows`)."""
+
+    def __init__(self, rows: Rows, count: int) -> None:
+        self.rows, self.dtype = rows, rows.dtype
+        self.shape = (min(count, len(rows)), *rows.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, wanted: Any) -> Any:
+        return self.rows[slice(*wanted.indices(len(self))) if isinstance(wanted, slice) else wanted]
+
+
+def assemble(parts: Sequence[Rows], *, flat: bool) -> Rows:
+    """Return the parts as the input of one network: flattened and concatenated, or the only one as it is.
+
+    Raises:
+        ValueError: there is no part, or more than one for a network of maps.
+    """
+    if not parts or (len(parts) > 1 and not flat):
+        raise ValueError(
+            f"`parts` must be one for a network of feature maps, one or more else; got {len(parts)}."
+        )
+    if not flat:
+        return parts[0]
+    vectors: Floats = np.concatenate([np.asarray(part[:]).reshape(len(part), -1) for part in parts], axis=1)
+    return vectors
+
+
+def _size(part: tf.Tensor) -> int:
+    return int(np.prod(part.shape[1:]))
+
+
+# One at a time: a fit of the widest M_I holds half a gigabyte. Decoders behind one defence after another share it.
+_fitters = FitterPool(size=1)

@@ -1,0 +1,105 @@
+"""Defences that change the output vector before the adversary sees it: rounding and truncation (thesis 5.3, 5.4), noise."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.defenses.defense import Defense
+from mi_keras.errors import InputError
+from mi_keras.progress import Arrays
+from mi_keras.seeds import derive
+
+MOST_DECIMALS = 7  # float32 holds no more
+
+
+@dataclass(frozen=True)
+class Rounding(Defense):
+    """Rounds every value of the output vector (thesis 5.3, which rounds to one decimal).
+
+    Attributes:
+        decimals: digits kept after the point, in 0..7.
+    """
+
+    decimals: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decimals <= MOST_DECIMALS:
+            raise InputError(f"`decimals` must be between 0 and {MOST_DECIMALS}; got {self.decimals!r}.")
+
+    @property
+    def words(self) -> str:
+        return f"rounding to {self.decimals} decimal{'' if self.decimals == 1 else 's'}"
+
+    def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
+        """Return the nearest numbers of `decimals` decimals, of two equally near ones the even; never -0."""
+        # in float64 the product with the power of ten is exact, so that only true ties count as ties
+        rounded = np.round(values.astype(np.float64), self.decimals)
+        return (rounded + 0.0).astype(
+            values.dtype
+        )  # -0.0 + 0.0 is 0.0: a sign of zero would leak the logit's
+
+
+@dataclass(frozen=True)
+class Truncation(Defense):
+    """Keeps the largest values of the output vector and sets the rest to 0 (thesis 5.4).
+
+    The text leaves open whether its vector holds logits or probabilities. Among logits a 0 is not "nothing": it is
+    above every negative value that is kept, so that the predicted class can change. That happens only where fewer
+    than all values are kept and none of them is positive.
+
+    Attributes:
+        top: k, how many values are kept, at least 1; of equal values those of the lower classes.
+    """
+
+    top: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.top >= 1:
+            raise InputError(f"`top` must be >= 1; got {self.top!r}.")
+
+    @property
+    def words(self) -> str:
+        return f"truncation to the largest {self.top}"
+
+    def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
+        """Return the vectors `(count, classes)` with all but their `top` largest values set to 0.
+
+        Raises:
+            InputError: `top` is larger than the number of classes, or `values` are no vectors.
+        """
+        if values.ndim != 2:
+            raise InputError(f"`values` must be output vectors (count, classes); got {values.shape}.")
+        classes = values.shape[1]
+        if self.top > classes:
+            raise InputError(f"`top` must be <= {classes}, the number of classes; got {self.top!r}.")
+        kept = np.argsort(-values, axis=1, kind="stable")[:, : self.top]
+        truncated = np.zeros_like(values)
+        np.put_along_axis(truncated, kept, np.take_along_axis(values, kept, axis=1), axis=1)
+        return truncated
+
+
+@dataclass(frozen=True)
+class Noise(Defense):
+    """Adds independent Gaussian noise to every value of the output vector; not in the text's evaluation.
+
+    Attributes:
+        deviation: standard deviation of the noise, in the units of the values, > 0.
+    """
+
+    deviation: float = 1.0
+
+    draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.deviation < float("inf"):
+            raise InputError(f"`deviation` must be a positive finite number; got {self.deviation!r}.")
+
+    @property
+    def words(self) -> str:
+        return f"noise of deviation {self.deviation:g}"
+
+    def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
+        noise = np.random.default_rng(derive(seed, "noise")).standard_normal(values.shape, np.float32)
+        return (values + np.float32(self.deviation) * noise).astype(values.dtype)

@@ -1,0 +1,107 @@
+"""What every defence is: a frozen dataclass that changes the model, what it sends, or both, and says so in words."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.progress import Arrays, Run
+from mi_keras.seeds import derive
+from mi_keras.types import Images, Rows
+
+if TYPE_CHECKING:
+    import keras
+
+BYTES_OF_FLOAT = 2  # undefended values travel as float16
+
+
+class Defense:
+    """A defence; its fields are its settings and its identity. Nothing else knows it by name.
+
+    Attributes:
+        hardens: it trains another model, which answers in place of the one that is protected.
+        measures: it looks at values of the defender's own before the first is sent: the kind of the stage that keeps what
+            it saw, which depends on these values alone; "" for none.
+        draws: it draws anew for each image that is sent.
+        of_maps: it is for feature maps, and not for output vectors.
+    """
+
+    hardens: ClassVar[bool] = False
+    measures: ClassVar[str] = ""
+    draws: ClassVar[bool] = False
+    of_maps: ClassVar[bool] = False
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return an instance for tests and documents, small where it trains."""
+        return cls()
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        """Return instances, one for each way to use it that tests should see; `example` is the first."""
+        return (cls.example(),)
+
+    @property
+    def words(self) -> str:
+        """What is done, in tables and progress: "rounding to 1 decimal"."""
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Name and settings, as JSON values."""
+        return {"name": type(self).__name__, **asdict(self)}  # type: ignore[call-overload]
+
+    def harden(self, model: "keras.Model", images: Images, run: Run) -> "keras.Model":
+        """Return the model that answers in place of `model`, trained on images of the defender; `model` stays as it is."""
+        return model
+
+    def measure(self, values: Rows) -> Arrays:
+        """Return what the defender knows of values of its own, `(count, ...)`, before the first is sent."""
+        return {}
+
+    def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
+        """Return what is sent in place of the values: a new array of their shape and type.
+
+        Args:
+            values: `(batch, ...)` float16 or float32; left as they are.
+            measured: what `measure` returned.
+            seed: of what is drawn. One seed is one draw: two batches need two seeds, or their noise is the same.
+        """
+        return values
+
+    def bytes_per_image(self, shape: tuple[int, ...]) -> int:
+        """Return how many bytes travel for one image whose values have this shape, without coding or compression."""
+        return bytes_of(shape)
+
+
+def bytes_of(shape: tuple[int, ...]) -> int:
+    """Return how many bytes values of a shape take where nothing is done to them."""
+    return BYTES_OF_FLOAT * int(np.prod(shape))
+
+
+class Defended:
+    """Values as they are behind a defence, computed as they are read (see `types.Rows`).
+
+    What is drawn is drawn once per image, whatever images are read together.
+    """
+
+    def __init__(
+        self, values: Rows, defense: Defense, measured: Mapping[str, NDArray[Any]], seed: int
+    ) -> None:
+        self.values, self.defense, self.measured, self.seed = values, defense, measured, seed
+        self.shape, self.dtype = values.shape, values.dtype
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        values = np.asarray(self.values[rows])
+        if not self.defense.draws:
+            return self.defense.apply(values, self.measured, seed=self.seed)
+        sent = np.empty_like(values)
+        for place, number in enumerate(np.arange(len(self))[rows]):
+            seed = derive(self.seed, int(number))
+            sent[place] = self.defense.apply(values[place : place + 1], self.measured, seed=seed)[0]
+        return sent

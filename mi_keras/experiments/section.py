@@ -1,0 +1,210 @@
+"""What a section is to the runner: a work's data and benches, settings by preset, and the function that measures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from mi_keras.errors import InputError
+from mi_keras.overrides import apply_overrides, changed_keys, settings_json
+from mi_keras.progress import Progress
+
+if TYPE_CHECKING:
+    from mi_keras.experiments.store import Store
+    from mi_keras.results import ExperimentResult
+
+PRESETS = {  # what each may be called, said under every table
+    "smoke": "Preset smoke checks the wiring: its numbers and verdicts mean nothing.",
+    "quick": "Preset quick is smaller than the text: its numbers are not a reproduction.",
+    "paper": "Preset paper has the sizes of the text, where nothing was changed.",
+}
+DEFAULT_PRESET = "quick"
+
+
+class Settings(Protocol):
+    """What the runner needs of a section's settings; they are a frozen dataclass."""
+
+    @property
+    def runs(self) -> int: ...
+
+
+C = TypeVar("C", bound=Settings)
+Source = TypeVar("Source")
+Data = TypeVar("Data")
+Bench = TypeVar("Bench")
+Bench_co = TypeVar("Bench_co", covariant=True)
+C_contra = TypeVar("C_contra", bound=Settings, contravariant=True)
+
+
+class Work(Protocol[Source, C_contra, Data, Bench_co]):
+    """What all sections of a text share. `C_contra` are the settings that its data and models depend on."""
+
+    @property
+    def default_data(self) -> str: ...
+    def open_data(self, spec: str, *, offline: bool) -> Source:
+        """Find the images that `--data` names; raises `InputError` where it cannot."""
+
+    def prepare(self, source: Source, config: C_contra, *, seed: int) -> Data:
+        """Divide the images as the settings say; raises `InputError` where there are too few."""
+
+    def benches(
+        self, data: Data, config: C_contra, store: "Store", progress: Progress, *, seed: int
+    ) -> Sequence[Bench_co]:
+        """Return the bench of each run; imports TensorFlow."""
+
+    def describe(self, data: Data) -> dict[str, object]:
+        """Return the fields of a result that tell of its data."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for on the command line.
+
+    Attributes:
+        overrides: `key=value` texts for the section's settings.
+        data: the work's own form of a source; None for its default.
+        runs: repetitions; None leaves the preset's.
+        out: folder of the results.
+        force: compute every stage anew.
+        offline: never download.
+        encoder_weights: of the split attack, in place of the preset's.
+    """
+
+    section: str
+    work: str = "thesis"
+    preset: str = DEFAULT_PRESET
+    overrides: Sequence[str] = ()
+    runs: int | None = None
+    seed: int = 1
+    data: str | None = None
+    out: Path = Path("results")
+    force: bool = False
+    offline: bool = False
+    encoder_weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A section with its settings and data, ready to be run.
+
+    Attributes:
+        runs: repetitions.
+        changed: `key=value` of every setting that differs from the preset's.
+        settings: all of them, as JSON values.
+        about: fields of the result that tell of its data.
+        run: measures; what the store holds is read.
+    """
+
+    runs: int
+    changed: list[str]
+    settings: dict[str, object]
+    about: dict[str, object]
+    run: "Callable[[Store, Progress], ExperimentResult]"
+
+
+class Runnable(Protocol):
+    """What a section's module has as `SECTION`; the one kind is `Section`."""
+
+    def prepare(self, request: Request) -> Prepared:
+        """Apply the request and check all that can be wrong with it; raises `InputError`."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What can be asked for: a section of a text, or a search in the shape of one.
+
+    Attributes:
+        work, number, title: what its results carry.
+        module: dotted path of a module with a `SECTION`; "" where `code` is given.
+        code: the section itself.
+        subfolder: of its results, below the folder of all results; "" for that of the work and the number.
+    """
+
+    work: str
+    number: str
+    title: str
+    module: str = ""
+    code: Runnable | None = None
+    subfolder: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Where its results go, below the folder of all results."""
+        return self.subfolder or folder_of(self.work, self.number)
+
+    def load(self) -> Runnable:
+        """Return the section, importing its module.
+
+        Raises:
+            InputError: there is no such module, or it has no `SECTION`.
+        """
+        if self.code is not None:
+            return self.code
+        try:
+            section: Runnable = import_module(self.module).SECTION
+        except (ModuleNotFoundError, AttributeError) as error:
+            raise InputError(
+                f"`module` of section {self.number} must have a `SECTION`; got {self.module}: {error}."
+            ) from None
+        return section
+
+
+@dataclass(frozen=True)
+class Section(Generic[Source, C, Data, Bench]):
+    """A section of a text.
+
+    Attributes:
+        presets: its settings by name of the preset.
+        measure: from settings and one bench per run to what is written down.
+        check: raises `InputError` where settings and data do not go together.
+    """
+
+    work: Work[Source, C, Data, Bench]
+    presets: Mapping[str, C]
+    measure: "Callable[[C, Sequence[Bench]], ExperimentResult]"
+    check: Callable[[C, Data], None] | None = None
+
+    def configure(self, request: Request) -> C:
+        """Return the settings of a preset with what the request changes."""
+        if request.preset not in self.presets:
+            raise InputError(f"`--preset` must be one of {', '.join(self.presets)}; got {request.preset!r}.")
+        weights = request.encoder_weights
+        overrides = [*([f"encoder.weights={weights}"] if weights else []), *request.overrides]
+        config = apply_overrides(self.presets[request.preset], overrides)
+        if request.runs is not None:
+            config = replace(config, runs=request.runs)  # type: ignore[type-var]
+        return config
+
+    def data(self, config: C, request: Request) -> Data:
+        """Return the divided images; raises `InputError` where they do not fit the settings."""
+        source = self.work.open_data(request.data or self.work.default_data, offline=request.offline)
+        data = self.work.prepare(source, config, seed=request.seed)
+        if self.check:
+            self.check(config, data)
+        return data
+
+    def benches(self, config: C, request: Request, store: "Store", progress: Progress) -> Sequence[Bench]:
+        """Return the bench of each run; imports TensorFlow."""
+        return self.work.benches(self.data(config, request), config, store, progress, seed=request.seed)
+
+    def prepare(self, request: Request) -> Prepared:
+        """Apply the request and check all that can be wrong with it.
+
+        The images are read and divided anew when it is run, not kept while others run.
+        """
+        config = self.configure(request)
+        return Prepared(
+            config.runs,
+            changed_keys(config, self.presets[request.preset]),
+            settings_json(config),
+            self.work.describe(self.data(config, request)),
+            lambda store, progress: self.measure(config, self.benches(config, request, store, progress)),
+        )
+
+
+def folder_of(work: str, name: str) -> str:
+    """Return where a section or "all" of a work goes, below the folder of all results."""
+    return (
+        name if work == "thesis" else f"{work}/{name}"
+    )  # the thesis's folders are older than the second work

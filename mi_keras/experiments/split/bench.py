@@ -1,0 +1,313 @@
+"""The split attack as a bench: pictures, the feature maps that an encoder sends of them, and scores of reconstructions."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mi_keras.attacks.access import UNLIMITED, Access, Holdings, counted
+from mi_keras.attacks.attack import Attack, Evidence
+from mi_keras.attacks.learned import Learned
+from mi_keras.data.faces import load_faces
+from mi_keras.data.preprocess import as_bytes, as_unit
+from mi_keras.defenses.defense import Defended, Defense
+from mi_keras.errors import InputError
+from mi_keras.experiments.case import TARGET, Asked, Bench, Plan
+from mi_keras.experiments.split.work import Faces
+from mi_keras.experiments.store import Compute, Stage, Store
+from mi_keras.metrics.image import ms_ssim, ms_ssim_paper, psnr, psnr_paper, ssim, ssim_paper
+from mi_keras.metrics.retrieval import image_embedding
+from mi_keras.models.encoder import Encoder
+from mi_keras.progress import Arrays, Progress, Run, Workspace, flush
+from mi_keras.seeds import derive
+from mi_keras.settings import IMAGENET_DEVIATION
+from mi_keras.types import Floats, Images, Observation, Rows
+
+MEANING = 2  # raise when a stage computes something else than before: older artifacts are then left alone
+IMAGE_SCORES = {
+    "psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim,
+    "psnr_paper": psnr_paper, "ssim_paper": ssim_paper, "ms_ssim_paper": ms_ssim_paper,
+}  # fmt: skip
+TRAINING, HELD_OUT = "training", "held_out"
+DISTRACTORS = 1000  # a gallery has at least so many images, where there are as many
+BATCH = 50  # images encoded or scored together
+SAVE_EVERY = 20  # batches
+# The head is in the adversary's hands as a black box, which it can ask as often as it likes (split 4)
+BLACK_BOX = Access(images=True, answers=TARGET, queries=UNLIMITED, population=True, defense=True)
+
+
+class SplitBench(Bench):
+    """Describes the stages of one run of the split attack; nothing is computed until a result is read.
+
+    Images, feature maps and the mean face are those of all runs; decoders are the run's own.
+
+    Args:
+        run: number of the repetition, from 1.
+    """
+
+    access: ClassVar[Access] = BLACK_BOX
+    own: ClassVar[str] = TRAINING
+    attacked: ClassVar[str] = HELD_OUT
+
+    def __init__(
+        self, faces: Faces, encoder: Encoder, store: Store, progress: Progress, *, seed: int, run: int
+    ) -> None:
+        self.faces, self.encoder = faces, encoder
+        described = {"fingerprint": faces.source.fingerprint, "faces": faces.settings, "seed": faces.seed}
+        self._shared: dict[str, Any] = {"meaning": MEANING, "data": described}
+        super().__init__(store, progress, {**self._shared, "encoder": encoder.identity}, seed=seed, run=run)
+
+    # Images and feature maps, which all runs share
+
+    def images(self) -> Stage:
+        """Read and resize the pictures. Large arrays `training` and `held_out`, uint8; info: how many, what was skipped."""
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            size = self.faces.settings.size
+            wanted = {HELD_OUT: self.faces.held_out_count, TRAINING: self.faces.training_count}
+            self._announce("images", sum(wanted.values()), (size, size, 3), np.uint8)
+            info: dict[str, Any] = {"skipped": []}
+            seen: set[str] = set()
+            # Held-out first: a picture that is there twice is not trained on
+            for side, count in wanted.items():
+                array = workspace.large(side, (count, size, size, 3), np.uint8)
+                loaded = load_faces(
+                    self.faces.source, getattr(self.faces, side), array, seen=seen, progress=self.progress,
+                    label=f"{side.replace('_', '-')} images",
+                )  # fmt: skip
+                flush(array)
+                info[side] = len(loaded.used)
+                info["skipped"] += [list(pair) for pair in loaded.skipped]
+            if min(info[HELD_OUT], info[TRAINING]) < 2:
+                raise InputError(
+                    f"`--data` must hold readable images; {self.faces.source.name} has {info[TRAINING]} to train on "
+                    f"and {info[HELD_OUT]} held out, and {len(info['skipped'])} were skipped."
+                )
+            return {}, info
+
+        return self.store.stage("images", compute, **self._shared)
+
+    def pictures(self, side: str) -> NDArray[np.uint8]:
+        """Return the images of one side, `(count, size, size, 3)` in 0..255, mapped from the disk."""
+        stage = self.images()
+        return stage.large(side)[: stage.info[side]]
+
+    def maps(self, side: str, *, noise: tuple[float, float] = (0.0, 0.0)) -> Stage:
+        """Send the images of one side through the head. Large array `maps`, float16.
+
+        # Deviates: one draw of noise per image, not one per epoch, as features are computed once. The published code
+        # also clips the normalised image to [0, 1], which takes half of it away, and changes the target.
+
+        Args:
+            noise: mean and variance of Gaussian noise that is added after normalisation (split 4.1).
+        """
+        what = f"feature maps of {side.replace('_', '-')} images{' with noise' if any(noise) else ''}"
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            pictures = self.pictures(side)
+            shape = (len(pictures), *self.encoder.map_shape)
+            self._announce(what, len(pictures), shape[1:], np.float16)
+            maps = workspace.large("maps", shape, np.float16)
+            saved = workspace.load("progress")
+            done = int(saved["done"]) if saved else 0
+            with self.progress.bar(what, len(pictures), "img", done) as bar:
+                for number, start in enumerate(range(done, len(pictures), BATCH), start=1):
+                    images = as_unit(pictures[start : start + BATCH])
+                    images = _with_noise(images, noise, self.faces.seed, start) if any(noise) else images
+                    maps[start : start + len(images)] = self.encoder.send(images).numpy()
+                    bar.advance(len(images))
+                    if number % SAVE_EVERY == 0:
+                        flush(maps)
+                        workspace.save("progress", {"done": np.array(start + len(images))})
+            flush(maps)
+            if not all(np.isfinite(maps[i : i + BATCH]).all() for i in range(0, len(maps), BATCH)):
+                raise FloatingPointError("feature maps: a value is not finite, or too large for float16.")
+            return {}, {}
+
+        return self._of_encoder(
+            "maps", compute, upstream=[self.images()], side=side, noise=[float(n) for n in noise]
+        )
+
+    def measured(self, defense: Defense) -> Stage:
+        """Return what a defence measured of the maps of training images before the first was sent."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            return defense.measure(self.maps(TRAINING).large("maps")), {}
+
+        return self._of_encoder(defense.measures, compute, upstream=[self.maps(TRAINING)])
+
+    # Answers
+
+    def asked(self, answered_by: str, images: str, defense: Defense | None) -> Asked:
+        return self._sent(images, defense, (0.0, 0.0))
+
+    def known(self, attack: Attack, defense: Defense | None) -> Asked:
+        """Return the maps of the training images, with the noise that the attack's settings add to these."""
+        settings = getattr(attack, "settings", None)
+        return self._sent(
+            self.own, defense, (settings.noise_mean, settings.noise_variance) if settings else (0.0, 0.0)
+        )
+
+    def holdings(self, needs: Access, defense: Defense | None) -> Holdings:
+        size, images = self.faces.settings.size, None
+        if needs.images:
+            pictures = self.pictures(TRAINING)
+            nothing = np.zeros(len(pictures), np.int64)
+            images = Images(pictures, nothing, nothing.astype(np.uint64))
+        truth = as_unit(self.pictures(HELD_OUT)) if needs.pool else None
+        return Holdings(
+            images=images,
+            query=counted(self._query(defense), needs.queries) if needs.queries else None,
+            target=self.encoder.model.head if needs.weights else None,
+            pool=None if truth is None else np.random.default_rng(self.derive("pool")).permutation(truth),
+            image_shape=(size, size, 3),
+        )
+
+    def _query(self, defense: Defense | None) -> Callable[[Floats], Observation]:
+        """Return the head as it answers an outsider, behind the defence; what is drawn is drawn anew at each call."""
+        calls = itertools.count()
+
+        def query(images: Floats) -> Observation:
+            sent = self.encoder.send(images).numpy()
+            if defense is not None:
+                sent = self._behind(defense, sent, self.derive("query", next(calls)))[:]
+            return Observation(sent, self.encoder.model.cut)
+
+        return query
+
+    def sent(
+        self, side: str, defense: Defense | None = None, *, noise: tuple[float, float] = (0.0, 0.0)
+    ) -> Rows:
+        """Return the maps of one side as they travel; `noise` as of `maps`."""
+        maps = self.maps(side, noise=noise).large("maps")
+        if defense is None:
+            return maps
+        return self._behind(defense, maps, self.derive("defense", side))
+
+    def _behind(self, defense: Defense, maps: Rows, seed: int) -> Defended:
+        return Defended(maps, defense, self.measured(defense).arrays if defense.measures else {}, seed)
+
+    def _sent(self, side: str, defense: Defense | None, noise: tuple[float, float]) -> Asked:
+        return Asked(
+            side,
+            (self.maps(side, noise=noise),),
+            lambda: Observation(self.sent(side, defense, noise=noise), self.encoder.model.cut),
+            {"map_defense": defense.identity} if defense else {},
+            [("defense", side)] if defense else (),
+            [defense.words] if defense else (),
+        )
+
+    # Reconstructions
+
+    def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
+        if not attack.seed_names:  # it depends on the images alone, and all runs share it
+            return self.store.stage(attack.kinds[0], compute, upstream=[self.images()])
+        return self.stage(attack.kinds[0], compute, **described)
+
+    def score_stage(
+        self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
+    ) -> Stage:
+        if not attack.seed_names:
+            return self._of_encoder(
+                attack.kinds[1], compute, upstream=described["upstream"], answer=attack.label
+            )
+        names = list(scores or IMAGE_SCORES)
+        return self.stage(attack.kinds[1], compute, scores=names, **described, **asked.identity)
+
+    def score(self, images: Iterable[Floats], subset: str, scores: Sequence[str]) -> Arrays:
+        """Return scores per image, and the embeddings by which each is looked for in the gallery.
+
+        Args:
+            scores: names of `IMAGE_SCORES`, all by default; MS-SSIM takes as long as all others together.
+        """
+        pictures, found, start = self.pictures(subset), [], 0
+        for drawn in images:
+            truth = as_unit(pictures[start : start + len(drawn)])
+            start += len(drawn)
+            values = {name: IMAGE_SCORES[name](drawn, truth).numpy() for name in scores or IMAGE_SCORES}
+            found.append(
+                values | {"features": self.encoder.embed(drawn).numpy(), "pixels": image_embedding(drawn)}
+            )
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+    def gallery(self) -> Stage:
+        """Embed the true images among which reconstructions are looked for: all held-out ones first.
+
+        Where these are fewer than `DISTRACTORS`, training images join as distractors. Arrays: `features` and `pixels`.
+        """
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            held_out, training = self.pictures(HELD_OUT), self.pictures(TRAINING)
+            features, pixels = [], []
+            for pictures in (held_out, training[: max(0, DISTRACTORS - len(held_out))]):
+                for start in range(0, len(pictures), BATCH):
+                    images = as_unit(pictures[start : start + BATCH])
+                    features.append(self.encoder.embed(images).numpy())
+                    pixels.append(image_embedding(images))
+            return {"features": np.concatenate(features), "pixels": np.concatenate(pixels)}, {}
+
+        return self._of_encoder("gallery", compute, upstream=[self.images()])
+
+    def load(self, plan: Plan) -> keras.Model:
+        """Rebuild the decoder that a plan trains."""
+        size, attack = self.faces.settings.size, plan.case.attack
+        assert isinstance(attack, Learned)
+        return attack.load((plan.learned.arrays, {}), self.encoder.map_shape, (size, size, 3))
+
+    def shown(self, plan: Plan, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the reconstructions of some held-out images, `(count, size, size, 3)` in 0..255; not stored."""
+        sent, attack = plan.observed.read().values, plan.case.attack
+        chosen = np.concatenate([sent[number : number + 1] for number in numbers])
+        observation = Observation(chosen, self.encoder.model.cut)
+        held = self.holdings(Access(), plan.case.defense)
+        images = attack.reconstruct((plan.learned.arrays, {}), Evidence(observation, [chosen]), held, Run())
+        return np.concatenate([as_bytes(batch) for batch in images])
+
+    def answers(self, defense: Defense | None) -> Floats:
+        """Return the tail's logits for the held-out images behind a defence, `(count, 1000)`; not stored.
+
+        Raises:
+            FloatingPointError: a logit is not finite.
+        """
+        maps = self.sent(HELD_OUT, defense)
+        logits = np.concatenate(
+            [self.encoder.answer(maps[i : i + BATCH]) for i in range(0, len(maps), BATCH)]
+        )
+        if not np.isfinite(logits).all():
+            raise FloatingPointError(f"the tail's answer behind {defense} is not finite.")
+        return logits
+
+    def _of_encoder(
+        self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any
+    ) -> Stage:
+        """Describe a stage that all runs share."""
+        return self.store.stage(
+            kind, compute, upstream=upstream, encoder=self.encoder.identity, **identity, **self._shared
+        )
+
+    def _announce(self, what: str, count: int, shape: tuple[int, ...], dtype: Any) -> None:
+        size = count * int(np.prod(shape)) * np.dtype(dtype).itemsize
+        self.progress.announce(f"{what}: {count:,} on {size / 1e9:.2f} GB of disk in {self.store.root}")
+
+
+def _with_noise(images: Floats, noise: tuple[float, float], seed: int, first: int) -> Floats:
+    """Add Gaussian noise to images in [0, 1] that has this mean and variance once they are normalised."""
+    mean, deviation = noise[0], noise[1] ** 0.5
+    noisy = []
+    for number, image in enumerate(images, start=first):
+        draw = np.random.default_rng(derive(seed, "image noise", number)).standard_normal(
+            image.shape, np.float32
+        )
+        noisy.append(image + (mean + deviation * draw) * np.array(IMAGENET_DEVIATION, np.float32))
+    return np.stack(noisy)
+
+
+def layer_outputs(decoder: keras.Model, maps: NDArray[Any], names: Sequence[str]) -> Iterator[Floats]:
+    """Yield what the named layers of a decoder give for the maps of one image, `(height, width, channels)` each."""
+    taps = keras.Model(decoder.input, [decoder.get_layer(name).output for name in names])
+    for output in taps(tf.cast(maps, tf.float32), training=False):
+        yield output.numpy()[0]

@@ -1,0 +1,216 @@
+"""The thesis's attack as a bench: two CNNs on disjoint sets, output vectors, and scores against the true images."""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from mi_keras.attacks.access import Access, Holdings, counted
+from mi_keras.attacks.attack import Attack
+from mi_keras.data.splits import Splits
+from mi_keras.defenses.defense import Defended, Defense
+from mi_keras.experiments.case import SHADOW, TARGET, Asked, Bench, Plan
+from mi_keras.experiments.store import Compute, Stage, Store
+from mi_keras.metrics.classification import confusion_matrix, weighted_f1
+from mi_keras.metrics.image import score
+from mi_keras.models.cnn import build_cnn, observe
+from mi_keras.models.variables import weights_of, with_weights
+from mi_keras.progress import Arrays, Progress, Workspace
+from mi_keras.settings import DEFAULT_HEAD, ClassifierSettings, HeadSettings, SplitSettings
+from mi_keras.training.classifier import train_classifier
+from mi_keras.types import Floats, Observation
+
+MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
+GRAY_BOX = Access(images=True, answers="surrogate", surrogates=1, population=True, defense=True)
+
+
+def describe_data(splits: Splits, settings: SplitSettings, seed: int) -> dict[str, Any]:
+    """Return what identifies the five sets: content of the source, how it was cut, and the seed of the cut."""
+    return {"fingerprint": splits.fingerprint, "splits": asdict(settings), "seed": seed}
+
+
+class ThesisBench(Bench):
+    """Describes the stages of one run of the thesis's attack; nothing is computed until a result is read.
+
+    Args:
+        splits: the five disjoint sets.
+        data: what identifies `splits`, see `describe_data`.
+        classifier: of target and shadow model.
+        run: number of the repetition, from 1; all random choices but the splits derive from it.
+    """
+
+    access: ClassVar[Access] = GRAY_BOX
+    own: ClassVar[str] = "shadow_train"
+    attacked: ClassVar[str] = "test"
+
+    def __init__(
+        self,
+        splits: Splits,
+        data: Mapping[str, Any],
+        classifier: ClassifierSettings,
+        store: Store,
+        progress: Progress,
+        *,
+        seed: int,
+        run: int,
+    ) -> None:
+        super().__init__(store, progress, {"meaning": MEANING, "data": dict(data)}, seed=seed, run=run)
+        self.splits, self.settings = splits, classifier
+        self.classes = len(splits.class_names)
+
+    # Models
+
+    def classifier(self, role: str, head: HeadSettings = DEFAULT_HEAD) -> Stage:
+        """Train M_T (`role` "target") or M_S ("shadow") on its own training set (thesis 4.2).
+
+        `head` is for comparing variants: the attacks take classifiers with the text's. Info: `history`, `f1` and
+        `confusion` on its validation set.
+        """
+        training, validation = self.splits.sets[f"{role}_train"], self.splits.sets[f"{role}_validation"]
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            run = self.run_of(stage, workspace, f"{role} model")
+            cnn, history = train_classifier(
+                training, validation, self.settings, classes=self.classes, head=head, run=run
+            )
+            predicted = observe(cnn, validation.images).predicted_class
+            confusion = confusion_matrix(validation.labels, predicted, self.classes)
+            return weights_of(cnn), {
+                "history": history,
+                "f1": weighted_f1(confusion),
+                "confusion": confusion.tolist(),
+            }
+
+        changed: dict[str, Any] = {} if head == DEFAULT_HEAD else {"head": head}
+        stage = self.stage(
+            "classifier", compute, seeds=[("classifier", role)], settings=self.settings, role=role, **changed,
+            words=[f"{name} {value}" for name, value in asdict(head).items()] if changed else (),
+        )  # fmt: skip
+        return stage
+
+    def model(self, role: str, defense: Defense | None = None) -> Stage:
+        """Return the model that answers: the classifier, or what a defence that changes models puts in its place."""
+        classifier = self.classifier(role)
+        if defense is None or not defense.hardens:
+            return classifier
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            images = self.splits.sets[f"{role}_train"]
+            run = self.run_of(stage, workspace, f"{role} model, {defense.words}")
+            return weights_of(defense.harden(self.load(classifier), images, run)), {}
+
+        stage = self.stage(
+            "hardened", compute, upstream=[classifier], seeds=[("harden", role)], words=[defense.words],
+            role=role, **_identity(defense),
+        )  # fmt: skip
+        return stage
+
+    def load(self, stage: Stage) -> keras.Model:
+        """Rebuild a classifier from its stored weights."""
+        head = stage.identity.get("head")
+        cnn = build_cnn(
+            self.image_shape, self.classes, channels=self.settings.channels,
+            head=HeadSettings(**head) if head else DEFAULT_HEAD,
+        )  # fmt: skip
+        return with_weights(cnn, stage.arrays)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Of every image: `(height, width, channels)`."""
+        height, width, channels = self.splits.shadow_train.images.shape[1:]
+        return height, width, channels
+
+    # Answers
+
+    def output_vector(self, role: str, subset: str, defense: Defense | None = None) -> Stage:
+        """Query a model with one of the sets: the output vectors O, as they leave it behind a defence (thesis 5.3, 5.4)."""
+        model, images = self.model(role, defense), self.splits.sets[subset]
+
+        def answer(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            observation = observe(self.load(model), images.images)
+            accuracy = float(np.mean(observation.predicted_class == images.labels))
+            return {"output_vector": observation.vectors}, {"accuracy": accuracy}
+
+        plain = self.stage("output_vector", answer, upstream=[model], subset=subset)
+        if defense is None or defense.hardens:
+            return plain
+
+        def defend(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            sent = Defended(plain.arrays["output_vector"], defense, {}, next(iter(stage.seeds.values()), 1))
+            return {"output_vector": sent[:]}, {}
+
+        stage = self.stage(
+            "defended_output_vector", defend, upstream=[plain], seeds=[("defense", subset)] if defense.draws else (),
+            words=[defense.words], subset=subset, **_identity(defense),
+        )  # fmt: skip
+        return stage
+
+    def asked(self, answered_by: str, images: str, defense: Defense | None) -> Asked:
+        stage = self.output_vector(answered_by, images, defense)
+        return Asked(images, (stage,), lambda: Observation(stage.arrays["output_vector"]))
+
+    def known(self, attack: Attack, defense: Defense | None) -> Asked:
+        """Return the answers to the adversary's own images: its shadow model's, behind the defence that it knows of."""
+        return self.asked(TARGET if attack.needs.answers == TARGET else SHADOW, self.own, defense)
+
+    def upstream(self, needs: Access, defense: Defense | None) -> list[Stage]:
+        shadow = [self.model(SHADOW, defense)] if needs.surrogates else []
+        return shadow + ([self.model(TARGET, defense)] if needs.weights or needs.queries else [])
+
+    def holdings(self, needs: Access, defense: Defense | None) -> Holdings:
+        target = self.load(self.model(TARGET, defense)) if needs.weights or needs.queries else None
+        shuffled = np.random.default_rng(self.derive("pool")).permutation(len(self.splits.test))
+        return Holdings(
+            images=self.splits.sets[self.own] if needs.images else None,
+            surrogates=[self.load(self.model(SHADOW, defense))] if needs.surrogates else (),
+            query=counted(self._query(target, defense), needs.queries) if needs.queries else None,
+            target=target if needs.weights else None,
+            pool=self.splits.test.images[shuffled] if needs.pool else None,
+            image_shape=self.image_shape,
+            classes=self.classes,
+        )
+
+    def _query(self, target: keras.Model, defense: Defense | None) -> Callable[[Floats], Observation]:
+        """Return the target as it answers an outsider, behind the defence; what is drawn is drawn anew at each call."""
+        calls = itertools.count()
+
+        def query(images: Floats) -> Observation:
+            sent = observe(target, images)
+            if defense is None or defense.hardens:
+                return sent
+            return Observation(
+                Defended(sent.values, defense, {}, self.derive("query", next(calls)))[:], sent.point
+            )
+
+        return query
+
+    # Scores
+
+    def score(self, images: Iterable[Floats], subset: str, scores: Sequence[str] = ()) -> Arrays:
+        drawn = np.concatenate(list(images))
+        found = score(drawn, self.splits.sets[subset].images)
+        return {"images": drawn.astype(np.float16), "ssim": found.ssim, "mse": found.mse}
+
+    def score_stage(
+        self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
+    ) -> Stage:
+        return self.stage(attack.kinds[1], compute, subset=asked.images, **described)
+
+    def prototype_distance(self, scored: Plan, prototype: Plan) -> Stage:
+        """Measure 1 - SSIM of each reconstruction to the prototype of the class that was predicted: `distance`."""
+
+        def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            predicted = prototype.observed.read().predicted_class
+            images = scored.scored.arrays["images"].astype(np.float32)
+            return {"distance": 1 - score(images, prototype.learned.arrays["images"][predicted]).ssim}, {}
+
+        upstream = [scored.scored, prototype.learned, *prototype.observed.stages]
+        return self.stage("prototype_distance", compute, upstream=upstream)
+
+
+def _identity(defense: Defense) -> dict[str, Any]:
+    settings = dict(defense.identity)
+    return {"defense": str(settings.pop("name")).lower(), **settings}

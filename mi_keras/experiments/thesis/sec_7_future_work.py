@@ -1,0 +1,145 @@
+"""Thesis 7: what the text leaves to future work, one row each: other inputs of the inversion model, other defences.
+
+Text claims:  noise on the output vector could distort reconstructions.
+Command:      python scripts/reproduce.py --section 7
+Measured:     docs/results.md
+Cost:         `quick` a few minutes on 2 CPU cores after 5.2; `paper`, by estimate, a day.
+Threat model: gray box as in 5.2, and the adversary knows the defence: it trains its inversion model on answers of its own
+              shadow model that the same defence has changed.
+Deviations:   the text has no experiment. Noise is drawn once per answer, in the units of the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mi_keras import attacks, defenses
+from mi_keras.defenses.defense import Defense
+from mi_keras.errors import InputError
+from mi_keras.experiments.section import Section
+from mi_keras.experiments.thesis.defended import attack_all, cost_table
+from mi_keras.experiments.thesis.rows import (
+    COLUMNS,
+    Name,
+    image_arrays,
+    inversion,
+    learned_from,
+    measured_on,
+)
+from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted
+from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results.claims import ahead
+from mi_keras.settings import LARGEST
+
+if TYPE_CHECKING:
+    from mi_keras.attacks.attack import Attack
+    from mi_keras.experiments.thesis.bench import ThesisBench
+
+SOURCE, UNDEFENDED = "thesis 7", "none"
+ACTIVATIONS = Name("a", UNDEFENDED)  # what the text found wanting
+
+
+@dataclass(frozen=True)
+class Config(Inverted):
+    """Settings of the section; not in the text, but for what it shares with section 5.2.
+
+    Attributes:
+        combinations: inputs of the inversion models that meet every defence.
+        noise: standard deviations of the noise on the logits.
+    """
+
+    combinations: tuple[str, ...] = ("o",)
+    noise: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (
+            not self.noise
+            or len(set(self.noise)) < len(self.noise)
+            or not all(0 < n <= LARGEST for n in self.noise)
+        ):
+            raise InputError(f"`noise` must be distinct numbers > 0, at least one; got {self.noise!r}.")
+
+
+def _noise(deviation: float) -> str:
+    return f"noise={deviation:g}"
+
+
+# What meets undefended answers beside the combinations: one line each
+ROWS: dict[str, Callable[[Config], Attack]] = {
+    "a": lambda config: learned_from(config, attacks.load("activations:Activations")(config.activation), "a"),
+}
+# What the combinations meet: one line each, by the name that the rows carry
+DEFENSES: tuple[Callable[[Config], dict[str, Defense]], ...] = (
+    lambda config: {_noise(n): defenses.load("answers:Noise")(n) for n in config.noise},
+)
+
+PAPER = Config()
+PRESETS = {
+    "smoke": replace(PAPER, runs=1, noise=(1.0,), **SMOKE),
+    "quick": replace(PAPER, runs=2, noise=(1.0, 4.0), **QUICK),
+    "paper": PAPER,
+}
+
+
+def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
+    """Attack undefended answers with every input, and defended ones with the combinations, in every run."""
+    behind: dict[str, Defense | None] = {UNDEFENDED: None}
+    for of_kind in DEFENSES:
+        behind |= of_kind(config)
+    words = {at: defense.words if defense else "no defence" for at, defense in behind.items()}
+    more = {Name(method, UNDEFENDED): attack(config) for method, attack in ROWS.items()}
+    found = attack_all(config, benches, behind, words, more=more)
+    rows = found.rows
+    undefended = [row for name, row in rows.items() if name.at in ("", UNDEFENDED)]
+    defended = [row for name, row in rows.items() if name not in more]
+    tables = [
+        Table("inputs", "What the inversion model is fed with", "input", COLUMNS, undefended, "ssim"),
+        Table("defences", "What a defence leaves the attack", "model, defence", COLUMNS, defended),
+        cost_table(
+            config, found, "defence_cost", "What a defence costs the honest user, and what it leaves the attack", "defence"
+        ),
+    ]  # fmt: skip
+    claims = _claims(rows, [name for name in more if name != ACTIVATIONS], words, config)
+    arrays = image_arrays(benches[0].splits.test, found.plans)
+    return ExperimentResult(tables, claims, measured_on(benches[0]), arrays, _figures(rows))
+
+
+def _claims(
+    rows: Mapping[Name, Row], inputs: Sequence[Name], words: Mapping[str, str], config: Config
+) -> list[Claim]:
+    """Hold the text's hopes against the rows: other inputs than A^L draw more, and a defence takes away."""
+    better = [
+        ahead(rows, f"{rows[name].label.partition(',')[0]} draws more than M_I(A^L)", name, [ACTIVATIONS], source=SOURCE)
+        for name in inputs
+    ]  # fmt: skip
+    worse = [
+        ahead(
+            rows, f"Behind {words[at]}, {inversion(config, c).label} draws less of the image", Name(c, at), [Name(c, UNDEFENDED)],
+            source=SOURCE, metric="instance_gain", sign=-1,
+        )
+        for c in config.combinations
+        for at in words
+        if at != UNDEFENDED
+    ]  # fmt: skip
+    return [*better, *worse]
+
+
+def _figures(rows: Mapping[Name, Row]) -> list[Figure]:
+    names = [str(name) for name in rows]
+    return [
+        figures.MedianPerClass(
+            file="median_per_class.png", rows=names, title="The median image of each class, by every row",
+            caption="Per class the test image whose SSIM under the first row is the median.",
+        ),
+        figures.Histogram(
+            file="ssim_histograms.png", rows=names, title="SSIM per test image",
+            caption="The dashed line is the class prototype's mean.",
+        ),
+    ]  # fmt: skip
+
+
+SECTION = Section(THESIS, PRESETS, run)

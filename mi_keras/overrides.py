@@ -1,0 +1,74 @@
+"""`--set key=value` on nested frozen settings: typed by the field it replaces, refused when it does not fit."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields, is_dataclass, replace
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from mi_keras.errors import InputError
+
+T = TypeVar("T")
+_IN_WORDS = {int: "a whole number", float: "a number"}
+
+
+def apply_overrides(config: T, assignments: Iterable[str]) -> T:
+    """Return `config` with every `key=value` applied, keys like `gradient.steps`.
+
+    A value is read as the type of the value it replaces: a number, a text, or a comma-separated list.
+
+    Raises:
+        InputError: no `=`, an unknown key, a value of another type, or one outside the field's rule.
+    """
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or not key:
+            raise InputError(f"`--set` must be key=value; got {assignment!r}.")
+        config = _replace(config, key.strip(), key.strip().split("."), text.strip())
+    return config
+
+
+def changed_keys(config: object, base: object) -> list[str]:
+    """Return "key=value" of every setting in which `config` differs from `base`."""
+    before = dict(list_keys(base))
+    return [f"{key}={_as_text(value)}" for key, value in list_keys(config) if value != before[key]]
+
+
+def list_keys(config: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key that `--set` takes, with its present value."""
+    for item in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, item.name)
+        if is_dataclass(value):
+            yield from list_keys(value, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", value
+
+
+def settings_json(config: object) -> dict[str, object]:
+    """Return all settings as in the result file."""
+    return asdict(config)  # type: ignore[call-overload]
+
+
+def _replace(config: Any, key: str, path: list[str], text: str) -> Any:
+    names = [item.name for item in fields(config)]
+    if path[0] not in names or is_dataclass(getattr(config, path[0])) != (len(path) > 1):
+        legal = ", ".join(name for name, _ in list_keys(config))
+        raise InputError(f"`--set {key}` must name a setting: {legal}; got {'.'.join(path)!r}.")
+    old = getattr(config, path[0])
+    kind = get_type_hints(type(config))[path[0]]
+    new = _replace(old, key, path[1:], text) if len(path) > 1 else _parse(key, kind, text)
+    try:
+        return replace(config, **{path[0]: new})
+    except InputError as error:
+        raise InputError(str(error).replace(f"`{path[-1]}`", f"`{key}`")) from None
+
+
+def _parse(key: str, kind: Any, text: str) -> Any:
+    if get_origin(kind) is tuple:
+        return tuple(_parse(key, get_args(kind)[0], part.strip()) for part in text.split(",") if part.strip())
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"`--set {key}` must be {_IN_WORDS[kind]}; got {text!r}.") from None
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

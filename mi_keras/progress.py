@@ -1,0 +1,122 @@
+"""What long work needs from outside: a place to report progress and a place to keep unfinished state."""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mi_keras.seeds import derive
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Bar(Protocol):
+    """A known amount of work in a named unit."""
+
+    def advance(self, amount: float = 1) -> None:
+        """Report that `amount` more of the work is done."""
+
+
+class Progress(Protocol):
+    """Opens bars and makes announcements; the one for terminals is `console.TerminalProgress`."""
+
+    def bar(self, label: str, total: float, unit: str, done: float = 0) -> AbstractContextManager[Bar]:
+        """Open a bar for `total` units, of which `done` were finished by an earlier, interrupted run."""
+
+    def announce(self, text: str) -> None:
+        """Say something that the user must hear also where no bar is shown, such as the disk space about to be used."""
+
+
+class Workspace(Protocol):
+    """Keeps named parts of unfinished work; the one on disk is `experiments.store.DiskWorkspace`."""
+
+    @property
+    def folder(self) -> Path:
+        """Where a library may keep files of its own while the work is unfinished; it need not exist yet."""
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """Return a part saved before, or None."""
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        """Write or replace a part; it is there whole or not at all."""
+
+    def large(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Open an array that is filled bit by bit and may be larger than the memory; it becomes part of the result.
+
+        What an interrupted run wrote into it is still there. How far it came is for a part saved with `save` to say,
+        after `flush`.
+        """
+
+
+class SilentProgress:
+    """Reports nothing."""
+
+    @contextmanager
+    def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
+        yield self
+
+    def advance(self, amount: float = 1) -> None:
+        pass
+
+    def announce(self, text: str) -> None:
+        pass
+
+
+class MemoryWorkspace:
+    """Keeps parts for as long as the object lives."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, dict[str, NDArray[Any]]] = {}
+        self.arrays: dict[str, NDArray[Any]] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        path = tempfile.mkdtemp(prefix="mi_keras-")
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        return Path(path)
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        return self.parts.get(name)
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        self.parts[name] = {key: np.array(value) for key, value in arrays.items()}
+
+    def large(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        return self.arrays.setdefault(name, np.zeros(shape, dtype))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every long computation asks for.
+
+    Attributes:
+        seed: root of its random choices.
+        seeds: further seeds by name, where a caller has drawn them; `named` derives one where it has not.
+        workspace: keeps finished parts, so that an interrupted computation goes on where it was.
+        progress: where it reports to.
+        label: what its progress bars say.
+    """
+
+    seed: int = 1
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    workspace: Workspace | None = None
+    progress: Progress = field(default_factory=SilentProgress)
+    label: str = "working"
+
+    def named(self, name: str) -> int:
+        """Return the seed of a further random choice."""
+        return self.seeds[name] if name in self.seeds else derive(self.seed, name)
+
+
+def flush(array: NDArray[Any]) -> None:
+    """Wait until what was written into a large array is on the disk, if it is mapped from there."""
+    if isinstance(array, np.memmap):
+        array.flush()

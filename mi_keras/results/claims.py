@@ -1,0 +1,85 @@
+"""Sentences of a text held against the rows of a table, run by run."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.results import METRICS, Claim, Row
+
+K = TypeVar("K", bound=Hashable)  # how a section names its rows
+
+
+def ahead(
+    rows: Mapping[K, Row],
+    text: str,
+    name: K,
+    others: Sequence[K],
+    *,
+    source: str,
+    metric: str = "ssim",
+    sign: int = 1,
+    published: str = "",
+) -> Claim:
+    """Say whether a row is above (`sign` 1) or below (-1) all others in a metric: compared with the closest of them.
+
+    Rows of a run share its target and shadow model, so that differences are taken run by run. The claim is left
+    undecided by a mean difference that is negligible in its metric, or not larger than its own standard deviation
+    over runs. With two or three runs that is a weak test.
+    """
+    if lacking := _lacking(rows, [name, *others], metric):
+        return Claim(text, source, None, lacking)
+    rival = max(others, key=lambda other: sign * rows[other].mean(metric))
+    difference = rows[name].values[metric] - rows[rival].values[metric]
+    spread = np.std(difference, ddof=1) if len(difference) > 1 else 0.0
+    undecided = bool(abs(difference.mean()) <= max(spread, METRICS[metric].negligible))
+    numbers = _compared(rows, name, rival, metric, difference)
+    mean, other_mean = rows[name].mean(metric), rows[rival].mean(metric)
+    if mean > 0 and other_mean > 0 and published:
+        numbers += f" ({100 * (mean / other_mean - 1):+.1f} %; text: {published})"
+    return Claim(text, source, None if undecided else bool(sign * difference.mean() > 0), numbers)
+
+
+def unchanged(
+    rows: Mapping[K, Row],
+    text: str,
+    name: K,
+    other: K,
+    *,
+    source: str,
+    metric: str = "ssim",
+) -> Claim:
+    """Say whether two rows are equal but for what is negligible, run by run: undecided where the spread reaches across it."""
+    if lacking := _lacking(rows, [name, other], metric):
+        return Claim(text, source, None, lacking)
+    difference = rows[name].values[metric] - rows[other].values[metric]
+    spread = float(np.std(difference, ddof=1)) if len(difference) > 1 else 0.0
+    margin = METRICS[metric].negligible
+    low, high = difference.mean() - spread, difference.mean() + spread
+    inside, outside = -margin <= low and high <= margin, low > margin or high < -margin
+    numbers = f"{_compared(rows, name, other, metric, difference)}; equal means within {margin}"
+    return Claim(text, source, True if inside else False if outside else None, numbers)
+
+
+def _lacking(rows: Mapping[K, Row], names: Sequence[K], metric: str) -> str:
+    """Say which of the rows are not there to compare; nothing where all are."""
+    missing = [str(name) for name in names if name not in rows or metric not in rows[name].values]
+    return f"not measured in this run: {', '.join(missing)}" if missing else ""
+
+
+def _compared(rows: Mapping[K, Row], name: K, rival: K, metric: str, difference: NDArray[np.float64]) -> str:
+    own, other = _in_words(rows, name, metric), _in_words(rows, rival, metric)
+    numbers = f"{own} against {other}, difference {difference.mean():+.4f}"
+    if len(difference) == 1:
+        return numbers + " in a single run"
+    return numbers + f" ± {np.std(difference, ddof=1):.4f} within runs"
+
+
+def _in_words(rows: Mapping[K, Row], name: K, metric: str) -> str:
+    """Name a row and its mean; where others have the same label, its note tells them apart."""
+    row = rows[name]
+    alike = sum(other.label == row.label for other in rows.values()) > 1
+    variant = " with " + row.note.partition(": ")[2] if alike and row.note else ""
+    unit = "" if metric == "ssim" else f"{METRICS[metric].label} "
+    return f"{row.label}{variant}: {unit}{row.mean(metric):.4f}"

@@ -1,0 +1,210 @@
+"""A small world with an adversary in it: models, images, answers, and what an attack gets of them by its access."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from mi_keras.attacks.access import Access, Holdings, counted
+from mi_keras.attacks.attack import Attack, Direct, Evidence, Fitted, Input
+from mi_keras.data.preprocess import as_unit
+from mi_keras.models.cnn import build_cnn
+from mi_keras.progress import MemoryWorkspace, Run
+from mi_keras.seeds import derive
+from mi_keras.types import Floats, Images, Observation
+
+SHAPE, CLASSES = (32, 32, 1), 3
+OWN, ATTACKED = 24, 6
+Workspaces = Callable[[str], MemoryWorkspace | None]  # by the name of what is computed
+_numbers = itertools.count(1)
+present: "World | None" = None  # the world in which an attack runs: what one that cheats could get hold of
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """Who attacks whom.
+
+    Attributes:
+        target, surrogate: models that answer, one of output vectors or one of maps.
+        own: the adversary's images.
+        truth: the images behind the answers that it attacks.
+        answers: to `truth`, by the target.
+        answerer: the model that answers what the adversary asks; the target.
+        order: of `truth` in a pool of candidates.
+    """
+
+    of_maps: bool
+    target: keras.Model
+    surrogate: keras.Model
+    own: Images
+    truth: Floats
+    answers: Floats
+    answerer: keras.Model
+    order: tuple[int, ...] = tuple(range(ATTACKED))
+
+    def holdings(self, needs: Access) -> Holdings:
+        """Return what needs alone give an adversary, as a bench would."""
+        query = functools.partial(observe, self.answerer)
+        return Holdings(
+            images=self.own if needs.images else None,
+            surrogates=[self.surrogate] * needs.surrogates,
+            query=counted(query, needs.queries) if needs.queries else None,
+            target=self.target if needs.weights else None,
+            pool=self.truth[list(self.order)] if needs.pool else None,
+            image_shape=SHAPE,
+            classes=0 if self.of_maps else CLASSES,
+        )
+
+
+def observe(model: keras.Model, images: Floats) -> Observation:
+    """Return what a model sends, maps in half precision as they travel."""
+    sent = model(images, training=False)
+    return Observation(sent["logits"].numpy() if isinstance(sent, dict) else sent.numpy().astype(np.float16))
+
+
+@functools.cache
+def the_world(of_maps: bool) -> World:
+    """Return the world in which attacks on output vectors, or on maps, are tried."""
+    target = build_model(of_maps, seed=1)
+    draw = np.random.default_rng(1)
+    pixels = draw.integers(256, size=(OWN, *SHAPE), dtype=np.uint8)  # many images are kept so
+    own = Images(pixels, np.arange(OWN) % CLASSES, np.arange(OWN, dtype=np.uint64))
+    own = own if of_maps else in_unit_range(own)
+    truth = draw.random((ATTACKED, *SHAPE), np.float32)
+    answers = observe(target, truth).values
+    return World(of_maps, target, build_model(of_maps, seed=2), own, truth, answers, answerer=target)
+
+
+def build_model(of_maps: bool, *, seed: int) -> keras.Model:
+    """Return the CNN of the thesis, or one that sends 6 maps of 2 by 2, with statistics that are not 0 and 1."""
+    if of_maps:
+        keras.utils.set_random_seed(seed)
+        layers: list[Any] = [keras.Input(SHAPE)]
+        for filters in (4, 6):
+            layers += [keras.layers.Conv2D(filters, 4, 4), keras.layers.BatchNormalization()]
+            layers += [keras.layers.ReLU(), keras.layers.Dropout(0.1, seed=seed)]
+        model = keras.Sequential(layers)
+    else:
+        model = build_cnn(SHAPE, CLASSES, channels=(3, 4, 5), seed=seed)
+    images = np.random.default_rng(seed).random((16, *SHAPE), np.float32)
+    for _ in range(20):  # of momentum 0.9 and 0.99
+        model(images, training=True)
+    return model
+
+
+def in_unit_range(images: Images) -> Images:
+    """Return images as float32 in [0, 1]."""
+    return replace(images, images=as_unit(images.images))
+
+
+class Keeping:
+    """Makes workspaces by name, and is interrupted right after save number `stop_at` to any of them."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.saved, self.stop_at = 0, stop_at
+        self._made: dict[str, _Counted] = {}
+
+    def __call__(self, name: str) -> MemoryWorkspace:
+        return self._made.setdefault(name, _Counted(self))
+
+
+class _Counted(MemoryWorkspace):
+    def __init__(self, keeping: Keeping) -> None:
+        super().__init__()
+        self._keeping = keeping
+
+    def save(self, name: str, arrays: Any) -> None:
+        super().save(name, arrays)
+        self._keeping.saved += 1
+        if self._keeping.saved == self._keeping.stop_at:
+            raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
+class Knowing:
+    """An attack with what it learned."""
+
+    attack: Attack
+    world: World
+    fitted: Fitted
+
+    def images(
+        self, answers: Floats | None = None, *, seed: int = 1, keeping: Workspaces = lambda _: None
+    ) -> Floats:
+        """Return what it makes of answers, by default those of its world."""
+        attack, world = self.attack, self.world
+        with _inside(world):
+            observation = Observation(world.answers if answers is None else answers)
+            observed = _evidence(attack, world, observation, "observed", seed, keeping)
+            run = Run(derive(seed, "reconstruct"), workspace=keeping("reconstruct"))
+            found = attack.reconstruct(self.fitted, observed, world.holdings(attack.needs), run)
+            return np.concatenate(list(found))
+
+
+def fitted(attack: Attack, world: World, *, seed: int = 1, keeping: Workspaces = lambda _: None) -> Knowing:
+    """Let an attack learn through its protocol alone, each part with no more than it says that it needs."""
+    if not attack.kinds[0]:
+        return Knowing(attack, world, ({}, {}))
+    before = fitted(attack.start, world, seed=seed).fitted if attack.start else None
+    with _inside(world):
+        known = None
+        if attack.needs.answers != "nobody":
+            answerer = world.answerer if attack.needs.answers == "target" else world.surrogate
+            known = _evidence(
+                attack, world, observe(answerer, as_unit(world.own.images)), "known", seed, keeping
+            )
+        run = Run(derive(seed, "fit"), workspace=keeping("fit"))
+        return Knowing(attack, world, attack.fit(known, world.holdings(attack.needs), run, before))
+
+
+def images_of(attack: Attack, world: World, *, seed: int = 1, keeping: Workspaces = lambda _: None) -> Floats:
+    """Return what an attack reconstructs of the answers of a world."""
+    return fitted(attack, world, seed=seed, keeping=keeping).images(seed=seed, keeping=keeping)
+
+
+def as_attack(each: Attack | Input) -> Attack:
+    """Return an attack, or what an input derives in place of images."""
+    return Direct(each) if isinstance(each, Input) else each
+
+
+def with_settings(attack: Attack, **changed: Any) -> Attack | None:
+    """Return the attack with other settings, or None where it has none of the name."""
+    if isinstance(attack, Direct):
+        source: Any = with_settings(attack.source, **changed)  # type: ignore[arg-type]
+        return replace(attack, source=source) if source else None
+    settings = getattr(attack, "settings", None)
+    if not all(hasattr(settings, name) for name in changed):
+        return None
+    return replace(attack, settings=replace(settings, **changed))  # type: ignore[type-var]
+
+
+def _evidence(
+    attack: Attack,
+    world: World,
+    observation: Observation,
+    name: str,
+    seed: int,
+    keeping: Workspaces,
+) -> Evidence:
+    parts = []
+    for number, each in enumerate(attack.inputs):
+        run = Run(derive(seed, name, number), workspace=keeping(f"{name} {number}"))
+        parts.append(each.derive(observation, world.holdings(each.needs), run)[0][each.array])
+    return Evidence(observation, parts)
+
+
+@contextmanager
+def _inside(world: World) -> Iterator[None]:
+    """Run something in a world, with process-wide random states that are never the same twice."""
+    global present
+    present = world
+    keras.utils.set_random_seed(next(_numbers))
+    try:
+        yield
+    finally:
+        present = None

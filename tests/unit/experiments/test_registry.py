@@ -1,0 +1,147 @@
+"""A section of a user's own package, registered by the dotted path of its module, runs like any other."""
+
+import io
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mi_keras.errors import InputError
+from mi_keras.experiments import registry, runner
+from mi_keras.experiments.section import Experiment, Request
+from mi_keras.reports.files import load_result
+
+PACKAGE = "package_of_a_user"
+THESIS = ("4.2", "5.1", "5.2", "5.3", "5.4", "7")  # sections that are there without the user's
+MODULE = '''
+"""How much knowing the class gives on a fraction of the images; in a package of one's own."""
+
+from dataclasses import dataclass, replace
+
+from mi_keras.experiments.section import Section
+from mi_keras.experiments.thesis.rows import PROTOTYPE, Name, baselines, image_arrays, image_row, plan_rows
+from mi_keras.experiments.thesis.sizes import SMOKE, Reconstructed
+from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.results import ExperimentResult, Table
+
+
+@dataclass(frozen=True)
+class Config(Reconstructed):
+    runs: int = 1
+    share: float = 1.0
+
+
+def measure(config, benches):
+    plans = plan_rows(benches, baselines(config.prototype))
+    rows = [image_row(name, name.method, plans, Name(PROTOTYPE)) for name in plans]
+    table = Table("mine", "Mine", "method", ("ssim", "mse"), rows, "ssim")
+    arrays = image_arrays(benches[0].splits.test, plans)
+    return ExperimentResult([table], [], f"a share of {config.share:g}", arrays)
+
+
+SIZES = {name: SMOKE[name] for name in ("data", "classifier", "prototype")}
+PRESETS = {"smoke": replace(Config(), **SIZES), "quick": Config(), "paper": Config()}
+SECTION = Section(THESIS, PRESETS, measure)
+'''
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """An experiment whose module lies in a user's package; what a test registers is forgotten after it."""
+    folder = tmp_path / "site" / PACKAGE
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "baselines_only.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(folder.parent)
+    monkeypatch.setattr(registry, "SECTIONS", list(registry.SECTIONS))
+    monkeypatch.setenv("MI_KERAS_HOME", str(tmp_path / "store"))
+    yield Experiment("thesis", "9.1", "Knowing the class", f"{PACKAGE}.baselines_only")
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
+def request(folder, **fields):
+    sizes = ["data.train_per_class=6", "data.test_per_class=6", "classifier.epochs=1", "prototype.steps=2"]
+    return Request(section="9.1", preset="smoke", overrides=sizes, out=folder / "results", **fields)
+
+
+def run(asked):
+    return list(runner.run(asked, Console(file=io.StringIO())))
+
+
+def test_a_section_of_a_users_package_runs_and_writes_a_result_like_any_other(tmp_path, mine):
+    registry.register(mine)
+    assert PACKAGE not in sys.modules  # it is imported when it is run
+    (folder,) = run(request(tmp_path))
+    assert folder == tmp_path / "results" / "9.1" / "smoke"
+    result, arrays = load_result(folder)  # which checks it
+    assert (result.work, result.section, result.title) == ("thesis", "9.1", "Knowing the class")
+    assert (result.measured, result.data) == ("a share of 1", "mnist")
+    assert result.settings["share"] == 1.0
+    average, prototype = result.tables[0].rows
+    assert (average.name, prototype.name) == ("class_average", "class_prototype")
+    scores = arrays["ssim.class_average"]
+    assert average.values["ssim"].mean == pytest.approx(float(np.mean(scores)), abs=1e-6)
+    used = {entry.stage for entry in result.timings}
+    assert used >= {"classifier target (run 1)", "class_average (run 1)", "all"}
+    written = json.loads((folder / "result.json").read_text())["timings"]
+    (again,) = run(request(tmp_path))
+    timings = json.loads((again / "result.json").read_text())["timings"]
+    assert all(entry["reused"] for entry in timings if entry["stage"] != "all")
+    assert {entry["stage"] for entry in timings} <= {entry["stage"] for entry in written}
+
+
+def test_a_users_section_takes_settings_of_its_own(mine):
+    registry.register(mine)
+    (found,) = registry.find("thesis", "9.1")
+    prepared = found.load().prepare(Request(section="9.1", preset="smoke", overrides=["share=0.5"]))
+    assert prepared.changed == ["share=0.5"]
+
+
+def test_all_sections_of_a_work_are_those_of_the_user_too(mine):
+    registry.register(mine)
+    registry.register(mine)  # twice is once
+    assert [each.number for each in registry.find("thesis", "all")] == [*THESIS, "9.1"]
+    assert "9.1" not in [each.number for each in registry.find("split", "all")]
+
+
+@pytest.mark.parametrize("number", ["5.2", "9.1"])
+def test_a_number_that_is_taken_is_refused(mine, number):
+    registry.register(mine)
+    known = list(registry.SECTIONS)
+    with pytest.raises(InputError, match=rf"^`number` must be new in work thesis; got {number}\.$"):
+        registry.register(Experiment("thesis", number, "Another", f"{PACKAGE}.another"))
+    assert known == registry.SECTIONS
+    registry.register(Experiment("split", number, "Of the other work", f"{PACKAGE}.another"))
+
+
+def test_sections_of_installed_packages_are_found_by_their_entry_points(mine, monkeypatch):
+    asked = []
+
+    def entry_points(*, group):
+        asked.append(group)
+        return [SimpleNamespace(load=lambda: mine)]
+
+    monkeypatch.setattr(registry, "entry_points", entry_points)
+    assert registry.find("thesis", "9.1") == registry.find("thesis", "9.1") == (mine,)
+    assert set(asked) == {"mi_keras.sections"}
+
+
+def test_an_unknown_section_is_refused_with_those_there_are(tmp_path, mine):
+    registry.register(mine)
+    with pytest.raises(InputError) as caught:
+        run(Request(section="9.2", out=tmp_path / "results"))
+    assert str(caught.value) == (
+        f"`--section` of work thesis must be one of: {', '.join(THESIS)}, 9.1, all; got 9.2."
+    )
+    assert not (tmp_path / "results").exists()
+
+
+def test_what_prepare_refuses_is_found_before_the_store_is_touched(tmp_path, mine):
+    registry.register(mine)
+    with pytest.raises(InputError, match=r"^`--set gradient.tv_weight` must be a number; got 'much'\.$"):
+        run(Request(section="9.1", overrides=["gradient.tv_weight=much"], out=tmp_path / "results"))
+    assert not (tmp_path / "store").exists()
