@@ -11,6 +11,7 @@ REGISTERED = (  # module of this package : class
     "baselines:ClassAverage",
     "baselines:ClassPrototype",
     "baselines:MeanImage",
+    "feature_map:LastFeatureMap",
     "gradient:GradientImage",
     "learned:Learned",
 )

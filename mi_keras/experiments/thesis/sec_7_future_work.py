@@ -71,6 +71,7 @@ def _noise(deviation: float) -> str:
 # What meets undefended answers beside the combinations: one line each
 ROWS: dict[str, Callable[[Config], Attack]] = {
     "a": lambda config: learned_from(config, attacks.load("activations:Activations")(config.activation), "a"),
+    "f": lambda config: learned_from(config, attacks.load("feature_map:LastFeatureMap")(), "f"),
 }
 # What the combinations meet: one line each, by the name that the rows carry
 DEFENSES: tuple[Callable[[Config], dict[str, Defense]], ...] = (

@@ -1,0 +1,139 @@
+"""The shadow model's last feature map that explains an output vector, as an input of the inversion model (thesis 7)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mi_keras.attacks.access import Access, Holdings
+from mi_keras.attacks.attack import Fitted, Input
+from mi_keras.attacks.class_images import class_average
+from mi_keras.errors import InputError
+from mi_keras.models.target import Target, observed_at, points
+from mi_keras.progress import Run
+from mi_keras.training.optimizer import adam_direction
+from mi_keras.types import Floats, Images, Observation
+
+BATCH = 256  # images sent through the head, or maps optimised, together
+
+
+@dataclass(frozen=True)
+class LastFeatureMap(Input):
+    """The last feature map of the adversary's surrogate from which it answers as the target did.
+
+    It starts at the mean map of the predicted class, of the adversary's own images, and moves by Adam until the surrogate's
+    tail answers with the observed vector. No value falls below 0 where all of the mean maps are at or above it, as behind
+    a ReLU. Many maps explain a vector; this is one near those of its class.
+
+    # Deviates: the text only names the idea. It leaves open where to start and how to choose among the maps.
+
+    Attributes:
+        steps: exact number of updates.
+        rate: step size, as a share of the standard deviation of the mean maps.
+    """
+
+    steps: int = 200
+    rate: float = 0.02
+
+    kind: ClassVar[str] = "last_feature_map"
+    array: ClassVar[str] = "maps"
+
+    def __post_init__(self) -> None:
+        if not self.steps >= 1:
+            raise InputError(f"`steps` must be >= 1; got {self.steps!r}.")
+        if not 0 < self.rate < float("inf"):
+            raise InputError(f"`rate` must be a positive finite number; got {self.rate!r}.")
+
+    @classmethod
+    def example(cls) -> "LastFeatureMap":
+        return cls(steps=3)
+
+    @property
+    def label(self) -> str:
+        return "F"
+
+    @property
+    def needs(self) -> Access:
+        return Access(surrogates=1, images=True)
+
+    def derive(self, observation: Observation, held: Holdings, run: Run) -> Fitted:
+        """Return `maps`, `(count, height, width, channels)`, and `losses`, `(count,)`: the mean squared error of the answer.
+
+        Raises:
+            FloatingPointError: a loss is not finite; the message names `rate`.
+            InputError: the surrogate has no feature map.
+        """
+        vectors, predicted = observation.vectors, observation.predicted_class
+        cut = last_map(held.surrogate)
+        means = _class_means(cut.head, held.own_images, held.classes)
+        descend = _descent(
+            cut, observation.point, vectors.shape[1], self, float(means.std()), float(means.min())
+        )
+        maps, losses = [], []
+        with run.progress.bar(run.label, len(vectors), "img") as bar:
+            for start in range(0, len(vectors), BATCH):
+                rows = slice(start, start + BATCH)
+                found, error = descend(tf.constant(means[predicted[rows]]), tf.constant(vectors[rows]))
+                maps.append(found.numpy())
+                losses.append(error.numpy())
+                bar.advance(len(error))
+        if not np.isfinite(np.concatenate(losses)).all():
+            raise FloatingPointError(
+                f"last feature map: a loss is not finite; `rate` {self.rate} is too large."
+            )
+        return {"maps": np.concatenate(maps), "losses": np.concatenate(losses)}, {}
+
+
+def last_map(model: keras.Model) -> Target:
+    """Return a model cut after its last feature map.
+
+    Raises:
+        InputError: no layer that a cut could follow gives `(height, width, channels)`.
+    """
+    maps = [point for point in points(model) if len(point.shape) == 3 and not point.is_output]
+    if not maps:
+        raise InputError(f"`surrogates` must have a feature map to cut after; {model.name!r} has none.")
+    return observed_at(model, maps[-1])
+
+
+def _class_means(head: keras.Model, images: Images, classes: int) -> Floats:
+    batches = range(0, len(images), BATCH)
+    maps = [head(images.images[start : start + BATCH], training=False).numpy() for start in batches]
+    return class_average(Images(np.concatenate(maps), images.labels, images.ids), classes)
+
+
+def _descent(
+    cut: Target, output: str, classes: int, settings: LastFeatureMap, scale: float, least: float
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    tail = cut.tail
+    assert tail is not None
+
+    def losses(maps: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+        answers = tail(maps, training=False)
+        answers = answers[output] if isinstance(answers, dict) else answers
+        return tf.reduce_mean(tf.math.squared_difference(answers, vectors), axis=1)
+
+    shapes = ([None, *cut.head.output_shape[1:]], [None, classes])
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec(shape, tf.float32) for shape in shapes])
+    def descend(maps: tf.Tensor, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def body(
+            step: tf.Tensor, maps: tf.Tensor, first: tf.Tensor, second: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
+            with tf.GradientTape() as tape:
+                tape.watch(maps)
+                error = losses(maps, vectors)
+            direction, first, second = adam_direction(tape.gradient(error, maps), first, second, step)
+            maps = maps - settings.rate * scale * direction
+            return step + 1, tf.maximum(maps, 0.0) if least >= 0 else maps, first, second
+
+        state = (tf.constant(1.0), maps, tf.zeros_like(maps), tf.zeros_like(maps))
+        _, maps, _, _ = tf.while_loop(
+            lambda step, *_: step <= settings.steps, body, state, parallel_iterations=1
+        )
+        return maps, losses(maps, vectors)
+
+    return descend
