@@ -13,6 +13,7 @@ REGISTERED = (  # module of this package : class
     "maps:KeptMaps",
     "maps:NoisyMaps",
     "maps:QuantizedMaps",
+    "training:Distillation",
 )
 
 

@@ -76,6 +76,7 @@ ROWS: dict[str, Callable[[Config], Attack]] = {
 # What the combinations meet: one line each, by the name that the rows carry
 DEFENSES: tuple[Callable[[Config], dict[str, Defense]], ...] = (
     lambda config: {_noise(n): defenses.load("answers:Noise")(n) for n in config.noise},
+    lambda config: {"distilled": defenses.load("training:Distillation")(epochs=config.classifier.epochs)},
 )
 
 PAPER = Config()

@@ -1,0 +1,109 @@
+"""Defences that train another model to answer in place of the one that is protected: distillation (thesis 7)."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mi_keras.defenses.defense import Defense
+from mi_keras.errors import InputError
+from mi_keras.progress import Run
+from mi_keras.seeds import derive
+from mi_keras.training.loop import Examples, FitSettings, Fitter
+from mi_keras.types import Floats, Images
+
+MOST_DECIMALS = 7  # of a probability in float32
+BATCH = 256  # images answered together
+
+
+@dataclass(frozen=True)
+class Distillation(Defense):
+    """A student, as wide as its teacher and drawn anew, that learns the teacher's answers with less precision.
+
+    It is trained with cross-entropy on the teacher's probabilities at a temperature, rounded to some decimals (Hinton et al.
+    2015). What the teacher's logits tell beyond rounded probabilities, the student has never seen.
+
+    Attributes:
+        decimals: digits of the probabilities that are kept, in 0..7.
+        temperature: by which the logits of both are divided before, > 0.
+        epochs, batch_size, learning_rate: of the student's training.
+    """
+
+    decimals: int = 1
+    temperature: float = 1.0
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+
+    hardens: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decimals <= MOST_DECIMALS:
+            raise InputError(f"`decimals` must be between 0 and {MOST_DECIMALS}; got {self.decimals!r}.")
+        for name in ("temperature", "learning_rate"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"`{name}` must be a positive finite number; got {getattr(self, name)!r}.")
+        if self.epochs < 1 or self.batch_size < 2:
+            raise InputError(
+                f"`epochs` must be >= 1 and `batch_size` >= 2; got {self.epochs!r} and {self.batch_size!r}."
+            )
+
+    @classmethod
+    def example(cls) -> "Distillation":
+        return cls(epochs=1)
+
+    @property
+    def words(self) -> str:
+        return f"distillation to {self.decimals} decimal{'' if self.decimals == 1 else 's'}"
+
+    def harden(self, model: keras.Model, images: Images, run: Run) -> keras.Model:
+        """Return the student; images `(count, height, width, channels)` in [0, 1] as the model takes them.
+
+        Raises:
+            FloatingPointError: a loss is not finite.
+        """
+        student = _drawn_anew(model, derive(run.seed, "student"))
+        Fitter(student, self._loss).fit(
+            Examples(images.images, self._answers(model, images)),
+            FitSettings(self.epochs, self.batch_size, self.learning_rate),
+            run=run,
+        )
+        return student
+
+    def _answers(self, teacher: keras.Model, images: Images) -> Floats:
+        """Return the teacher's probabilities, rounded; where all become 0, the largest is 1."""
+        batches = (images.images[start : start + BATCH] for start in range(0, len(images), BATCH))
+        logits = np.concatenate([_logits(teacher(batch, training=False)).numpy() for batch in batches])
+        rounded = np.round(tf.nn.softmax(logits / self.temperature).numpy(), self.decimals)
+        lost = rounded.sum(axis=1) == 0
+        rounded[lost, logits[lost].argmax(axis=1)] = 1
+        probabilities: Floats = (rounded / rounded.sum(axis=1, keepdims=True)).astype(np.float32)
+        return probabilities
+
+    def _loss(self, probabilities: tf.Tensor, answers: Any) -> tf.Tensor:
+        return tf.nn.softmax_cross_entropy_with_logits(probabilities, _logits(answers) / self.temperature)
+
+
+def _logits(answers: Any) -> tf.Tensor:
+    return answers["logits"] if isinstance(answers, dict) else answers
+
+
+def _drawn_anew(model: keras.Model, seed: int) -> keras.Model:
+    """Return a model of the same layers whose initial weights and dropout are drawn from other seeds."""
+
+    def reseeded(value: Any, *path: object) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: derive(seed, *path)
+                if key == "seed" and inner is not None
+                else reseeded(inner, *path, key)
+                for key, inner in value.items()
+            }
+        return value
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return type(layer).from_config(reseeded(layer.get_config(), layer.name))
+
+    return keras.models.clone_model(model, clone_function=clone)
