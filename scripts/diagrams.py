@@ -80,6 +80,43 @@ def thesis_stages(folder: Path) -> tuple["Stage", "Stage"]:
     return best.learned, best.scored
 
 
+def composition_diagram() -> str:
+    """Return how an experiment is put together: the parts of a `Case`, and who holds the truth."""
+    return """flowchart LR
+  subgraph owner["owner of the model"]
+    images[("Images<br/>the only carrier of truth")] --> target["Target<br/>head of any Keras model,<br/>observed at a point"]
+    target --> defense["Defense<br/>hardens the model,<br/>or changes what it sends"]
+  end
+  defense --> observation["Observation<br/>values and point,<br/>nothing else"]
+  subgraph adversary
+    access["Access<br/>the threat model"] -- "grants" --> holdings["Holdings<br/>own images, surrogates,<br/>queries, weights, pool"]
+    observation --> inputs["Inputs<br/>O, A^L, X~, F"]
+    holdings --> inputs
+    inputs -- "Evidence" --> attack["Attack<br/>fit, then reconstruct"]
+    holdings --> attack
+  end
+  attack --> reconstructions[("reconstructions")]
+  baselines["Baselines<br/>class average, class prototype,<br/>mean image: attacks too"] --> reconstructions
+  reconstructions --> scores["Scores<br/>per image, beside the baselines'"]
+  images -. "truth" .-> scores
+"""
+
+
+def registered_parts() -> str:
+    """Return what is registered, as a list."""
+    from mi_keras import attacks, defenses
+
+    parts = {
+        "Attacks and inputs": ("attacks", attacks.REGISTERED),
+        "Defences": ("defenses", defenses.REGISTERED),
+    }
+    lines = (
+        f"- {title}: {', '.join(f'`{package}.{path.replace(chr(58), chr(46))}`' for path in paths)}"
+        for title, (package, paths) in parts.items()
+    )
+    return "\n".join(lines) + "\n"
+
+
 def architecture_document() -> str:
     """Return docs/architecture.md."""
     from mi_keras.models.cnn import build_cnn
@@ -93,10 +130,20 @@ def architecture_document() -> str:
             ("Training workflow of M_I(O + A^L + X~) (thesis Figure 5)", workflow_diagram(training)),
             ("Testing workflow of M_I(O + A^L + X~) (thesis Figure 6)", workflow_diagram(testing)),
         )  # fmt: skip
-    intro = (
-        "# Models and workflow\n\nDrawn from the code by `python scripts/update_docs.py`: the models layer by layer with "
-        "their output shapes, the workflow from what each stage of the attack is made from.\n"
-    )
+    intro = f"""# Architecture
+
+An adversary with an `Access` observes a `Target` at a point, behind a `Defense`, and reconstructs images; scores say what it gained over
+knowing the class. One cell of that is a `Case`; `mi_keras.experiments.case.plan` turns it into stages of the store, and it is the only place
+where they are wired. A work (`thesis`, `split`) adds a `Bench`: what answers, to which images, and how it is scored. A section is settings,
+claims, figures and published numbers.
+
+```mermaid
+{composition_diagram()}```
+
+{registered_parts()}
+Drawn from the code by `python scripts/update_docs.py`, as is what follows: the models layer by layer with their output shapes, the workflow
+from what each stage of the attack is made from.
+"""
     return intro + "".join(f"\n## {title}\n\n```mermaid\n{drawing}```\n" for title, drawing in drawings)
 
 
