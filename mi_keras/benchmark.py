@@ -144,8 +144,7 @@ def _decoder(steps: int) -> float:
     settings = DecoderSettings("bicubic", epochs=steps + watch.warm_up, batch_size=DECODER_BATCH)
     maps = draw.standard_normal((DECODER_BATCH, 20, 20, 672), np.float32)
     images = draw.integers(256, size=(DECODER_BATCH, 320, 320, 3), dtype=np.uint8)
-    nothing = np.zeros(len(images), np.int64)
-    _learn(settings, maps, Images(images, nothing, nothing.astype(np.uint64)), watch)
+    _learn(settings, maps, Images.unlabelled(images), watch)
     return watch.rate()
 
 

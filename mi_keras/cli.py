@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mi_keras.arguments import add_arguments, request_of
 from mi_keras.command import OneLineErrors, guarded
-from mi_keras.experiments.registry import ALL, PRESETS, SECTIONS, folder_of_all
+from mi_keras.experiments.registry import ALL, PRESETS, all_sections, folder_of_all
 from mi_keras.serving.command_line import COMMANDS, run_command
 
 
@@ -61,7 +61,7 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 
 def _list_sections() -> None:
-    for section in SECTIONS:
+    for section in all_sections():
         print(
             f"--work {section.work} --section {section.number}  {section.title}  (presets: {', '.join(PRESETS)})"
         )

@@ -36,7 +36,7 @@ class Progress(Protocol):
 
 
 class Workspace(Protocol):
-    """Keeps named parts of unfinished work; the one on disk is `experiments.store.DiskWorkspace`."""
+    """Keeps named parts of unfinished work; the one on disk is `files.DiskWorkspace`."""
 
     @property
     def folder(self) -> Path:

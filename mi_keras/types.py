@@ -43,6 +43,11 @@ class Images:
                 f"got {self.images.shape}, {self.labels.shape}, {self.ids.shape}."
             )
 
+    @classmethod
+    def unlabelled(cls, images: NDArray[Any]) -> "Images":
+        """Return images of which nothing else is known: one class, and an identity each."""
+        return cls(images, np.zeros(len(images), np.int64), np.arange(len(images), dtype=np.uint64))
+
     def __len__(self) -> int:
         return len(self.images)
 

@@ -11,6 +11,15 @@ import pytest
 from mi_keras.progress import Arrays, Bar, MemoryWorkspace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is first imported
+for threads in (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+):
+    os.environ.setdefault(
+        threads, "1"
+    )  # small models gain nothing from a second one, and two test files run at a time
 os.environ.setdefault(
     "NVIDIA_TF32_OVERRIDE", "0"
 )  # on a GPU: float32 products in float32, as the oracles expect

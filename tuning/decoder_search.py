@@ -100,8 +100,8 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
 
     maps, images, base = arrays["maps"], arrays["images"], DecoderSettings(**settings["decoder"])
     training = len(maps) - max(1, len(maps) // VALIDATION_SHARE)
-    truth, nothing = as_unit(images[training:]), np.zeros(training, np.int64)
-    own = Images(images[:training], nothing, nothing.astype(np.uint64))
+    truth = as_unit(images[training:])
+    own = Images.unlabelled(images[:training])
     held = Holdings(images=own, image_shape=images.shape[1:])
     known, unseen = (Evidence(Observation(part), [part]) for part in (maps[:training], maps[training:]))
 

@@ -71,7 +71,8 @@ def inverter_search_stage(
     Raises:
         InputError: a number is outside its rule; at once, before anything is computed.
     """
-    from mi_keras.experiments.case import SHADOW, parts
+    from mi_keras.experiments.bench import SHADOW
+    from mi_keras.experiments.case import parts
     from mi_keras.experiments.thesis.rows import inversion
     from tuning.distributed import search_with
     from tuning.spaces import inverter_space
@@ -117,8 +118,7 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
         for subset in (TRAINING, VALIDATION)
     )
     images, truth = arrays[f"{TRAINING}.images"], arrays[f"{VALIDATION}.images"]
-    nothing = np.zeros(len(images), np.int64)
-    held = Holdings(images=Images(images, nothing, nothing.astype(np.uint64)), image_shape=images.shape[1:])
+    held = Holdings(images=Images.unlabelled(images), image_shape=images.shape[1:])
 
     def evaluate(values: dict[str, float]) -> Mapping[str, float]:
         tried = tuned(InverterSettings(**base | {"channels": tuple(base["channels"])}), values)

@@ -105,7 +105,7 @@ class Workers:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Search and print every trial; return the exit code (see `cli.guarded`)."""
+    """Search and print every trial; return the exit code (see `command.guarded`)."""
     options = _parser().parse_args(arguments)
     return guarded(lambda: _search(options), "Finished trials are kept; run the same command again to go on.")
 

@@ -17,14 +17,14 @@ ANSWERED_BY = ("nobody", "surrogate", "target")  # each is worth more to an adve
 
 @dataclass(frozen=True)
 class Access:
-    """A threat model: what an adversary has. An attack's `needs` are of the same kind, and compared field by field.
+    """A threat model: what an adversary has. What an attack needs is an `Access` too; the two are compared field by field.
 
     Attributes:
         images: images of its own, from the distribution of the attacked ones and none of them.
         answers: who answered its own images: "nobody", a "surrogate" of its own, or the "target".
         surrogates: models of its own that imitate the target, at least so many.
         queries: how many images of its choice the target answers while the attack runs.
-        population: all observed answers at once, not one after another.
+        population: all observed answers, before it answers the first of them.
         weights: those of the target.
         pool: candidates that hold the attacked images, in no order.
         defense: it knows what is done to the answers.
@@ -70,20 +70,24 @@ class Holdings:
     Attributes:
         images: its own, with the labels that it gave them.
         surrogates: models of its own.
+        population: all observed answers, while it learns.
         query: counted questions to the target, images `(count, height, width, channels)` in [0, 1] to answers; a
             question too many raises `InputError`.
         target: the attacked model with its weights, frozen.
         pool: candidates `(count, height, width, channels)` in [0, 1].
         image_shape: `(height, width, channels)` of what the target takes in, which every adversary knows.
+        point: where the target is observed, as of `Observation`.
         classes: how many the target tells apart; 0 where what it sends is no answer by class.
     """
 
     images: Images | None = None
     surrogates: Sequence["keras.Model"] = ()
-    query: Callable[[Floats], Observation] | None = None
+    population: Observation | None = None
+    query: "Queries | None" = None
     target: "keras.Model | None" = None
     pool: Floats | None = None
     image_shape: tuple[int, int, int] = (0, 0, 0)
+    point: str = "logits"
     classes: int = 0
 
     @property
@@ -109,18 +113,21 @@ class Holdings:
         return self.surrogates[0]
 
 
-def counted(query: Callable[[Floats], Observation], most: int) -> Callable[[Floats], Observation]:
-    """Return `query` for at most `most` images in all; what is asked beyond raises `InputError`, unanswered."""
-    asked = 0
+class Queries:
+    """Questions to the target, counted: what is asked beyond `most` images in all raises `InputError`, unanswered.
 
-    def ask(images: Floats) -> Observation:
-        nonlocal asked
-        if asked + len(images) > most:
-            raise InputError(f"`queries` must be at most {most}; got {asked + len(images)}.")
-        asked += len(images)
-        return query(images)
+    Attributes:
+        asked: images answered so far.
+    """
 
-    return ask
+    def __init__(self, answer: Callable[[Floats], Observation], most: int) -> None:
+        self._answer, self.most, self.asked = answer, most, 0
+
+    def __call__(self, images: Floats) -> Observation:
+        if self.asked + len(images) > self.most:
+            raise InputError(f"`queries` must be at most {self.most}; got {self.asked + len(images)}.")
+        self.asked += len(images)
+        return self._answer(images)
 
 
 def _values(access: Access) -> list[bool | int | str]:

@@ -80,7 +80,7 @@ def recover_activations(
     Raises:
         FloatingPointError: the descent diverged; the message names `learning_rate`.
     """
-    weights, bias = last_linear_layer(shadow)
+    weights, bias = last_linear_layer(shadow, observation.point)
     targets = observation.vectors
     if settings.method == "minimum_norm":
         activations = _smallest(targets, weights, bias).astype(np.float32)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Fitted = tuple[Arrays, Mapping[str, Any]]  # what was learned: arrays, and JSON values about them
 Solver = Callable[["tf.Tensor"], "tf.Tensor"]
-ALONE = "alone"  # in place of a set's name: an attack outside an experiment
 
 
 @dataclass(frozen=True)
@@ -129,9 +128,16 @@ class Attack(Described):
     Attributes:
         kinds: of its stages in the store: what is learned, and the reconstruction with its scores; by default made of the
             name of the class. "" for the first where nothing is learned.
+        shared: what it learns depends on the adversary's images alone, so that all runs on the same images share it.
+        image_noise: mean and variance of the noise that it wants on its own images before they are answered.
     """
 
     kinds: ClassVar[tuple[str, str]]
+    shared: ClassVar[bool] = False
+
+    @property
+    def image_noise(self) -> tuple[float, float]:
+        return (0.0, 0.0)
 
     def __init_subclass__(cls) -> None:
         cls.kinds = cls.__dict__.get("kinds", (f"{cls.__name__}.fitted", f"{cls.__name__}.scored"))
@@ -169,7 +175,7 @@ class Attack(Described):
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
         """Yield the images behind the evidence in order, `(batch, height, width, channels)` in [0, 1].
 
-        A row is answered alone as in any batch, up to float rounding; what is drawn for it, is so by its position.
+        A row is answered alone as in any batch, up to float rounding. Random draws for a row depend on its position only.
         """
         raise NotImplementedError
 
@@ -199,11 +205,11 @@ class Direct(Attack):
 
 
 def all_needs(attack: Attack) -> Access:
-    """Return what an attack needs together with its inputs."""
+    """Return what an attack needs together with its inputs, and with the attack that it goes on from."""
     needs = attack.needs
     for each in attack.inputs:
         needs |= each.needs
-    return needs
+    return needs | all_needs(attack.start) if attack.start else needs
 
 
 def gather(attack: Attack, observation: Observation, held: Holdings, run: Run) -> Evidence:

@@ -60,6 +60,7 @@ class MeanImage(Attack):
     """The mean of all of the adversary's own images, whatever was answered; for faces the mean face."""
 
     kinds: ClassVar[tuple[str, str]] = ("mean_face", "scored")
+    shared: ClassVar[bool] = True
     label: ClassVar[str] = "mean face"
     needs: ClassVar[Access] = Access(images=True)
     inputs: ClassVar[tuple[Input, ...]] = ()

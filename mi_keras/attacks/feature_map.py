@@ -11,8 +11,9 @@ import tensorflow as tf
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Fitted, Input
 from mi_keras.attacks.class_images import class_average
+from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
-from mi_keras.models.target import Target, observed_at, points
+from mi_keras.models.target import Target, observed_at, output_of, points
 from mi_keras.progress import Run
 from mi_keras.training.optimizer import adam_direction
 from mi_keras.types import Floats, Images, Observation
@@ -40,6 +41,8 @@ class LastFeatureMap(Input):
 
     kind: ClassVar[str] = "last_feature_map"
     array: ClassVar[str] = "maps"
+    label: ClassVar[str] = "F"
+    needs: ClassVar[Access] = Access(surrogates=1, images=True)
 
     def __post_init__(self) -> None:
         if not self.steps >= 1:
@@ -51,13 +54,8 @@ class LastFeatureMap(Input):
     def example(cls) -> "LastFeatureMap":
         return cls(steps=3)
 
-    @property
-    def label(self) -> str:
-        return "F"
-
-    @property
-    def needs(self) -> Access:
-        return Access(surrogates=1, images=True)
+    def seed_names(self, images: str) -> list[tuple[object, ...]]:
+        return []  # it draws nothing
 
     def derive(self, observation: Observation, held: Holdings, run: Run) -> Fitted:
         """Return `maps`, `(count, height, width, channels)`, and `losses`, `(count,)`: the mean squared error of the answer.
@@ -101,7 +99,7 @@ def last_map(model: keras.Model) -> Target:
 
 def _class_means(head: keras.Model, images: Images, classes: int) -> Floats:
     batches = range(0, len(images), BATCH)
-    maps = [head(images.images[start : start + BATCH], training=False).numpy() for start in batches]
+    maps = [head(as_unit(images.images[start : start + BATCH]), training=False).numpy() for start in batches]
     return class_average(Images(np.concatenate(maps), images.labels, images.ids), classes)
 
 
@@ -112,8 +110,7 @@ def _descent(
     assert tail is not None
 
     def losses(maps: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
-        answers = tail(maps, training=False)
-        answers = answers[output] if isinstance(answers, dict) else answers
+        answers = output_of(tail(maps, training=False), output)
         return tf.reduce_mean(tf.math.squared_difference(answers, vectors), axis=1)
 
     shapes = ([None, *cut.head.output_shape[1:]], [None, classes])

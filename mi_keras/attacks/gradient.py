@@ -85,7 +85,7 @@ class GradientImage(Input):
     def in_graph(self, held: Holdings, run: Run) -> Solver:
         start = start_images(self.settings.start, held, run)
         return reconstruction_in_graph(
-            held.surrogate, start, self.settings, objective=self.objective, seed=run.seed
+            held.surrogate, start, self.settings, objective=self.objective, seed=run.seed, point=held.point
         )
 
 
@@ -205,7 +205,8 @@ def reconstruction_in_graph(
 
 def images_that_fit(model: keras.Model, memory: int = MEMORY) -> int:
     """Return how many images may be optimised together, at least one: every map is held about three times."""
-    values = sum(int(np.prod(layer.output.shape[1:])) for layer in model.layers)
+    outputs = [output for layer in model.layers for output in keras.tree.flatten(layer.output)]
+    values = sum(int(np.prod([size or 1 for size in output.shape[1:]])) for output in outputs)
     return max(1, memory // (3 * 4 * values))
 
 

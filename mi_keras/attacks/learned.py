@@ -11,6 +11,7 @@ import tensorflow as tf
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Answers, Attack, Evidence, Fitted, Input
 from mi_keras.attacks.networks import Network, network_of
+from mi_keras.errors import InputError
 from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
@@ -49,9 +50,22 @@ class Learned(Attack):
     def of_maps(self) -> bool:
         return not self.network.flat
 
+    def __post_init__(self) -> None:
+        if self.images is not None and self.images < 2:
+            raise InputError(f"`images` must be >= 2; got {self.images!r}.")
+
     @property
     def kinds(self) -> tuple[str, str]:  # type: ignore[override]
         return self.network.kinds
+
+    @property
+    def image_noise(self) -> tuple[float, float]:
+        settings = self.settings
+        return (
+            (settings.noise_mean, settings.noise_variance)
+            if isinstance(settings, DecoderSettings)
+            else (0.0, 0.0)
+        )
 
     @property
     def network(self) -> Network:

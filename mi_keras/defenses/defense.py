@@ -69,7 +69,7 @@ class Defense:
             measured: what `measure` returned.
             seed: of what is drawn. One seed is one draw: two batches need two seeds, or their noise is the same.
         """
-        return values
+        return values.copy()
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
         """Return how many bytes travel for one image whose values have this shape, without coding or compression."""

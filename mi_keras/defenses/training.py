@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mi_keras.data.preprocess import as_unit
 from mi_keras.defenses.defense import Defense
 from mi_keras.errors import InputError
+from mi_keras.models.target import output_of
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
 from mi_keras.training.loop import Examples, FitSettings, Fitter
@@ -16,6 +18,7 @@ from mi_keras.types import Floats, Images
 
 MOST_DECIMALS = 7  # of a probability in float32
 BATCH = 256  # images answered together
+POINT = "logits"  # of several outputs
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,14 @@ class Distillation(Defense):
         return f"distillation to {self.decimals} decimal{'' if self.decimals == 1 else 's'}"
 
     def harden(self, model: keras.Model, images: Images, run: Run) -> keras.Model:
-        """Return the student; images `(count, height, width, channels)` in [0, 1] as the model takes them.
+        """Return the student; images `(count, height, width, channels)`, which the model takes in [0, 1].
 
         Raises:
             FloatingPointError: a loss is not finite.
         """
         student = _drawn_anew(model, derive(run.seed, "student"))
         Fitter(student, self._loss).fit(
-            Examples(images.images, self._answers(model, images)),
+            Examples(as_unit(images.images), self._answers(model, images)),
             FitSettings(self.epochs, self.batch_size, self.learning_rate),
             run=run,
         )
@@ -75,7 +78,9 @@ class Distillation(Defense):
     def _answers(self, teacher: keras.Model, images: Images) -> Floats:
         """Return the teacher's probabilities, rounded; where all become 0, the largest is 1."""
         batches = (images.images[start : start + BATCH] for start in range(0, len(images), BATCH))
-        logits = np.concatenate([_logits(teacher(batch, training=False)).numpy() for batch in batches])
+        logits = np.concatenate(
+            [output_of(teacher(as_unit(batch), training=False), POINT).numpy() for batch in batches]
+        )
         rounded = np.round(tf.nn.softmax(logits / self.temperature).numpy(), self.decimals)
         lost = rounded.sum(axis=1) == 0
         rounded[lost, logits[lost].argmax(axis=1)] = 1
@@ -83,11 +88,9 @@ class Distillation(Defense):
         return probabilities
 
     def _loss(self, probabilities: tf.Tensor, answers: Any) -> tf.Tensor:
-        return tf.nn.softmax_cross_entropy_with_logits(probabilities, _logits(answers) / self.temperature)
-
-
-def _logits(answers: Any) -> tf.Tensor:
-    return answers["logits"] if isinstance(answers, dict) else answers
+        return tf.nn.softmax_cross_entropy_with_logits(
+            probabilities, output_of(answers, POINT) / self.temperature
+        )
 
 
 def _drawn_anew(model: keras.Model, seed: int) -> keras.Model:
@@ -96,9 +99,7 @@ def _drawn_anew(model: keras.Model, seed: int) -> keras.Model:
     def reseeded(value: Any, *path: object) -> Any:
         if isinstance(value, dict):
             return {
-                key: derive(seed, *path)
-                if key == "seed" and inner is not None
-                else reseeded(inner, *path, key)
+                key: derive(seed, *path) if key == "seed" else reseeded(inner, *path, key)
                 for key, inner in value.items()
             }
         return value

@@ -4,20 +4,40 @@
 reconstruction. It is the only place where they are wired; a `Bench` says what answers, to which images, and how it scores.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING
 
-from mi_keras.attacks.access import Access, Holdings, check_access
-from mi_keras.attacks.attack import Answers, Attack, Evidence, Fitted, Input, all_needs
+from mi_keras.attacks.access import Access, check_access
+from mi_keras.attacks.attack import Answers, Attack, Described, Evidence, Fitted, Input, all_needs
 from mi_keras.defenses.defense import Defense
-from mi_keras.experiments.store import Compute, Stage, Store, all_words
-from mi_keras.progress import Arrays, Progress, Run, Workspace
-from mi_keras.seeds import derive
-from mi_keras.types import Floats, Observation, Rows
+from mi_keras.errors import InputError
+from mi_keras.experiments.bench import TARGET, Asked, Bench
+from mi_keras.experiments.store import Stage
+from mi_keras.progress import Workspace
+from mi_keras.types import Rows
 
-TARGET, SHADOW = "target", "shadow"  # who answers
+if TYPE_CHECKING:
+    pass
+
+SPENT = "queries"  # of what a fit tells: images that the target answered
+# What stages carry beside the settings of an attack or defence
+RESERVED = {
+    "kind",
+    "compute",
+    "upstream",
+    "seeds",
+    "words",
+    "subset",
+    "role",
+    "meaning",
+    "data",
+    "encoder",
+    "seed",
+    "run",
+    "scores",
+}
 
 
 @dataclass(frozen=True)
@@ -36,27 +56,6 @@ class Case:
     answered_by: str = TARGET
     images: str = ""
     access: Access | None = None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The answers of a model to a set of images, as they are sent: not read yet.
-
-    Attributes:
-        images: name of the set.
-        stages: they are made from.
-        read: returns them.
-        identity: what a stage that reads them depends on beside `stages`: a defence that acts as they are read.
-        seeds: names of the random choices in such a defence.
-        words: of such a defence.
-    """
-
-    images: str
-    stages: tuple[Stage, ...]
-    read: Callable[[], Observation]
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    seeds: Sequence[tuple[object, ...]] = ()
-    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -98,99 +97,6 @@ class Plan:
         return self.fitted
 
 
-class Bench:
-    """One run of an experiment's images, target and scores; `plan` composes with it. A work has one subclass.
-
-    Attributes:
-        access: the threat model of the work.
-        own, attacked: names of the sets that the adversary has and reconstructs.
-
-    Args:
-        identity: what every stage of the work depends on, as JSON values.
-        seed: root of all random choices.
-        run: number of the repetition, from 1.
-    """
-
-    access: ClassVar[Access]
-    own: ClassVar[str]
-    attacked: ClassVar[str]
-
-    def __init__(
-        self, store: Store, progress: Progress, identity: Mapping[str, Any], *, seed: int, run: int
-    ) -> None:
-        self.store, self.progress = store, progress
-        self._identity = {**identity, "seed": seed, "run": run}
-        self._seed, self._run = seed, run
-
-    # What a work says
-
-    def known(self, attack: Attack, defense: Defense | None) -> Asked:
-        """Return the answers to the adversary's own images from which an attack learns."""
-        raise NotImplementedError
-
-    def asked(self, answered_by: str, images: str, defense: Defense | None) -> Asked:
-        """Return the answers of a model to a set of images."""
-        raise NotImplementedError
-
-    def upstream(self, needs: Access, defense: Defense | None) -> list[Stage]:
-        """Return the stages of the models that an attack with such needs holds."""
-        return []
-
-    def holdings(self, needs: Access, defense: Defense | None) -> Holdings:
-        """Return what the adversary holds, as far as `needs` asks for it."""
-        raise NotImplementedError
-
-    def score(self, images: Iterable[Floats], subset: str, scores: Sequence[str]) -> Arrays:
-        """Return the scores per image of reconstructions of a set, in its order."""
-        raise NotImplementedError
-
-    def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
-        """Describe the stage of what an attack learns."""
-        return self.stage(attack.kinds[0], compute, **described)
-
-    def score_stage(
-        self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
-    ) -> Stage:
-        """Describe the stage of an attack's reconstructions and their scores."""
-        return self.stage(attack.kinds[1], compute, **described)
-
-    # What all have in common
-
-    def derive(self, *names: object) -> int:
-        """Return the seed of a random choice of this run, by its names."""
-        return derive(self._seed, "run", self._run, *names)
-
-    def label(self, text: str, words: Iterable[str] = ()) -> str:
-        """Return what progress bars of this run say."""
-        return ", ".join([f"run {self._run}: {text}", *words])
-
-    def stage(
-        self,
-        kind: str,
-        compute: Compute,
-        *,
-        upstream: Sequence[Stage] = (),
-        seeds: Sequence[tuple[object, ...]] = (),
-        words: Sequence[str] = (),
-        **identity: Any,
-    ) -> Stage:
-        """Describe a stage of this run: data, seed and number of the run join its identity (see `Store.stage`).
-
-        Args:
-            seeds: the names, as of `derive`, of the random choices that `compute` makes.
-        """
-        derived = {"/".join(map(str, names)): self.derive(*names) for names in seeds}
-        return self.store.stage(
-            kind, compute, upstream=upstream, seeds=derived, words=words, **identity, **self._identity
-        )
-
-    def run_of(self, stage: Stage, workspace: Workspace | None, text: str) -> Run:
-        """Return what a computation of a stage needs: the first of its seeds is the root, the others go by their names."""
-        first = next(iter(stage.seeds.values()), 1)
-        words = [word for word in all_words(stage) if word not in text]
-        return Run(first, stage.seeds, workspace, self.progress, self.label(text, words))
-
-
 def plan(case: Case, bench: Bench, *, scores: Sequence[str] = ()) -> Plan:
     """Describe the stages of a case; nothing is computed.
 
@@ -198,38 +104,41 @@ def plan(case: Case, bench: Bench, *, scores: Sequence[str] = ()) -> Plan:
         scores: which to take, where the bench knows more than are wanted; all by default.
 
     Raises:
-        InputError: the attack needs more than the threat model grants.
+        InputError: the attack needs more than the threat model grants or the bench has, or the defence is for another
+            kind of answers.
     """
-    attack = case.attack
-    check_access(attack.label, all_needs(attack), case.access or bench.access)
-    observed = bench.asked(case.answered_by, case.images or bench.attacked, case.defense)
-    seen = parts(attack.inputs, observed, case.defense, bench)
-    known, fitted = _fitted(attack, case.defense, bench) if attack.kinds[0] else ((), None)
+    attack, needs = case.attack, case.attack.needs
+    access = case.access or bench.access
+    for granted in (access, bench.supplies):
+        check_access(attack.label, all_needs(attack), granted)
+    _check(case, bench)
+    subset = case.images or bench.attacked
+    observed = bench.asked(case.answered_by, subset, case.defense)
+    expected = case.defense if access.defense else None  # what the adversary reckons with
+    seen = parts(attack.inputs, observed, expected, bench)
+    known, fitted = _fitted(case, observed, expected, bench) if attack.kinds[0] else ((), None)
 
     def compute(workspace: Workspace) -> Fitted:
         learned: Fitted = (fitted.arrays, fitted.info) if fitted else ({}, {})
-        held = bench.holdings(attack.needs, case.defense)
-        run = bench.run_of(scored, workspace, f"{attack.label} on {observed.images}")
+        spent = int(learned[1].get(SPENT, 0))
+        held = bench.holdings(needs, case.defense, expected, subset=subset, phase="reconstruct", spent=spent)
+        run = bench.run_of(scored, workspace, f"{attack.label} on {subset}")
         # of its own: the stage's seeds, if it has any, are those of the defence
-        run = replace(run, seed=bench.derive("reconstruct", attack.label, observed.images))
+        run = replace(run, seed=bench.derive("reconstruct", attack.label, subset))
         images = attack.reconstruct(learned, evidence(observed, seen), held, run)
-        return bench.score(images, observed.images, scores), {}
+        return bench.score(images, subset, scores), {}
 
-    upstream = [
-        *([fitted] if fitted else []),
-        *(part.stage for part in seen),
-        *bench.upstream(attack.needs, case.defense),
-    ]
+    before = [*([fitted] if fitted else []), *(part.stage for part in seen)]
     scored = bench.score_stage(
-        attack, observed, scores, compute, upstream=upstream, seeds=observed.seeds, words=observed.words,
-        **({} if fitted else attack.identity),
+        attack, observed, scores, compute, upstream=[*before, *bench.upstream(needs, case.defense, expected)],
+        seeds=observed.seeds, words=observed.words, **({} if fitted else attack.identity),
     )  # fmt: skip
     return Plan(case, observed, seen, known, fitted, scored)
 
 
-def parts(inputs: Sequence[Input], asked: Asked, defense: Defense | None, bench: Bench) -> tuple[Part, ...]:
-    """Describe what inputs of an attack derive from answers."""
-    return tuple(_part(each, asked, defense, bench) for each in inputs)
+def parts(inputs: Sequence[Input], asked: Asked, expected: Defense | None, bench: Bench) -> tuple[Part, ...]:
+    """Describe what inputs of an attack derive from answers; `expected`: the defence that the adversary reckons with."""
+    return tuple(_part(each, asked, expected, bench) for each in inputs)
 
 
 def evidence(asked: Asked, found: Sequence[Part]) -> Evidence:
@@ -237,37 +146,65 @@ def evidence(asked: Asked, found: Sequence[Part]) -> Evidence:
     return Evidence(asked.read(), [part.rows() for part in found])
 
 
-def _part(each: Input, asked: Asked, defense: Defense | None, bench: Bench) -> Part:
+def _check(case: Case, bench: Bench) -> None:
+    attack, defense = case.attack, case.defense
+    if any(each.needs.queries or each.needs.pool or each.needs.population for each in attack.inputs):
+        raise InputError(
+            f"`inputs` must make do with answers, own images and models; those of {attack.label} do not."
+        )
+    if defense is not None and defense.of_maps != bench.of_maps:
+        kinds = {True: "feature maps", False: "output vectors"}
+        raise InputError(
+            f"`defense` must be for {kinds[bench.of_maps]}, which are sent here; {defense.words} is for {kinds[defense.of_maps]}."
+        )
+    described: list[Described | Defense] = [attack, *attack.inputs, *([defense] if defense else [])]
+    for part in described:
+        if taken := sorted(RESERVED & part.identity.keys()):
+            raise InputError(
+                f"a field of {type(part).__name__} must not be called {taken[0]!r}: stages have it already."
+            )
+
+
+def _part(each: Input, asked: Asked, expected: Defense | None, bench: Bench) -> Part:
     if isinstance(each, Answers):  # they need no stage of their own
         return Part(asked.stages[0], lambda: asked.read().values)
 
     def compute(workspace: Workspace) -> Fitted:
-        held = bench.holdings(each.needs, defense)
+        held = bench.holdings(each.needs, expected, expected)
         return each.derive(
             asked.read(), held, bench.run_of(stage, workspace, f"{each.label} of {asked.images}")
         )
 
     stage = bench.stage(
-        each.kind, compute, upstream=[*asked.stages, *bench.upstream(each.needs, defense)],
+        each.kind, compute, upstream=[*asked.stages, *bench.upstream(each.needs, expected, expected)],
         seeds=[*each.seed_names(asked.images), *asked.seeds], words=asked.words, **asked.identity, **each.identity,
     )  # fmt: skip
     return Part(stage, lambda: stage.arrays[each.array])
 
 
-def _fitted(attack: Attack, defense: Defense | None, bench: Bench) -> tuple[tuple[Part, ...], Stage]:
-    asked = bench.known(attack, defense) if attack.needs.answers != "nobody" else None
-    known = parts(attack.inputs, asked, defense, bench) if asked else ()
-    start = _fitted(attack.start, None, bench)[1] if attack.start else None
+def _fitted(
+    case: Case, observed: Asked, expected: Defense | None, bench: Bench
+) -> tuple[tuple[Part, ...], Stage]:
+    attack, needs = case.attack, case.attack.needs
+    asked = bench.known(attack, expected) if needs.answers != "nobody" else None
+    known = parts(attack.inputs, asked, expected, bench) if asked else ()
+    undefended = replace(case, attack=attack.start, defense=None) if attack.start else None
+    start = _fitted(undefended, observed, None, bench)[1] if undefended else None
 
     def compute(workspace: Workspace) -> Fitted:
-        held = bench.holdings(attack.needs, defense)
-        run = bench.run_of(stage, workspace, attack.label)
+        held = bench.holdings(needs, case.defense, expected, subset=observed.images)
+        held = replace(held, population=observed.read()) if needs.population else held
         before: Fitted | None = (start.arrays, start.info) if start else None
-        return attack.fit(evidence(asked, known) if asked else None, held, run, before)
+        run = bench.run_of(stage, workspace, attack.label)
+        arrays, info = attack.fit(evidence(asked, known) if asked else None, held, run, before)
+        return arrays, info if held.query is None else {**info, SPENT: held.query.asked}
 
     stage = bench.fit_stage(
         attack, compute,
-        upstream=[*(part.stage for part in known), *bench.upstream(attack.needs, defense), *([start] if start else [])],
+        upstream=[
+            *(part.stage for part in known), *bench.upstream(needs, case.defense, expected), *([start] if start else []),
+            *(observed.stages if needs.population else ()),
+        ],
         seeds=[*attack.seed_names, *(asked.seeds if asked else ())],
         words=[*attack.words, *(asked.words if asked else ())],
         **(asked.identity if asked else {}), **attack.identity,

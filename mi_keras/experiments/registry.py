@@ -5,7 +5,17 @@ from importlib.metadata import entry_points
 from mi_keras.errors import InputError
 from mi_keras.experiments.section import DEFAULT_PRESET, PRESETS, Experiment, folder_of
 
-__all__ = ["ALL", "DEFAULT_PRESET", "PRESETS", "SECTIONS", "WORKS", "find", "folder_of_all", "register"]
+__all__ = [
+    "ALL",
+    "DEFAULT_PRESET",
+    "PRESETS",
+    "SECTIONS",
+    "WORKS",
+    "all_sections",
+    "find",
+    "folder_of_all",
+    "register",
+]
 
 _THESIS, _SPLIT = "mi_keras.experiments.thesis", "mi_keras.experiments.split"
 SECTIONS = [
@@ -36,15 +46,32 @@ def register(experiment: Experiment) -> None:
     SECTIONS.append(experiment)
 
 
+def all_sections() -> tuple[Experiment, ...]:
+    """Return every section, also those of installed packages.
+
+    Raises:
+        InputError: what an installed package adds is no `Experiment`.
+    """
+    for entry in entry_points(group=GROUP):
+        try:
+            added = entry.load()
+        except Exception as error:  # whatever another package's module may raise
+            raise InputError(
+                f"`{GROUP}` must name an Experiment; {entry.value} cannot be loaded: {error}."
+            ) from None
+        if not isinstance(added, Experiment):
+            raise InputError(f"`{GROUP}` must name an Experiment; {entry.value} is {type(added).__name__}.")
+        register(added)
+    return tuple(SECTIONS)
+
+
 def find(work: str, number: str) -> tuple[Experiment, ...]:
     """Return the section of a work by its number, or every one of them for "all"; also those of installed packages.
 
     Raises:
         InputError: no such section; the message lists those there are.
     """
-    for entry in entry_points(group=GROUP):
-        register(entry.load())
-    there = [section for section in SECTIONS if section.work == work]
+    there = [section for section in all_sections() if section.work == work]
     found = tuple(section for section in there if number in (section.number, ALL))
     if not found:
         known = ", ".join(section.number for section in there)

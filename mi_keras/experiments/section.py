@@ -142,11 +142,14 @@ class Experiment:
         if self.code is not None:
             return self.code
         try:
-            section: Runnable = import_module(self.module).SECTION
-        except (ModuleNotFoundError, AttributeError) as error:
-            raise InputError(
-                f"`module` of section {self.number} must have a `SECTION`; got {self.module}: {error}."
-            ) from None
+            found = import_module(self.module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not self.module.startswith(error.name):
+                raise  # the module is there, and what it imports is not
+            raise InputError(f"`module` of section {self.number} must be there; got {self.module}.") from None
+        section: Runnable | None = getattr(found, "SECTION", None)
+        if section is None:
+            raise InputError(f"`module` of section {self.number} must have a `SECTION`; got {self.module}.")
         return section
 
 

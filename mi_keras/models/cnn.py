@@ -73,14 +73,15 @@ def last_linear_layer(model: keras.Model, output: str | None = None) -> tuple[Fl
 
     Args:
         model: the CNN, or any functional or sequential classifier with one input.
-        output: name of the output, by default the only one, and "logits" of several.
+        output: name of the output; None, and any name where there is one output only, for that one or "logits" of several.
 
     Raises:
         InputError: no such output, or something else than a dense layer makes it.
     """
     graph = trace(model)
-    if output is None:
-        output = next(iter(graph.outputs)) if len(graph.outputs) == 1 else "logits"
+    if len(graph.outputs) == 1:
+        output = next(iter(graph.outputs))
+    output = output or "logits"
     if output not in graph.outputs:
         raise InputError(f"`output` must be one of {', '.join(graph.outputs)}; got {output!r}.")
     value = graph.outputs[output]

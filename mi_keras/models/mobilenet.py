@@ -76,7 +76,7 @@ def build_split_mobilenet(
     if classes < 1 or (weights == "imagenet" and classes != 1000):
         raise InputError(f"`classes` must be >= 1, and 1000 with the weights of imagenet; got {classes}.")
     whole = _whole(input_shape, minimalistic, classes)
-    layer = _cut_layer(whole, cut)  # before the weights: a slip in the name should not cost a download
+    layer = _cut_layer(whole, cut)  # before the weights: a wrong name should not cost a download
     if weights == "random":
         _draw_weights(whole, minimalistic, seed)
     elif weights == "imagenet":

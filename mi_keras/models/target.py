@@ -71,6 +71,19 @@ class Target:
         return _fast(self.head, self.point.name) or (lambda images: self.head(images, training=False))
 
 
+def output_of(answers: Any, point: str) -> Any:
+    """Return one of a model's answers: that of a name, or the only one there is.
+
+    Raises:
+        InputError: there are several, and none of this name.
+    """
+    if not isinstance(answers, dict):
+        return answers
+    if point not in answers and len(answers) > 1:
+        raise InputError(f"`point` must be one of the outputs {', '.join(answers)}; got {point!r}.")
+    return answers[point] if point in answers else next(iter(answers.values()))
+
+
 def differentiable(model: keras.Model, point: str) -> Function:
     """Return `observed_at(model, point).differentiable()`, without the copy where a fast path knows the model itself.
 

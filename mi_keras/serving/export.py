@@ -103,7 +103,8 @@ def _open(
 
 def _read(options: argparse.Namespace, request: Request) -> "tuple[Trained, dict[str, object]]":
     """Return what the store holds of the run, and what the manifest says of the run."""
-    from mi_keras.serving.trained import NotTrained
+    with quiet_libraries():  # TensorFlow is imported with it
+        from mi_keras.serving.trained import NotTrained
 
     try:
         if options.work == "thesis":

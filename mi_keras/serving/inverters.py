@@ -10,7 +10,8 @@ from mi_keras.attacks.baselines import ClassPrototype
 from mi_keras.data.preprocess import as_bytes
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.data.splits import Splits
-from mi_keras.experiments.case import SHADOW, TARGET, Case, Plan, plan
+from mi_keras.experiments.bench import SHADOW, TARGET
+from mi_keras.experiments.case import Case, Plan, plan
 from mi_keras.experiments.thesis.bench import ThesisBench
 from mi_keras.experiments.thesis.rows import inversion
 from mi_keras.experiments.thesis.sizes import Inverted

@@ -151,7 +151,7 @@ class Fitter:
 
 
 class FitterPool:
-    """Keeps idle fitters, so that models of one architecture that are fitted one after another share a traced step.
+    """Keeps unused fitters, so that models of one architecture that are fitted one after another share a traced step.
 
     A fit takes its fitter out of the pool and brings it back at the end: fits that overlap never share one, and one
     that fails loses it.
@@ -162,7 +162,7 @@ class FitterPool:
 
     def __init__(self, *, size: int) -> None:
         self._size = size
-        self._idle: dict[Hashable, Fitter] = {}  # oldest first
+        self._unused: dict[Hashable, Fitter] = {}  # oldest first
 
     def fit(
         self,
@@ -181,16 +181,16 @@ class FitterPool:
             architecture: equal for two fits only if their models differ in nothing but the values of their variables,
                 and their losses not at all.
         """
-        fitter = self._idle.pop(architecture, None)
+        fitter = self._unused.pop(architecture, None)
         if fitter is None:
-            while len(self._idle) >= self._size:
-                del self._idle[next(iter(self._idle))]
+            while len(self._unused) >= self._size:
+                del self._unused[next(iter(self._unused))]
                 gc.collect()  # optimizer and traced step refer to themselves in circles: else 100 MB wait, fit after fit
             fitter = Fitter(keras.models.clone_model(model), loss)
         _copy_variables(model, fitter.model)
         history = fitter.fit(training, settings, run=run, validation=validation)
         _copy_variables(fitter.model, model)
-        self._idle[architecture] = fitter
+        self._unused[architecture] = fitter
         return history
 
 

@@ -102,6 +102,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(cut_twice, uninterrupted):
     assert_same_arrays(folder, uninterrupted[0])
 
 
+@pytest.mark.slow
 def test_force_computes_again_and_json_goes_to_standard_output(uninterrupted, here):
     folder, _ = uninterrupted
     before = load(folder, "5.2")
@@ -127,6 +128,7 @@ def test_the_quick_preset_gives_scores_of_the_expected_size(tmp_path):
     assert max(value for name, value in ssim.items() if name not in ("class_prototype",)) < 0.5
 
 
+@pytest.mark.slow
 def test_a_source_of_another_shape_and_number_of_classes_runs(tmp_path, here):
     draw = np.random.default_rng(0)
     labels = np.repeat(np.arange(3), 14)

@@ -36,7 +36,7 @@ from tests.unit.contract_world import (
 ROUNDING = 1e-5
 TRAINED = 3e-4  # to which a rounding of the images that a network is trained on grows in a few steps
 LARGEST_RATE = 3e38  # the sum of two such is no float32
-NAMED = r"step|term|epoch|`learning_rate`|`method`"  # in the message of what diverges
+NAMED = r"step|term|epoch|`learning_rate`|`method`|`rate`"  # in the message of what diverges
 WORDS = sorted(
     {word for value in vars(settings).values() if isinstance(value, tuple) for word in value if isinstance(word, str)}
     | {"adam", "gradient_descent", "minimum_norm", "zeros", "random", "step", "cosine"}

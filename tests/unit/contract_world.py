@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mi_keras.attacks.access import Access, Holdings, counted
+from mi_keras.attacks.access import Access, Holdings, Queries
 from mi_keras.attacks.attack import Attack, Direct, Evidence, Fitted, Input
 from mi_keras.data.preprocess import as_unit
 from mi_keras.models.cnn import build_cnn
@@ -53,7 +53,7 @@ class World:
         return Holdings(
             images=self.own if needs.images else None,
             surrogates=[self.surrogate] * needs.surrogates,
-            query=counted(query, needs.queries) if needs.queries else None,
+            query=Queries(query, needs.queries) if needs.queries else None,
             target=self.target if needs.weights else None,
             pool=self.truth[list(self.order)] if needs.pool else None,
             image_shape=SHAPE,

@@ -1,7 +1,7 @@
 """The split attack as a bench: pictures, the feature maps that an encoder sends of them, and scores of reconstructions."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import keras
@@ -9,14 +9,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mi_keras.attacks.access import UNLIMITED, Access, Holdings, counted
+from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack, Evidence
 from mi_keras.attacks.learned import Learned
 from mi_keras.data.faces import load_faces
 from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.errors import InputError
-from mi_keras.experiments.case import TARGET, Asked, Bench, Plan
+from mi_keras.experiments.bench import TARGET, Asked, Bench
+from mi_keras.experiments.case import Plan
 from mi_keras.experiments.split.work import Faces
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.image import ms_ssim, ms_ssim_paper, psnr, psnr_paper, ssim, ssim_paper
@@ -50,6 +51,8 @@ class SplitBench(Bench):
     """
 
     access: ClassVar[Access] = BLACK_BOX
+    supplies: ClassVar[Access] = replace(BLACK_BOX, weights=True, pool=True)
+    of_maps: ClassVar[bool] = True
     own: ClassVar[str] = TRAINING
     attacked: ClassVar[str] = HELD_OUT
 
@@ -57,6 +60,7 @@ class SplitBench(Bench):
         self, faces: Faces, encoder: Encoder, store: Store, progress: Progress, *, seed: int, run: int
     ) -> None:
         self.faces, self.encoder = faces, encoder
+        self.image_shape = (faces.settings.size, faces.settings.size, 3)
         described = {"fingerprint": faces.source.fingerprint, "faces": faces.settings, "seed": faces.seed}
         self._shared: dict[str, Any] = {"meaning": MEANING, "data": described}
         super().__init__(store, progress, {**self._shared, "encoder": encoder.identity}, seed=seed, run=run)
@@ -143,41 +147,31 @@ class SplitBench(Bench):
     # Answers
 
     def asked(self, answered_by: str, images: str, defense: Defense | None) -> Asked:
-        return self._sent(images, defense, (0.0, 0.0))
+        if answered_by != TARGET or (defense and defense.hardens):
+            what = (
+                f"`defense` must leave the model as it is; got {defense.words}"
+                if defense
+                else "`answered_by` must be target"
+            )
+            raise InputError(f"{what}: no model but the target answers here.")
+        return self._asked(images, defense, (0.0, 0.0))
 
     def known(self, attack: Attack, defense: Defense | None) -> Asked:
-        """Return the maps of the training images, with the noise that the attack's settings add to these."""
-        settings = getattr(attack, "settings", None)
-        return self._sent(
-            self.own, defense, (settings.noise_mean, settings.noise_variance) if settings else (0.0, 0.0)
-        )
+        """Return the maps of the training images, with the noise that the attack wants on these."""
+        return self._asked(self.own, defense, attack.image_noise)
 
-    def holdings(self, needs: Access, defense: Defense | None) -> Holdings:
-        size, images = self.faces.settings.size, None
-        if needs.images:
-            pictures = self.pictures(TRAINING)
-            nothing = np.zeros(len(pictures), np.int64)
-            images = Images(pictures, nothing, nothing.astype(np.uint64))
-        truth = as_unit(self.pictures(HELD_OUT)) if needs.pool else None
-        return Holdings(
-            images=images,
-            query=counted(self._query(defense), needs.queries) if needs.queries else None,
-            target=self.encoder.model.head if needs.weights else None,
-            pool=None if truth is None else np.random.default_rng(self.derive("pool")).permutation(truth),
-            image_shape=(size, size, 3),
-        )
+    def own_images(self) -> Images:
+        return Images.unlabelled(self.pictures(TRAINING))
 
-    def _query(self, defense: Defense | None) -> Callable[[Floats], Observation]:
-        """Return the head as it answers an outsider, behind the defence; what is drawn is drawn anew at each call."""
-        calls = itertools.count()
+    def target(self, defense: Defense | None) -> keras.Model:
+        return self.encoder.model.head
 
-        def query(images: Floats) -> Observation:
-            sent = self.encoder.send(images).numpy()
-            if defense is not None:
-                sent = self._behind(defense, sent, self.derive("query", next(calls)))[:]
-            return Observation(sent, self.encoder.model.cut)
+    def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
+        maps = self.encoder.send(images).numpy()
+        return Observation(self._behind(defense, maps, seed)[:] if defense else maps, self.encoder.model.cut)
 
-        return query
+    def truth(self, subset: str) -> Floats:
+        return as_unit(self.pictures(subset))
 
     def sent(
         self, side: str, defense: Defense | None = None, *, noise: tuple[float, float] = (0.0, 0.0)
@@ -191,7 +185,7 @@ class SplitBench(Bench):
     def _behind(self, defense: Defense, maps: Rows, seed: int) -> Defended:
         return Defended(maps, defense, self.measured(defense).arrays if defense.measures else {}, seed)
 
-    def _sent(self, side: str, defense: Defense | None, noise: tuple[float, float]) -> Asked:
+    def _asked(self, side: str, defense: Defense | None, noise: tuple[float, float]) -> Asked:
         return Asked(
             side,
             (self.maps(side, noise=noise),),
@@ -204,19 +198,20 @@ class SplitBench(Bench):
     # Reconstructions
 
     def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
-        if not attack.seed_names:  # it depends on the images alone, and all runs share it
-            return self.store.stage(attack.kinds[0], compute, upstream=[self.images()])
-        return self.stage(attack.kinds[0], compute, **described)
+        if not attack.shared:
+            return self.stage(attack.kinds[0], compute, **described)
+        return self.store.stage(attack.kinds[0], compute, upstream=[self.images()], **attack.identity)
 
     def score_stage(
         self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
     ) -> Stage:
-        if not attack.seed_names:
+        if attack.shared and not (asked.identity or scores) and asked.images == HELD_OUT:
             return self._of_encoder(
                 attack.kinds[1], compute, upstream=described["upstream"], answer=attack.label
             )
+        other: dict[str, Any] = {} if asked.images == HELD_OUT else {"subset": asked.images}
         names = list(scores or IMAGE_SCORES)
-        return self.stage(attack.kinds[1], compute, scores=names, **described, **asked.identity)
+        return self.stage(attack.kinds[1], compute, scores=names, **described, **asked.identity, **other)
 
     def score(self, images: Iterable[Floats], subset: str, scores: Sequence[str]) -> Arrays:
         """Return scores per image, and the embeddings by which each is looked for in the gallery.
@@ -232,6 +227,8 @@ class SplitBench(Bench):
             found.append(
                 values | {"features": self.encoder.embed(drawn).numpy(), "pixels": image_embedding(drawn)}
             )
+        if start != len(pictures):
+            raise ValueError(f"`images` must be as many as there are, {len(pictures)}; got {start}.")
         return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
     def gallery(self) -> Stage:
@@ -254,16 +251,16 @@ class SplitBench(Bench):
 
     def load(self, plan: Plan) -> keras.Model:
         """Rebuild the decoder that a plan trains."""
-        size, attack = self.faces.settings.size, plan.case.attack
+        attack = plan.case.attack
         assert isinstance(attack, Learned)
-        return attack.load((plan.learned.arrays, {}), self.encoder.map_shape, (size, size, 3))
+        return attack.load((plan.learned.arrays, {}), self.encoder.map_shape, self.image_shape)
 
     def shown(self, plan: Plan, numbers: Sequence[int]) -> NDArray[np.uint8]:
         """Return the reconstructions of some held-out images, `(count, size, size, 3)` in 0..255; not stored."""
         sent, attack = plan.observed.read().values, plan.case.attack
         chosen = np.concatenate([sent[number : number + 1] for number in numbers])
         observation = Observation(chosen, self.encoder.model.cut)
-        held = self.holdings(Access(), plan.case.defense)
+        held = self.holdings(Access())
         images = attack.reconstruct((plan.learned.arrays, {}), Evidence(observation, [chosen]), held, Run())
         return np.concatenate([as_bytes(batch) for batch in images])
 

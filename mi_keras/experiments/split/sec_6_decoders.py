@@ -52,6 +52,8 @@ from mi_keras.results.claims import ahead
 from mi_keras.settings import DECODERS, DecoderSettings, EncoderSettings, FaceSettings
 
 if TYPE_CHECKING:
+    import keras
+
     from mi_keras.attacks.learned import Learned
     from mi_keras.experiments.split.bench import SplitBench
 
@@ -71,9 +73,6 @@ PUBLISHED = {
         {"psnr_paper": (48.6, None), "ssim_paper": (0.039, None), "ms_ssim_paper": (0.24, None)},
     ),
 }
-LAYERS = (
-    "block_0", "up_0", "block_1", "up_1", "block_2", "up_2", "block_3", "up_3", "normalised_image"
-)  # fmt: skip # of the bicubic decoder, in order
 SHOWN, MAPS_SHOWN, CHANNELS_SHOWN = 8, 16, 8
 
 
@@ -202,7 +201,8 @@ def _shown(
     arrays["maps.sent"] = np.moveaxis(sent[0][..., _spread(sent.shape[-1])], -1, 0)
     if "bicubic" in plans:
         decoder = bench.load(plans["bicubic"][0])
-        for number, output in enumerate(layer_outputs(decoder, sent, LAYERS), start=1):
+        names = _steps(decoder)
+        for number, output in enumerate(layer_outputs(decoder, sent, names), start=1):
             liveliest = np.argsort(-output.std(axis=(0, 1)), kind="stable")[:CHANNELS_SHOWN]
             arrays[f"maps.layer_{number}"] = np.moveaxis(output[..., liveliest], -1, 0).astype(np.float16)
     return arrays
@@ -244,8 +244,9 @@ def _claims(rows: Mapping[str, Row]) -> list[Claim]:
     ours = [name for name in ("compact", "large") if name in rows]
     others = [name for name in ("transposed", "bicubic") if name in rows]
     if others:
+        words = "both" if len(others) > 1 else LABELS[others[0]]
         claims += [
-            ahead(rows, f"A decoder that can draw dark colours, trained on what the victim sends: {LABELS[name]} beats both", name, others, source="not in the text")
+            ahead(rows, f"A decoder that can draw dark colours, trained on what the victim sends: {LABELS[name]} beats {words}", name, others, source="not in the text")
             for name in ours
         ]  # fmt: skip
     return claims
@@ -259,7 +260,7 @@ def _figures(
     layers = [name.removeprefix("maps.") for name in arrays if name.startswith("maps.layer_")]
     decoding = figures.Layers(
         file="figures_5_11.png", arrays=layers,
-        labels=[f"layer {number}: {_layer_label(name)}" for number, name in enumerate(LAYERS, start=1)],
+        labels=[f"layer {number}: {_step_words(number, len(layers))}" for number in range(1, len(layers) + 1)],
         title="Figures 5 to 11: the image of Figure 3 on its way through the bicubic decoder",
         caption="Of each layer the maps that vary most. The last layer has three: red, green and blue, normalised.",
     ) if layers else None  # fmt: skip
@@ -296,9 +297,14 @@ def _figures(
     ]  # fmt: skip
 
 
-def _layer_label(name: str) -> str:
-    kind = {"block": "convolution", "up": "upsampling"}.get(name.partition("_")[0])
-    return kind or "answer"
+def _steps(decoder: keras.Model) -> list[str]:
+    """Return the layers of the bicubic decoder that Figures 5 to 11 show, in order: convolution and doubling by turns."""
+    steps = [layer.name for layer in decoder.layers if layer.name.startswith(("block_", "up_"))]
+    return [name for name in steps if not name.endswith(("_conv", "_norm"))] + ["normalised_image"]
+
+
+def _step_words(number: int, steps: int) -> str:
+    return "answer" if number == steps else ("upsampling", "convolution")[number % 2]
 
 
 SECTION = Section(SPLIT, PRESETS, run)

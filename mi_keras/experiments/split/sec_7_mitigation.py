@@ -127,7 +127,7 @@ PRESETS = {
 
 
 def check(config: Config, _: Faces) -> None:
-    """Refuse to send as many maps as there are at the cut, or more (see `registry.Experiment`); imports TensorFlow.
+    """Refuse to send as many maps as there are at the cut, or more (see `section.Section`); imports TensorFlow.
 
     Raises:
         InputError: also where the cut is none.

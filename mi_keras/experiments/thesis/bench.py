@@ -1,19 +1,19 @@
 """The thesis's attack as a bench: two CNNs on disjoint sets, output vectors, and scores against the true images."""
 
-import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from mi_keras.attacks.access import Access, Holdings, counted
+from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack
 from mi_keras.data.splits import Splits
 from mi_keras.defenses.defense import Defended, Defense
-from mi_keras.experiments.case import SHADOW, TARGET, Asked, Bench, Plan
-from mi_keras.experiments.store import Compute, Stage, Store
+from mi_keras.experiments.bench import SHADOW, TARGET, Asked, Bench
+from mi_keras.experiments.case import Plan
+from mi_keras.experiments.store import Stage, Store
 from mi_keras.metrics.classification import confusion_matrix, weighted_f1
 from mi_keras.metrics.image import score
 from mi_keras.models.cnn import build_cnn, observe
@@ -21,9 +21,10 @@ from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Arrays, Progress, Workspace
 from mi_keras.settings import DEFAULT_HEAD, ClassifierSettings, HeadSettings, SplitSettings
 from mi_keras.training.classifier import train_classifier
-from mi_keras.types import Floats, Observation
+from mi_keras.types import Floats, Images, Observation
 
 MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
+EVERYTHING = Access(True, TARGET, 1, UNLIMITED, population=True, weights=True, pool=True, defense=True)
 GRAY_BOX = Access(images=True, answers="surrogate", surrogates=1, population=True, defense=True)
 
 
@@ -43,6 +44,8 @@ class ThesisBench(Bench):
     """
 
     access: ClassVar[Access] = GRAY_BOX
+    supplies: ClassVar[Access] = EVERYTHING
+    of_maps: ClassVar[bool] = False
     own: ClassVar[str] = "shadow_train"
     attacked: ClassVar[str] = "test"
 
@@ -60,6 +63,8 @@ class ThesisBench(Bench):
         super().__init__(store, progress, {"meaning": MEANING, "data": dict(data)}, seed=seed, run=run)
         self.splits, self.settings = splits, classifier
         self.classes = len(splits.class_names)
+        height, width, channels = splits.shadow_train.images.shape[1:]
+        self.image_shape = (height, width, channels)
 
     # Models
 
@@ -117,12 +122,6 @@ class ThesisBench(Bench):
         )  # fmt: skip
         return with_weights(cnn, stage.arrays)
 
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Of every image: `(height, width, channels)`."""
-        height, width, channels = self.splits.shadow_train.images.shape[1:]
-        return height, width, channels
-
     # Answers
 
     def output_vector(self, role: str, subset: str, defense: Defense | None = None) -> Stage:
@@ -135,8 +134,8 @@ class ThesisBench(Bench):
             return {"output_vector": observation.vectors}, {"accuracy": accuracy}
 
         plain = self.stage("output_vector", answer, upstream=[model], subset=subset)
-        if defense is None or defense.hardens:
-            return plain
+        if defense is None or (defense.hardens and type(defense).apply is Defense.apply):
+            return plain  # nothing is done to what the model sends
 
         def defend(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             sent = Defended(plain.arrays["output_vector"], defense, {}, next(iter(stage.seeds.values()), 1))
@@ -156,36 +155,25 @@ class ThesisBench(Bench):
         """Return the answers to the adversary's own images: its shadow model's, behind the defence that it knows of."""
         return self.asked(TARGET if attack.needs.answers == TARGET else SHADOW, self.own, defense)
 
-    def upstream(self, needs: Access, defense: Defense | None) -> list[Stage]:
-        shadow = [self.model(SHADOW, defense)] if needs.surrogates else []
+    def upstream(self, needs: Access, defense: Defense | None, expected: Defense | None) -> list[Stage]:
+        shadow = [self.model(SHADOW, expected)] if needs.surrogates else []
         return shadow + ([self.model(TARGET, defense)] if needs.weights or needs.queries else [])
 
-    def holdings(self, needs: Access, defense: Defense | None) -> Holdings:
-        target = self.load(self.model(TARGET, defense)) if needs.weights or needs.queries else None
-        shuffled = np.random.default_rng(self.derive("pool")).permutation(len(self.splits.test))
-        return Holdings(
-            images=self.splits.sets[self.own] if needs.images else None,
-            surrogates=[self.load(self.model(SHADOW, defense))] if needs.surrogates else (),
-            query=counted(self._query(target, defense), needs.queries) if needs.queries else None,
-            target=target if needs.weights else None,
-            pool=self.splits.test.images[shuffled] if needs.pool else None,
-            image_shape=self.image_shape,
-            classes=self.classes,
-        )
+    def own_images(self) -> Images:
+        return self.splits.sets[self.own]
 
-    def _query(self, target: keras.Model, defense: Defense | None) -> Callable[[Floats], Observation]:
-        """Return the target as it answers an outsider, behind the defence; what is drawn is drawn anew at each call."""
-        calls = itertools.count()
+    def surrogates(self, defense: Defense | None) -> Sequence[keras.Model]:
+        return [self.load(self.model(SHADOW, defense))]
 
-        def query(images: Floats) -> Observation:
-            sent = observe(target, images)
-            if defense is None or defense.hardens:
-                return sent
-            return Observation(
-                Defended(sent.values, defense, {}, self.derive("query", next(calls)))[:], sent.point
-            )
+    def target(self, defense: Defense | None) -> keras.Model:
+        return self.load(self.model(TARGET, defense))
 
-        return query
+    def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
+        sent = observe(self.target(defense), images)
+        return Observation(Defended(sent.values, defense, {}, seed)[:], sent.point) if defense else sent
+
+    def truth(self, subset: str) -> Floats:
+        return self.splits.sets[subset].images
 
     # Scores
 
@@ -193,11 +181,6 @@ class ThesisBench(Bench):
         drawn = np.concatenate(list(images))
         found = score(drawn, self.splits.sets[subset].images)
         return {"images": drawn.astype(np.float16), "ssim": found.ssim, "mse": found.mse}
-
-    def score_stage(
-        self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
-    ) -> Stage:
-        return self.stage(attack.kinds[1], compute, subset=asked.images, **described)
 
     def prototype_distance(self, scored: Plan, prototype: Plan) -> Stage:
         """Measure 1 - SSIM of each reconstruction to the prototype of the class that was predicted: `distance`."""

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mi_keras.data.splits import class_counts
-from mi_keras.experiments.case import SHADOW, TARGET, Case
+from mi_keras.experiments.bench import SHADOW, TARGET
+from mi_keras.experiments.case import Case
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.thesis.own_answers import (

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from mi_keras.attacks.attack import Attack
     from mi_keras.experiments.thesis.bench import ThesisBench
 
-SOURCE, UNDEFENDED = "thesis 7", "none"
+UNDEFENDED = "none"
 ACTIVATIONS = Name("a", UNDEFENDED)  # what the text found wanting
 
 
@@ -61,7 +61,7 @@ class Config(Inverted):
         super().__post_init__()
         if (
             not self.noise
-            or len(set(self.noise)) < len(self.noise)
+            or len(set(map(_noise, self.noise))) < len(self.noise)
             or not all(0 < n <= LARGEST for n in self.noise)
         ):
             raise InputError(f"`noise` must be distinct numbers > 0, at least one; got {self.noise!r}.")
@@ -100,7 +100,7 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     found = attack_all(config, benches, behind, words, more=more)
     rows = found.rows
     undefended = [row for name, row in rows.items() if name.at in ("", UNDEFENDED)]
-    defended = [row for name, row in rows.items() if name not in more]
+    defended = [row for name, row in rows.items() if name not in more or name.method in config.combinations]
     tables = [
         Table("inputs", "What the inversion model is fed with", "input", COLUMNS, undefended, "ssim"),
         Table("defences", "What a defence leaves the attack", "model, defence", COLUMNS, defended),
@@ -108,23 +108,30 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
             config, found, "defence_cost", "What a defence costs the honest user, and what it leaves the attack", "defence"
         ),
     ]  # fmt: skip
-    claims = _claims(rows, [name for name in more if name != ACTIVATIONS], words, config)
+    claims = _claims(
+        rows, {name: attack.label for name, attack in more.items() if name != ACTIVATIONS}, words, config
+    )
     arrays = image_arrays(benches[0].splits.test, found.plans)
     return ExperimentResult(tables, claims, measured_on(benches[0]), arrays, _figures(rows))
 
 
 def _claims(
-    rows: Mapping[Name, Row], inputs: Sequence[Name], words: Mapping[str, str], config: Config
+    rows: Mapping[Name, Row], inputs: Mapping[Name, str], words: Mapping[str, str], config: Config
 ) -> list[Claim]:
     """Hold the text's hopes against the rows: other inputs than A^L draw more, and a defence takes away."""
+    in_text = {"f", "distilled", *map(_noise, config.noise)}  # what a contributor adds is not
+
+    def source(name: str) -> str:
+        return "thesis 7" if name in in_text else "not in the text"
+
     better = [
-        ahead(rows, f"{rows[name].label.partition(',')[0]} draws more than M_I(A^L)", name, [ACTIVATIONS], source=SOURCE)
-        for name in inputs
-    ]  # fmt: skip
+        ahead(rows, f"{label} draws more than M_I(A^L)", name, [ACTIVATIONS], source=source(name.method))
+        for name, label in inputs.items()
+    ]
     worse = [
         ahead(
             rows, f"Behind {words[at]}, {inversion(config, c).label} draws less of the image", Name(c, at), [Name(c, UNDEFENDED)],
-            source=SOURCE, metric="instance_gain", sign=-1,
+            source=source(at), metric="instance_gain", sign=-1,
         )
         for c in config.combinations
         for at in words

@@ -9,6 +9,10 @@ from mi_keras.serving import config, invert
 from mi_keras.serving.loopback import serve_grpc, serve_rest
 from mi_keras.serving.loopback_models import LoadedModels, load_models
 
+pytestmark = (
+    pytest.mark.slow
+)  # trains what it exports; the other tests of the client serve exports that are made by hand
+
 
 @pytest.fixture(scope="module")
 def served(export_of, split_export, tmp_path_factory):

@@ -1,4 +1,4 @@
-"""Threat models as values: what two need together, what is refused, and questions that are counted."""
+"""Threat models as values: what two need together, what is refused, and questions that are Queries."""
 
 import dataclasses
 import itertools
@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from mi_keras.attacks.access import ANSWERED_BY, UNLIMITED, Access, Holdings, check_access, counted
+from mi_keras.attacks.access import ANSWERED_BY, UNLIMITED, Access, Holdings, Queries, check_access
 from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST
 from mi_keras.types import Floats, Images, Observation
@@ -89,7 +89,7 @@ def test_a_threat_model_that_is_none_is_refused(change: dict, message: str) -> N
 
 def test_holdings_have_no_field_for_an_attacked_image_or_its_label() -> None:
     assert [field.name for field in dataclasses.fields(Holdings)] == [
-        "images", "surrogates", "query", "target", "pool", "image_shape", "classes",
+        "images", "surrogates", "population", "query", "target", "pool", "image_shape", "point", "classes",
     ]  # fmt: skip
     with pytest.raises(dataclasses.FrozenInstanceError):
         Holdings().truth = np.zeros(3)
@@ -129,7 +129,7 @@ def target(asked: list[int]):
 
 
 def test_the_question_too_many_is_refused_and_none_of_it_is_answered(target, asked: list[int]) -> None:
-    query, images = counted(target, 5), np.random.default_rng(1).random((4, 3, 3, 2), np.float32)
+    query, images = Queries(target, 5), np.random.default_rng(1).random((4, 3, 3, 2), np.float32)
     np.testing.assert_array_equal(query(images).values, images.mean(axis=(1, 2)))
     with pytest.raises(InputError, match=r"^`queries` must be at most 5; got 6\.$"):
         query(images[:2])
@@ -144,7 +144,7 @@ def test_the_question_too_many_is_refused_and_none_of_it_is_answered(target, ask
 
 def test_each_attack_counts_for_itself(target, asked: list[int]) -> None:
     images = np.zeros((3, 2, 2, 1), np.float32)
-    first, second = counted(target, 3), counted(target, 3)
+    first, second = Queries(target, 3), Queries(target, 3)
     first(images)
     second(images)
     assert asked == [3, 3]
@@ -152,5 +152,5 @@ def test_each_attack_counts_for_itself(target, asked: list[int]) -> None:
 
 def test_where_none_are_granted_none_are_answered(target, asked: list[int]) -> None:
     with pytest.raises(InputError, match=r"^`queries` must be at most 0; got 1\.$"):
-        counted(target, 0)(np.zeros((1, 2, 2, 1), np.float32))
+        Queries(target, 0)(np.zeros((1, 2, 2, 1), np.float32))
     assert asked == []

@@ -13,7 +13,7 @@ from oracles import torch_weights
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.activations import Activations, recover_activations
-from mi_keras.attacks.attack import ALONE, Answers, Attack, Direct, Evidence, Input, all_needs, gather
+from mi_keras.attacks.attack import Answers, Attack, Direct, Evidence, Input, all_needs, gather
 from mi_keras.attacks.baselines import ClassAverage, ClassPrototype, MeanImage
 from mi_keras.attacks.class_images import class_average, class_instance
 from mi_keras.attacks.gradient import GradientImage, reconstruct, start_images
@@ -102,7 +102,7 @@ def test_an_image_is_searched_from_its_start_under_the_first_surrogate(
     np.testing.assert_array_equal(arrays["losses"], expected.losses)
     assert info == {"problems": len(VECTORS)}
     assert each.needs == Access(surrogates=1, images=start != "random")
-    assert (("start",) in each.seed_names(ALONE)) == (start == "class_instance")
+    assert (("start",) in each.seed_names("alone")) == (start == "class_instance")
 
 
 @pytest.mark.parametrize("each", [Activations(), GradientImage(STEPS), GradientImage(STEPS, "cross_entropy")])

@@ -89,7 +89,10 @@ def assert_learned(decoder: str, maps: np.ndarray, images: np.ndarray) -> None:
     assert losses[-1] < 0.5 * losses[0]
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize(
+    "decoder",
+    ["transposed", "compact", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bicubic", "large"))],
+)
 def test_a_decoder_learns_colours_that_the_maps_hold(decoder: str):
     assert_learned(decoder, *examples())
 
@@ -101,9 +104,10 @@ def test_a_decoder_learns_colours_that_the_maps_hold(decoder: str):
         ("compact", (1, 2, 6), (32, 64, 1)),  # stride 32
         ("compact", (3, 4, 6), (20, 30, 3)),  # a ratio that is no power of two
         ("compact", (10,), (24, 32, 1)),  # a vector
-        ("bicubic", (4, 4, 6), (32, 32, 1)),
-        ("transposed", (4, 4, 6), (32, 32, 3)),
-        ("bicubic", (9,), (16, 24, 3)),
+        # in colour: of a single channel behind the ReLU of a published decoder nothing is left once it has died
+        pytest.param("bicubic", (4, 4, 6), (32, 32, 3), marks=pytest.mark.slow),
+        pytest.param("transposed", (4, 4, 6), (32, 32, 3), marks=pytest.mark.slow),
+        pytest.param("bicubic", (9,), (16, 24, 3), marks=pytest.mark.slow),
     ],
 )
 def test_maps_of_any_stride_and_vectors_give_images_of_any_size(

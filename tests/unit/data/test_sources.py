@@ -93,6 +93,7 @@ def official(official_directory: str) -> Source:
         return load_source("tfds:mnist", offline=True)
 
 
+@pytest.mark.slow
 def test_tfds_mnist_is_the_official_set(official: Source, official_directory: str) -> None:
     import tensorflow_datasets as tfds
 

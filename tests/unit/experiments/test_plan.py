@@ -10,7 +10,8 @@ from mi_keras.attacks.attack import Attack, Direct
 from mi_keras.attacks.gradient import GradientImage
 from mi_keras.attacks.learned import Learned
 from mi_keras.errors import InputError
-from mi_keras.experiments.case import SHADOW, Case, plan
+from mi_keras.experiments.bench import SHADOW
+from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.thesis.bench import GRAY_BOX
 from tests.unit.experiments import tiny
 
