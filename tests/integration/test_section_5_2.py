@@ -49,6 +49,7 @@ def assert_same_arrays(first, second):
             np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_each_score_has_its_number_of_runs_and_their_spread(uninterrupted):
     folder, _ = uninterrupted
     with np.load(folder / "results/5.2/smoke/arrays.npz") as arrays:
@@ -60,6 +61,7 @@ def test_each_score_has_its_number_of_runs_and_their_spread(uninterrupted):
                 assert row["values"][metric]["std"] >= 0
 
 
+@pytest.mark.slow
 def test_a_changed_setting_shows_in_table_and_files(uninterrupted):
     folder, finished = uninterrupted
     data, chosen = "data.train_per_class=12, data.test_per_class=9", "combinations=a,x"

@@ -62,6 +62,7 @@ def test_section_6_reports_every_decoder_beside_the_mean_face(home, capsys):
     assert "mean face" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_section_7_reads_what_section_6_left_and_measures_both_sides(home):
     chosen = ("--set", "methods=random,greedy", "--set", "maps=100,10", "--set", "selection_images=8")
     assert reproduce(home, "7", *chosen, "--set", "adapted.batch_size=8") == 0
@@ -82,6 +83,7 @@ def test_section_7_reads_what_section_6_left_and_measures_both_sides(home):
         assert arrays["psnr.greedy@10"].shape == (1, 4)
 
 
+@pytest.mark.slow
 def test_a_second_run_leaves_no_figure_of_other_settings_and_nothing_else_is_touched(home):
     folder = home / "results" / "split" / "7" / "smoke"
     own = folder / "notes.png"

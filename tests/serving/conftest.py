@@ -107,3 +107,10 @@ def split_export(tmp_path_factory) -> Exported:
     trained = read_decoder(bench, config, "bicubic")
     about = ABOUT | {"work": "split", "section": "6", "data": "folder:pictures"}
     return Exported(write_export(trained, about, root / "exported", "tiny-split"), trained, bench, config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is trained to be exported twice is slow: the export of the thesis has the fast tests, that of the split work these."""
+    for item in items:
+        if "split_export" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

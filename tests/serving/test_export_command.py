@@ -116,6 +116,7 @@ def test_what_fails_its_check_is_one_line_and_exit_code_1(capsys):
     assert capsys.readouterr().err.rstrip() == "stopped: the export answers otherwise."
 
 
+@pytest.mark.slow
 def test_from_a_run_to_a_verified_export(home, capsys, refusal_of):
     chosen = ["--set", "combinations=o", "--set", "second_combinations="]
     assert main([*TINY, *chosen]) == 0

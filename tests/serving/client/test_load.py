@@ -74,6 +74,7 @@ def test_without_the_messages_of_the_server_the_missing_package_is_named(monkeyp
     assert capsys.readouterr().err.startswith("`tensorflow-serving-api` must be installed")
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_come_up_is_quoted(tmp_path, capsys):
     (tmp_path / "broken" / "1").mkdir(parents=True)
     (tmp_path / "broken" / "1" / "saved_model.pb").write_bytes(b"\xff\xff")

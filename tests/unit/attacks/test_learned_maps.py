@@ -117,7 +117,7 @@ def test_maps_of_any_stride_and_vectors_give_images_of_any_size(
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize(("stride", "channels"), [(8, 1), (32, 3)])
+@pytest.mark.parametrize(("stride", "channels"), [(8, 1), pytest.param(32, 3, marks=pytest.mark.slow)])
 def test_every_decoder_draws_maps_that_are_not_square_at_another_stride(
     decoder: str, stride: int, channels: int
 ):
@@ -175,6 +175,7 @@ def test_a_start_is_gone_on_from_and_left_as_it_was():
     assert_same_fit((before, {}), (trained[0], {}))
 
 
+@pytest.mark.slow
 def test_losses_that_follow_each_other_are_each_as_if_alone(monkeypatch: pytest.MonkeyPatch):
     other = replace(SMALL, mse=0.0, l1=1.0)
     fit()

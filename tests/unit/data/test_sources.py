@@ -108,6 +108,7 @@ def test_tfds_mnist_is_the_official_set(official: Source, official_directory: st
         assert official.train_labels[position] == record["label"]
 
 
+@pytest.mark.slow
 def test_the_embedded_images_are_official_images_with_their_labels(official: Source) -> None:
     embedded = load_source("mnist")
     for images, labels, official_images, official_labels in (
