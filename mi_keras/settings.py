@@ -97,7 +97,7 @@ class GradientSettings:
         _at_least("steps", self.steps, 1)
         _one_of("start", self.start, STARTS)
         _one_of("optimizer", self.optimizer, ("adam", "gradient_descent"))
-        _positive("learning_rate", self.learning_rate)
+        check_positive("learning_rate", self.learning_rate)
         _at_least("l2_weight", self.l2_weight, 0)
         _at_least("tv_weight", self.tv_weight, 0)
         _at_least("batch_size", self.batch_size, 1)
@@ -124,8 +124,8 @@ class ActivationSettings:
     def __post_init__(self) -> None:
         _one_of("method", self.method, ("gradient_descent", "minimum_norm"))
         _one_of("start", self.start, ("random", "zeros"))
-        _positive("threshold", self.threshold)
-        _positive("learning_rate", self.learning_rate)
+        check_positive("threshold", self.threshold)
+        check_positive("learning_rate", self.learning_rate)
         _at_least("max_steps", self.max_steps, 1)
 
 
@@ -220,7 +220,7 @@ class DecoderSettings:
         _one_of("schedule", self.schedule, ("step", "cosine"))
         _at_least("epochs", self.epochs, 1)
         _at_least("batch_size", self.batch_size, 2)
-        _positive("learning_rate", self.learning_rate)
+        check_positive("learning_rate", self.learning_rate)
         for name in ("mse", "l1", "ms_ssim", "noise_variance"):
             _at_least(name, getattr(self, name), 0)
         if not abs(self.noise_mean) <= LARGEST:
@@ -239,7 +239,7 @@ class PrototypeSettings:
 
     def __post_init__(self) -> None:
         _at_least("steps", self.steps, 1)
-        _positive("learning_rate", self.learning_rate)
+        check_positive("learning_rate", self.learning_rate)
         _at_least("batch_size", self.batch_size, 1)
 
 
@@ -248,7 +248,7 @@ def _check_fit(channels: tuple[int, ...], epochs: int, batch_size: int, learning
         raise InputError(f"`channels` must be three numbers >= 1; got {channels!r}.")
     _at_least("epochs", epochs, 1)
     _at_least("batch_size", batch_size, 2)  # batch normalisation needs two
-    _positive("learning_rate", learning_rate)
+    check_positive("learning_rate", learning_rate)
 
 
 def _at_least(name: str, value: float, low: float) -> None:
@@ -258,7 +258,8 @@ def _at_least(name: str, value: float, low: float) -> None:
         raise InputError(f"`{name}` must be <= {LARGEST}; got {value!r}.")
 
 
-def _positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float) -> None:
+    """Raise `InputError` unless a number is above 0 and finite."""
     if not 0 < value < float("inf"):
         raise InputError(f"`{name}` must be a positive finite number; got {value!r}.")
 

@@ -6,10 +6,11 @@ attacked image. To add one, write one file with one class; `CONTRIBUTING.md` wal
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.progress import Arrays, Run
+from mi_keras.registered import Registered
 from mi_keras.types import Floats, Observation, Rows
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Evidence:
         return len(self.observation)
 
 
-class Described:
+class Described(Registered):
     """An attack, or an input of one, as experiments name it: a frozen dataclass with an identity and words.
 
     Attributes:
@@ -50,21 +51,6 @@ class Described:
     """
 
     tolerance: ClassVar[float] = 1e-5
-
-    @classmethod
-    def example(cls) -> Self:
-        """Return a small instance, for tests and documents."""
-        return cls()
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        """Return small instances, one for each way to use it that tests should see; `example` is the first."""
-        return (cls.example(),)
-
-    @property
-    def of_maps(self) -> bool:
-        """Whether it takes feature maps, and not output vectors."""
-        return False
 
     @property
     def label(self) -> str:

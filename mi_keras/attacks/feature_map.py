@@ -15,6 +15,7 @@ from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.models.target import Target, observed_at, output_of, points
 from mi_keras.progress import Run
+from mi_keras.settings import check_positive
 from mi_keras.training.optimizer import adam_direction
 from mi_keras.types import Floats, Images, Observation
 
@@ -47,8 +48,7 @@ class LastFeatureMap(Input):
     def __post_init__(self) -> None:
         if not self.steps >= 1:
             raise InputError(f"`steps` must be >= 1; got {self.steps!r}.")
-        if not 0 < self.rate < float("inf"):
-            raise InputError(f"`rate` must be a positive finite number; got {self.rate!r}.")
+        check_positive("rate", self.rate)
 
     @classmethod
     def example(cls) -> "LastFeatureMap":

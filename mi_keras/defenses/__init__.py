@@ -1,10 +1,8 @@
 """What a model's owner does before others see the answers: one line each, which the tests hold to the contract."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
-if TYPE_CHECKING:
-    from mi_keras.defenses.defense import Defense
+from mi_keras import registered as lines
 
 REGISTERED = (  # module of this package : class
     "answers:Noise",
@@ -15,14 +13,4 @@ REGISTERED = (  # module of this package : class
     "maps:QuantizedMaps",
     "training:Distillation",
 )
-
-
-def registered() -> "tuple[type[Defense], ...]":
-    """Return the classes. Their modules are imported now."""
-    return tuple(load(path) for path in REGISTERED)
-
-
-def load(path: str) -> Any:
-    """Return the class that a line of `REGISTERED` names; its module is imported now."""
-    module, _, name = path.partition(":")
-    return getattr(import_module(f"{__name__}.{module}"), name)
+registered, load = partial(lines.load_all, __name__, REGISTERED), partial(lines.load, __name__)

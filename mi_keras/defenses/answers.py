@@ -10,6 +10,7 @@ from mi_keras.defenses.defense import Defense
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 from mi_keras.seeds import derive
+from mi_keras.settings import check_positive
 
 MOST_DECIMALS = 7  # float32 holds no more
 
@@ -93,8 +94,7 @@ class Noise(Defense):
     draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.deviation < float("inf"):
-            raise InputError(f"`deviation` must be a positive finite number; got {self.deviation!r}.")
+        check_positive("deviation", self.deviation)
 
     @property
     def words(self) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.progress import Arrays, Run
+from mi_keras.registered import Registered
 from mi_keras.seeds import derive
 from mi_keras.types import Images, Rows
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 BYTES_OF_FLOAT = 2  # undefended values travel as float16
 
 
-class Defense:
+class Defense(Registered):
     """A defence; its fields are its settings and its identity. Nothing else knows it by name.
 
     Attributes:
@@ -31,17 +32,6 @@ class Defense:
     hardens: ClassVar[bool] = False
     measures: ClassVar[str] = ""
     draws: ClassVar[bool] = False
-    of_maps: ClassVar[bool] = False
-
-    @classmethod
-    def example(cls) -> Self:
-        """Return an instance for tests and documents, small where it trains."""
-        return cls()
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        """Return instances, one for each way to use it that tests should see; `example` is the first."""
-        return (cls.example(),)
 
     @property
     def words(self) -> str:

@@ -10,6 +10,7 @@ from mi_keras.defenses.defense import Defense, bytes_of
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 from mi_keras.seeds import derive
+from mi_keras.settings import check_positive
 from mi_keras.types import Floats, Rows
 
 MOST_BITS = 8
@@ -179,8 +180,7 @@ class NoisyMaps(_Measuring):
     draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.deviation < float("inf"):
-            raise InputError(f"`deviation` must be a positive finite number; got {self.deviation!r}.")
+        check_positive("deviation", self.deviation)
 
     @property
     def words(self) -> str:

@@ -13,6 +13,7 @@ from mi_keras.errors import InputError
 from mi_keras.models.target import output_of
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
+from mi_keras.settings import check_positive
 from mi_keras.training.loop import Examples, FitSettings, Fitter
 from mi_keras.types import Floats, Images
 
@@ -45,9 +46,8 @@ class Distillation(Defense):
     def __post_init__(self) -> None:
         if not 0 <= self.decimals <= MOST_DECIMALS:
             raise InputError(f"`decimals` must be between 0 and {MOST_DECIMALS}; got {self.decimals!r}.")
-        for name in ("temperature", "learning_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"`{name}` must be a positive finite number; got {getattr(self, name)!r}.")
+        check_positive("temperature", self.temperature)
+        check_positive("learning_rate", self.learning_rate)
         if self.epochs < 1 or self.batch_size < 2:
             raise InputError(
                 f"`epochs` must be >= 1 and `batch_size` >= 2; got {self.epochs!r} and {self.batch_size!r}."

@@ -1,6 +1,6 @@
 """Decoders from feature maps to images: the two published ones and two of ours (split 4, Table 1 of 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -182,6 +182,13 @@ def build_residual_decoder(
         maps = Doubling("bicubic", name="logits")(maps)
     image = keras.layers.Activation("sigmoid", name="image")(fit(maps, (size[0], size[1]), start.doublings))
     return keras.Model(start.inputs, image, name="residual_decoder")
+
+
+def layer_outputs(decoder: keras.Model, maps: Any, names: Sequence[str]) -> Iterator[Any]:
+    """Yield what the named layers of a decoder give for the maps of one image, `(height, width, channels)` each."""
+    taps = keras.Model(decoder.input, [decoder.get_layer(name).output for name in names])
+    for output in taps(tf.cast(maps, tf.float32), training=False):
+        yield output.numpy()[0]
 
 
 def unit_range(normalised: tf.Tensor) -> tf.Tensor:

@@ -8,16 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mi_keras.progress import Arrays
-from mi_keras.reports.series import (
-    Look,
-    Rows,
-    baseline_looks,
-    draw_baselines,
-    means_and_spreads,
-    score_of,
-    series_footer,
-    series_looks,
-)
+from mi_keras.reports import series as shared
 from mi_keras.reports.style import legend_height, legend_strip, new_figure, style_axes, write_message
 from mi_keras.reports.text import metric_label, rows_by_name
 from mi_keras.results import StoredResult, Sweep
@@ -33,23 +24,23 @@ def sweep(spec: Sweep, result: StoredResult, arrays: Arrays) -> Figure:
     The mean of a baseline is a dashed line where it has the metric. A row that the run lacks leaves a gap.
     """
     rows, series = rows_by_name(result), spec.series
-    looks = series_looks(len(series))
-    compared = baseline_looks(rows, spec.baseline, spec.metrics)
+    looks = shared.series_looks(len(series))
+    compared = shared.baseline_looks(rows, spec.baseline, spec.metrics)
     legend = [*(entry.label for entry in series), *(rows[name].label for name in compared)]
     lines = max(1, -(-len(spec.metrics) // _COLUMNS))
     columns, strip = max(1, -(-len(spec.metrics) // lines)), legend_height(legend)
     names = [name for entry in series for name in entry.rows]
-    figure = new_figure(spec.title, series_footer(result, names), _PANEL_HEIGHT * lines + strip)
+    figure = new_figure(spec.title, shared.series_footer(result, names), _PANEL_HEIGHT * lines + strip)
     grid = figure.add_gridspec(lines + 1, columns, height_ratios=[*[_PANEL_HEIGHT] * lines, strip])
     for number, metric in enumerate(spec.metrics):
         axes = figure.add_subplot(grid[number // columns, number % columns])
-        if not any(score_of(rows, name, metric) for name in names):
+        if not any(shared.score_of(rows, name, metric) for name in names):
             write_message(axes, f"This run stored no {metric_label(metric)} of these rows.", width=30)
             continue
         for place, entry in enumerate(series):
             shift = _APART * (place - (len(series) - 1) / 2)
             _draw_series(axes, rows, entry.rows, metric, shift, looks[place])
-        draw_baselines(axes, rows, compared, metric)
+        shared.draw_baselines(axes, rows, compared, metric)
         _label_ticks(axes, spec.ticks, _TICK_CHARACTERS // columns)
         axes.set_xlim(-0.5, len(spec.ticks) - 0.5)
         style_axes(axes, "", spec.x_label, metric_label(metric))
@@ -57,10 +48,12 @@ def sweep(spec: Sweep, result: StoredResult, arrays: Arrays) -> Figure:
     return figure
 
 
-def _draw_series(axes: Axes, rows: Rows, names: Sequence[str], metric: str, shift: float, look: Look) -> None:
+def _draw_series(
+    axes: Axes, rows: shared.Rows, names: Sequence[str], metric: str, shift: float, look: shared.Look
+) -> None:
     places = np.arange(len(names)) + shift
     axes.errorbar(
-        places, *means_and_spreads(rows, names, metric), **look, linewidth=1.6, markersize=5, capsize=3
+        places, *shared.means_and_spreads(rows, names, metric), **look, linewidth=1.6, markersize=5, capsize=3
     )
 
 

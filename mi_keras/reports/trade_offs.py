@@ -8,17 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from mi_keras.progress import Arrays
+from mi_keras.reports import series as shared
 from mi_keras.reports.point_labels import NamedPoint, name_points
-from mi_keras.reports.series import (
-    Look,
-    Rows,
-    baseline_looks,
-    draw_baselines,
-    means_and_spreads,
-    score_of,
-    series_footer,
-    series_looks,
-)
 from mi_keras.reports.style import (
     GRAY,
     SMALL_SIZE,
@@ -34,7 +25,7 @@ from mi_keras.results import Panel, StoredResult, TradeOff, TradeOffSeries
 MAX_NAMED = 16  # points whose names have room in each of several panels
 _COLUMNS, _PANEL_HEIGHT, _SINGLE_HEIGHT = 2, 3.6, 4.6  # inches
 # the yellow of Okabe and Ito, which no line has; its edge shows it on white
-_STAR: Look = {
+_STAR: shared.Look = {
     "marker": "*", "color": "#F0E442", "markeredgecolor": "#333333", "markersize": 15, "linestyle": "none",
 }  # fmt: skip
 _ARROWS = {"lower left": "↙", "lower right": "↘", "upper left": "↖", "upper right": "↗"}  # fmt: skip
@@ -47,11 +38,11 @@ def trade_off(spec: TradeOff, result: StoredResult, arrays: Arrays) -> Figure:
     Many points have their texts in the first panel only, which is wider then.
     """
     rows, series, panels = rows_by_name(result), spec.series, spec.panels
-    looks = series_looks(len(series))
+    looks = shared.series_looks(len(series))
     legend = {entry.label: look for entry, look in zip(series, looks, strict=True)}
     if any(_has(rows, spec.reference, panel) for panel in panels):
         legend[rows[spec.reference].label] = _STAR
-    compared = baseline_looks(rows, spec.baseline, [panel.y for panel in panels])
+    compared = shared.baseline_looks(rows, spec.baseline, [panel.y for panel in panels])
     legend |= {rows[name].label: look for name, look in compared.items()}
 
     strip, height = legend_height(list(legend)), _PANEL_HEIGHT if len(panels) > 1 else _SINGLE_HEIGHT
@@ -69,7 +60,7 @@ def trade_off(spec: TradeOff, result: StoredResult, arrays: Arrays) -> Figure:
         points = _draw_panel(axes, rows, series, panel, looks)
         if not points:
             continue
-        draw_baselines(axes, rows, compared, panel.y)
+        shared.draw_baselines(axes, rows, compared, panel.y)
         _draw_reference(axes, rows, panel, spec.reference)
         _finish(axes, panel)
         if not (once and named):
@@ -81,10 +72,10 @@ def trade_off(spec: TradeOff, result: StoredResult, arrays: Arrays) -> Figure:
 
 def _draw_panel(
     axes: Axes,
-    rows: Rows,
+    rows: shared.Rows,
     series: Sequence[TradeOffSeries],
     panel: Panel,
-    looks: Sequence[Look],
+    looks: Sequence[shared.Look],
 ) -> list[NamedPoint]:
     """Draw every series and return its points; a sentence and none where the run has no point."""
     points = [
@@ -101,19 +92,19 @@ def _draw_panel(
 
 
 def _draw_series(
-    axes: Axes, rows: Rows, names: Sequence[str], panel: Panel, look: Look
+    axes: Axes, rows: shared.Rows, names: Sequence[str], panel: Panel, look: shared.Look
 ) -> list[tuple[float, float]]:
     """Draw the points of a series and return them, NaN where there is none."""
-    x, x_spread = means_and_spreads(rows, names, panel.x)
-    y, y_spread = means_and_spreads(rows, names, panel.y)
+    x, x_spread = shared.means_and_spreads(rows, names, panel.x)
+    y, y_spread = shared.means_and_spreads(rows, names, panel.y)
     if panel.log_x:
         x = np.where(x > 0, x, np.nan)
     axes.errorbar(x, y, y_spread, x_spread, **look, linewidth=1.4, markersize=5, capsize=2, elinewidth=0.8)
     return [(float(across), float(up)) for across, up in zip(x, y, strict=True)]
 
 
-def _draw_reference(axes: Axes, rows: Rows, panel: Panel, name: str) -> None:
-    x, y = score_of(rows, name, panel.x), score_of(rows, name, panel.y)
+def _draw_reference(axes: Axes, rows: shared.Rows, panel: Panel, name: str) -> None:
+    x, y = shared.score_of(rows, name, panel.x), shared.score_of(rows, name, panel.y)
     if x and y:
         axes.plot(x.mean, y.mean, **_STAR)
 
@@ -132,16 +123,16 @@ def _finish(axes: Axes, panel: Panel) -> None:
         axes.set_title(words, loc="right" if right else "left", fontsize=SMALL_SIZE, color=GRAY)
 
 
-def _has(rows: Rows, name: str, panel: Panel) -> bool:
-    return all(score_of(rows, name, metric) for metric in (panel.x, panel.y))
+def _has(rows: shared.Rows, name: str, panel: Panel) -> bool:
+    return all(shared.score_of(rows, name, metric) for metric in (panel.x, panel.y))
 
 
-def _footer(spec: TradeOff, result: StoredResult, rows: Rows, *, once: bool) -> str:
+def _footer(spec: TradeOff, result: StoredResult, rows: shared.Rows, *, once: bool) -> str:
     names = [name for entry in spec.series for name in entry.rows]
     metrics = {panel.x for panel in spec.panels if panel.log_x}
-    scores = [score_of(rows, name, metric) for metric in metrics for name in dict.fromkeys(names)]
+    scores = [shared.score_of(rows, name, metric) for metric in metrics for name in dict.fromkeys(names)]
     lost = sum(score is not None and score.mean <= 0 for score in scores)
-    parts = [series_footer(result, names)]
+    parts = [shared.series_footer(result, names)]
     points = "1 point has" if lost == 1 else f"{lost} points have"
     parts += [f"{points} no place on a logarithmic axis"] if lost else []
     parts += ["points are named in the first panel"] if once else []

@@ -1,12 +1,11 @@
 """The split attack as a bench: pictures, the feature maps that an encoder sends of them, and scores of reconstructions."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from mi_keras.attacks.access import UNLIMITED, Access
@@ -132,9 +131,8 @@ class SplitBench(Bench):
                 raise FloatingPointError("feature maps: a value is not finite, or too large for float16.")
             return {}, {}
 
-        return self._of_encoder(
-            "maps", compute, upstream=[self.images()], side=side, noise=[float(n) for n in noise]
-        )
+        drawn = [float(number) for number in noise]
+        return self._of_encoder("maps", compute, upstream=[self.images()], side=side, noise=drawn)
 
     def measured(self, defense: Defense) -> Stage:
         """Return what a defence measured of the maps of training images before the first was sent."""
@@ -259,9 +257,8 @@ class SplitBench(Bench):
         """Return the reconstructions of some held-out images, `(count, size, size, 3)` in 0..255; not stored."""
         sent, attack = plan.observed.read().values, plan.case.attack
         chosen = np.concatenate([sent[number : number + 1] for number in numbers])
-        observation = Observation(chosen, self.encoder.model.cut)
-        held = self.holdings(Access())
-        images = attack.reconstruct((plan.learned.arrays, {}), Evidence(observation, [chosen]), held, Run())
+        observed = Evidence(Observation(chosen, self.encoder.model.cut), [chosen])
+        images = attack.reconstruct((plan.learned.arrays, {}), observed, self.holdings(Access()), Run())
         return np.concatenate([as_bytes(batch) for batch in images])
 
     def answers(self, defense: Defense | None) -> Floats:
@@ -301,10 +298,3 @@ def _with_noise(images: Floats, noise: tuple[float, float], seed: int, first: in
         )
         noisy.append(image + (mean + deviation * draw) * np.array(IMAGENET_DEVIATION, np.float32))
     return np.stack(noisy)
-
-
-def layer_outputs(decoder: keras.Model, maps: NDArray[Any], names: Sequence[str]) -> Iterator[Floats]:
-    """Yield what the named layers of a decoder give for the maps of one image, `(height, width, channels)` each."""
-    taps = keras.Model(decoder.input, [decoder.get_layer(name).output for name in names])
-    for output in taps(tf.cast(maps, tf.float32), training=False):
-        yield output.numpy()[0]

@@ -1,10 +1,13 @@
 """Rows and arrays of sections that reconstruct pictures: scores, and whether each tells its own picture from others."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mi_keras.defenses.defense import Defense, bytes_of
+from mi_keras.defenses.maps import KeptMaps
 from mi_keras.results import Paper, Row
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 IMAGE_COLUMNS = ("psnr", "ssim", "ms_ssim", "psnr_paper", "ssim_paper", "ms_ssim_paper")
 GALLERIES = (100, 1000)
 MEAN_FACE = "mean_face"
+SHOWN = 8  # held-out images in a figure
 
 
 def picture_row(
@@ -47,6 +51,55 @@ def score_arrays(scored: Mapping[str, Sequence["Stage"]]) -> dict[str, Any]:
         measured = [metric for metric in IMAGE_COLUMNS if metric in runs[0]]
         arrays |= {f"{metric}.{name}": np.stack([run[metric] for run in runs]) for metric in measured}
     return arrays
+
+
+def chosen_to_show(psnr: Any) -> tuple[list[int], dict[str, list[int]]]:
+    """Return numbers of held-out images to show, and positions among them: the first ones, and by score."""
+    order = [int(number) for number in np.argsort(psnr, kind="stable")]
+    middle = (len(order) - 1) // 2
+    by_score = {"worst": order[:2], "median": order[middle : middle + 2], "best": order[-2:]}
+    first = list(range(min(SHOWN, len(order))))
+    numbers = list(dict.fromkeys([*first, *(n for chosen in by_score.values() for n in chosen)]))
+    positions = {name: [numbers.index(n) for n in chosen] for name, chosen in by_score.items()}
+    return numbers, positions | {"first": [numbers.index(n) for n in first]}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row of the table.
+
+    Attributes:
+        kind: what is done: a way to choose maps, "bits", "noise", or "none".
+        amount: how much of it, as in the row's name.
+        label, point: the same in tables, and beside a point of a figure.
+    """
+
+    kind: str
+    amount: str
+    label: str
+    point: str
+    defense: Defense | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}@{self.amount}" if self.amount else self.kind
+
+
+def costs_of(cells: Mapping[str, Cell], bench: "SplitBench") -> dict[str, dict[str, float]]:
+    """Return what each row costs the honest user: bytes, maps, and the tail's agreement with its answer to all maps."""
+    from mi_keras.metrics.agreement import logit_cosine, top1_agreement
+
+    shape, reference = bench.encoder.map_shape, bench.answers(None)
+    costs: dict[str, dict[str, float]] = {}
+    for name, cell in cells.items():
+        defense, answers = cell.defense, bench.answers(cell.defense)
+        costs[name] = {
+            "kilobytes": (defense.bytes_per_image(shape) if defense else bytes_of(shape)) / 1000,
+            "kept_maps": float(len(defense.kept) if isinstance(defense, KeptMaps) else shape[2]),
+            "agreement": float(top1_agreement(answers, reference).mean()),
+            "logit_cosine": float(logit_cosine(answers, reference).mean()),
+        }
+    return costs
 
 
 def picture_notes(config: Any, bench: "SplitBench") -> list[str]:

@@ -32,6 +32,7 @@ from mi_keras.experiments.section import Section
 from mi_keras.experiments.split.rows import (
     IMAGE_COLUMNS,
     MEAN_FACE,
+    chosen_to_show,
     picture_notes,
     picture_row,
     retrieval_columns,
@@ -73,7 +74,7 @@ PUBLISHED = {
         {"psnr_paper": (48.6, None), "ssim_paper": (0.039, None), "ms_ssim_paper": (0.24, None)},
     ),
 }
-SHOWN, MAPS_SHOWN, CHANNELS_SHOWN = 8, 16, 8
+MAPS_SHOWN, CHANNELS_SHOWN = 16, 8
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
         ),
     ]  # fmt: skip
     reference = "compact" if "compact" in plans else config.decoders[0]
-    numbers, picked = _chosen(scored[reference][0].arrays["psnr"])
+    numbers, picked = chosen_to_show(scored[reference][0].arrays["psnr"])
     arrays = score_arrays(scored) | _shown(first, plans, mean[0], numbers)
     arrays |= {
         f"curve.{name}.loss": np.stack([np.array(each.learned.info["history"]["loss"]) for each in of_runs])
@@ -173,22 +174,12 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
     return ExperimentResult(tables, _claims(rows), measured, arrays, drawn, picture_notes(config, first))
 
 
-def _chosen(psnr: Any) -> tuple[list[int], dict[str, list[int]]]:
-    """Return numbers of held-out images to show, and positions among them: the first ones, and by score."""
-    order = [int(number) for number in np.argsort(psnr, kind="stable")]
-    middle = (len(order) - 1) // 2
-    by_score = {"worst": order[:2], "median": order[middle : middle + 2], "best": order[-2:]}
-    first = list(range(min(SHOWN, len(order))))
-    numbers = list(dict.fromkeys([*first, *(n for chosen in by_score.values() for n in chosen)]))
-    positions = {name: [numbers.index(n) for n in chosen] for name, chosen in by_score.items()}
-    return numbers, positions | {"first": [numbers.index(n) for n in first]}
-
-
 def _shown(
     bench: SplitBench, plans: Mapping[str, Sequence[Plan]], mean: Plan, numbers: Sequence[int]
 ) -> dict[str, Any]:
     """Return the images, maps and layers of the figures, of the first run."""
-    from mi_keras.experiments.split.bench import HELD_OUT, layer_outputs
+    from mi_keras.experiments.split.bench import HELD_OUT
+    from mi_keras.models.decoders import layer_outputs
 
     arrays: dict[str, Any] = {
         "shown.numbers": np.array(numbers),
@@ -201,8 +192,7 @@ def _shown(
     arrays["maps.sent"] = np.moveaxis(sent[0][..., _spread(sent.shape[-1])], -1, 0)
     if "bicubic" in plans:
         decoder = bench.load(plans["bicubic"][0])
-        names = _steps(decoder)
-        for number, output in enumerate(layer_outputs(decoder, sent, names), start=1):
+        for number, output in enumerate(layer_outputs(decoder, sent, _steps(decoder)), start=1):
             liveliest = np.argsort(-output.std(axis=(0, 1)), kind="stable")[:CHANNELS_SHOWN]
             arrays[f"maps.layer_{number}"] = np.moveaxis(output[..., liveliest], -1, 0).astype(np.float16)
     return arrays

@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mi_keras.defenses.defense import Defense, bytes_of
-from mi_keras.defenses.maps import MOST_BITS, KeptMaps, NoisyMaps, QuantizedMaps
+from mi_keras.defenses.maps import MOST_BITS, NoisyMaps, QuantizedMaps
 from mi_keras.errors import InputError
 from mi_keras.experiments.case import Case, Plan, plan
 from mi_keras.experiments.presets import check_choices, check_runs, sized
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.split.rows import (
     MEAN_FACE,
+    Cell,
+    costs_of,
     picture_notes,
     picture_row,
     retrieval_columns,
@@ -151,7 +152,7 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
         name: [_attacked(config, bench, cell[name]) for cell, bench in zip(cells, benches, strict=True)]
         for name in cells[0]
     }
-    costs = [_costs(cell, bench) for cell, bench in zip(cells, benches, strict=True)]
+    costs = [costs_of(cell, bench) for cell, bench in zip(cells, benches, strict=True)]
     first, gallery = benches[0], benches[0].gallery()
     scored = {name: [each.scored for each in of_runs] for name, of_runs in plans.items()}
     rows = {
@@ -191,27 +192,6 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
     )
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A row of the table.
-
-    Attributes:
-        kind: what is done: one of `METHODS`, "bits" or "noise"; `NONE` for nothing.
-        amount: how much of it, as in the row's name.
-        label, point: the same in tables, and beside a point of a figure.
-    """
-
-    kind: str
-    amount: str
-    label: str
-    point: str
-    defense: Defense | None
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind}@{self.amount}" if self.amount else self.kind
-
-
 def _cells(config: Config, bench: SplitBench) -> dict[str, Cell]:
     """Return every row of a run by its name, first that without a defence."""
     from mi_keras.experiments.split.selections import selections
@@ -245,23 +225,6 @@ def _attacked(config: Config, bench: SplitBench, cell: Cell) -> Plan:
     attacked = plan(Case(adapted, cell.defense), bench, scores=SCORES)
     attacked.scored.computed()
     return attacked
-
-
-def _costs(cells: Mapping[str, Cell], bench: SplitBench) -> dict[str, dict[str, float]]:
-    """Return what each row costs the honest user: bytes, maps, and the tail's agreement with its answer to all maps."""
-    from mi_keras.metrics.agreement import logit_cosine, top1_agreement
-
-    shape, reference = bench.encoder.map_shape, bench.answers(None)
-    costs: dict[str, dict[str, float]] = {}
-    for name, cell in cells.items():
-        defense, answers = cell.defense, bench.answers(cell.defense)
-        costs[name] = {
-            "kilobytes": (defense.bytes_per_image(shape) if defense else bytes_of(shape)) / 1000,
-            "kept_maps": float(len(defense.kept) if isinstance(defense, KeptMaps) else shape[2]),
-            "agreement": float(top1_agreement(answers, reference).mean()),
-            "logit_cosine": float(logit_cosine(answers, reference).mean()),
-        }
-    return costs
 
 
 def _claims(cells: Mapping[str, Cell], rows: Mapping[str, Row], config: Config) -> list[Claim]:
