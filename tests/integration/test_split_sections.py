@@ -64,6 +64,7 @@ def test_section_6_reports_every_decoder_beside_the_mean_face(home, capsys):
 
 @pytest.mark.slow
 def test_section_7_reads_what_section_6_left_and_measures_both_sides(home):
+    assert reproduce(home, "6") == 0  # read where it was run before
     chosen = ("--set", "methods=random,greedy", "--set", "maps=100,10", "--set", "selection_images=8")
     assert reproduce(home, "7", *chosen, "--set", "adapted.batch_size=8") == 0
     result, folder = load(home, "7")
