@@ -258,6 +258,15 @@ def _at_least(name: str, value: float, low: float) -> None:
         raise InputError(f"`{name}` must be <= {LARGEST}; got {value!r}.")
 
 
+def check_whole(name: str, value: int, low: int, high: int | None = None) -> None:
+    """Raise `InputError` unless a value is a whole number of at least `low` and, where there is one, at most `high`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"`{name}` must be a whole number; got {value!r}.")
+    if value < low or (high is not None and value > high):
+        rule = f">= {low}" if high is None else f"between {low} and {high}"
+        raise InputError(f"`{name}` must be {rule}; got {value!r}.")
+
+
 def check_positive(name: str, value: float) -> None:
     """Raise `InputError` unless a number is above 0 and finite."""
     if not 0 < value < float("inf"):

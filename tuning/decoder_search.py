@@ -10,8 +10,8 @@ import numpy as np
 
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
-from mi_keras.settings import DecoderSettings
-from tuning.trials import PATIENCE, best_trial, check_count, check_workers, summarize
+from mi_keras.settings import LARGEST, DecoderSettings, check_whole
+from tuning.trials import PATIENCE, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
     from mi_keras.experiments.split.bench import SplitBench
@@ -35,8 +35,8 @@ class DecoderSearchSettings:
     images: int = 4000
 
     def __post_init__(self) -> None:
-        check_count("trials", self.trials)
-        check_count("images", self.images)
+        check_whole("trials", self.trials, 1, LARGEST)
+        check_whole("images", self.images, 1, LARGEST)
         if self.images < 2 * VALIDATION_SHARE:
             raise InputError(f"`images` must be >= {2 * VALIDATION_SHARE}; got {self.images}.")
 

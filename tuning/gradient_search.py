@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mi_keras.errors import InputError
-from mi_keras.settings import OBJECTIVES, GradientSettings
-from tuning.trials import PATIENCE, Trial, best_trial, check_count, check_workers, summarize
+from mi_keras.settings import LARGEST, OBJECTIVES, GradientSettings, check_whole
+from tuning.trials import PATIENCE, Trial, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
     from mi_keras.experiments.store import Stage
@@ -38,7 +38,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         for name in ("coarse_trials", "fine_trials", "images"):
-            check_count(name, getattr(self, name))
+            check_whole(name, getattr(self, name), 1, LARGEST)
         if self.objective not in OBJECTIVES:
             raise InputError(f"`objective` must be one of {', '.join(OBJECTIVES)}; got {self.objective!r}.")
 

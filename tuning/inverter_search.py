@@ -11,10 +11,12 @@ import numpy as np
 from mi_keras.errors import InputError
 from mi_keras.settings import (
     COMBINATIONS,
+    LARGEST,
     OBJECTIVES,
     InverterSettings,
+    check_whole,
 )
-from tuning.trials import PATIENCE, best_trial, check_count, check_workers, summarize
+from tuning.trials import PATIENCE, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
     from mi_keras.attacks.learned import Learned
@@ -44,7 +46,7 @@ class InverterSearchSettings:
     objective: str = "logit_mse"
 
     def __post_init__(self) -> None:
-        check_count("trials", self.trials)
+        check_whole("trials", self.trials, 1, LARGEST)
         for name, legal in (("combination", COMBINATIONS), ("objective", OBJECTIVES)):
             if getattr(self, name) not in legal:
                 raise InputError(f"`{name}` must be one of {', '.join(legal)}; got {getattr(self, name)!r}.")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.files import replace_file, write_text
-from mi_keras.settings import LARGEST
+from mi_keras.settings import check_whole
 
 if TYPE_CHECKING:
     from mi_keras.progress import Arrays
@@ -110,15 +110,8 @@ def summarize(
     }
 
 
-def check_count(name: str, value: int) -> None:
-    """Raise `InputError` unless a number of trials or images can be meant."""
-    if not 1 <= value <= LARGEST:
-        raise InputError(f"`{name}` must be between 1 and {LARGEST}; got {value!r}.")
-
-
 def check_workers(workers: int, patience: float) -> None:
     """Raise `InputError` unless the number of processes and the seconds to wait for a trial can be meant."""
-    if not 0 <= workers <= MOST_WORKERS:
-        raise InputError(f"`workers` must be between 0 and {MOST_WORKERS}; got {workers}.")
+    check_whole("workers", workers, 0, MOST_WORKERS)
     if not patience > 0:
         raise InputError(f"`patience` must be above 0 seconds; got {patience}.")

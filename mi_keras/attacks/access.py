@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from mi_keras.errors import InputError
-from mi_keras.settings import LARGEST
+from mi_keras.settings import LARGEST, check_whole
 from mi_keras.types import Floats, Images, Observation
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Access:
         if self.answers not in ANSWERED_BY:
             raise InputError(f"`answers` must be one of {', '.join(ANSWERED_BY)}; got {self.answers!r}.")
         for name in ("surrogates", "queries"):
-            if not 0 <= getattr(self, name) <= LARGEST:
-                raise InputError(f"`{name}` must be between 0 and {LARGEST}; got {getattr(self, name)!r}.")
+            check_whole(name, getattr(self, name), 0, LARGEST)
 
     def __or__(self, other: "Access") -> "Access":
         """Return what both need together: of each field the larger."""

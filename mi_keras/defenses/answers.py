@@ -10,7 +10,7 @@ from mi_keras.defenses.defense import Defense
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 from mi_keras.seeds import derive
-from mi_keras.settings import check_positive
+from mi_keras.settings import check_positive, check_whole
 
 MOST_DECIMALS = 7  # float32 holds no more
 
@@ -26,8 +26,7 @@ class Rounding(Defense):
     decimals: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.decimals <= MOST_DECIMALS:
-            raise InputError(f"`decimals` must be between 0 and {MOST_DECIMALS}; got {self.decimals!r}.")
+        check_whole("decimals", self.decimals, 0, MOST_DECIMALS)
 
     @property
     def words(self) -> str:
@@ -57,8 +56,7 @@ class Truncation(Defense):
     top: int = 1
 
     def __post_init__(self) -> None:
-        if not self.top >= 1:
-            raise InputError(f"`top` must be >= 1; got {self.top!r}.")
+        check_whole("top", self.top, 1)
 
     @property
     def words(self) -> str:

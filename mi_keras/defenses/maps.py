@@ -10,7 +10,7 @@ from mi_keras.defenses.defense import Defense, bytes_of
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 from mi_keras.seeds import derive
-from mi_keras.settings import check_positive
+from mi_keras.settings import check_positive, check_whole
 from mi_keras.types import Floats, Rows
 
 MOST_BITS = 8
@@ -86,6 +86,8 @@ class KeptMaps(Defense):
     def __post_init__(self) -> None:
         if not self.kept or min(self.kept) < 0 or len(set(self.kept)) < len(self.kept):
             raise InputError(f"`kept` must be one or more different numbers >= 0; got {self.kept!r}.")
+        for number in self.kept:
+            check_whole("kept", number, 0)
 
     @property
     def words(self) -> str:
@@ -140,8 +142,7 @@ class QuantizedMaps(_Measuring):
     bits: int = 4
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bits <= MOST_BITS:
-            raise InputError(f"`bits` must be between 1 and {MOST_BITS}; got {self.bits!r}.")
+        check_whole("bits", self.bits, 1, MOST_BITS)
 
     @property
     def words(self) -> str:

@@ -13,7 +13,7 @@ from mi_keras.errors import InputError
 from mi_keras.models.target import output_of
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
-from mi_keras.settings import check_positive
+from mi_keras.settings import check_positive, check_whole
 from mi_keras.training.loop import Examples, FitSettings, Fitter
 from mi_keras.types import Floats, Images
 
@@ -44,8 +44,7 @@ class Distillation(Defense):
     hardens: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.decimals <= MOST_DECIMALS:
-            raise InputError(f"`decimals` must be between 0 and {MOST_DECIMALS}; got {self.decimals!r}.")
+        check_whole("decimals", self.decimals, 0, MOST_DECIMALS)
         check_positive("temperature", self.temperature)
         check_positive("learning_rate", self.learning_rate)
         if self.epochs < 1 or self.batch_size < 2:

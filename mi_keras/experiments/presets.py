@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from mi_keras.errors import InputError
+from mi_keras.settings import check_whole
 
 MOST_RUNS = 1000
 
@@ -16,8 +17,7 @@ def sized(preset: dict[str, Any], config: type) -> dict[str, Any]:
 
 def check_runs(runs: int) -> None:
     """Raise `InputError` unless the number of repetitions is one that can be meant."""
-    if not 1 <= runs <= MOST_RUNS:
-        raise InputError(f"`runs` must be between 1 and {MOST_RUNS}; got {runs}.")
+    check_whole("runs", runs, 1, MOST_RUNS)
 
 
 def check_choices(

@@ -23,7 +23,7 @@ from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.export_checks import check_answers, check_same_run
 from mi_keras.serving.layout import FOLDER, check_name
 from mi_keras.serving.warmup import check_installed
-from mi_keras.settings import COMBINATIONS, DECODERS, OBJECTIVES
+from mi_keras.settings import COMBINATIONS, DECODERS, OBJECTIVES, check_whole
 
 if TYPE_CHECKING:
     from mi_keras.serving.trained import Trained
@@ -82,8 +82,7 @@ def _check_choice(options: argparse.Namespace) -> None:
         raise InputError(f"`--{other}` must go with the other work; got --work {options.work}.")
     if options.objective and "x" not in (options.combination or "").split("+"):
         raise InputError(f"`--objective` must go with a combination that has x; got {options.objective}.")
-    if not 1 <= options.run <= MOST_RUNS:
-        raise InputError(f"`--run` must be between 1 and {MOST_RUNS}; got {options.run}.")
+    check_whole("--run", options.run, 1, MOST_RUNS)
 
 
 def _open(

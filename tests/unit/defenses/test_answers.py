@@ -171,6 +171,9 @@ def test_words_and_which_defenses_draw(defense: Defense, words: str, draws: bool
         (lambda: Rounding(-1), "`decimals` must be between 0 and 7; got -1."),
         (lambda: Rounding(8), "`decimals` must be between 0 and 7; got 8."),
         (lambda: Truncation(0), "`top` must be >= 1; got 0."),
+        (lambda: Rounding(1.5), "`decimals` must be a whole number; got 1.5."),
+        (lambda: Truncation(2.5), "`top` must be a whole number; got 2.5."),
+        (lambda: Truncation(True), "`top` must be a whole number; got True."),
         (
             lambda: _sent(_logits(), Truncation(11)),
             "`top` must be <= 10, the number of classes; got 11.",

@@ -197,6 +197,8 @@ def test_bits_fill_whole_bytes() -> None:
         (lambda: KeptMaps(()), "`kept` must be one or more different numbers >= 0; got ()."),
         (lambda: KeptMaps((1, 1)), "`kept` must be one or more different numbers >= 0; got (1, 1)."),
         (lambda: KeptMaps((-1,)), "`kept` must be one or more different numbers >= 0; got (-1,)."),
+        (lambda: KeptMaps((0, 1.5)), "`kept` must be a whole number; got 1.5."),
+        (lambda: QuantizedMaps(2.5), "`bits` must be a whole number; got 2.5."),
         (lambda: QuantizedMaps(0), "`bits` must be between 1 and 8; got 0."),
         (lambda: QuantizedMaps(9), "`bits` must be between 1 and 8; got 9."),
         (lambda: NoisyMaps(0.0), "`deviation` must be a positive finite number; got 0.0."),

@@ -70,6 +70,7 @@ def test_where_all_probabilities_are_rounded_away_the_largest_is_taught():
     ("change", "message"),
     [
         ({"decimals": 8}, "`decimals` must be between 0 and 7; got 8."),
+        ({"decimals": 0.5}, "`decimals` must be a whole number; got 0.5."),
         ({"temperature": 0.0}, "`temperature` must be a positive finite number; got 0.0."),
         ({"epochs": 0}, "`epochs` must be >= 1 and `batch_size` >= 2; got 0 and 64."),
     ],
