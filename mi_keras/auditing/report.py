@@ -1,0 +1,242 @@
+"""What an audit found, as typed values: what the terminal, the page, the model card and the JSON file are made from."""
+
+import json
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from mi_keras.auditing.statistics import Estimate
+from mi_keras.errors import InputError
+from mi_keras.files import read_arrays, replace_file, write_arrays, write_text
+from mi_keras.types import Floats
+
+SCHEMA = "mi_keras.audit/1"
+DOCUMENT, PICTURES, PAGE, CARD = "audit.json", "pictures.npz", "index.html", "audit.md"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The audited model. `identity`: SHA-256 of weights and graph; `output`: kind of answer, such as "logits"."""
+
+    name: str
+    identity: str
+    parameters: int
+    input_shape: tuple[int, ...]
+    output: str
+    classes: int
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The images. `sides`: how many in each of the four; `grouped_by`: what a group is, such as "image" or "folder"."""
+
+    name: str
+    fingerprint: str
+    images: int
+    groups: int
+    grouped_by: str
+    labelled: bool
+    sides: dict[str, int]
+    moved: int
+    skipped: tuple[tuple[str, str], ...]
+    pixels: str
+    model_input: str
+    attack_shape: tuple[int, int, int]
+    folds: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for. `tolerance_is_default`: the owner of the model named none, so that it is ours."""
+
+    preset: str
+    seed: int
+    adversaries: tuple[str, ...]
+    found_tolerance: float
+    detail_tolerance: float
+    tolerance_is_default: bool
+    among: int
+    class_of: str
+    budget_minutes: float
+
+
+@dataclass(frozen=True)
+class AttackRow:
+    """One attack at one point, on the attacked images. `chosen_for`: numbers for which the choice set preferred it."""
+
+    adversary: str
+    attack: str
+    found: Estimate | None
+    auc: Estimate | None
+    detail: Estimate | None
+    ssim: float
+    chosen_for: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PointReport:
+    """What leaves at one point, and what the strongest tried adversary makes of it.
+
+    Attributes:
+        listener: who sees it: "API client" or "Cloud, network".
+        name: the point with its view, such as "probabilities" or "backbone/block_6".
+        shape: of what is sent for one image.
+        adversary: the strongest that was tried.
+        found: share of images picked from `among` of their class; None with the reason in `found_note`.
+        detail: R2 within the class: share of the variance of pixels within the class that is recovered.
+        could_be: upper bounds (95 %, one-sided) of "found" and "detail", where known.
+        p: of retrieval by permutation within the class.
+        most_exposed: mean "found" and "detail" of the tenth that is most exposed, where known.
+        worst_class: its name, "found" and number of images, where a class has ten.
+        members: how much more "found" images are that the model was trained on; None where these are not known.
+        pictures: for how many images (most exposed, median, least exposed) arrays NAME:truth, NAME:rebuilt and
+            NAME:class of `Report.pictures` hold pictures.
+    """
+
+    listener: str
+    name: str
+    is_output: bool
+    shape: tuple[int, ...]
+    bytes: int
+    adversary: str
+    verdict: str
+    reason: str
+    found: Estimate | None
+    found_note: str
+    auc: Estimate | None
+    detail: Estimate | None
+    ssim_gain: Estimate | None
+    could_be: dict[str, float]
+    p: float
+    most_exposed: dict[str, float]
+    worst_class: tuple[str, float, int] | None
+    members: Estimate | None
+    attacks: tuple[AttackRow, ...]
+    pictures: int
+
+
+@dataclass(frozen=True)
+class DefenceRow:
+    """A defence at a point, against an adversary that knows it. Costs are None where they do not apply.
+
+    Attributes:
+        agreement: share of images on which the predicted class stays.
+        accuracy: share of right answers behind the defence, where there are labels; `calibration`: its calibration error.
+    """
+
+    point: str
+    words: str
+    bytes: int
+    agreement: float | None
+    accuracy: float | None
+    calibration: float | None
+    verdict: str
+    reason: str
+    found: Estimate | None
+    detail: Estimate | None
+
+
+@dataclass(frozen=True)
+class Control:
+    """A check of the audit itself. `ok`: None where it was skipped; `text`: a few words for the first screen."""
+
+    name: str
+    ok: bool | None
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """One audit.
+
+    Attributes:
+        assumed: what the audit took for granted, a sentence each.
+        not_tried: what a reader may miss and was not attacked.
+        warnings: what limits the result.
+        cheapest: the sentence on the cheapest defence that sufficed.
+        pictures: arrays `(count, height, width, channels)` in [0, 1]; not part of the JSON.
+    """
+
+    model: ModelFacts
+    data: DataFacts
+    settings: Settings
+    points: tuple[PointReport, ...]
+    defences: tuple[DefenceRow, ...]
+    controls: tuple[Control, ...]
+    assumed: tuple[str, ...]
+    not_tried: tuple[str, ...]
+    warnings: tuple[str, ...]
+    cheapest: str
+    versions: dict[str, str]
+    machine: dict[str, str]
+    pictures: dict[str, Floats]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document without pictures, as JSON values."""
+        document = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "pictures"}
+        return {"schema": SCHEMA, **document}
+
+    def _repr_html_(self) -> str:
+        from mi_keras.auditing.page import page
+
+        return page(self, embedded=True)
+
+
+def write(report: Report, folder: Path) -> Path:
+    """Write JSON, pictures, page and model card into a folder, each whole or not at all; return the page's path."""
+    from mi_keras.auditing.card import card
+    from mi_keras.auditing.page import page
+
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / PICTURES, lambda path: write_arrays(path, report.pictures))
+    text = json.dumps(report.to_json(), indent=1, allow_nan=False)
+    replace_file(folder / DOCUMENT, lambda path: write_text(path, text + "\n"))
+    replace_file(folder / CARD, lambda path: write_text(path, card(report)))
+    return replace_file(folder / PAGE, lambda path: write_text(path, page(report)))
+
+
+def read(folder: Path) -> Report:
+    """Read what `write` wrote.
+
+    Raises:
+        InputError: the folder holds no report of this version.
+        DamagedFile: its pictures are no whole npz.
+    """
+    path = folder / DOCUMENT
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document.pop("schema") != SCHEMA:
+            raise ValueError(f"its schema is not {SCHEMA}")
+        pictures = {name: np.asarray(array, np.float32) for name, array in read_arrays(folder / PICTURES).items()}
+        report: Report = _typed(Report, {**document, "pictures": pictures})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"`folder` must hold an {DOCUMENT} of this version; got {path}: {error}.") from None
+    return report
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(item) for name, item in asdict(value).items()}
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """Return JSON values as the type that `_plain` made them from."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        return kind(**{name: _typed(hints[name], item) for name, item in value.items()})
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return None if value is None else _typed(next(a for a in arguments if a is not NoneType), value)
+    if origin is tuple:
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        return tuple(_typed(k, item) for k, item in zip(kinds, value, strict=True))
+    return value
