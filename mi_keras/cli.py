@@ -11,7 +11,7 @@ from rich.console import Console
 from mi_keras.arguments import add_arguments, request_of
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections, folder_of_all
-from mi_keras.serving.command_line import COMMANDS, run_command
+from mi_keras.commands import COMMANDS, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineErrors(
         prog="mi-keras", description="Reproduce image reconstruction attacks, section by section.",
         epilog="Results go to OUT/SECTION/PRESET; finished stages are kept in $MI_KERAS_HOME (default: .mi_keras). "
-        f"Commands for trained models: mi-keras {'|'.join(COMMANDS)} --help.",
+        f"Other commands: mi-keras {'|'.join(COMMANDS)} --help.",
     )  # fmt: skip
     add_arguments(parser, section="section number, for example 5.2 (see --list), or all")
     parser.add_argument(

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from mi_keras.auditing.statistics import Estimate
+from mi_keras.auditing.intervals import Estimate
 from mi_keras.errors import InputError
 from mi_keras.files import read_arrays, replace_file, write_arrays, write_text
 from mi_keras.types import Floats
@@ -211,7 +211,9 @@ def read(folder: Path) -> Report:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
-        pictures = {name: np.asarray(array, np.float32) for name, array in read_arrays(folder / PICTURES).items()}
+        pictures = {
+            name: np.asarray(array, np.float32) for name, array in read_arrays(folder / PICTURES).items()
+        }
         report: Report = _typed(Report, {**document, "pictures": pictures})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"`folder` must hold an {DOCUMENT} of this version; got {path}: {error}.") from None

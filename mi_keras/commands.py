@@ -1,9 +1,10 @@
-"""The commands for trained models, `mi-keras COMMAND ...`: each is the `main` of a module of its own."""
+"""The commands beside reproduction, `mi-keras COMMAND ...`: each is the `main` of a module of its own."""
 
 from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS = {  # name to module, imported when the command is given
+    "audit": "mi_keras.auditing.command_line",
     "export": "mi_keras.serving.export",
     "verify": "mi_keras.serving.verify",
     "models": "mi_keras.serving.listing",

@@ -1,0 +1,295 @@
+"""Attacks that learn, within each predicted class, how images differ as the answers to them differ.
+
+What the class alone gives away is taken out first: answers are standardised within their class, images are learned as
+differences from the mean of their class. A model whose answers say the class almost only, and little else at a small
+scale, is attacked as well as one whose answers differ much (Teterwak et al. 2021: logits hold detail of the image).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mi_keras.attacks.access import Access, Holdings
+from mi_keras.attacks.attack import Attack, Evidence, Fitted
+from mi_keras.data.preprocess import as_unit
+from mi_keras.errors import InputError
+from mi_keras.metrics.image import mse, ssim
+from mi_keras.models.tcnn import build_tcnn
+from mi_keras.models.variables import weights_of, with_weights
+from mi_keras.progress import Run
+from mi_keras.seeds import derive
+from mi_keras.settings import check_whole
+from mi_keras.training.loop import Examples, FitSettings, FitterPool
+from mi_keras.training.schedules import cosine
+from mi_keras.types import Floats, Ints, Observation
+
+LEAST_OF_CLASS = 8  # images of a class that give it a mean and a deviation of its own
+MOST_DEVIATIONS = 6.0  # standardised answers are clipped there: a rare one must not outweigh all others
+BATCH = 256
+RIDGES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
+LOSSES = ("mse", "ssim")
+
+
+@dataclass(frozen=True)
+class LinearWithinClass(Attack):
+    """The best affine map from standardised answers to images: ridge regression, shared by the classes and then by class.
+
+    The class mean where answers say nothing more. The two ridges are chosen on a fifth of the adversary's own images.
+
+    Attributes:
+        class_columns: how many of the last columns of an answer say the class as one-hot; 0: the class is the answer's
+            largest value.
+        images: how many of the adversary's own images to use, at most; 0: all.
+    """
+
+    class_columns: int = 0
+    images: int = 0
+
+    label: ClassVar[str] = "linear map"
+    seed_names: ClassVar[list[tuple[object, ...]]] = []
+    tolerance: ClassVar[float] = 1e-4
+
+    def __post_init__(self) -> None:
+        check_whole("class_columns", self.class_columns, 0)
+        check_whole("images", self.images, 0)
+
+    @property
+    def needs(self) -> Access:
+        return Access(images=True, answers="surrogate")
+
+    def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
+        """Solve for the maps; arrays as of `_Canonical`, and `weights` `(classes, features, pixels)`."""
+        pairs = _pairs(known, held, self.images, self.class_columns)
+        canonical = _Canonical.of(pairs)
+        inputs = canonical.features(pairs.features, pairs.classes)
+        rest = (pairs.images - canonical.means[pairs.classes]).reshape(len(inputs), -1)
+        weights = _ridge_by_class(inputs, rest, pairs.classes, len(canonical.means))
+        return {**canonical.arrays, "weights": weights}, {}
+
+    def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
+        canonical = _Canonical(fitted[0])
+        features, classes = _split(observed.observation, self.class_columns)
+        weights = fitted[0]["weights"]
+        for start in range(0, len(features), BATCH):
+            rows = slice(start, start + BATCH)
+            of, inputs = classes[rows], canonical.features(features[rows], classes[rows])
+            images = canonical.means[of].copy()
+            for number in np.unique(of):
+                rest = inputs[of == number] @ weights[number % len(weights)]
+                images[of == number] += rest.reshape(-1, *images.shape[1:])
+            yield np.clip(images, 0, 1)
+
+
+@dataclass(frozen=True)
+class NetworkWithinClass(Attack):
+    """A transposed CNN that draws the image from standardised answers and the class.
+
+    Attributes:
+        loss: "mse", or "ssim" for 1 - SSIM: each shows another side of what leaks.
+        channels: of the network, as of `build_tcnn`.
+        epochs, batch_size, learning_rate: of training, with a cosine schedule.
+        noise: deviation of Gaussian noise on the standardised answers in training, against learning by heart.
+        class_columns, images: as of `LinearWithinClass`.
+    """
+
+    loss: str = "mse"
+    channels: tuple[int, ...] = (128, 64, 32)
+    epochs: int = 16
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    noise: float = 0.15
+    class_columns: int = 0
+    images: int = 0
+
+    tolerance: ClassVar[float] = 1e-4
+
+    @classmethod
+    def example(cls) -> Self:
+        return cls(channels=(4, 4, 4), epochs=2, batch_size=8)
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        return cls.example(), cls("ssim", channels=(4, 4, 4), epochs=2, batch_size=8)
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise InputError(f"`loss` must be one of {', '.join(LOSSES)}; got {self.loss!r}.")
+        for name, least in (("epochs", 1), ("batch_size", 2), ("class_columns", 0), ("images", 0)):
+            check_whole(name, getattr(self, name), least)
+
+    @property
+    def label(self) -> str:
+        return f"network, {'MSE' if self.loss == 'mse' else '1 - SSIM'}"
+
+    @property
+    def needs(self) -> Access:
+        return Access(images=True, answers="surrogate")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return (self.label,)
+
+    @property
+    def seed_names(self) -> list[tuple[object, ...]]:
+        return [(type(self).__name__, self.loss)]
+
+    def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
+        """Train the network; arrays as of `_Canonical` beside its variables. Info: `history` of the loss."""
+        pairs = _pairs(known, held, self.images, self.class_columns)
+        canonical = _Canonical.of(pairs)
+        inputs = canonical.joined(pairs.features, pairs.classes)
+        shape: tuple[int, int, int] = pairs.images.shape[1:]  # type: ignore[assignment]
+        model = self._build(inputs.shape[1], shape, derive(run.seed, "initial"))
+        history = _fitters.fit(
+            model, (self.loss, self.channels, self.noise, inputs.shape[1], shape), Examples(inputs, pairs.images),
+            FitSettings(self.epochs, self.batch_size, self.learning_rate, cosine(self.epochs)),
+            loss=_LOSS[self.loss], run=run,
+        )  # fmt: skip
+        return {**canonical.arrays, **weights_of(model)}, {"history": history}
+
+    def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
+        canonical = _Canonical(fitted[0])
+        features, classes = _split(observed.observation, self.class_columns)
+        inputs = canonical.joined(features, classes)
+        shape: tuple[int, int, int] = canonical.means.shape[1:]  # type: ignore[assignment]
+        variables = {name: array for name, array in fitted[0].items() if name not in _Canonical.names}
+        model = with_weights(self._build(inputs.shape[1], shape, seed=1), variables)
+        draw = tf.function(lambda batch: model(batch, training=False), autograph=False)
+        draw = draw.get_concrete_function(tf.TensorSpec([None, inputs.shape[1]], tf.float32))
+        for start in range(0, len(inputs), BATCH):
+            images = draw(tf.constant(inputs[start : start + BATCH])).numpy()
+            if not np.isfinite(images).all():
+                raise FloatingPointError(f"{self.label}: an image is not finite after epoch {self.epochs}.")
+            yield images
+
+    def _build(self, width: int, image_shape: tuple[int, int, int], seed: int) -> keras.Model:
+        return build_tcnn(
+            width, image_shape, channels=self.channels, dropout=(0.0,) * len(self.channels),
+            input_noise=self.noise, seed=seed,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    features: Floats  # (count, features)
+    classes: Ints
+    images: Floats
+    count: int  # of classes
+
+
+class _Canonical:
+    """What standardises answers within their class, and the mean image of each class.
+
+    A class of few images takes statistics of all, as far as it has none.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("centres", "deviations", "means")
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.arrays: dict[str, NDArray[Any]] = {name: arrays[name] for name in self.names}
+        self.centres, self.deviations, self.means = self.arrays.values()
+
+    @classmethod
+    def of(cls, pairs: _Pairs) -> "_Canonical":
+        width, whole = pairs.features.shape[1], pairs.images.mean(axis=0, dtype=np.float64)
+        centre, deviation = np.zeros(width), np.zeros(width)
+        if width:
+            centre = pairs.features.mean(axis=0, dtype=np.float64)
+            deviation = pairs.features.std(axis=0, dtype=np.float64)
+        centres, deviations = np.tile(centre, (pairs.count, 1)), np.tile(deviation, (pairs.count, 1))
+        means = np.tile(whole, (pairs.count, 1, 1, 1))
+        for number in range(pairs.count):
+            of = pairs.classes == number
+            total = int(of.sum())
+            if total:  # one image of all images' mean: else that of a single image would be its class mean
+                means[number] = (pairs.images[of].sum(axis=0, dtype=np.float64) + whole) / (total + 1)
+            if total >= LEAST_OF_CLASS and width:
+                centres[number] = pairs.features[of].mean(axis=0, dtype=np.float64)
+                deviations[number] = pairs.features[of].std(axis=0, dtype=np.float64)
+        # Below this a feature is constant within the class up to the rounding of float32
+        floor = 1e-6 * np.maximum(np.abs(centres), 1e-30)
+        deviations = np.where(deviations > floor, deviations, np.inf)
+        float32 = {"centres": centres, "deviations": deviations, "means": means}
+        return cls({name: array.astype(np.float32) for name, array in float32.items()})
+
+    def features(self, features: Floats, classes: Ints) -> Floats:
+        standard = (features - self.centres[classes]) / self.deviations[classes]
+        return np.clip(standard, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+
+    def joined(self, features: Floats, classes: Ints) -> Floats:
+        """Return the features beside the class as one-hot, `(count, features + classes)`."""
+        of = np.eye(len(self.means), dtype=np.float32)[classes]
+        return np.concatenate([self.features(features, classes), of], axis=1)
+
+
+def _pairs(known: Evidence | None, held: Holdings, images: int, class_columns: int) -> _Pairs:
+    if known is None:
+        raise ValueError("`known` must hold the answers to the adversary's own images; got None.")
+    features, classes = _split(known.observation, class_columns)
+    own, most = held.own_images.images, images or len(features)
+    count = class_columns or known.observation.vectors.shape[1]
+    return _Pairs(features[:most], classes[:most], as_unit(own[:most]), count)
+
+
+def _split(observation: Observation, class_columns: int) -> tuple[Floats, Ints]:
+    """Return what an answer says beside the class, and the class."""
+    vectors = observation.vectors
+    if not class_columns:
+        return vectors, observation.predicted_class
+    return vectors[:, :-class_columns], np.argmax(vectors[:, -class_columns:], axis=1).astype(np.int64)
+
+
+def _ridge_by_class(inputs: Floats, rest: Floats, classes: Ints, count: int) -> Floats:
+    """Return `(classes or 1, features, pixels)`: maps by class, drawn towards the shared one by a second ridge."""
+    if not inputs.shape[1]:
+        return np.zeros((1, 0, rest.shape[1]), np.float32)
+    held_out = np.arange(len(inputs)) % 5 == 4  # the order of the images is by chance already
+    x, y = inputs[~held_out].astype(np.float64), rest[~held_out]
+    shared = min(RIDGES, key=lambda ridge: _error(_ridge(x, y, ridge), inputs[held_out], rest[held_out]))
+    whole = _ridge(x, y, shared)
+    best, least = None, _error(whole, inputs[held_out], rest[held_out])
+    if count > 1:
+        for ridge in RIDGES:
+            by_class = _of_classes(inputs[~held_out], y, classes[~held_out], count, whole, ridge)
+            error = sum(
+                _error(by_class[c], inputs[held_out & (classes == c)], rest[held_out & (classes == c)])
+                for c in range(count)
+            )
+            if error < least:
+                best, least = ridge, error
+    whole = _ridge(inputs.astype(np.float64), rest, shared)
+    if best is None:
+        return whole[None]
+    return _of_classes(inputs, rest, classes, count, whole, best)
+
+
+def _of_classes(
+    inputs: Floats, rest: Floats, classes: Ints, count: int, whole: Floats, ridge: float
+) -> Floats:
+    maps = np.tile(whole, (count, 1, 1))
+    for number in np.unique(classes):
+        of = classes == number
+        maps[number] += _ridge(inputs[of].astype(np.float64), rest[of] - inputs[of] @ whole, ridge)
+    return maps
+
+
+def _ridge(inputs: NDArray[np.float64], rest: Floats, ridge: float) -> Floats:
+    square = inputs.T @ inputs + ridge * np.eye(inputs.shape[1])
+    return np.linalg.solve(square, inputs.T @ rest).astype(np.float32)
+
+
+def _error(weights: Floats, inputs: Floats, rest: Floats) -> float:
+    return float(np.square(rest - inputs @ weights, dtype=np.float64).sum())
+
+
+def _dissimilarity(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    return 1.0 - ssim(targets, outputs)
+
+
+_LOSS = {"mse": mse, "ssim": _dissimilarity}
+_fitters = FitterPool(size=2)  # one for each loss

@@ -1,0 +1,243 @@
+"""`audit`: what can be rebuilt of an image from what a model sends out, point by point, with a verdict on each."""
+
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from mi_keras.auditing import controls
+from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.contract import Contract, inspect
+from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
+from mi_keras.auditing.ladder import SIZES, Envelope, climb, rungs
+from mi_keras.auditing.loading import load_model
+from mi_keras.auditing.options import Options
+from mi_keras.auditing.permutation import permutation_p
+from mi_keras.auditing.report import (
+    AttackRow,
+    Control,
+    ModelFacts,
+    PointReport,
+    Report,
+    Settings,
+)
+from mi_keras.auditing.subject import ATTACKED, Subject
+from mi_keras.auditing.verdict import Tolerance, judge
+from mi_keras.auditing.views import View, default_views, parse_view
+from mi_keras.data.preprocess import as_unit
+from mi_keras.experiments.store import Store, home, versions
+from mi_keras.models.target import points
+from mi_keras.progress import Progress, SilentProgress
+from mi_keras.types import Floats
+
+API, NETWORK = "API client", "Cloud, network"
+UNTRIED = "white box"  # the strongest adversary of a layer, whose head network and cloud know
+BYTES_OF_HALF = 2
+
+
+def audit(
+    model: keras.Model | str | Path,
+    data: Any,
+    options: Options | None = None,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    name: str | None = None,
+    imports: Sequence[str] = (),
+) -> Report:
+    """Measure what can be rebuilt of an image from what a Keras model sends out.
+
+    Args:
+        model: the model, or the path of a `.keras` or `.h5` file, which is opened without running code from it.
+        data: images, of which some become the adversary's own and some are attacked; see `pool.read_pool`.
+        options: everything else.
+        store: where finished steps are kept; by default `$MI_KERAS_HOME`.
+        progress: where steps are reported; by default nowhere.
+        name: of the model in tables.
+        imports: modules with custom classes that a model file needs.
+
+    Raises:
+        InputError: model, images and options do not fit; raised before anything is trained.
+    """
+    options = options or Options()
+    if not isinstance(model, keras.Model):
+        name = name or Path(model).name
+        model = load_model(str(model), imports=imports)
+    contract = inspect(model, name or model.name, data, options)
+    sent = _points(contract.subjects[0], options)
+    store = store or Store(home())
+    progress = progress or SilentProgress()
+    return _Audit(contract, sent, options, store, progress).report()
+
+
+class _Audit:
+    """One audit at work."""
+
+    def __init__(
+        self, contract: Contract, sent: Sequence[Sent], options: Options, store: Store, progress: Progress
+    ) -> None:
+        self.contract, self.options, self.sent = contract, options, sent
+        self.store, self.progress = store, progress
+        self.sizes = SIZES[options.preset]
+        self.tolerance = options.tolerance or Tolerance()
+        self.pictures: dict[str, Floats] = {}
+
+    def report(self) -> Report:
+        """Attack every point, run the controls, and judge."""
+        subject, options = self.contract.subjects[0], self.options
+        envelopes = {sent: self._envelope(sent) for sent in self.sent}
+        checks = self._controls(envelopes)
+        failed = [control.name for control in checks if control.ok is False]
+        points = tuple(self._point(sent, envelope, failed) for sent, envelope in envelopes.items())
+        layers = [sent for sent in self.sent if not sent.with_class]
+        not_tried = [UNTRIED] if layers else []
+        not_tried += ["shadow models", "a pool of candidates", "the model's conversion, such as TFLite"]
+        return Report(
+            model=ModelFacts(
+                subject.name, subject.target(subject.output_name).identity, subject.model.count_params(),
+                tuple(subject.model.inputs[0].shape[1:]), subject.output.kind, subject.output.classes,
+            ),
+            data=self.contract.data,
+            settings=Settings(
+                options.preset, options.seed, options.adversaries, self.tolerance.found, self.tolerance.detail,
+                options.tolerance is None, options.among, options.class_of, 0.0,
+            ),
+            points=points, defences=(), controls=checks, assumed=self.contract.assumed, not_tried=tuple(not_tried),
+            warnings=self.contract.warnings, cheapest=_cheapest(points),
+            versions={"python": platform.python_version()} | versions(), machine=_machine(), pictures=self.pictures,
+        )  # fmt: skip
+
+    def _benches(self, sent: Sent) -> list[AuditBench]:
+        return [
+            AuditBench(subject, sent, self.store, self.progress, seed=self.options.seed, fold=number)
+            for number, subject in enumerate(self.contract.subjects, start=1)
+        ]
+
+    def _envelope(self, sent: Sent) -> Envelope:
+        folds = [rungs(bench, self.options.adversaries, self.sizes) for bench in self._benches(sent)]
+        return climb(folds, among=self.options.among)
+
+    def _controls(self, envelopes: Mapping[Sent, Envelope]) -> tuple[Control, ...]:
+        """Run them once for vectors and once for maps, each at the first point of its kind."""
+        first: dict[bool, Sent] = {}
+        for sent in self.sent:
+            if sent.view.form != "label":
+                first.setdefault(self._benches(sent)[0].of_maps, sent)
+        checks = []
+        for of_maps, sent in first.items():
+            benches, at = self._benches(sent), "maps" if of_maps else "vectors"
+            for check in (controls.shuffled, controls.components):
+                control = check(benches, self.sizes, self.options.among)
+                checks.append(replace(control, name=f"{control.name}, {at}") if len(first) > 1 else control)
+        sent, envelope = next(iter(envelopes.items()))
+        return (*checks, controls.identity(self._benches(sent), envelope))
+
+    def _point(self, sent: Sent, envelope: Envelope, failed: Sequence[str]) -> PointReport:
+        benches, options, numbers = self._benches(sent), self.options, envelope.numbers
+        is_output = benches[0].point.is_output
+        judgement = judge(
+            numbers, self.tolerance, among=options.among, failed_controls=failed, untried="" if is_output else UNTRIED
+        )
+        name = _name(sent, benches[0].subject)
+        exposed, worst = most_exposed(numbers), worst_class(envelope.scored, envelope.gallery, among=options.among)
+        values = {"found": exposed.found, "detail": exposed.detail}
+        compared = compare_members(envelope.members, numbers) if envelope.members else {}
+        strongest = [rung.adversary for rung in (measured.rung for measured in envelope.attacks)]
+        shape = benches[0].point.shape
+        size = sent.view.bytes(shape[0] or 0) if sent.with_class else BYTES_OF_HALF * int(np.prod([n or 0 for n in shape]))
+        return PointReport(
+            listener=API if is_output else NETWORK, name=name, is_output=is_output,
+            shape=tuple(int(n or 0) for n in shape), bytes=size, adversary=strongest[-1],
+            verdict=str(judgement.verdict), reason=judgement.reason, found=numbers.found,
+            found_note=numbers.missing.get("found", ""), auc=numbers.auc, detail=numbers.detail,
+            ssim_gain=numbers.ssim_gain, could_be=dict(judgement.could_be),
+            p=permutation_p(envelope.scored, envelope.gallery, seed=options.seed) if numbers.auc else None,
+            most_exposed={k: v for k, v in values.items() if not np.isnan(v)},
+            worst_class=(str(worst.label), worst.estimate.value, worst.estimate.n) if worst else None,
+            members=compared.get("found") or compared.get("auc"), attacks=_rows(envelope),
+            pictures=self._show(name, benches, envelope),
+        )  # fmt: skip
+
+    def _show(self, name: str, benches: Sequence[AuditBench], envelope: Envelope) -> int:
+        """Keep pictures of the most, the median and the least exposed image."""
+        order = by_exposure(envelope.numbers)
+        rows = list(dict.fromkeys([int(order[0]), int(order[len(order) // 2]), int(order[-1])]))
+        truth = np.concatenate([bench.truth_bytes(ATTACKED) for bench in benches])
+        for kind, images in (("truth", truth), ("rebuilt", envelope.drawn), ("class", envelope.of_class)):
+            self.pictures[f"{name}:{kind}"] = as_unit(images[rows])
+        return len(rows)
+
+
+def _points(subject: Subject, options: Options) -> tuple[Sent, ...]:
+    """Return what is asked for, each once: outputs in their views, or layers."""
+    is_vector = len(subject.target(subject.output_name).point.shape) == 1
+    if not options.at:
+        views = default_views(subject.output) if is_vector else (View("raw"),)
+        return tuple(Sent(subject.output_name, view, with_class=is_vector) for view in views)
+    found: dict[Sent, None] = {}
+    outputs = {point.name for point in points(subject.model) if point.is_output}
+    for text in options.at:
+        point, _, view = text.rpartition(":")
+        if point == subject.output_name or (not point and text in (subject.output_name, "output") and is_vector):
+            views = (parse_view(view, subject.output),) if point else default_views(subject.output)[:1]
+            found.update({Sent(subject.output_name, each): None for each in views})
+        elif text not in outputs and is_vector and _is_view(text, subject):
+            found[Sent(subject.output_name, parse_view(text, subject.output))] = None
+        else:
+            subject.target(text)  # raises where there is no such point, naming those that are like it
+            found[Sent(text, View("raw"), with_class=False)] = None
+    return tuple(found)
+
+
+def _is_view(text: str, subject: Subject) -> bool:
+    names = {point.name for point in points(subject.model)}
+    return text not in names and bool(re.fullmatch(r"(logits|probabilities|label)?,?((rounded|top)=\d+)?", text))
+
+
+def _name(sent: Sent, subject: Subject) -> str:
+    if not sent.with_class:
+        return sent.point
+    several = len([point for point in points(subject.model) if point.is_output]) > 1
+    shown = "answers" if sent.view.form == "raw" else sent.view.name
+    return f"{sent.point}: {shown}" if several else shown
+
+
+def _rows(envelope: Envelope) -> tuple[AttackRow, ...]:
+    return tuple(
+        AttackRow(
+            measured.rung.adversary, measured.rung.label, measured.numbers.found, measured.numbers.auc,
+            measured.numbers.detail, float(np.mean(measured.scored.ssim)),
+            tuple(name for name, chosen in envelope.chosen.items() if chosen == place),
+        )
+        for place, measured in enumerate(envelope.attacks)
+    )  # fmt: skip
+
+
+def _cheapest(points: Sequence[PointReport]) -> str:
+    """Say what could be sent instead of what leaks, of what was looked at."""
+    leaking = [point.name for point in points if point.verdict == "LEAKS"]
+    below = [point.name for point in points if point.verdict == "BELOW TOLERANCE"]
+    if not leaking:
+        return ""
+    if not below:
+        return "Nothing that was looked at is below the tolerance."
+    return f"Below the tolerance in place of {', '.join(leaking)}: {', '.join(below)}."
+
+
+def _machine() -> dict[str, str]:
+    """Return what float sums depend on: the instruction set and the number of threads."""
+    import tensorflow as tf
+
+    flags = ""
+    if Path("/proc/cpuinfo").exists():
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    sets = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if re.search(rf"\b{name}\b", flags)]
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
+    return {"machine": platform.machine(), "instructions": ", ".join(sets) or "not known", "threads": str(threads)}
+

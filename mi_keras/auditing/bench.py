@@ -1,0 +1,250 @@
+"""The audit as a bench: what one point of a user's model sends, in one view, and scores of what is made of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.attacks.access import UNLIMITED, Access
+from mi_keras.attacks.attack import Attack
+from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
+from mi_keras.auditing.views import View
+from mi_keras.data.preprocess import as_bytes, as_unit
+from mi_keras.defenses.defense import Defended, Defense
+from mi_keras.errors import InputError
+from mi_keras.experiments.bench import Asked, Bench
+from mi_keras.experiments.store import Stage, Store
+from mi_keras.metrics.image import score
+from mi_keras.metrics.retrieval import image_embedding
+from mi_keras.progress import Arrays, Progress, Workspace, flush
+from mi_keras.seeds import derive
+from mi_keras.types import Floats, Images, Observation, Rows
+
+MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
+SAVE_EVERY = 20  # batches
+LARGEST_HALF = 65_504.0  # of float16, in which maps are kept
+# The adversary asks the model itself; what it may use of that, `ladder` says
+GRANTED = Access(images=True, answers="target", queries=UNLIMITED, population=True, defense=True)
+SHUFFLED, COMPONENTS = "shuffled", "components"  # controls: what takes the place of the answers
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the adversary sees: a point of the model in a view, or what a control puts in its place.
+
+    Attributes:
+        point: name of an output or a layer.
+        view: how an output is shown.
+        with_class: the class is sent beside it, as one-hot in the last columns; layers do not tell it.
+        control: "", `SHUFFLED`: answers change places within their class, or `COMPONENTS`: principal components of the
+            image's difference from the mean of its class are sent instead.
+        components: how many of these.
+    """
+
+    point: str
+    view: View
+    with_class: bool = True
+    control: str = ""
+    components: int = 0
+
+    @property
+    def name(self) -> str:
+        """In progress."""
+        at = self.point if not self.with_class else f"{self.point} as {self.view.name}"
+        return f"{at}, {self.control}" if self.control else at
+
+
+class Permuted:
+    """Rows in another order, read on the way (see `types.Rows`)."""
+
+    def __init__(self, rows: Rows, order: NDArray[np.int64]) -> None:
+        self.rows, self.order, self.shape, self.dtype = rows, order, rows.shape, rows.dtype
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, wanted: Any) -> NDArray[Any]:
+        return np.asarray(self.rows[self.order[wanted]])
+
+
+class AuditBench(Bench):
+    """Describes the stages of the audit of one model at one point; nothing is computed until a result is read."""
+
+    access: ClassVar[Access] = GRANTED
+    supplies: ClassVar[Access] = GRANTED
+    of_maps: ClassVar[bool] = False  # an instance of a layer's maps says otherwise
+    own: ClassVar[str] = OWN
+    attacked: ClassVar[str] = ATTACKED
+
+    def __init__(
+        self, subject: Subject, sent: Sent, store: Store, progress: Progress, *, seed: int, fold: int
+    ) -> None:
+        self.subject, self.sent = subject, sent
+        identity = {"meaning": MEANING, "data": dict(subject.data)}
+        super().__init__(store, progress, identity, seed=seed, run=fold)
+        self.image_shape, self.classes = subject.attack_shape, subject.classes
+        self.point = subject.target(sent.point).point
+        self.of_maps = len(self.point.shape) == 3 and sent.control != COMPONENTS  # type: ignore[misc]
+
+    def at(self, sent: Sent) -> "AuditBench":
+        """Return the bench of the same images at another point or in another view."""
+        return AuditBench(self.subject, sent, self.store, self.progress, seed=self._seed, fold=self._run)
+
+    # Answers
+
+    def raw(self, point: str, subset: str) -> Stage:
+        """Send the images of one side through the model. Large array `values`: float32, of maps float16."""
+        target, images = self.subject.target(point), self.subject.sides[subset].images
+        what = f"what {point} sends of {subset} images"
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            answer = self.subject.answers(point)
+            first = answer(images[:BATCH])
+            is_map = first.ndim == 4
+            values = workspace.large(
+                "values", (len(images), *first.shape[1:]), np.float16 if is_map else np.float32
+            )
+            saved = workspace.load("progress")
+            done = int(saved["done"]) if saved else 0
+            with self.progress.bar(what, len(images), "img", done) as bar:
+                for start in range(done, len(images), BATCH):
+                    batch = answer(images[start : start + BATCH])
+                    if not np.isfinite(batch).all():
+                        raise InputError(f"`model` must send finite numbers; {point} sent NaN or infinity.")
+                    values[start : start + BATCH] = (
+                        np.clip(batch, -LARGEST_HALF, LARGEST_HALF) if is_map else batch
+                    )
+                    bar.advance(len(batch))
+                    if start // BATCH % SAVE_EVERY == SAVE_EVERY - 1:
+                        flush(values)
+                        workspace.save("progress", {"done": np.array(start + len(batch))})
+            flush(values)
+            return {}, {}
+
+        return self.stage("audit_answers", compute, subset=subset, model=target.identity, point=point)
+
+    def classes_of(self, subset: str) -> NDArray[np.int64]:
+        """Return the predicted classes of the images of one side."""
+        return self.subject.classes_of(self.raw(self.subject.output_name, subset).large("values"))
+
+    def asked(self, answered_by: str, images: str, defense: Defense | None) -> Asked:
+        stages = [self.raw(self.sent.point, images)]
+        if self.sent.with_class and self.sent.point != self.subject.output_name:
+            stages.append(self.raw(self.subject.output_name, images))
+        draws = defense is not None and defense.draws
+        identity = {"sent": asdict(self.sent)} | ({"defense": defense.identity} if defense else {})
+        seed = self.derive("defense", images)
+        return Asked(
+            images, tuple(stages), lambda: Observation(self._values(images, defense, seed), self.sent.point), identity,
+            seeds=[("defense", images)] if draws else [("shuffle", images)] if self.sent.control == SHUFFLED else (),
+            words=[self.sent.name, *([defense.words] if defense else [])],
+        )  # fmt: skip
+
+    def known(self, attack: Attack, defense: Defense | None) -> Asked:
+        return self.asked("target", self.own, defense)
+
+    def _values(self, subset: str, defense: Defense | None, seed: int) -> Rows:
+        sent, subject = self.sent, self.subject
+        values: Rows = self.raw(sent.point, subset).large("values")
+        if defense is not None:
+            values = Defended(values, defense, self._measured(defense), seed)
+        classes = self.classes_of(subset)
+        if sent.control == SHUFFLED:
+            values = Permuted(values, self._shuffled(subset, classes))
+        if sent.control == COMPONENTS:
+            features = self.components(subset)[:, : sent.components]
+        elif self.of_maps:
+            return values
+        elif sent.with_class:
+            features = sent.view.features(np.asarray(values[:]), subject.output)
+        else:
+            features = np.asarray(values[:], np.float32).reshape(len(values), -1)
+        shown = np.eye(subject.classes, dtype=np.float32)
+        if sent.control != COMPONENTS and sent.with_class:
+            classes = subject.classes_of(
+                np.asarray(values[:])
+            )  # what the adversary is shown, behind a defence
+        told = shown[classes if sent.with_class else np.zeros(len(features), np.int64)]
+        told = told if sent.with_class else told[:, :1]
+        return np.concatenate([features, told], axis=1)
+
+    def _measured(self, defense: Defense) -> Arrays:
+        return defense.measure(self.raw(self.sent.point, OWN).large("values")) if defense.measures else {}
+
+    def _shuffled(self, subset: str, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return an order in which every image has the answer to another one of its class."""
+        draw = np.random.default_rng(self.derive("shuffle", subset))
+        order = np.arange(len(classes))
+        for number in np.unique(classes):
+            of = draw.permutation(np.flatnonzero(classes == number))
+            order[of] = np.roll(of, 1)
+        return order
+
+    # The closed form that the control by components is held to
+
+    def components(self, subset: str) -> Floats:
+        """Return what a head that knows the adversary's images would send, `(count, components)`."""
+        means, axes = self._axes()
+        rest = as_unit(self.truth_bytes(subset)) - means[self.classes_of(subset)]
+        return (rest.reshape(len(rest), -1) @ axes.T).astype(np.float32)
+
+    def _axes(self) -> tuple[Floats, Floats]:
+        images, classes = as_unit(self.truth_bytes(OWN)), self.classes_of(OWN)
+        means = np.tile(images.mean(axis=0), (self.classes, 1, 1, 1))
+        for number in np.unique(classes):
+            means[number] = images[classes == number].mean(axis=0)
+        rest = (images - means[classes]).reshape(len(images), -1)
+        count = min(self.sent.components, *rest.shape)
+        # The axes of the smaller of both Gram matrices: pixels may be many times as many as images
+        if rest.shape[1] <= len(rest):
+            _, vectors = np.linalg.eigh(rest.T @ rest)
+            return means, vectors[:, : -count - 1 : -1].T
+        _, vectors = np.linalg.eigh(rest @ rest.T)
+        axes = vectors[:, : -count - 1 : -1].T @ rest
+        return means, axes / np.linalg.norm(axes, axis=1, keepdims=True)
+
+    def closed_form(self, subset: str) -> float:
+        """Return R2 within the class of the best reconstruction from the components, on the images of one side."""
+        means, axes = self._axes()
+        rest = as_unit(self.truth_bytes(subset)) - means[self.classes_of(subset)]
+        rest = rest.reshape(len(rest), -1)
+        left = rest - rest @ axes.T @ axes
+        return float(1 - np.square(left).sum(dtype=np.float64) / np.square(rest).sum(dtype=np.float64))
+
+    # What the adversary holds, and the truth
+
+    def own_images(self) -> Images:
+        images = self.subject.sides[OWN].truth
+        return Images(images.images, self.classes_of(OWN), images.ids)
+
+    def target(self, defense: Defense | None) -> keras.Model:
+        return self.subject.target(self.sent.point).head
+
+    def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
+        values = self.subject.answers(self.sent.point)(images)
+        if defense is not None:
+            values = defense.apply(values, self._measured(defense), seed=derive(seed, "query"))
+        return Observation(values, self.sent.point)
+
+    def truth_bytes(self, subset: str) -> NDArray[np.uint8]:
+        """Return the images of one side at the size at which they are reconstructed."""
+        return self.subject.sides[subset].truth.images
+
+    def truth(self, subset: str) -> Floats:
+        return as_unit(self.truth_bytes(subset))
+
+    def score(self, images: Iterable[Floats], subset: str, scores: Sequence[str] = ()) -> Arrays:
+        """Return `ssim`, `mse`, the pixel `embedding` and the `images` themselves, uint8, of a set in its order."""
+        truth, start = self.truth_bytes(subset), 0
+        parts: dict[str, list[NDArray[Any]]] = {"ssim": [], "mse": [], "embedding": [], "images": []}
+        for batch in images:
+            found = score(batch, as_unit(truth[start : start + len(batch)]))
+            start += len(batch)
+            for name, array in (("ssim", found.ssim), ("mse", found.mse)):
+                parts[name].append(array)
+            parts["embedding"].append(image_embedding(batch))
+            parts["images"].append(as_bytes(batch))
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}

@@ -1,0 +1,133 @@
+"""The command `mi-keras audit`: what can be rebuilt of an image from what a model of your own sends out."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mi_keras.auditing.options import ADVERSARIES, DEFAULT_ADVERSARIES, PRESETS, Options
+from mi_keras.auditing.verdict import Tolerance, parse_limits
+from mi_keras.command import OneLineErrors, console_for_tables, guarded
+from mi_keras.errors import InputError
+
+GO_ON = "What is finished is kept; run the same command again to go on."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code: that of `command.guarded`, or 3 and 4 as `--fail-above` has them."""
+    options = _parser().parse_args(arguments)
+    codes = [0]
+    return guarded(lambda: codes.append(_run(options)), GO_ON) or codes[-1]
+
+
+def _run(given: argparse.Namespace) -> int:
+    limits = parse_limits(given.fail_above) if given.fail_above else {}
+    options = _options(given)
+    if given.model is not None and given.data is None and not given.list_points:
+        raise InputError("`--data` must be given with a model: a folder, a .zip or an .npz file; got none.")
+    if given.model is None and given.data is not None:
+        raise InputError(f"`MODEL` must be given with --data; got --data {given.data} alone.")
+    from mi_keras.quiet import quiet_libraries  # here: --help answers at once
+
+    with quiet_libraries():
+        import tensorflow  # noqa: F401
+    if given.list_points:
+        return _list_points(given)
+    from mi_keras.auditing.audit import audit
+    from mi_keras.auditing.report import write
+    from mi_keras.auditing.screen import first_screen
+    from mi_keras.auditing.verdict import fails
+    from mi_keras.console import TerminalProgress
+    from mi_keras.experiments.store import Store, home
+
+    console = Console(stderr=True)
+    store, progress = Store(home()), TerminalProgress(console)
+    if given.model is None:
+        from mi_keras.auditing import demo
+
+        shown = demo.demo(store, progress, preset=options.preset, seed=options.seed)
+        from dataclasses import replace
+
+        options = replace(options, pixels="0..1", trained_on=shown.trained_on, output="logits", model_input="0..1")
+        report = audit(
+            shown.model, (shown.images, shown.labels), options, store=store, progress=progress, name=demo.NAME
+        )
+    else:
+        report = audit(given.model, given.data, options, store=store, progress=progress, imports=given.imports)
+    page = write(report, given.out)
+    if given.json:
+        print(json.dumps(report.to_json(), indent=1))
+    else:
+        first_screen(report, console_for_tables())
+        print(f"Page, model card and JSON: {page}")
+    return fails(report.points, limits, among=options.among)
+
+
+def _list_points(given: argparse.Namespace) -> int:
+    from mi_keras.auditing.loading import load_model
+    from mi_keras.models.target import points
+
+    if given.model is None:
+        raise InputError("`MODEL` must be given with --list-points; got none.")
+    for point in points(load_model(given.model, imports=given.imports)):
+        size = " x ".join("?" if n is None else str(n) for n in point.shape)
+        print(f"{point.name}  {size}{'  (output)' if point.is_output else ''}")
+    return 0
+
+
+def _options(given: argparse.Namespace) -> Options:
+    return Options(
+        at=tuple(given.at), adversaries=tuple(given.adversaries.split(",")), preset=given.preset, seed=given.seed,
+        pixels=given.pixels, model_input=given.model_input, output=given.output, output_kind=given.output_kind,
+        labels=given.labels, groups=given.groups, size=_size(given.size), trained_on=given.trained_on,
+        class_names=tuple(given.class_names.split(",")) if given.class_names else None,
+        class_of=given.class_of, attack_size=given.attack_size, among=given.among,
+        tolerance=Tolerance.parse(given.tolerance) if given.tolerance else None,
+    )  # fmt: skip
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise InputError(f"`--size` must be H,W, whole numbers >= 1; got {text!r}.")
+    return int(parts[0]), int(parts[1])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineErrors(
+        prog="mi-keras audit", description="Find out what can be rebuilt of an image from what a Keras model sends out.",
+        epilog="Without MODEL: a demonstration on embedded digits. Finished steps are kept in $MI_KERAS_HOME (default: "
+        ".mi_keras). Exit codes with --fail-above: 3 where an upper bound is above the limit, 4 where nothing can be said.",
+    )  # fmt: skip
+    add = parser.add_argument
+    add("model", nargs="?", metavar="MODEL", help="a .keras or .h5 file; no code of it is run")
+    add("--data", metavar="SOURCE", help="images: a folder, a .zip or an .npz file, or folder:, zip:, npz:PATH, or mnist")
+    add("--at", action="append", default=[], metavar="POINT",
+        help="what leaves: a layer's path, an output, or a view such as logits, probabilities, rounded=3, top=3, label, also "
+        "as OUTPUT:VIEW; several times (default: the views of the output)")  # fmt: skip
+    add("--list-points", action="store_true", help="list where the model can be observed, and do nothing else")
+    add("--adversaries", default=",".join(DEFAULT_ADVERSARIES), metavar="A,B", help=f"of {', '.join(ADVERSARIES)} (default: %(default)s)")
+    add("--preset", default="quick", choices=PRESETS, help="how hard the attacks try (default: quick)")
+    add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
+    add("--pixels", metavar="RANGE", help="what the data holds: 0..1, 0..255 or -1..1; files are 0..255")
+    add("--model-input", metavar="RANGE", help="what the model expects: 0..1, 0..255, -1..1, caffe, torch or MODULE:FUNCTION; found by accuracy where there are labels")
+    add("--labels", default="none", metavar="none|folder", help="folder: a subfolder is a class")
+    add("--class-names", metavar="A,B", help="subfolders in the order of the model's outputs (default: by name)")
+    add("--groups", default="none", metavar="none|folder", help="folder: a subfolder is a person, who is never on both sides")
+    add("--trained-on", metavar="KEY", help="key of the npz with the images that the model was trained on")
+    add("--size", metavar="H,W", help="size of images for a model of variable size")
+    add("--attack-size", type=int, default=96, metavar="N", help="largest side of what is reconstructed (default: 96)")
+    add("--output", metavar="NAME", help="of several outputs, the one that tells the class")
+    add("--output-kind", metavar="KIND", help="what answers are, where their values do not say it, such as embedding")
+    add("--class-of", default="prediction", metavar="prediction|all", help="all: images are told from all others, not from those of their class")
+    add("--among", type=int, default=10, metavar="N", help="images to tell apart (default: 10)")
+    add("--tolerance", metavar="found=X,detail=Y", help="what you tolerate above the baselines (default: found=0.20,detail=0.05, ours)")
+    add("--fail-above", metavar="found=X", help="exit with 3 where the upper bound of a named number is above baseline + X")
+    add("--import", action="append", default=[], dest="imports", metavar="MODULE", help="import a module with custom classes of the model")
+    add("--out", type=Path, default=Path("audit"), metavar="DIR", help="folder of page, card and JSON (default: audit)")
+    add("--json", action="store_true", help="print the JSON document instead of the first screen")
+    return parser

@@ -1,0 +1,208 @@
+"""What must hold before anything is trained: model and images fit each other, and what was taken for granted is said."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.auditing.division import Divided, divide
+from mi_keras.auditing.model_input import (
+    accuracies,
+    candidates,
+    check_model_input,
+    choose_model_input,
+    model_input,
+)
+from mi_keras.auditing.options import Options
+from mi_keras.auditing.pixels import to_unit
+from mi_keras.auditing.pool import Pool, read_pool
+from mi_keras.auditing.report import DataFacts
+from mi_keras.auditing.subject import (
+    MEMBERS,
+    SIDES,
+    Side,
+    Subject,
+    attacked_size,
+    input_size,
+    prepared,
+    truth_of,
+)
+from mi_keras.auditing.views import Output, output_of_kind
+from mi_keras.data.preprocess import as_unit
+from mi_keras.errors import InputError
+from mi_keras.models.target import Target, observed_at, points
+
+SAMPLE = 512  # images that show what a model's answers are
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A model and its images, checked.
+
+    Attributes:
+        subjects: one for each fold.
+        data: facts for the report.
+        assumed, warnings: sentences for the report.
+    """
+
+    subjects: tuple[Subject, ...]
+    data: DataFacts
+    assumed: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contract:
+    """Return what is audited.
+
+    Raises:
+        InputError: model, images or options do not fit each other.
+    """
+    channels = _channels(model)
+    height, width = input_size(model)
+    fixed = (height, width) if height and width else None
+    if options.size and fixed and options.size != fixed:
+        raise InputError(f"`--size` must be {fixed[0]},{fixed[1]}, the model's input, or not given; got {options.size}.")
+    pool = read_pool(
+        data, labels=options.labels, groups=options.groups, size=fixed or options.size, channels=channels,
+        pixels=options.pixels, trained_on=options.trained_on, class_names=options.class_names,
+    )  # fmt: skip
+    images = pool.images if pool.images.dtype == np.uint8 and pool.pixels == "0..255" else to_unit(pool.images, pool.pixels)
+    target = observed_at(model, _output_name(model, options.output))
+    given, input_words = _model_input(target, images, pool, channels, options)
+    prepare = model_input(given, channels=channels)
+    sample = _call(target, prepare)(images[:SAMPLE])
+    output, output_words = _output(sample, options)
+    divided = divide(images, pool.groups, seed=options.seed, trained_on=pool.trained_on)
+    size = attacked_size(images.shape[1:3], (height, width), options.attack_size)  # type: ignore[arg-type]
+    again = _call(target, prepare)(images[:32])
+    identity = {
+        "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
+        "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
+    }  # fmt: skip
+    subjects = tuple(
+        Subject(
+            model, name, target.point.name, output, prepare, _sides(images, pool, divided, fold, size), identity,
+            class_of_all=options.class_of == "all", random=not np.array_equal(again, sample[: len(again)]),
+        )
+        for fold in range(len(divided.folds))
+    )  # fmt: skip
+    facts = _facts(pool, divided, (*size, channels), given, input_words, options)
+    assumed = (
+        f"Pixels {pool.pixels} ({'declared' if options.pixels else 'bytes'}).", input_words, output_words,
+        "Images that the model was trained on: "
+        + (f"{facts.sides[MEMBERS]:,} are attacked apart." if facts.sides[MEMBERS] else "unknown."),
+        *pool.notes,
+    )  # fmt: skip
+    warnings = [divided.warning] if divided.warning else []
+    if subjects[0].random:
+        warnings.append("The model answers at random: two calls on the same images differ. Each image is sent once.")
+    if facts.grouped_by == "image":
+        warnings.append("Images are their own groups: one person may be on both sides (see --groups).")
+    return Contract(subjects, facts, tuple(s for s in assumed if s), tuple(warnings))
+
+
+def _channels(model: keras.Model) -> Any:
+    input_size(model)
+    return int(model.inputs[0].shape[3])
+
+
+def _output_name(model: keras.Model, wanted: str | None) -> str:
+    outputs = [point for point in points(model) if point.is_output]
+    names = [point.name for point in outputs]
+    if wanted is None and len(outputs) > 1:
+        raise InputError(f"`--output` must name the output that tells the class, one of {', '.join(names)}; got none.")
+    if wanted is not None and wanted not in names:
+        raise InputError(f"`--output` must be one of {', '.join(names)}; got {wanted!r}.")
+    return wanted or names[0]
+
+
+def _call(target: Target, prepare: Callable[..., NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    shape, dtype = target.head.inputs[0].shape[1:3], target.head.inputs[0].dtype
+
+    def answer(images: NDArray[Any]) -> NDArray[Any]:
+        parts = [
+            np.asarray(target.head(prepared(images[i : i + 64], shape, prepare, dtype), training=False), np.float32)
+            for i in range(0, len(images), 64)
+        ]
+        return np.concatenate(parts)
+
+    return answer
+
+
+def _model_input(
+    target: Target, images: NDArray[Any], pool: Pool, channels: int, options: Options
+) -> tuple[str, str]:
+    """Return what the model expects of pixels, declared or found by accuracy, and the sentence that says so."""
+    shown = options.model_input
+    checkable = pool.labels is not None and len(target.point.shape) == 1 and options.class_of != "all"
+    if not checkable:
+        if shown is None:
+            raise InputError(
+                f"`--model-input` must be declared where there are no labels to find it by: one of "
+                f"{', '.join(candidates(channels))}, or MODULE:FUNCTION."
+            )
+        return shown, f"The model expects {shown} (declared, not checked: no labels)."
+
+    tried = candidates(channels)
+    if shown is not None and shown not in tried:
+        tried[shown] = model_input(shown, channels=channels)
+
+    def predicted(given: NDArray[Any]) -> NDArray[Any]:
+        answers = _call(target, lambda batch: batch)(given)
+        return answers.argmax(axis=1) if answers.shape[1] > 1 else (answers[:, 0] > 0.5).astype(np.int64)
+
+    count = min(SAMPLE, len(images))
+    small = as_unit(images[:count])
+    labels = pool.labels
+    assert labels is not None
+    found = accuracies(predicted, small, labels, tried)
+    chance = float(np.bincount(labels[:count]).max() / count)
+    if shown is None:
+        if max(found.values()) <= chance:
+            raise InputError(
+                f"`--model-input` must be declared where no conversion is right more often than one class is, {chance:.2f}; "
+                f"got accuracies {', '.join(f'{n} {a:.2f}' for n, a in found.items())}."
+            )
+        shown = choose_model_input(found, count=count)
+        return shown, f"The model expects {shown} (found: accuracy {found[shown]:.2f} on {count} images)."
+    check_model_input(shown, found, count=count)
+    return shown, f"The model expects {shown} (declared; accuracy {found[shown]:.2f} on {count} images)."
+
+
+def _output(sample: NDArray[Any], options: Options) -> tuple[Output, str]:
+    if sample.ndim != 2:  # a map, or a sequence: nothing in it is a class
+        return Output("embedding", int(np.prod(sample.shape[1:]))), "The output is a map: it tells no class."
+    output = output_of_kind(sample, options.output_kind)
+    how = "declared" if options.output_kind else "by their values"
+    classes = f", {output.classes} classes" if output.classes > 1 else ""
+    return output, f"Answers are {output.kind}{classes} ({how})."
+
+
+def _sides(
+    images: NDArray[Any], pool: Pool, divided: Divided, fold: int, size: tuple[int, int]
+) -> dict[str, Side]:
+    sides = {}
+    for name in SIDES:
+        rows = getattr(divided.folds[fold], name)
+        if len(rows):
+            labels = None if pool.labels is None else pool.labels[rows]
+            truth = truth_of(images[rows], rows.astype(np.uint64), size)
+            sides[name] = Side(images[rows], truth, divided.groups[rows], labels)
+    return sides
+
+
+def _facts(
+    pool: Pool, divided: Divided, shape: tuple[int, int, int], given: str, input_words: str, options: Options
+) -> DataFacts:
+    sides = {name: len(getattr(divided.folds[0], name)) for name in SIDES}
+    if len(divided.folds) > 1:
+        sides = {**sides, "attacked": sum(len(fold.attacked) for fold in divided.folds)}
+    return DataFacts(
+        name=pool.name, fingerprint=pool.fingerprint, images=len(pool), groups=len(np.unique(divided.groups)),
+        grouped_by="declared group" if pool.group_names else "image", labelled=pool.labels is not None, sides=sides,
+        moved=divided.moved, skipped=pool.skipped, pixels=pool.pixels, model_input=given, attack_shape=shape,
+        folds=len(divided.folds),
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""Checks of the audit itself, in every run: it must see nothing where nothing is, and what is there where it is.
+
+A control that fails voids the verdicts: either the attack is too weak to say anything, or the scores are wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mi_keras.auditing.bench import COMPONENTS, SHUFFLED, AuditBench, Sent
+from mi_keras.auditing.ladder import Envelope, Rung, Sizes, climb, control_rungs
+from mi_keras.auditing.report import Control
+from mi_keras.auditing.statistics import measure
+from mi_keras.metrics.retrieval import image_embedding
+
+MOST_COMPONENTS = 32
+LEAST_CLOSED_FORM = 0.05  # of R2: below it there is too little to be reached
+NEEDED = 0.9  # of the closed form
+NEAR_ONE = 0.99
+
+
+def shuffled(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Control:
+    """Attack answers that changed places within their class, when the attack learns and when it is tried.
+
+    The 99.9 % lower bounds of what it gains must not be above 0.
+    """
+    numbers = _climbed(benches, replace(benches[0].sent, control=SHUFFLED), sizes, among).numbers
+    picks, baseline = (numbers.found, 1 / among) if numbers.found else (numbers.auc, 0.5)
+    bounds = [picks.floor - baseline if picks else 0.0, numbers.detail.floor if numbers.detail else 0.0]
+    detail = (
+        f"Answers shuffled within their class: 99.9 % lower bounds of the gain {bounds[0]:+.3f} (picks) and "
+        f"{bounds[1]:+.3f} (detail), at most 0 wanted."
+    )
+    ok = max(bounds) <= 0
+    return Control("shuffled", ok, f"shuffled {'ok' if ok else 'FAILED'}", detail)
+
+
+def components(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Control:
+    """Attack a head that sends principal components of the image: most of their closed-form R2 must be reached."""
+    count = min(int(np.prod([n or 1 for n in benches[0].point.shape])), MOST_COMPONENTS)
+    sent = replace(benches[0].sent, control=COMPONENTS, components=count, with_class=True)
+    heads = [bench.at(sent) for bench in benches]
+    weights = [len(bench.truth_bytes("attacked")) for bench in heads]
+    closed = float(np.average([bench.closed_form("attacked") for bench in heads], weights=weights))
+    if closed < LEAST_CLOSED_FORM:
+        return Control(
+            "components", None, f"{count} components skipped",
+            f"{count} principal components hold R2 {closed:.3f} in closed form, too little to be reached: skipped.",
+        )  # fmt: skip
+    reached = _climbed(benches, sent, sizes, among).numbers.detail
+    share = (reached.value if reached else 0.0) / closed
+    ok = share >= NEEDED
+    return Control(
+        "components", ok, f"{count} components {share:.0%} {'ok' if ok else 'FAILED'}".replace("%", " %"),
+        f"A head that sends {count} principal components: R2 {share * closed:.3f} of {closed:.3f} in closed form, "
+        f"{100 * NEEDED:.0f} % wanted.",
+    )  # fmt: skip
+
+
+def identity(benches: Sequence[AuditBench], envelope: Envelope) -> Control:
+    """Score the true images as if they had been reconstructed: all are found, and no detail is missing."""
+    truth = np.concatenate([bench.truth("attacked") for bench in benches])
+    scored = replace(
+        envelope.scored, embeddings=image_embedding(truth), mse=np.zeros(len(truth)), ssim=np.ones(len(truth))
+    )
+    numbers = measure(scored, envelope.gallery, among=envelope.numbers.among)
+    values = [e.value for e in (numbers.found, numbers.auc, numbers.detail) if e is not None]
+    ok = bool(values) and min(values) >= NEAR_ONE
+    return Control(
+        "identity", ok, f"identity {'ok' if ok else 'FAILED'}",
+        f"The images themselves score {min(values, default=0.0):.3f} at least, {NEAR_ONE} wanted: less means images "
+        "that are nearly equal within a class.",
+    )  # fmt: skip
+
+
+def _climbed(benches: Sequence[AuditBench], sent: Sent, sizes: Sizes, among: int) -> Envelope:
+    folds: list[list[Rung]] = [control_rungs(bench, bench.at(sent), sizes) for bench in benches]
+    return climb(folds, among=among)
+
+

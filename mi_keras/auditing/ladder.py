@@ -1,0 +1,240 @@
+"""What adversaries of growing knowledge do at one point, and the best that any of them gets: the envelope.
+
+Each adversary may do all that a weaker one does. Of the attacks it may run, the one that did best on the choice set is
+published, for each number its own: a loss that shows detail is not the one that finds the image.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.attacks.attack import Attack
+from mi_keras.attacks.learned import Learned
+from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
+from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.options import ADVERSARIES
+from mi_keras.auditing.statistics import Gallery, Numbers, Scored, measure
+from mi_keras.auditing.subject import ATTACKED, CHOICE, MEMBERS
+from mi_keras.auditing.views import View
+from mi_keras.defenses.defense import Defense
+from mi_keras.experiments.case import Case, plan
+from mi_keras.metrics.retrieval import image_embedding
+from mi_keras.settings import DecoderSettings
+from mi_keras.types import Floats
+
+CLASS, QUERIES, UNLIMITED = ADVERSARIES
+NUMBERS = ("found", "detail", "ssim_gain")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How hard the attacks try.
+
+    Attributes:
+        epochs: of the networks that draw from vectors; `map_epochs`: of the decoders of maps.
+        channels: of the networks that draw from vectors.
+        queries: answers that the adversary "queries" has.
+    """
+
+    epochs: int = 16
+    map_epochs: int = 8
+    channels: tuple[int, ...] = (128, 64, 32)
+    queries: int = 1000
+
+
+SIZES = {  # by preset
+    "smoke": Sizes(epochs=2, map_epochs=1, channels=(16, 8, 8), queries=100),
+    "quick": Sizes(),
+    "full": Sizes(epochs=60, map_epochs=30, channels=(256, 128, 64)),
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One attack of one adversary, on what it sees."""
+
+    adversary: str
+    attack: Attack
+    bench: AuditBench
+    label: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What an attack drew of the images of one side, with its scores per image: arrays as of `AuditBench.score`."""
+
+    ssim: Floats
+    mse: Floats
+    embedding: Floats
+    images: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The numbers of one attack on one side, with what they are made from."""
+
+    rung: Rung
+    scored: Scored
+    numbers: Numbers
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The best of several attacks, for each number the one that the choice set preferred.
+
+    Attributes:
+        scored, numbers: on the attacked images.
+        chosen: by number, the place among `attacks`.
+        attacks: all of them, on the attacked images.
+        members: the same choice on images that the model was trained on; None where these are not known.
+        drawn: what the attack chosen for "detail" drew of the attacked images, uint8.
+        of_class: the class mean of each, uint8.
+    """
+
+    scored: Scored
+    gallery: Gallery
+    numbers: Numbers
+    chosen: Mapping[str, int]
+    attacks: tuple[Measured, ...]
+    members: Numbers | None
+    drawn: NDArray[np.uint8]
+    of_class: NDArray[np.uint8]
+
+
+def rungs(bench: AuditBench, adversaries: Sequence[str], sizes: Sizes) -> list[Rung]:
+    """Return the attacks of some adversaries at the point of a bench, those of weaker ones first."""
+    columns = bench.subject.classes
+    of_class = _class_bench(bench)
+    found = [Rung(CLASS, LinearWithinClass(columns), of_class, "class mean")]
+    found += [
+        Rung(CLASS, attack, of_class, f"class alone, {attack.label}") for attack in _networks(columns, sizes, 0)
+    ]
+    for adversary in ADVERSARIES[1:]:
+        most = sizes.queries if adversary == QUERIES else 0
+        if adversary not in adversaries or most >= len(bench.own_images()):
+            continue  # as many queries as there are images are all
+        name = f"{most} answers, " if most else ""
+        found += [Rung(adversary, attack, bench, name + attack.label) for attack in _attacks(bench, sizes, most)]
+    return found
+
+
+def control_rungs(bench: AuditBench, controlled: AuditBench, sizes: Sizes) -> list[Rung]:
+    """Return the attacks by which a control is judged, at what it sends, behind the class mean."""
+    found = [Rung(CLASS, LinearWithinClass(bench.subject.classes), _class_bench(bench), "class mean")]
+    attacks = [_decoder(sizes, 0)] if bench.of_maps else _attacks(controlled, sizes, 0)[:2]
+    return found + [Rung(UNLIMITED, attack, controlled, attack.label) for attack in attacks]
+
+
+def _class_bench(bench: AuditBench) -> AuditBench:
+    return bench.at(Sent(bench.subject.output_name, View("label")))
+
+
+def _attacks(bench: AuditBench, sizes: Sizes, images: int) -> list[Attack]:
+    """Return the attacks of an adversary with the answers to so many images, 0 for all, the cheapest first."""
+    if bench.of_maps:
+        return [_decoder(sizes, images)]
+    if bench.sent.view.form == "label":
+        return []  # those of the class alone are all that there is to try
+    columns = bench.subject.classes if bench.sent.with_class else 1
+    return [LinearWithinClass(columns, images), *_networks(columns, sizes, images)]
+
+
+def climb(
+    folds: Sequence[Sequence[Rung]], *, among: int, defense: Defense | None = None
+) -> Envelope:
+    """Run the attacks and return their envelope.
+
+    Args:
+        folds: the same attacks for each fold of the images.
+        among: images to tell apart.
+        defense: what stands between the model and the adversary, who knows it.
+    """
+    count = len(folds[0])
+    choice = [_measured(folds, place, CHOICE, among, defense) for place in range(count)]
+    attacked = [_measured(folds, place, ATTACKED, among, defense) for place in range(count)]
+    chosen = {name: max(range(count), key=lambda place: _value(choice[place][0].numbers, name)) for name in NUMBERS}
+    gallery = attacked[0][1]
+    scored = _composed([measured.scored for measured, _ in attacked], chosen)
+    members = None
+    if MEMBERS in folds[0][0].bench.subject.sides:
+        of_members = {place: _measured(folds, place, MEMBERS, among, defense) for place in set(chosen.values())}
+        composed = _composed({place: m.scored for place, (m, _) in of_members.items()}, chosen)
+        members = measure(composed, next(iter(of_members.values()))[1], among=among)
+    drawn, of_class = (
+        np.concatenate([_drawn(fold[place], ATTACKED, defense).images for fold in folds])
+        for place in (chosen["detail"], 0)
+    )
+    numbers = measure(scored, gallery, among=among)
+    return Envelope(scored, gallery, numbers, chosen, tuple(m for m, _ in attacked), members, drawn, of_class)
+
+
+def _networks(columns: int, sizes: Sizes, images: int) -> list[NetworkWithinClass]:
+    return [
+        NetworkWithinClass(
+            loss, channels=sizes.channels, epochs=sizes.epochs, class_columns=columns, images=images
+        )
+        for loss in ("mse", "ssim")
+    ]
+
+
+def _decoder(sizes: Sizes, images: int) -> Learned:
+    settings = DecoderSettings(
+        "compact", epochs=sizes.map_epochs, batch_size=32, learning_rate=2e-3, schedule="cosine", mse=1.0,
+        noise_mean=0.0, noise_variance=0.0,
+    )  # fmt: skip
+    return Learned(settings=settings, images=images or None)
+
+
+def _measured(
+    folds: Sequence[Sequence[Rung]], place: int, subset: str, among: int, defense: Defense | None
+) -> tuple[Measured, Gallery]:
+    """Return the numbers of one attack on one side, all folds together."""
+    drawn = [_drawn(fold[place], subset, defense) for fold in folds]
+    benches = [fold[place].bench for fold in folds]
+    constants = [_constants(fold, subset) for fold in folds]
+    scored = Scored(
+        np.concatenate([d.embedding for d in drawn]), np.concatenate([d.mse for d in drawn]),
+        np.concatenate([c[0] for c in constants]), np.concatenate([d.ssim for d in drawn]),
+        np.concatenate([c[1] for c in constants]),
+    )  # fmt: skip
+    gallery = _gallery(benches, subset)
+    return Measured(folds[0][place], scored, measure(scored, gallery, among=among)), gallery
+
+
+def _constants(fold: Sequence[Rung], subset: str) -> tuple[Floats, Floats]:
+    """Return the error of the class mean, and the similarity of the better class constant, of each image."""
+    of_class = [_drawn(rung, subset, None) for rung in fold if rung.adversary == CLASS]
+    best = max(of_class, key=lambda drawn: float(drawn.ssim.mean()))
+    return of_class[0].mse, best.ssim
+
+
+def _gallery(benches: Sequence[AuditBench], subset: str) -> Gallery:
+    """Return the images of a side, then those that they are told from: the other side that no attack learned from."""
+    rest = [CHOICE] if subset != CHOICE else [ATTACKED]
+    parts: list[tuple[AuditBench, str]] = [(bench, subset) for bench in benches]
+    if len(benches) == 1:  # folds attack every image: those of a choice set are there already
+        parts += [(benches[0], side) for side in rest]
+    groups = [bench.subject.sides[side].groups for bench, side in parts]
+    return Gallery(
+        np.concatenate([image_embedding(bench.truth(side)) for bench, side in parts]),
+        np.concatenate([bench.classes_of(side) for bench, side in parts]),
+        np.concatenate(groups),
+    )
+
+
+def _drawn(rung: Rung, subset: str, defense: Defense | None) -> Drawn:
+    seen = defense if rung.adversary != CLASS else None
+    arrays = plan(Case(rung.attack, seen, images=subset), rung.bench).scored.arrays
+    return Drawn(arrays["ssim"], arrays["mse"], arrays["embedding"], arrays["images"])
+
+
+def _composed(scored: Sequence[Scored] | Mapping[int, Scored], chosen: Mapping[str, int]) -> Scored:
+    picks, details, alike = (scored[chosen[name]] for name in NUMBERS)
+    return replace(picks, mse=details.mse, ssim=alike.ssim)
+
+
+def _value(numbers: Numbers, name: str) -> float:
+    estimate = numbers.auc if name == "found" else getattr(numbers, name)
+    return float("-inf") if estimate is None else estimate.value

@@ -1,0 +1,56 @@
+"""What a user may ask of an audit, with the defaults, each checked where it is made."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mi_keras.auditing.verdict import Tolerance
+from mi_keras.errors import InputError
+from mi_keras.settings import check_whole
+
+ADVERSARIES = ("class", "queries", "unlimited")  # each may do what those before it do
+PRESETS = ("smoke", "quick", "full")
+DEFAULT_ADVERSARIES = ("class", "unlimited")
+LARGEST_ATTACKED = 96  # pixels: what is reconstructed of larger inputs is an image of this size
+SMALLEST_ATTACKED = 16  # below it SSIM has no window, and a picture shows nothing
+
+
+@dataclass(frozen=True)
+class Options:
+    """See `audit` for what they mean.
+
+    Raises:
+        InputError: one of them is not legal, whatever the model.
+    """
+
+    at: tuple[str, ...] = ()
+    adversaries: tuple[str, ...] = DEFAULT_ADVERSARIES
+    preset: str = "quick"
+    seed: int = 1
+    pixels: str | None = None
+    model_input: str | None = None
+    output: str | None = None
+    output_kind: str | None = None
+    labels: Literal["none", "folder"] = "none"
+    groups: Literal["none", "folder"] = "none"
+    class_names: tuple[str, ...] | None = None
+    size: tuple[int, int] | None = None
+    trained_on: Any = None
+    class_of: str = "prediction"
+    attack_size: int = LARGEST_ATTACKED
+    tolerance: Tolerance | None = None
+    among: int = 10
+    limits: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for argument, value, legal in (
+            ("--preset", self.preset, PRESETS),
+            ("--class-of", self.class_of, ("prediction", "all")),
+        ):
+            if value not in legal:
+                raise InputError(f"`{argument}` must be one of {', '.join(legal)}; got {value!r}.")
+        for adversary in self.adversaries:
+            if adversary not in ADVERSARIES:
+                raise InputError(f"`--adversaries` must be of {', '.join(ADVERSARIES)}; got {adversary!r}.")
+        check_whole("--seed", self.seed, 0)
+        check_whole("--attack-size", self.attack_size, SMALLEST_ATTACKED, 320)
+        check_whole("--among", self.among, 2, 100)

@@ -1,0 +1,152 @@
+"""What is audited: a model, the images it is audited with, and how the one is shown to the other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mi_keras.auditing.options import SMALLEST_ATTACKED
+from mi_keras.auditing.views import Output
+from mi_keras.data.preprocess import as_bytes, as_unit
+from mi_keras.errors import InputError
+from mi_keras.models.target import Target, observed_at
+from mi_keras.types import Floats, Images, Ints
+
+OWN, CHOICE, ATTACKED, MEMBERS = "own", "choice", "attacked", "members"
+SIDES = (OWN, CHOICE, ATTACKED, MEMBERS)
+BATCH = 64  # images answered together
+
+Prepare = Callable[[Floats], NDArray[Any]]  # images in [0, 1] at the model's size -> what the model expects
+
+
+@dataclass(frozen=True)
+class Side:
+    """The images of one side of the division.
+
+    Attributes:
+        images: `(count, height, width, channels)` uint8 or float32 in [0, 1], as they were given.
+        truth: the same at the size at which they are reconstructed, uint8, with ids.
+        groups: `(count,)` numbers.
+        labels: `(count,)`, or None.
+    """
+
+    images: NDArray[Any]
+    truth: Images
+    groups: Ints
+    labels: Ints | None
+
+
+@dataclass(eq=False)
+class Subject:
+    """A model with the images that it is audited with; nothing in it changes the model.
+
+    Attributes:
+        model: the user's own object.
+        name: in tables.
+        output_name: of the output that tells the class.
+        output: what that output says.
+        prepare: see `Prepare`.
+        sides: by the names in `SIDES`; "members" only where it is known what the model was trained on.
+        data: what identifies images and division, as JSON values.
+        class_of_all: one class is made of all images.
+        random: two calls on the same images gave two answers.
+    """
+
+    model: keras.Model
+    name: str
+    output_name: str
+    output: Output
+    prepare: Prepare
+    sides: Mapping[str, Side]
+    data: Mapping[str, Any]
+    class_of_all: bool = False
+    random: bool = False
+    _targets: dict[str, Target] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        """How many classes scores and attacks tell apart."""
+        return 1 if self.class_of_all else self.output.classes
+
+    @property
+    def attack_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of what is reconstructed."""
+        height, width, channels = self.sides[ATTACKED].truth.images.shape[1:]
+        return height, width, channels
+
+    def target(self, point: str) -> Target:
+        """Return the model as it is observed at a point, copied once."""
+        if point not in self._targets:
+            self._targets[point] = observed_at(self.model, point)
+        return self._targets[point]
+
+    def classes_of(self, answers: NDArray[Any]) -> Ints:
+        """Return the class of each answer of the output."""
+        return np.zeros(len(answers), np.int64) if self.class_of_all else self.output.classes_of(answers)
+
+    def answers(self, point: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        """Return the function from images as they were given to what is sent at a point, `(count, ...)` float32."""
+        head = self.target(point).head
+        call = tf.function(lambda batch: head(batch, training=False), autograph=False)
+        size = input_size(self.model)
+
+        def answer(images: NDArray[Any]) -> NDArray[Any]:
+            given = prepared(images, size, self.prepare, self.model.inputs[0].dtype)
+            return np.asarray(call(tf.constant(given)), np.float32)
+
+        return answer
+
+
+def input_size(model: keras.Model) -> tuple[int | None, int | None]:
+    """Return height and width of what a model takes, None where they are free.
+
+    Raises:
+        InputError: it takes no images.
+    """
+    shape = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else None
+    if shape is None or len(shape) != 3 or shape[2] not in (1, 3):
+        raise InputError(
+            f"`model` must take images (height, width, 1 or 3); its input is {None if shape is None else tuple(shape)}."
+        )
+    return shape[0], shape[1]
+
+
+def prepared(
+    images: NDArray[Any], size: tuple[int | None, int | None], prepare: Prepare, dtype: str
+) -> NDArray[Any]:
+    """Return images as a model takes them in: resized where it has a size of its own, then prepared."""
+    given = prepare(resize(as_unit(images), size))
+    return np.rint(given).astype(dtype) if np.dtype(dtype).kind in "iu" else np.asarray(given, dtype)
+
+
+def resize(images: Floats, size: tuple[int | None, int | None]) -> Floats:
+    """Return images in [0, 1] at a size, averaged over areas where they are made smaller; None keeps what they have."""
+    height, width = (wanted or found for wanted, found in zip(size, images.shape[1:3], strict=True))
+    if (height, width) == images.shape[1:3]:
+        return images
+    resized = tf.image.resize(images, (height, width), method="bilinear", antialias=True)
+    return np.clip(np.asarray(resized, np.float32), 0, 1)
+
+
+def attacked_size(
+    given: tuple[int, int], model: tuple[int | None, int | None], wanted: int
+) -> tuple[int, int]:
+    """Return height and width of what is reconstructed: the smaller of the model's input and `wanted`, in its shape."""
+    height, width = (m or g for m, g in zip(model, given, strict=True))
+    largest = max(height, width)
+    if largest <= wanted:
+        return height, width
+    rows, columns = (max(SMALLEST_ATTACKED, round(n * wanted / largest)) for n in (height, width))
+    return rows, columns
+
+
+def truth_of(images: NDArray[Any], ids: NDArray[np.uint64], size: tuple[int, int]) -> Images:
+    """Return what an attack should reconstruct, as bytes."""
+    small = np.concatenate(
+        [as_bytes(resize(as_unit(images[i : i + BATCH]), size)) for i in range(0, len(images), BATCH)]
+    )
+    return Images(small, np.zeros(len(images), np.int64), ids)  # type: ignore[arg-type]
