@@ -31,7 +31,7 @@ class Node(NamedTuple):
     key: str = ""
     layer: str = "the model"
     part: str = ""  # compile_config or build_config, at any depth below it
-    of_own: bool = False  # the direct config of the user's own class: its words mean what they mean there
+    of_own: bool = False  # of the config of the user's own class, whose words mean what they mean there
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,8 @@ class Names:
     def _children(self, node: Node) -> Iterator[Node]:
         entries = node.value
         own = False
-        inner = entries.get("config")
-        layer = inner.get("name") if isinstance(inner, dict) else None
-        node = node._replace(layer=layer if isinstance(layer, str) else node.layer)
+        if isinstance(entries.get("name"), str) and "class_name" in entries:
+            node = node._replace(layer=entries["name"])
         if "class_name" in entries:
             own = self._check_reference(node)
         elif "registered_name" in entries:
@@ -84,7 +83,8 @@ class Names:
         for key, value in entries.items():
             self._check_text(node._replace(value=key, key=""))
             part = key if "class_name" in entries and key in ("compile_config", "build_config") else node.part
-            yield Node(value, node.depth + 1, key, node.layer, part, own and key == "config")
+            of_own = (own and key == "config") or (node.of_own and "class_name" not in entries)
+            yield Node(value, node.depth + 1, key, node.layer, part, of_own)
         if (
             "class_name" in entries
         ):  # Keras compiles models within models even where it is told not to compile

@@ -56,6 +56,8 @@ def check_hdf5(file: Path, path: str) -> None:
                         f"`model` must hold the numbers that it promises; {path} has {size:,} bytes and promises "
                         f"{declared:,} up to {name!a}."
                     )
+    except InputError:  # which is a ValueError too
+        raise
     except UNREADABLE as error:
         raise _damaged(path, error) from None
 
@@ -75,6 +77,8 @@ def read_config(file: Path, path: str) -> str:
                 )
             config = opened.attrs["model_config"]
             text = config.decode() if isinstance(config, bytes) else config
+    except InputError:  # which is a ValueError too
+        raise
     except UNREADABLE as error:
         raise _damaged(path, error) from None
     if not isinstance(text, str) or len(text) > CONFIG_BYTES:
@@ -102,14 +106,15 @@ def _objects(opened: h5py.File, path: str) -> Iterator[tuple[str, Any]]:
                 link = item.get(child, getlink=True)
                 if not isinstance(link, h5py.HardLink):
                     raise InputError(
-                        f"`model` must hold its own arrays; {path} has a link at {f'{name}{child}'!a}."
+                        f"`model` must hold its own arrays; {path} has a link at {f'{name}/{child}'!a}."
                     )
-                pending.append((f"{name}{child}/", item[child]))
+                pending.append((f"{name.rstrip('/')}/{child}", item[child]))
 
 
 def _check_attributes(item: Any, name: str, size: int, path: str) -> None:
     for key in item.attrs:
-        if item.attrs.get_id(key).get_storage_size() > size:
+        attribute = item.attrs.get_id(key)
+        if math.prod(attribute.shape) * attribute.dtype.itemsize > EXPANSION * size:
             raise InputError(
                 f"`model` must hold the text that it promises; {key!a} of {name!a} in {path} does not."
             )
