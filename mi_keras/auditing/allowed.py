@@ -5,6 +5,7 @@ each of CVE-2025-1550, -8747, -9905, -9906, -12058, -49655 and CVE-2026-1462 wen
 first, in JSON, and only a listed one goes on to Keras.
 """
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ class Names:
             self._refuse(node, f"{what}, which is no name,")
         if node.part == "build_config":
             self._refuse(node, f"{what}, where only shapes belong,")
-        if name in VALUES and not is_function:
+        if name in VALUES and not is_function and module is None and registered is None:
             inner = entries.get("config")
             dtype = inner.get("dtype") if isinstance(inner, dict) else None
             if dtype and not (
@@ -126,12 +127,11 @@ class Names:
     def _is_own(self, name: str, entries: dict[str, Any], is_function: bool) -> bool:
         """Return whether Keras will find the user's own under every way that it may look for this reference."""
         resolved = name if is_function else entries.get("registered_name", name)
-        if resolved not in self.own:
+        looked_up = {resolved} if is_function or "module" in entries else {resolved, name}  # legacy: by class
+        if not looked_up <= self.own.keys():
             return False
-        if (
-            not is_function and "module" not in entries and name not in self.own
-        ):  # of the legacy format: by class
-            return False
+        if not is_function and not all(inspect.isclass(self.own[key]) for key in looked_up):
+            return False  # a function in a class' place would be called with what the file says
         self.used.update({key: self.own[key] for key in (resolved, name) if key in self.own})
         return True
 

@@ -68,6 +68,7 @@ NOT_KERAS = [
         compile_config={"optimizer": {"class_name": "Evil", "module": "evil", "config": {}}})),
     ("evil>Evil", lambda config: layer(config).update(registered_name="evil>Evil")),
     ("evil>Evil", lambda config: layer(config)["config"].update(x={"registered_name": "evil>Evil"})),
+    ("__tuple__", with_argument(x={"class_name": "__tuple__", "module": "keras.src.utils", "config": {}})),
     ("['Dense']", lambda config: layer(config).update(class_name=["Dense"])),
     ("TFOpLambda", lambda config: layer(config).update(class_name="TFOpLambda")),
 ]  # fmt: skip

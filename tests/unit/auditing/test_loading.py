@@ -154,6 +154,26 @@ def test_classes_and_functions_of_imports_are_allowed(suffix, tmp_path, monkeypa
         assert "'Lambda'" in refusal(bad, imports=[name])
 
 
+@pytest.mark.parametrize("with_module", [True, False])
+def test_own_functions_are_not_called_with_what_the_file_says(
+    with_module, good, tmp_path, canary, monkeypatch
+) -> None:
+    (tmp_path / "own_tools.py").write_text("def touch(path, name=None):\n    open(path, 'w').close()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    bad = replaced(
+        class_name="touch", config={"path": str(canary)}, **({"module": "own_tools"} if with_module else {})
+    )
+    path = changed(good, tmp_path / "bad.keras", bad)
+    if not with_module:
+        path = changed(
+            path,
+            tmp_path / "legacy.keras",
+            lambda config: [layer(config).pop(key) for key in ("module", "registered_name")] and None,
+        )
+    assert "class 'touch'" in refusal(path, imports=["own_tools"])
+    assert not canary.exists()
+
+
 def test_modules_that_cannot_be_imported_are_named(good, tmp_path, monkeypatch) -> None:
     (tmp_path / "broken_layers.py").write_text("1 / 0")
     monkeypatch.syspath_prepend(tmp_path)
