@@ -41,16 +41,21 @@ def retrieval_probability(
             finite.
     """
     _check(queries, gallery, positions, size)
-    others = np.arange(len(gallery) - 1, 0, -1)  # n - r, for r = 0, 1, ...
-    # by recursion, C(k - 1, size - 1) / C(k, size - 1) = (k - size + 1) / k; then averaged over r to r + ties
-    of_rank = np.cumprod(np.concatenate([[1.0], np.maximum(others - (size - 1), 0) / others]))
-    below = np.concatenate([[0.0], np.cumsum(of_rank)])
+    of_rank = chance_of_rank(len(gallery) - 1, size)
+    below = np.concatenate([[0.0], np.cumsum(of_rank)])  # then averaged over r to r + ties
     probability = np.empty(len(queries))
     for rows in _blocks(len(queries)):
-        nearer, equal = _ranks(_unit(queries[rows]), gallery, positions[rows])
+        nearer, equal = _ranks(unit_vectors(queries[rows]), gallery, positions[rows])
         fair = (below[nearer + equal + 1] - below[nearer]) / (equal + 1)
         probability[rows] = np.where(equal, fair, of_rank[nearer])
     return probability
+
+
+def chance_of_rank(others: int, size: int) -> NDArray[np.float64]:
+    """Return `(others + 1,)`: for r = 0, 1, ... C(others - r, size - 1) / C(others, size - 1), that none of r is drawn."""
+    left = np.arange(others, 0, -1)  # others - r
+    # by recursion, C(k - 1, size - 1) / C(k, size - 1) = (k - size + 1) / k
+    return np.cumprod(np.concatenate([[1.0], np.maximum(left - (size - 1), 0) / left]))
 
 
 def cosine_distance(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
@@ -63,7 +68,7 @@ def cosine_distance(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.flo
         raise ValueError(
             f"`first` and `second` must be (count, units) both; got {first.shape}, {second.shape}."
         )
-    return np.clip(1.0 - np.sum(_unit(first) * _unit(second), axis=1), 0.0, 2.0)
+    return np.clip(1.0 - np.sum(unit_vectors(first) * unit_vectors(second), axis=1), 0.0, 2.0)
 
 
 def image_embedding(images: NDArray[Any], side: int = 16) -> Floats:
@@ -89,23 +94,24 @@ def image_embedding(images: NDArray[Any], side: int = 16) -> Floats:
     return (flat - flat.mean(axis=1, keepdims=True)).astype(np.float32)
 
 
+def unit_vectors(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Return vectors, `(count, units)`, at length 1: their products are cosines. One without a direction is zeros."""
+    vectors = np.asarray(vectors, np.float64)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(norms < SMALLEST_NORM, 0.0, vectors / np.maximum(norms, SMALLEST_NORM))
+
+
 def _ranks(queries: NDArray[np.float64], gallery: NDArray[Any], positions: Ints) -> tuple[Ints, Ints]:
     """Return how many of the gallery are nearer to each query of length 1 than the truth, and how many as near."""
-    own = np.sum(queries * _unit(gallery[positions]), axis=1, keepdims=True)
+    own = np.sum(queries * unit_vectors(gallery[positions]), axis=1, keepdims=True)
     nearer, equal = np.zeros((2, len(queries)), np.int64)
     for columns in _blocks(len(gallery)):
-        lead = queries @ _unit(gallery[columns]).T - own  # (queries, gallery)
+        lead = queries @ unit_vectors(gallery[columns]).T - own  # (queries, gallery)
         if not np.isfinite(lead).all():
             raise ValueError("`queries` and `gallery` must be finite; got NaN or infinity.")
         nearer += np.count_nonzero(lead > TIE, axis=1)
         equal += np.count_nonzero(np.abs(lead) <= TIE, axis=1)
     return nearer, equal - 1  # the truth is as near as itself
-
-
-def _unit(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    vectors = np.asarray(vectors, np.float64)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.where(norms < SMALLEST_NORM, 0.0, vectors / np.maximum(norms, SMALLEST_NORM))
 
 
 def _blocks(count: int) -> Iterator[slice]:
