@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -88,7 +89,7 @@ class PointReport:
         found: share of images picked from `among` of their class; None with the reason in `found_note`.
         detail: R2 within the class: share of the variance of pixels within the class that is recovered.
         could_be: upper bounds (95 %, one-sided) of "found" and "detail", where known.
-        p: of retrieval by permutation within the class.
+        p: of retrieval by permutation within the class; None where nothing could be permuted.
         most_exposed: mean "found" and "detail" of the tenth that is most exposed, where known.
         worst_class: its name, "found" and number of images, where a class has ten.
         members: how much more "found" images are that the model was trained on; None where these are not known.
@@ -110,7 +111,7 @@ class PointReport:
     detail: Estimate | None
     ssim_gain: Estimate | None
     could_be: dict[str, float]
-    p: float
+    p: float | None
     most_exposed: dict[str, float]
     worst_class: tuple[str, float, int] | None
     members: Estimate | None
@@ -191,12 +192,14 @@ def write(report: Report, folder: Path) -> Path:
     from mi_keras.auditing.card import card
     from mi_keras.auditing.page import page
 
+    # All texts first: a value that one of them refuses must not leave half a report
+    document = json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n"
+    texts = {DOCUMENT: document, CARD: card(report), PAGE: page(report)}
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / PICTURES, lambda path: write_arrays(path, report.pictures))
-    text = json.dumps(report.to_json(), indent=1, allow_nan=False)
-    replace_file(folder / DOCUMENT, lambda path: write_text(path, text + "\n"))
-    replace_file(folder / CARD, lambda path: write_text(path, card(report)))
-    return replace_file(folder / PAGE, lambda path: write_text(path, page(report)))
+    for name, text in texts.items():
+        replace_file(folder / name, partial(write_text, text=text))
+    return folder / PAGE
 
 
 def read(folder: Path) -> Report:

@@ -1,0 +1,87 @@
+"""The stored report: what is written is what is read, and half a report is never left behind."""
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from mi_keras.auditing.report import CARD, DOCUMENT, PAGE, PICTURES, Report, read, write
+from mi_keras.errors import InputError
+from mi_keras.files import DamagedFile
+from tests.unit.auditing import reports
+
+
+@pytest.mark.parametrize("made", [reports.digits_report, reports.photograph_report])
+def test_what_is_written_is_read(made, tmp_path):
+    report = made()
+    page = write(report, tmp_path / "audit")
+    again = read(tmp_path / "audit")
+
+    assert page == tmp_path / "audit" / PAGE
+    assert {path.name for path in page.parent.iterdir()} == {DOCUMENT, PICTURES, PAGE, CARD}
+    for field in fields(Report):
+        if field.name != "pictures":
+            assert getattr(again, field.name) == getattr(report, field.name), field.name
+    assert set(again.pictures) == set(report.pictures)
+    for name, images in report.pictures.items():
+        np.testing.assert_array_equal(again.pictures[name], images)
+
+
+def test_values_of_numpy_become_plain_json():
+    report = reports.digits_report()
+    numbers = reports.about(np.float32(0.5))
+    point = replace(report.points[0], found=numbers, shape=(np.int64(3),), p=None)
+    document = replace(report, points=(point,)).to_json()
+    stored = json.loads(json.dumps(document, allow_nan=False))["points"][0]
+    assert stored["found"]["value"] == 0.5
+    assert stored["shape"] == [3]
+    assert stored["p"] is None
+    assert "pictures" not in document
+
+
+def test_the_document_is_json_for_every_reader(tmp_path):
+    write(reports.photograph_report(), tmp_path)
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    json.loads((tmp_path / DOCUMENT).read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_number_that_json_lacks_leaves_nothing_behind(bad, tmp_path):
+    report = reports.digits_report()
+    point = replace(report.points[0], p=bad)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write(replace(report, points=(point,)), tmp_path / "audit")
+    assert not (tmp_path / "audit").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": "mi_keras.audit/0"}', '{"schema": "mi_keras.audit/1", "model": 3}']
+)
+def test_what_is_no_report_is_refused(text, tmp_path):
+    write(reports.digits_report(), tmp_path)
+    (tmp_path / DOCUMENT).write_text(text)
+    with pytest.raises(InputError, match=r"`folder` must hold an audit\.json of this version; got"):
+        read(tmp_path)
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        read(tmp_path / "none")
+
+
+def test_cut_pictures_are_damaged(tmp_path):
+    write(reports.digits_report(), tmp_path)
+    whole = (tmp_path / PICTURES).read_bytes()
+    (tmp_path / PICTURES).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DamagedFile):
+        read(tmp_path)
+
+
+def test_a_notebook_shows_a_fragment():
+    shown = reports.digits_report()._repr_html_()
+    assert shown.startswith('<div class="audit">')
+    assert "<body" not in shown
