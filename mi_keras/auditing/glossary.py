@@ -1,0 +1,49 @@
+"""What the words of an audit mean, for readers who see nothing but its result."""
+
+# Behind "an API client" or "the cloud"
+ADVERSARIES = {
+    "class": "who uses the predicted class alone",
+    "queries": "with a limited number of answers to images of its own",
+    "unlimited": "with answers to all images of its own",
+    "white_box": "who has the model's weights",
+    "pool": "who holds a pool of candidates with the truth in it",
+    "shadow": "who knows the architecture and asks nothing",
+}
+VERDICTS = {
+    "LEAKS": "The lower end of the 95 % interval is above the tolerance, in the pick or in the detail.",
+    "INCONCLUSIVE": (
+        "The interval reaches to both sides of the tolerance. It could be up to the bound that is named; more images "
+        "make the interval narrower."
+    ),
+    "BELOW TOLERANCE": (
+        "With 95 % confidence the attacks that were tried get less than the tolerance, in the pick and in the detail. "
+        "It says nothing about an attack that was not tried."
+    ),
+    "VOID": "A control failed, so that the numbers of this point cannot be relied on.",
+}
+AUC = "how often the right image is picked from two of its class, itself and another; 0.5 is chance."
+NUMBERS = {
+    "Alike": "Images of the class that the model predicts. To tell such images apart takes more than the class.",
+    "Picks the image": (
+        "The rebuilt image is laid beside the truth and others alike; how often the truth is the nearest. An attack "
+        "that knows nothing but the class gets it right by chance."
+    ),
+    "AUC": AUC[0].upper() + AUC[1:],
+    "Detail shown": (
+        "The share of what sets images of a class apart, pixel by pixel, that the rebuilt images show: 0 % is the mean "
+        "of the class, 100 % the image itself, below 0 % is worse than the mean (R2 within the class)."
+    ),
+    "Class image": "What the class alone tells about an image. It is the same for all images of the class.",
+    "[94..99]": "The 95 % interval over the attacked images.",
+    "Could be up to": "The upper bounds: with 95 % confidence each of the two numbers is not higher.",
+    "Most exposed tenth": "The mean over the tenth of the images that fare worst.",
+    "Trained on": "How much more often images are picked that the model was trained on than others.",
+    "p": "How often shuffled pairs of rebuilt and true images of a class do as well.",
+    "SSIM": "Structural similarity of the rebuilt image and the truth, 1 where they are the same.",
+}
+
+
+def meanings(*, classes: bool) -> dict[str, str]:
+    """Return all entries; without `classes`, where all images are one class, nothing is "alike"."""
+    entries = VERDICTS | NUMBERS
+    return entries if classes else {word: text for word, text in entries.items() if word != "Alike"}

@@ -1,0 +1,143 @@
+"""The tables of an audit as plain text: the page and the model card show the same ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mi_keras.auditing import words
+from mi_keras.auditing.glossary import ADVERSARIES
+from mi_keras.auditing.report import PointReport, Report, Settings
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts that are not escaped yet; columns from `numbers` on hold numbers, column `key` names the row."""
+
+    title: str
+    headings: Row
+    rows: tuple[Row, ...]
+    numbers: int
+    key: int = 0
+
+
+def points_table(report: Report) -> Table:
+    """Return the verdict and the numbers of every point."""
+    headings = ("Who listens", "At", "Verdict", words.heading_picks(report.settings), "Detail shown", "kB")
+    rows = [
+        (
+            point.listener, point.name, point.verdict, words.picks(point.found, point.auc),
+            words.estimate(point.detail), words.kilobytes(point.bytes),
+        )
+        for point in report.points
+    ]  # fmt: skip
+    return _table("What leaks", headings, rows, 3, key=1)
+
+
+def exposure_table(report: Report) -> Table:
+    """Return who is hit hardest at every point."""
+    headings = (
+        "At", "Worst class", "Could be up to", "Most exposed tenth: picked", "Most exposed tenth: detail", "Trained on",
+        "SSIM over the class image", "p",
+    )  # fmt: skip
+    rows = [
+        (
+            point.name, _worst(point), words.bounds(point) or words.NONE, _share(point.most_exposed.get("found")),
+            _share(point.most_exposed.get("detail")), words.points(point.members), words.decimals(point.ssim_gain),
+            words.NONE if point.p is None else f"{point.p:.2g}",
+        )
+        for point in report.points
+    ]  # fmt: skip
+    return _table("Who is hit hardest", headings, rows, 3)
+
+
+def attacks_table(point: PointReport, settings: Settings) -> Table:
+    """Return all attacks at a point."""
+    headings = (
+        "Adversary", "Attack", "Strongest in", words.heading_picks(settings), "AUC (chance 0.5)", "Detail shown", "SSIM",
+    )  # fmt: skip
+    rows = [
+        (
+            row.adversary, row.attack, ", ".join(row.chosen_for) or words.NONE, words.estimate(row.found),
+            words.decimals(row.auc), words.estimate(row.detail), f"{row.ssim:.3f}",
+        )
+        for row in point.attacks
+    ]  # fmt: skip
+    sent = f"{words.dimensions(point.shape)}, {point.bytes:,} bytes an image"
+    return _table(f"At {point.name} ({sent})", headings, rows, 3)
+
+
+def defences_table(report: Report) -> Table:
+    """Return what defences do and what they cost."""
+    headings = (
+        "Defence", "At", "Verdict", words.heading_picks(report.settings), "Detail shown", "Keeps the class",
+        "Right answers", "Calibration error", "kB",
+    )  # fmt: skip
+    rows = [
+        (
+            row.words, row.point, row.verdict, words.picks(row.found, None), words.estimate(row.detail),
+            words.share(row.agreement), words.share(row.accuracy),
+            words.NONE if row.calibration is None else f"{row.calibration:.3f}", words.kilobytes(row.bytes),
+        )
+        for row in report.defences
+    ]  # fmt: skip
+    return _table("Defences", headings, rows, 3)
+
+
+def controls_table(report: Report) -> Table:
+    """Return the checks of the audit itself."""
+    outcomes = {True: "ok", False: "FAILED", None: "skipped"}
+    rows = [(control.name, outcomes[control.ok], control.detail) for control in report.controls]
+    return _table("Controls", ("Control", "Outcome", "Measured"), rows, 3)
+
+
+def facts_tables(report: Report) -> list[Table]:
+    """Return what was audited, on which data, with which settings and versions."""
+    model, data, settings = report.model, report.data, report.settings
+    sides = [(f"Side: {name}", f"{count:,}") for name, count in data.sides.items()]
+    skipped = "; ".join(f"{name}: {reason}" for name, reason in data.skipped) or "none"
+    about_model = [
+        ("Name", model.name), ("SHA-256 of weights and graph", model.identity),
+        ("Parameters", f"{model.parameters:,}"), ("Input", words.dimensions(model.input_shape)),
+        ("Output", model.output), ("Classes", str(model.classes or words.NONE)),
+    ]  # fmt: skip
+    about_data = [
+        ("Name", data.name), ("SHA-256", data.fingerprint), ("Images", f"{data.images:,}"),
+        ("Groups", f"{data.groups:,} ({data.grouped_by})"), ("Labels", "yes" if data.labelled else "no"), *sides,
+        ("Near-duplicates moved", str(data.moved)), ("Files skipped", skipped), ("Pixels hold", data.pixels),
+        ("The model expects", data.model_input), ("Attacked at", words.dimensions(data.attack_shape)),
+        ("Folds", str(data.folds)),
+    ]  # fmt: skip
+    asked = [
+        ("Preset", settings.preset), ("Seed", str(settings.seed)),
+        ("Adversaries", "; ".join(f"{a}: {ADVERSARIES.get(a, words.NONE)}" for a in settings.adversaries)),
+        ("Tolerance, picked above chance", words.percent(settings.found_tolerance)),
+        ("Tolerance, detail", words.percent(settings.detail_tolerance)),
+        ("Set by", "the default: ours, not yours" if settings.tolerance_is_default else "the owner of the model"),
+        ("Picked among", str(settings.among)), ("Class of an image", settings.class_of),
+        ("Budget", f"{settings.budget_minutes:g} minutes" if settings.budget_minutes else "none"),
+    ]  # fmt: skip
+    ran = [*report.versions.items(), *report.machine.items()]
+    named = {
+        "Model": about_model,
+        "Data and its division": about_data,
+        "Settings": asked,
+        "Versions and machine": ran,
+    }
+    return [_table(title, ("What", "Value"), rows, 2) for title, rows in named.items()]
+
+
+def _table(title: str, headings: Row, rows: Sequence[Row], numbers: int, key: int = 0) -> Table:
+    cells = tuple(tuple(words.clean(cell) for cell in row) for row in rows)
+    return Table(words.clean(title), headings, cells, numbers, key)
+
+
+def _worst(point: PointReport) -> str:
+    if point.worst_class is None:
+        return words.NONE
+    name, found, images = point.worst_class
+    return f"{name}: {words.percent(found)} of {images}"
+
+
+def _share(value: float | None) -> str:
+    return words.NONE if value is None else words.percent(value)

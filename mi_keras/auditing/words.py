@@ -1,0 +1,167 @@
+"""The words and numbers that the first screen, the page and the model card of an audit share."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from mi_keras.auditing.glossary import ADVERSARIES
+from mi_keras.auditing.report import Control, PointReport, Report, Settings
+from mi_keras.auditing.statistics import Estimate
+
+NONE = "-"  # in a cell that does not apply
+_LISTENERS = {"API client": "an API client", "Cloud, network": "someone in the cloud or on the network"}
+
+
+def clean(text: str) -> str:
+    """Return `text` on one line without characters that steer a terminal or turn the direction of writing."""
+    shown = (" " if c.isspace() else "?" if unicodedata.category(c).startswith("C") else c for c in text)
+    return " ".join("".join(shown).split())
+
+
+def percent(share: float) -> str:
+    """Return a share as "47 %"."""
+    return f"{round(100 * share)} %"
+
+
+def estimate(value: Estimate | None) -> str:
+    """Return "97 % [94..99]", a dash where there is none."""
+    if value is None:
+        return NONE
+    return f"{percent(value.value)} [{round(100 * value.low)}..{round(100 * value.high)}]"
+
+
+def points(value: Estimate | None) -> str:
+    """Return a difference of shares as "+12 points [3..21]", a dash where there is none."""
+    if value is None:
+        return NONE
+    return f"{round(100 * value.value):+d} points [{round(100 * value.low)}..{round(100 * value.high)}]"
+
+
+def decimals(value: Estimate | None) -> str:
+    """Return "0.84 [0.80..0.88]", a dash where there is none."""
+    return NONE if value is None else f"{value.value:.2f} [{value.low:.2f}..{value.high:.2f}]"
+
+
+def share(value: float | None) -> str:
+    """Return a share with one decimal, as prices of defences need it; a dash where there is none."""
+    return NONE if value is None else f"{100 * value:.1f} %"
+
+
+def kilobytes(count: int) -> str:
+    """Return bytes as kB with two digits at least: "0.06", "2.4", "3,211"."""
+    return f"{count / 1000:,.0f}" if count >= 10_000 else f"{count / 1000:.2g}"
+
+
+def dimensions(shape: Sequence[int]) -> str:
+    """Return "28 x 28 x 1"."""
+    return " x ".join(map(str, shape))
+
+
+def picks(found: Estimate | None, auc: Estimate | None) -> str:
+    """Return the cell of what is picked: the share found; AUC where too few images were there to ask."""
+    if found is not None:
+        return estimate(found)
+    return f"too few; AUC {decimals(auc)}" if auc is not None else "too few"
+
+
+def bounds(point: PointReport) -> str:
+    """Return the upper bounds (95 %, one-sided) of a point, "33 % picked, 8 % of the detail"; "" for a void one."""
+    if point.verdict == "VOID":
+        return ""
+    picked = ("found", point.found) if point.found is not None else ("auc", point.auc)
+    known = {name: value.upper for name, value in (picked, ("detail", point.detail)) if value is not None}
+    names = {"found": "{} picked", "detail": "{} of the detail", "auc": "an AUC of {}"}
+    return ", ".join(
+        names.get(name, f"{{}} in {clean(name)}").format(f"{bound:.2f}" if name == "auc" else percent(bound))
+        for name, bound in (known | point.could_be).items()
+    )
+
+
+def heading_picks(settings: Settings) -> str:
+    """Return the heading over shares of images that are found."""
+    return f"Picks the image from {settings.among}{_alike(settings)} (chance {percent(1 / settings.among)})"
+
+
+def headline(point: PointReport, settings: Settings) -> str:
+    """Return in plain words what leaves at a point."""
+    name = clean(point.name)
+    if point.verdict == "VOID":
+        return f"What leaves at {name} could not be measured: {_inside(point.reason)}."
+    listener = _LISTENERS.get(point.listener, clean(point.listener))
+    who = f"{listener} {ADVERSARIES.get(point.adversary, f'({clean(point.adversary)})')}"
+    if point.found is not None:
+        done = (
+            f"picks the right image out of {settings.among}{_alike(settings)} in {percent(point.found.value)} "
+            f"of cases ({percent(1 / settings.among)} is chance)"
+        )
+    elif point.auc is not None:
+        done = (
+            f"picks the right image out of two{_alike(settings)} in {percent(point.auc.value)} of cases "
+            f"(50 % is chance; too few images to ask for one of {settings.among})"
+        )
+    else:
+        done = f"had too few images to pick from ({_inside(point.found_note) or 'see the warnings'})"
+    detail = ""
+    if point.detail is not None:
+        whose = "in which images differ" if settings.class_of == "all" else "within the class"
+        detail = f" and recovers {_some(point.detail.value)} of the detail {whose}"
+    limits = bounds(point) if point.verdict == "INCONCLUSIVE" else ""
+    could = f" It could be up to {limits}." if limits else ""
+    return f"From {name}, {who} {done}{detail}.{could}"
+
+
+def tolerance(settings: Settings) -> str:
+    """Return what is tolerated and whose choice that is."""
+    chance = 1 / settings.among
+    text = (
+        f"Tolerance: {percent(chance + settings.found_tolerance)} picked "
+        f"({percent(chance)} chance + {percent(settings.found_tolerance)}), "
+        f"{percent(settings.detail_tolerance)} of the detail"
+    )
+    if settings.tolerance_is_default:
+        return f"{text}. It is ours, not yours: set your own with --tolerance."
+    return f"{text}, as the owner set it."
+
+
+def controls(report: Report) -> list[tuple[Control, str]]:
+    """Return every control and its few words, in which a failed or skipped one says so."""
+    marks = {False: "FAILED", None: "skipped"}
+    said = []
+    for control in report.controls:
+        text, mark = clean(control.text), marks.get(control.ok, "")
+        said.append((control, text if mark.lower()[:4] in text.lower() else f"{text} {mark}"))
+    return said
+
+
+def sentences(texts: Sequence[str]) -> str:
+    """Return texts as sentences one after the other."""
+    return " ".join(sentence(text) for text in texts)
+
+
+def sentence(text: str) -> str:
+    """Return a text with a full stop, unless it ends a sentence already."""
+    text = clean(text)
+    return text if not text or text[-1] in ".!?" else f"{text}."
+
+
+def facts(report: Report) -> str:
+    """Return what was audited on which images, in a line."""
+    model, data = report.model, report.data
+    classes = f"{model.classes} classes, " if model.classes else ""
+    kept = "" if data.grouped_by == "image" else f" in {data.groups:,} groups ({clean(data.grouped_by)})"
+    return (
+        f"Input {dimensions(model.input_shape)}, {classes}output {clean(model.output)}; "
+        f"{data.images:,} images of {clean(data.name)}{kept}; preset {clean(report.settings.preset)}, "
+        f"seed {report.settings.seed}"
+    )
+
+
+def _alike(settings: Settings) -> str:
+    return "" if settings.class_of == "all" else " alike"
+
+
+def _some(value: float) -> str:
+    return percent(value) if round(100 * value) > 0 else "nothing"
+
+
+def _inside(text: str) -> str:
+    return clean(text).rstrip(".")
