@@ -66,14 +66,14 @@ def link(anchor: str, text: str) -> Markup:
     return element("a", text, href=f"#{anchor}")
 
 
-def page(title: str, *body: str) -> str:
-    """Return a whole document in English around `body`."""
+def page(title: str, *body: str, style: str = STYLE) -> str:
+    """Return a whole document in English around `body`, in the look of a style sheet."""
     head = join(
         element("meta", charset="utf-8"), "\n",
         element("meta", http_equiv="Content-Security-Policy", content=POLICY), "\n",
         element("meta", name="viewport", content="width=device-width, initial-scale=1"), "\n",
         element("title", title),
-        element("style", Markup(STYLE)),
+        element("style", Markup(style)),
     )  # fmt: skip
     return "<!DOCTYPE html>\n" + element("html", element("head", head), element("body", *body), lang="en")
 
