@@ -10,8 +10,8 @@ from rich.console import Console
 
 from mi_keras.arguments import add_arguments, request_of
 from mi_keras.command import OneLineErrors, guarded
-from mi_keras.experiments.registry import ALL, PRESETS, all_sections, folder_of_all
 from mi_keras.commands import COMMANDS, run_command
+from mi_keras.experiments.registry import ALL, PRESETS, all_sections, folder_of_all
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

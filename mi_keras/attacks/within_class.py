@@ -143,7 +143,7 @@ class NetworkWithinClass(Attack):
         pairs = _pairs(known, held, self.images, self.class_columns)
         canonical = _Canonical.of(pairs)
         inputs = canonical.joined(pairs.features, pairs.classes)
-        shape: tuple[int, int, int] = pairs.images.shape[1:]  # type: ignore[assignment]
+        shape: tuple[int, int, int] = pairs.images.shape[1:]
         model = self._build(inputs.shape[1], shape, derive(run.seed, "initial"))
         history = _fitters.fit(
             model, (self.loss, self.channels, self.noise, inputs.shape[1], shape), Examples(inputs, pairs.images),
@@ -156,7 +156,7 @@ class NetworkWithinClass(Attack):
         canonical = _Canonical(fitted[0])
         features, classes = _split(observed.observation, self.class_columns)
         inputs = canonical.joined(features, classes)
-        shape: tuple[int, int, int] = canonical.means.shape[1:]  # type: ignore[assignment]
+        shape: tuple[int, int, int] = canonical.means.shape[1:]
         variables = {name: array for name, array in fitted[0].items() if name not in _Canonical.names}
         model = with_weights(self._build(inputs.shape[1], shape, seed=1), variables)
         draw = tf.function(lambda batch: model(batch, training=False), autograph=False)

@@ -42,15 +42,18 @@ class Names:
     Attributes:
         path: of the model, for messages.
         own: classes and functions of the modules that the user imports, by the names that Keras gives them.
+        rewritten: Keras will read what is left of the configuration, and not the file: what compiles a model is taken out
+            unread, so that a loss or metric of the user's own does not matter.
         used: which of them the configuration names; filled as it is checked.
     """
 
     path: str
     own: Mapping[str, object]
+    rewritten: bool = False
     used: dict[str, object] = field(default_factory=dict)
 
     def check(self, config: Any) -> None:
-        """Walk a configuration whole; what compiles a model is checked and then taken out, as it is not wanted.
+        """Walk a configuration whole.
 
         Raises:
             InputError: it names a class or function that is neither Keras' own nor of `imports`, or one that loads or
@@ -81,15 +84,13 @@ class Names:
             own = self._check_reference(node)
         elif "registered_name" in entries:
             self._refuse(node, f"{_shown(entries['registered_name'])} without a class")
+        if self.rewritten and "class_name" in entries:
+            entries.pop("compile_config", None)
         for key, value in entries.items():
             self._check_text(node._replace(value=key, key=""))
             part = key if "class_name" in entries and key in ("compile_config", "build_config") else node.part
             of_own = (own and key == "config") or (node.of_own and "class_name" not in entries)
             yield Node(value, node.depth + 1, key, node.layer, part, of_own)
-        if (
-            "class_name" in entries
-        ):  # Keras compiles models within models even where it is told not to compile
-            entries.pop("compile_config", None)
 
     def _check_reference(self, node: Node) -> bool:
         """Refuse a class or function that is not allowed; return whether it is the user's own."""

@@ -142,15 +142,26 @@ class _Audit:
         benches, options, numbers = self._benches(sent), self.options, envelope.numbers
         is_output = benches[0].point.is_output
         judgement = judge(
-            numbers, self.tolerance, among=options.among, failed_controls=failed, untried="" if is_output else UNTRIED
+            numbers,
+            self.tolerance,
+            among=options.among,
+            failed_controls=failed,
+            untried="" if is_output else UNTRIED,
         )
-        name = _name(sent, benches[0].subject)
-        exposed, worst = most_exposed(numbers), worst_class(envelope.scored, envelope.gallery, among=options.among)
+        name = _name(sent)
+        exposed, worst = (
+            most_exposed(numbers),
+            worst_class(envelope.scored, envelope.gallery, among=options.among),
+        )
         values = {"found": exposed.found, "detail": exposed.detail}
         compared = compare_members(envelope.members, numbers) if envelope.members else {}
         strongest = [rung.adversary for rung in (measured.rung for measured in envelope.attacks)]
         shape = benches[0].point.shape
-        size = sent.view.bytes(shape[0] or 0) if sent.with_class else BYTES_OF_HALF * int(np.prod([n or 0 for n in shape]))
+        size = (
+            sent.view.bytes(shape[0] or 0)
+            if sent.with_class
+            else BYTES_OF_HALF * int(np.prod([n or 0 for n in shape]))
+        )
         return PointReport(
             listener=API if is_output else NETWORK, name=name, is_output=is_output,
             shape=tuple(int(n or 0) for n in shape), bytes=size, adversary=strongest[-1],
@@ -184,7 +195,9 @@ def _points(subject: Subject, options: Options) -> tuple[Sent, ...]:
     outputs = {point.name for point in points(subject.model) if point.is_output}
     for text in options.at:
         point, _, view = text.rpartition(":")
-        if point == subject.output_name or (not point and text in (subject.output_name, "output") and is_vector):
+        if point == subject.output_name or (
+            not point and text in (subject.output_name, "output") and is_vector
+        ):
             views = (parse_view(view, subject.output),) if point else default_views(subject.output)[:1]
             found.update({Sent(subject.output_name, each): None for each in views})
         elif text not in outputs and is_vector and _is_view(text, subject):
@@ -197,15 +210,15 @@ def _points(subject: Subject, options: Options) -> tuple[Sent, ...]:
 
 def _is_view(text: str, subject: Subject) -> bool:
     names = {point.name for point in points(subject.model)}
-    return text not in names and bool(re.fullmatch(r"(logits|probabilities|label)?,?((rounded|top)=\d+)?", text))
+    return text not in names and bool(
+        re.fullmatch(r"(logits|probabilities|label)?,?((rounded|top)=\d+)?", text)
+    )
 
 
-def _name(sent: Sent, subject: Subject) -> str:
+def _name(sent: Sent) -> str:
     if not sent.with_class:
         return sent.point
-    several = len([point for point in points(subject.model) if point.is_output]) > 1
-    shown = "answers" if sent.view.form == "raw" else sent.view.name
-    return f"{sent.point}: {shown}" if several else shown
+    return "answers" if sent.view.form == "raw" else sent.view.name
 
 
 def _rows(envelope: Envelope) -> tuple[AttackRow, ...]:
@@ -237,7 +250,12 @@ def _machine() -> dict[str, str]:
     flags = ""
     if Path("/proc/cpuinfo").exists():
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    sets = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if re.search(rf"\b{name}\b", flags)]
+    sets = [
+        name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if re.search(rf"\b{name}\b", flags)
+    ]
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
-    return {"machine": platform.machine(), "instructions": ", ".join(sets) or "not known", "threads": str(threads)}
-
+    return {
+        "machine": platform.machine(),
+        "instructions": ", ".join(sets) or "not known",
+        "threads": str(threads),
+    }

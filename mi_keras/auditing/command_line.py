@@ -50,12 +50,16 @@ def _run(given: argparse.Namespace) -> int:
         shown = demo.demo(store, progress, preset=options.preset, seed=options.seed)
         from dataclasses import replace
 
-        options = replace(options, pixels="0..1", trained_on=shown.trained_on, output="logits", model_input="0..1")
+        options = replace(
+            options, pixels="0..1", trained_on=shown.trained_on, output="logits", model_input="0..1"
+        )
         report = audit(
             shown.model, (shown.images, shown.labels), options, store=store, progress=progress, name=demo.NAME
         )
     else:
-        report = audit(given.model, given.data, options, store=store, progress=progress, imports=given.imports)
+        report = audit(
+            given.model, given.data, options, store=store, progress=progress, imports=given.imports
+        )
     page = write(report, given.out)
     if given.json:
         print(json.dumps(report.to_json(), indent=1))
@@ -105,29 +109,89 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add = parser.add_argument
     add("model", nargs="?", metavar="MODEL", help="a .keras or .h5 file; no code of it is run")
-    add("--data", metavar="SOURCE", help="images: a folder, a .zip or an .npz file, or folder:, zip:, npz:PATH, or mnist")
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="images: a folder, a .zip or an .npz file, or folder:, zip:, npz:PATH, or mnist",
+    )
     add("--at", action="append", default=[], metavar="POINT",
         help="what leaves: a layer's path, an output, or a view such as logits, probabilities, rounded=3, top=3, label, also "
         "as OUTPUT:VIEW; several times (default: the views of the output)")  # fmt: skip
-    add("--list-points", action="store_true", help="list where the model can be observed, and do nothing else")
-    add("--adversaries", default=",".join(DEFAULT_ADVERSARIES), metavar="A,B", help=f"of {', '.join(ADVERSARIES)} (default: %(default)s)")
+    add(
+        "--list-points", action="store_true", help="list where the model can be observed, and do nothing else"
+    )
+    add(
+        "--adversaries",
+        default=",".join(DEFAULT_ADVERSARIES),
+        metavar="A,B",
+        help=f"of {', '.join(ADVERSARIES)} (default: %(default)s)",
+    )
     add("--preset", default="quick", choices=PRESETS, help="how hard the attacks try (default: quick)")
     add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
     add("--pixels", metavar="RANGE", help="what the data holds: 0..1, 0..255 or -1..1; files are 0..255")
-    add("--model-input", metavar="RANGE", help="what the model expects: 0..1, 0..255, -1..1, caffe, torch or MODULE:FUNCTION; found by accuracy where there are labels")
+    add(
+        "--model-input",
+        metavar="RANGE",
+        help="what the model expects: 0..1, 0..255, -1..1, caffe, torch or MODULE:FUNCTION; found by accuracy where there are labels",
+    )
     add("--labels", default="none", metavar="none|folder", help="folder: a subfolder is a class")
-    add("--class-names", metavar="A,B", help="subfolders in the order of the model's outputs (default: by name)")
-    add("--groups", default="none", metavar="none|folder", help="folder: a subfolder is a person, who is never on both sides")
+    add(
+        "--class-names",
+        metavar="A,B",
+        help="subfolders in the order of the model's outputs (default: by name)",
+    )
+    add(
+        "--groups",
+        default="none",
+        metavar="none|folder",
+        help="folder: a subfolder is a person, who is never on both sides",
+    )
     add("--trained-on", metavar="KEY", help="key of the npz with the images that the model was trained on")
     add("--size", metavar="H,W", help="size of images for a model of variable size")
-    add("--attack-size", type=int, default=96, metavar="N", help="largest side of what is reconstructed (default: 96)")
+    add(
+        "--attack-size",
+        type=int,
+        default=96,
+        metavar="N",
+        help="largest side of what is reconstructed (default: 96)",
+    )
     add("--output", metavar="NAME", help="of several outputs, the one that tells the class")
-    add("--output-kind", metavar="KIND", help="what answers are, where their values do not say it, such as embedding")
-    add("--class-of", default="prediction", metavar="prediction|all", help="all: images are told from all others, not from those of their class")
+    add(
+        "--output-kind",
+        metavar="KIND",
+        help="what answers are, where their values do not say it, such as embedding",
+    )
+    add(
+        "--class-of",
+        default="prediction",
+        metavar="prediction|all",
+        help="all: images are told from all others, not from those of their class",
+    )
     add("--among", type=int, default=10, metavar="N", help="images to tell apart (default: 10)")
-    add("--tolerance", metavar="found=X,detail=Y", help="what you tolerate above the baselines (default: found=0.20,detail=0.05, ours)")
-    add("--fail-above", metavar="found=X", help="exit with 3 where the upper bound of a named number is above baseline + X")
-    add("--import", action="append", default=[], dest="imports", metavar="MODULE", help="import a module with custom classes of the model")
-    add("--out", type=Path, default=Path("audit"), metavar="DIR", help="folder of page, card and JSON (default: audit)")
+    add(
+        "--tolerance",
+        metavar="found=X,detail=Y",
+        help="what you tolerate above the baselines (default: found=0.20,detail=0.05, ours)",
+    )
+    add(
+        "--fail-above",
+        metavar="found=X",
+        help="exit with 3 where the upper bound of a named number is above baseline + X",
+    )
+    add(
+        "--import",
+        action="append",
+        default=[],
+        dest="imports",
+        metavar="MODULE",
+        help="import a module with custom classes of the model",
+    )
+    add(
+        "--out",
+        type=Path,
+        default=Path("audit"),
+        metavar="DIR",
+        help="folder of page, card and JSON (default: audit)",
+    )
     add("--json", action="store_true", help="print the JSON document instead of the first screen")
     return parser

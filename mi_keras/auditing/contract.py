@@ -1,7 +1,7 @@
 """What must hold before anything is trained: model and images fit each other, and what was taken for granted is said."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -64,19 +64,25 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     height, width = input_size(model)
     fixed = (height, width) if height and width else None
     if options.size and fixed and options.size != fixed:
-        raise InputError(f"`--size` must be {fixed[0]},{fixed[1]}, the model's input, or not given; got {options.size}.")
+        raise InputError(
+            f"`--size` must be {fixed[0]},{fixed[1]}, the model's input, or not given; got {options.size}."
+        )
     pool = read_pool(
         data, labels=options.labels, groups=options.groups, size=fixed or options.size, channels=channels,
         pixels=options.pixels, trained_on=options.trained_on, class_names=options.class_names,
     )  # fmt: skip
-    images = pool.images if pool.images.dtype == np.uint8 and pool.pixels == "0..255" else to_unit(pool.images, pool.pixels)
+    images = (
+        pool.images
+        if pool.images.dtype == np.uint8 and pool.pixels == "0..255"
+        else to_unit(pool.images, pool.pixels)
+    )
     target = observed_at(model, _output_name(model, options.output))
     given, input_words = _model_input(target, images, pool, channels, options)
     prepare = model_input(given, channels=channels)
     sample = _call(target, prepare)(images[:SAMPLE])
     output, output_words = _output(sample, options)
     divided = divide(images, pool.groups, seed=options.seed, trained_on=pool.trained_on)
-    size = attacked_size(images.shape[1:3], (height, width), options.attack_size)  # type: ignore[arg-type]
+    size = attacked_size(images.shape[1:3], (height, width), options.attack_size)
     again = _call(target, prepare)(images[:32])
     identity = {
         "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
@@ -98,7 +104,9 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     )  # fmt: skip
     warnings = [divided.warning] if divided.warning else []
     if subjects[0].random:
-        warnings.append("The model answers at random: two calls on the same images differ. Each image is sent once.")
+        warnings.append(
+            "The model answers at random: two calls on the same images differ. Each image is sent once."
+        )
     if facts.grouped_by == "image":
         warnings.append("Images are their own groups: one person may be on both sides (see --groups).")
     return Contract(subjects, facts, tuple(s for s in assumed if s), tuple(warnings))
@@ -113,7 +121,9 @@ def _output_name(model: keras.Model, wanted: str | None) -> str:
     outputs = [point for point in points(model) if point.is_output]
     names = [point.name for point in outputs]
     if wanted is None and len(outputs) > 1:
-        raise InputError(f"`--output` must name the output that tells the class, one of {', '.join(names)}; got none.")
+        raise InputError(
+            f"`--output` must name the output that tells the class, one of {', '.join(names)}; got none."
+        )
     if wanted is not None and wanted not in names:
         raise InputError(f"`--output` must be one of {', '.join(names)}; got {wanted!r}.")
     return wanted or names[0]
@@ -124,7 +134,9 @@ def _call(target: Target, prepare: Callable[..., NDArray[Any]]) -> Callable[[NDA
 
     def answer(images: NDArray[Any]) -> NDArray[Any]:
         parts = [
-            np.asarray(target.head(prepared(images[i : i + 64], shape, prepare, dtype), training=False), np.float32)
+            np.asarray(
+                target.head(prepared(images[i : i + 64], shape, prepare, dtype), training=False), np.float32
+            )
             for i in range(0, len(images), 64)
         ]
         return np.concatenate(parts)

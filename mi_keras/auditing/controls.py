@@ -77,5 +77,3 @@ def identity(benches: Sequence[AuditBench], envelope: Envelope) -> Control:
 def _climbed(benches: Sequence[AuditBench], sent: Sent, sizes: Sizes, among: int) -> Envelope:
     folds: list[list[Rung]] = [control_rungs(bench, bench.at(sent), sizes) for bench in benches]
     return climb(folds, among=among)
-
-

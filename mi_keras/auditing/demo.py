@@ -56,19 +56,28 @@ def demo(store: Store, progress: Progress, *, preset: str, seed: int) -> Demo:
     classes = len(source.class_names)
 
     def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-        run = Run(derive(seed, "demo"), workspace=workspace, progress=progress, label="the model to be audited")
+        run = Run(
+            derive(seed, "demo"), workspace=workspace, progress=progress, label="the model to be audited"
+        )
         cnn, history = train_classifier(
             _images(source, trained), _images(source, validated), settings, classes=classes, run=run
         )
         return weights_of(cnn), {"history": history}
 
     stage = store.stage(
-        "audit_demo", compute, settings=asdict(settings), size=asdict(size), data=source.fingerprint, seed=seed
+        "audit_demo",
+        compute,
+        settings=asdict(settings),
+        size=asdict(size),
+        data=source.fingerprint,
+        seed=seed,
     )
     model = build_cnn((IMAGE_SIZE, IMAGE_SIZE, 1), classes, channels=settings.channels)
     rows = np.concatenate([trained, others])
     images = _images(source, rows)
-    return Demo(with_weights(model, stage.arrays), images.images, images.labels, np.arange(len(rows)) < len(trained))
+    return Demo(
+        with_weights(model, stage.arrays), images.images, images.labels, np.arange(len(rows)) < len(trained)
+    )
 
 
 def _images(source: Source, rows: NDArray[np.int64]) -> Images:

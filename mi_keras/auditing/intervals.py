@@ -42,7 +42,7 @@ class Estimate:
     upper: float
     n: int
     groups: int
-    floor: float = float("nan")
+    floor: float
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
         above(first.upper),
         first.n + second.n,
         first.groups + second.groups,
+        float(value - np.hypot(first.value - first.floor, second.high - second.value)),
     )
 
 

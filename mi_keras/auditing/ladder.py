@@ -109,14 +109,17 @@ def rungs(bench: AuditBench, adversaries: Sequence[str], sizes: Sizes) -> list[R
     of_class = _class_bench(bench)
     found = [Rung(CLASS, LinearWithinClass(columns), of_class, "class mean")]
     found += [
-        Rung(CLASS, attack, of_class, f"class alone, {attack.label}") for attack in _networks(columns, sizes, 0)
+        Rung(CLASS, attack, of_class, f"class alone, {attack.label}")
+        for attack in _networks(columns, sizes, 0)
     ]
     for adversary in ADVERSARIES[1:]:
         most = sizes.queries if adversary == QUERIES else 0
         if adversary not in adversaries or most >= len(bench.own_images()):
             continue  # as many queries as there are images are all
         name = f"{most} answers, " if most else ""
-        found += [Rung(adversary, attack, bench, name + attack.label) for attack in _attacks(bench, sizes, most)]
+        found += [
+            Rung(adversary, attack, bench, name + attack.label) for attack in _attacks(bench, sizes, most)
+        ]
     return found
 
 
@@ -141,9 +144,7 @@ def _attacks(bench: AuditBench, sizes: Sizes, images: int) -> list[Attack]:
     return [LinearWithinClass(columns, images), *_networks(columns, sizes, images)]
 
 
-def climb(
-    folds: Sequence[Sequence[Rung]], *, among: int, defense: Defense | None = None
-) -> Envelope:
+def climb(folds: Sequence[Sequence[Rung]], *, among: int, defense: Defense | None = None) -> Envelope:
     """Run the attacks and return their envelope.
 
     Args:
@@ -154,12 +155,16 @@ def climb(
     count = len(folds[0])
     choice = [_measured(folds, place, CHOICE, among, defense) for place in range(count)]
     attacked = [_measured(folds, place, ATTACKED, among, defense) for place in range(count)]
-    chosen = {name: max(range(count), key=lambda place: _value(choice[place][0].numbers, name)) for name in NUMBERS}
+    chosen = {
+        name: max(range(count), key=lambda place: _value(choice[place][0].numbers, name)) for name in NUMBERS
+    }
     gallery = attacked[0][1]
     scored = _composed([measured.scored for measured, _ in attacked], chosen)
     members = None
     if MEMBERS in folds[0][0].bench.subject.sides:
-        of_members = {place: _measured(folds, place, MEMBERS, among, defense) for place in set(chosen.values())}
+        of_members = {
+            place: _measured(folds, place, MEMBERS, among, defense) for place in set(chosen.values())
+        }
         composed = _composed({place: m.scored for place, (m, _) in of_members.items()}, chosen)
         members = measure(composed, next(iter(of_members.values()))[1], among=among)
     drawn, of_class = (

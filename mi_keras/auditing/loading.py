@@ -55,7 +55,7 @@ def load_model(path: str, *, imports: Sequence[str] = ()) -> keras.Model:
                 check_hdf5(copy, path)
                 text = read_config(copy, path)
         config = _parsed(path, text)
-        names = Names(path, _own(imports))
+        names = Names(path, _own(imports), rewritten=copy == folder)
         names.check(config)
         if copy == folder:
             (folder / CONFIG).write_text(

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from mi_keras.auditing import words
+from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.look import CLASSES
 from mi_keras.auditing.report import DefenceRow, PointReport, Settings
-from mi_keras.auditing.statistics import Estimate
 from mi_keras.reports.elements import Markup, element, join
 
 _WIDTH = 360  # as wide as a narrow telephone, so that letters keep their size there

@@ -149,4 +149,4 @@ def truth_of(images: NDArray[Any], ids: NDArray[np.uint64], size: tuple[int, int
     small = np.concatenate(
         [as_bytes(resize(as_unit(images[i : i + BATCH]), size)) for i in range(0, len(images), BATCH)]
     )
-    return Images(small, np.zeros(len(images), np.int64), ids)  # type: ignore[arg-type]
+    return Images(small, np.zeros(len(images), np.int64), ids)

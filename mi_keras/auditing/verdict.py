@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.statistics import LEAST, Numbers
@@ -146,15 +146,27 @@ def judge(
     return Judgement(Verdict.BELOW, "; ".join(below), could_be)
 
 
-def fails(points: Iterable[tuple[Numbers, Verdict]], limits: Mapping[str, float]) -> int:
+class Judged(Protocol):
+    """A point with its verdict, such as `report.PointReport`."""
+
+    @property
+    def found(self) -> Estimate | None: ...
+    @property
+    def detail(self) -> Estimate | None: ...
+    @property
+    def verdict(self) -> str: ...
+
+
+def fails(points: Iterable[Judged], limits: Mapping[str, float], *, among: int = 10) -> int:
     """Return the exit code for limits of the gain over the baseline; only the numbers that they name count.
 
     The upper bound is held against the limit, and a number of too few images is none: with fewer images an audit can
     newly fail and never newly pass.
 
     Args:
-        points: the numbers and the verdict of each point that counts.
+        points: those that count.
         limits: as `parse_limits` returns them.
+        among: images to tell apart, as the points were measured.
 
     Returns:
         3 if an upper bound of a named number is above its limit; else 4 if a verdict is void, a named number has too
@@ -163,15 +175,15 @@ def fails(points: Iterable[tuple[Numbers, Verdict]], limits: Mapping[str, float]
     if not limits:
         return PASSED
     above, undecided, any_point = False, False, False
-    for numbers, verdict in points:
+    for point in points:
         any_point = True
-        undecided |= verdict is Verdict.VOID
+        undecided |= point.verdict == Verdict.VOID
         for name, limit in limits.items():
-            number: Estimate | None = getattr(numbers, name)
+            number: Estimate | None = getattr(point, name)
             if number is None:
                 undecided = True
                 continue
-            baseline = 1 / numbers.among if name == "found" else 0.0
+            baseline = 1 / among if name == "found" else 0.0
             undecided |= number.n < LEAST
             above |= number.upper - baseline > limit
     return LEAKED if above else UNDECIDED if undecided or not any_point else PASSED

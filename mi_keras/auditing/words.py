@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from mi_keras.auditing.glossary import ADVERSARIES
+from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.report import Control, PointReport, Report, Settings
-from mi_keras.auditing.statistics import Estimate
 
 NONE = "-"  # in a cell that does not apply
 _LISTENERS = {"API client": "an API client", "Cloud, network": "someone in the cloud or on the network"}

@@ -43,7 +43,9 @@ def audit(
     queries = error[:n] if np.isinf(noise) else truth[:n] + noise * error[:n]
     exact = generator.random(attacked) < always
     queries = np.where(exact[groups[:n], None], truth[:n], queries)
-    spread = np.exp(0.5 * normal(2)[:n])  # errors are skewed, that of an image and of its class mean go together
+    spread = np.exp(
+        0.5 * normal(2)[:n]
+    )  # errors are skewed, that of an image and of its class mean go together
     class_mse = spread[:, 0] * 0.06
     mse = (1 - detail) * class_mse * spread[:, 1] / np.exp(0.125)  # of mean 1 and independent
     class_ssim = 0.3 + 0.1 * normal(1)[:n, 0]

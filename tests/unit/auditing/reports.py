@@ -7,6 +7,7 @@ from skimage import data
 from skimage.filters import gaussian
 from skimage.transform import resize
 
+from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.report import (
     AttackRow,
     Control,
@@ -17,7 +18,6 @@ from mi_keras.auditing.report import (
     Report,
     Settings,
 )
-from mi_keras.auditing.statistics import Estimate
 from mi_keras.data.mnist import read_embedded_mnist
 
 EVIL = """<script>alert("1")</script>|&amp;`'*_x_*"""

@@ -10,7 +10,9 @@ import keras
 import pytest
 from model_files import changed, changed_h5, function, layer, refusal, replaced, saved, with_argument
 
+from mi_keras.auditing.allowed import Names
 from mi_keras.auditing.loading import load_model
+from mi_keras.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -63,9 +65,6 @@ NOT_KERAS = [
         {"class_name": "__lambda__", "config": {"value": ["4wAA", None, None]}})),
     ("Adam", lambda config: layer(config)["build_config"].update(
         x={"class_name": "Adam", "module": "keras.optimizers", "config": {}})),
-    ("system", lambda config: config.update(compile_config={"loss": function("system", "os")})),
-    ("Evil", lambda config: layer(config).update(
-        compile_config={"optimizer": {"class_name": "Evil", "module": "evil", "config": {}}})),
     ("evil>Evil", lambda config: layer(config).update(registered_name="evil>Evil")),
     ("evil>Evil", lambda config: layer(config)["config"].update(x={"registered_name": "evil>Evil"})),
     ("__tuple__", with_argument(x={"class_name": "__tuple__", "module": "keras.src.utils", "config": {}})),
@@ -81,7 +80,28 @@ def test_what_is_not_keras_own_is_refused_wherever_it_stands(
     monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("Keras was asked"))
     message = refusal(changed(good, tmp_path / "bad.keras", change))
     assert name in message
-    assert "layer 'first'" in message or "the `compile_config` of the model" in message
+    assert "layer 'first'" in message
+
+
+HOSTILE_COMPILE = {
+    "loss": function("system", "os"),
+    "optimizer": {"class_name": "Evil", "module": "evil", "config": {}},
+}
+
+
+def test_how_to_compile_is_never_read_from_an_archive(good, tmp_path) -> None:
+    def change(config):
+        config.update(compile_config=HOSTILE_COMPILE)
+        layer(config).update(compile_config=HOSTILE_COMPILE)
+
+    loaded = load_model(changed(good, tmp_path / "own.keras", change))
+    assert not loaded.compiled
+
+
+def test_how_to_compile_is_checked_where_keras_reads_the_file_itself() -> None:
+    config = {"class_name": "Sequential", "config": {"layers": []}, "compile_config": HOSTILE_COMPILE}
+    with pytest.raises(InputError, match="the `compile_config` of the model"):
+        Names("model.h5", {}).check(config)
 
 
 LOADING = {
