@@ -31,7 +31,10 @@ from mi_keras.types import Floats, Ints, Observation
 LEAST_OF_CLASS = 8  # images of a class that give it a mean and a deviation of its own
 MOST_DEVIATIONS = 6.0  # standardised answers are clipped there: a rare one must not outweigh all others
 BATCH = 256
-RIDGES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
+RIDGES = tuple(10.0**power for power in range(7))
+MOST_COMPONENTS = 256
+MOST_WEIGHTS = 50_000_000  # of all classes together: 200 MB
+SMALLEST_NORM = 1e-12
 LOSSES = ("mse", "ssim")
 
 
@@ -40,19 +43,30 @@ class LinearWithinClass(Attack):
     """The best affine map from standardised answers to images: ridge regression, shared by the classes and then by class.
 
     The class mean where answers say nothing more. The two ridges are chosen on a fifth of the adversary's own images.
+    Images are drawn by their principal components, 256 at most, which hold nearly all that differs between them.
 
     Attributes:
         class_columns: how many of the last columns of an answer say the class as one-hot; 0: the class is the answer's
             largest value.
         images: how many of the adversary's own images to use, at most; 0: all.
+        maps: answers are feature maps, which tell no class; they are taken as vectors.
     """
 
     class_columns: int = 0
     images: int = 0
+    maps: bool = False
 
     label: ClassVar[str] = "linear map"
     seed_names: ClassVar[list[tuple[object, ...]]] = []
     tolerance: ClassVar[float] = 1e-4
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        return cls(), cls(maps=True)
+
+    @property
+    def of_maps(self) -> bool:
+        return self.maps
 
     def __post_init__(self) -> None:
         check_whole("class_columns", self.class_columns, 0)
@@ -63,25 +77,28 @@ class LinearWithinClass(Attack):
         return Access(images=True, answers="surrogate")
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
-        """Solve for the maps; arrays as of `_Canonical`, and `weights` `(classes, features, pixels)`."""
-        pairs = _pairs(known, held, self.images, self.class_columns)
+        """Solve for the maps; arrays as of `_Canonical`, `weights` `(classes or 1, features, components)` and `basis`."""
+        pairs = _pairs(known, held, self)
         canonical = _Canonical.of(pairs)
         inputs = canonical.features(pairs.features, pairs.classes)
         rest = (pairs.images - canonical.means[pairs.classes]).reshape(len(inputs), -1)
-        weights = _ridge_by_class(inputs, rest, pairs.classes, len(canonical.means))
-        return {**canonical.arrays, "weights": weights}, {}
+        basis = principal_axes(rest, MOST_COMPONENTS)
+        weights = _ridge_by_class(inputs, rest @ basis.T, pairs.classes, len(canonical.means))
+        return {**canonical.arrays, "weights": weights, "basis": basis}, {}
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
         canonical = _Canonical(fitted[0])
-        features, classes = _split(observed.observation, self.class_columns)
-        weights = fitted[0]["weights"]
-        for start in range(0, len(features), BATCH):
-            rows = slice(start, start + BATCH)
-            of, inputs = classes[rows], canonical.features(features[rows], classes[rows])
-            images = canonical.means[of].copy()
-            for number in np.unique(of):
-                rest = inputs[of == number] @ weights[number % len(weights)]
-                images[of == number] += rest.reshape(-1, *images.shape[1:])
+        weights, basis = fitted[0]["weights"], fitted[0]["basis"]
+        for start in range(0, len(observed), BATCH):
+            batch = Observation(
+                observed.observation.values[start : start + BATCH], observed.observation.point
+            )
+            features, classes = _split(batch, self)
+            inputs, images = canonical.features(features, classes), canonical.means[classes].copy()
+            for number in np.unique(classes):
+                of = classes == number
+                rest = inputs[of] @ weights[number % len(weights)] @ basis
+                images[of] += rest.reshape(-1, *images.shape[1:])
             yield np.clip(images, 0, 1)
 
 
@@ -140,7 +157,7 @@ class NetworkWithinClass(Attack):
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
         """Train the network; arrays as of `_Canonical` beside its variables. Info: `history` of the loss."""
-        pairs = _pairs(known, held, self.images, self.class_columns)
+        pairs = _pairs(known, held, self)
         canonical = _Canonical.of(pairs)
         inputs = canonical.joined(pairs.features, pairs.classes)
         shape: tuple[int, int, int] = pairs.images.shape[1:]
@@ -154,7 +171,7 @@ class NetworkWithinClass(Attack):
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
         canonical = _Canonical(fitted[0])
-        features, classes = _split(observed.observation, self.class_columns)
+        features, classes = _split(observed.observation, self)
         inputs = canonical.joined(features, classes)
         shape: tuple[int, int, int] = canonical.means.shape[1:]
         variables = {name: array for name, array in fitted[0].items() if name not in _Canonical.names}
@@ -227,45 +244,60 @@ class _Canonical:
         return np.concatenate([self.features(features, classes), of], axis=1)
 
 
-def _pairs(known: Evidence | None, held: Holdings, images: int, class_columns: int) -> _Pairs:
+def principal_axes(rows: Floats, most: int) -> Floats:
+    """Return the directions in which rows `(count, units)` of mean 0 differ most, `(axes, units)` of length 1."""
+    count = min(most, *rows.shape)
+    if rows.shape[1] <= len(
+        rows
+    ):  # by the smaller of both Gram matrices: units may be many times as many as rows
+        axes = np.linalg.eigh(rows.T @ rows)[1][:, : -count - 1 : -1].T
+    else:
+        axes = np.linalg.eigh(rows @ rows.T)[1][:, : -count - 1 : -1].T @ rows
+    return axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), SMALLEST_NORM)
+
+
+def _pairs(known: Evidence | None, held: Holdings, attack: LinearWithinClass | NetworkWithinClass) -> _Pairs:
     if known is None:
         raise ValueError("`known` must hold the answers to the adversary's own images; got None.")
-    features, classes = _split(known.observation, class_columns)
-    own, most = held.own_images.images, images or len(features)
-    count = class_columns or known.observation.vectors.shape[1]
-    return _Pairs(features[:most], classes[:most], as_unit(own[:most]), count)
+    own = held.own_images.images
+    most = min(attack.images or len(own), len(own))
+    observation = known.observation
+    features, classes = _split(Observation(observation.values[:most], observation.point), attack)
+    count = attack.class_columns or (1 if attack.of_maps else observation.values.shape[1])
+    return _Pairs(features, classes, as_unit(own[:most]), count)
 
 
-def _split(observation: Observation, class_columns: int) -> tuple[Floats, Ints]:
-    """Return what an answer says beside the class, and the class."""
-    vectors = observation.vectors
-    if not class_columns:
+def _split(observation: Observation, attack: LinearWithinClass | NetworkWithinClass) -> tuple[Floats, Ints]:
+    """Return what answers say beside the class, and the class."""
+    if attack.of_maps:
+        values = np.asarray(observation.values[:], np.float32)
+        return values.reshape(len(values), -1), np.zeros(len(values), np.int64)
+    vectors, columns = observation.vectors, attack.class_columns
+    if not columns:
         return vectors, observation.predicted_class
-    return vectors[:, :-class_columns], np.argmax(vectors[:, -class_columns:], axis=1).astype(np.int64)
+    return vectors[:, :-columns], np.argmax(vectors[:, -columns:], axis=1).astype(np.int64)
 
 
 def _ridge_by_class(inputs: Floats, rest: Floats, classes: Ints, count: int) -> Floats:
-    """Return `(classes or 1, features, pixels)`: maps by class, drawn towards the shared one by a second ridge."""
-    if not inputs.shape[1]:
+    """Return `(classes or 1, features, components)`: maps by class, drawn towards the shared one by a second ridge."""
+    width = inputs.shape[1]
+    if not width:
         return np.zeros((1, 0, rest.shape[1]), np.float32)
     held_out = np.arange(len(inputs)) % 5 == 4  # the order of the images is by chance already
-    x, y = inputs[~held_out].astype(np.float64), rest[~held_out]
-    shared = min(RIDGES, key=lambda ridge: _error(_ridge(x, y, ridge), inputs[held_out], rest[held_out]))
-    whole = _ridge(x, y, shared)
-    best, least = None, _error(whole, inputs[held_out], rest[held_out])
-    if count > 1:
+    x, y, of = inputs[~held_out], rest[~held_out], classes[~held_out]
+    tried = _Ridge(x, y)
+    errors = [_error(tried.weights(ridge), inputs[held_out], rest[held_out]) for ridge in RIDGES]
+    shared, least, best = RIDGES[int(np.argmin(errors))], min(errors), 0.0
+    if count > 1 and count * width * rest.shape[1] <= MOST_WEIGHTS:
         for ridge in RIDGES:
-            by_class = _of_classes(inputs[~held_out], y, classes[~held_out], count, whole, ridge)
+            by_class = _of_classes(x, y, of, count, tried.weights(shared), ridge)
             error = sum(
                 _error(by_class[c], inputs[held_out & (classes == c)], rest[held_out & (classes == c)])
                 for c in range(count)
             )
-            if error < least:
-                best, least = ridge, error
-    whole = _ridge(inputs.astype(np.float64), rest, shared)
-    if best is None:
-        return whole[None]
-    return _of_classes(inputs, rest, classes, count, whole, best)
+            best, least = (ridge, error) if error < least else (best, least)
+    whole = _Ridge(inputs, rest).weights(shared)
+    return _of_classes(inputs, rest, classes, count, whole, best) if best else whole[None]
 
 
 def _of_classes(
@@ -274,13 +306,22 @@ def _of_classes(
     maps = np.tile(whole, (count, 1, 1))
     for number in np.unique(classes):
         of = classes == number
-        maps[number] += _ridge(inputs[of].astype(np.float64), rest[of] - inputs[of] @ whole, ridge)
+        maps[number] += _Ridge(inputs[of], rest[of] - inputs[of] @ whole).weights(ridge)
     return maps
 
 
-def _ridge(inputs: NDArray[np.float64], rest: Floats, ridge: float) -> Floats:
-    square = inputs.T @ inputs + ridge * np.eye(inputs.shape[1])
-    return np.linalg.solve(square, inputs.T @ rest).astype(np.float32)
+class _Ridge:
+    """Ridge regression for any ridge, from one decomposition of the smaller Gram matrix."""
+
+    def __init__(self, inputs: Floats, rest: Floats) -> None:
+        self._inputs, self._is_wide = inputs.astype(np.float64), inputs.shape[1] > len(inputs)
+        square = self._inputs @ self._inputs.T if self._is_wide else self._inputs.T @ self._inputs
+        self._values, self._vectors = np.linalg.eigh(square)
+        self._rotated = self._vectors.T @ (rest if self._is_wide else self._inputs.T @ rest)
+
+    def weights(self, ridge: float) -> Floats:
+        solved = self._vectors @ (self._rotated / (np.maximum(self._values, 0) + ridge)[:, None])
+        return (self._inputs.T @ solved if self._is_wide else solved).astype(np.float32)
 
 
 def _error(weights: Floats, inputs: Floats, rest: Floats) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack
+from mi_keras.attacks.within_class import principal_axes
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
 from mi_keras.auditing.views import View
 from mi_keras.data.preprocess import as_bytes, as_unit
@@ -197,14 +198,7 @@ class AuditBench(Bench):
         for number in np.unique(classes):
             means[number] = images[classes == number].mean(axis=0)
         rest = (images - means[classes]).reshape(len(images), -1)
-        count = min(self.sent.components, *rest.shape)
-        # The axes of the smaller of both Gram matrices: pixels may be many times as many as images
-        if rest.shape[1] <= len(rest):
-            _, vectors = np.linalg.eigh(rest.T @ rest)
-            return means, vectors[:, : -count - 1 : -1].T
-        _, vectors = np.linalg.eigh(rest @ rest.T)
-        axes = vectors[:, : -count - 1 : -1].T @ rest
-        return means, axes / np.linalg.norm(axes, axis=1, keepdims=True)
+        return means, principal_axes(rest, self.sent.components)
 
     def closed_form(self, subset: str) -> float:
         """Return R2 within the class of the best reconstruction from the components, on the images of one side."""

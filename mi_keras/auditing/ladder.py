@@ -4,6 +4,7 @@ Each adversary may do all that a weaker one does. Of the attacks it may run, the
 published, for each number its own: a loss that shows detail is not the one that finds the image.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,7 @@ from mi_keras.settings import DecoderSettings
 from mi_keras.types import Floats
 
 CLASS, QUERIES, UNLIMITED = ADVERSARIES
+MOST_NUMBERS = 100_000_000  # in all maps together, for an attack that holds them in memory
 NUMBERS = ("found", "detail", "ssim_gain")
 
 
@@ -126,7 +128,9 @@ def rungs(bench: AuditBench, adversaries: Sequence[str], sizes: Sizes) -> list[R
 def control_rungs(bench: AuditBench, controlled: AuditBench, sizes: Sizes) -> list[Rung]:
     """Return the attacks by which a control is judged, at what it sends, behind the class mean."""
     found = [Rung(CLASS, LinearWithinClass(bench.subject.classes), _class_bench(bench), "class mean")]
-    attacks = [_decoder(sizes, 0)] if bench.of_maps else _attacks(controlled, sizes, 0)[:2]
+    attacks = _attacks(controlled, sizes, 0)[:2]
+    if bench.of_maps and not controlled.of_maps:
+        attacks[1:] = [_decoder(sizes, 0)]  # of the components, in the place of maps
     return found + [Rung(UNLIMITED, attack, controlled, attack.label) for attack in attacks]
 
 
@@ -137,7 +141,9 @@ def _class_bench(bench: AuditBench) -> AuditBench:
 def _attacks(bench: AuditBench, sizes: Sizes, images: int) -> list[Attack]:
     """Return the attacks of an adversary with the answers to so many images, 0 for all, the cheapest first."""
     if bench.of_maps:
-        return [_decoder(sizes, images)]
+        wide = len(bench.own_images()) * math.prod(n or 0 for n in bench.point.shape) > MOST_NUMBERS
+        linear = [] if wide else [LinearWithinClass(images=images, maps=True)]
+        return [*linear, _decoder(sizes, images)]
     if bench.sent.view.form == "label":
         return []  # those of the class alone are all that there is to try
     columns = bench.subject.classes if bench.sent.with_class else 1
