@@ -74,23 +74,30 @@ def cosine_distance(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.flo
 def image_embedding(images: NDArray[Any], side: int = 16) -> Floats:
     """Return images as vectors for a comparison by pixels: averaged over areas, less each image's mean, flat.
 
+    Where height or width is no multiple of `side`, a pixel on the border of two areas counts in each by its share.
+
     Args:
-        images: `(count, height, width, channels)`, height and width multiples of `side`.
+        images: `(count, height, width, channels)`.
         side: rows and columns of areas.
 
     Returns:
         `(count, side * side * channels)`.
 
     Raises:
-        ValueError: height or width is no multiple of `side`.
+        ValueError: `images` has another number of axes, or one without length; `side` is below 1.
     """
-    if images.ndim != 4 or side < 1 or images.shape[1] % side or images.shape[2] % side:
+    if images.ndim != 4 or 0 in images.shape[1:] or side < 1:
         raise ValueError(
-            f"`images` must be (count, height, width, channels) in multiples of {side} pixels; got {images.shape}."
+            "`images` must be (count, height, width, channels), and `side` at least 1; "
+            f"got {images.shape} and {side}."
         )
     count, height, width, channels = images.shape
-    areas = images.reshape(count, side, height // side, side, width // side, channels)
-    flat = areas.mean(axis=(2, 4), dtype=np.float64).reshape(count, side * side * channels)
+    if height % side or width % side:
+        means = _area_means(images, side)
+    else:
+        areas = images.reshape(count, side, height // side, side, width // side, channels)
+        means = areas.mean(axis=(2, 4), dtype=np.float64)
+    flat = means.reshape(count, side * side * channels)
     return (flat - flat.mean(axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -140,7 +140,14 @@ def test_embedding_does_not_see_brightness_and_keeps_its_own_size() -> None:
     )
 
 
-@pytest.mark.parametrize("shape", [(2, 20, 32, 3), (2, 32, 20, 3), (2, 32, 32)])
-def test_embedding_needs_whole_areas(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="in multiples of 16 pixels; got"):
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (7, 5), (3, 11), (2, 3)])
+def test_embedding_of_any_size_equals_that_of_pixels_repeated_to_whole_areas(height: int, width: int) -> None:
+    images = np.random.default_rng(3).random((2, height, width, 3), np.float32)
+    whole = images.repeat(4, axis=1).repeat(4, axis=2)  # each pixel as 4x4: sizes are multiples of 4
+    np.testing.assert_allclose(image_embedding(images, 4), image_embedding(whole, 4), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 32, 32), (2, 0, 32, 3), (2, 32, 32, 0)])
+def test_embedding_needs_images(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"`images` must be \(count, height, width, channels\), and `side`"):
         image_embedding(np.zeros(shape, np.float32))
