@@ -15,6 +15,7 @@ MOST_PIXELS = 50_000_000
 TOO_MANY_PIXELS = f"larger than {MOST_PIXELS // 1_000_000} megapixels"
 # All that Pillow raises on files that are cut or overwritten, and on a size beyond a limit of its own.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError, struct.error, zlib.error)  # fmt: skip
+WHITE = (255, 255, 255, 255)
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -24,6 +25,15 @@ def decode_face(data: bytes, size: int) -> NDArray[np.uint8]:
     The whole image is resized, whatever its shape (split 3, "resized to 320x320"), by bicubic interpolation with
     antialiasing, after the turn that its EXIF orientation asks for. Grey and palette images become RGB; transparency
     is dropped.
+
+    Raises:
+        ValueError: as `open_picture`, in a few words.
+    """
+    return to_pixels(open_picture(data), (size, size))
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Return the image in the file content `data`, decoded, after the turn that its EXIF orientation asks for.
 
     Raises:
         ValueError: no JPEG, PNG, BMP or WebP image, larger than 50 megapixels or 64 MiB, or truncated or damaged. The
@@ -42,13 +52,53 @@ def decode_face(data: bytes, size: int) -> NDArray[np.uint8]:
     if picture.width * picture.height > MOST_PIXELS:
         raise ValueError(TOO_MANY_PIXELS)
     try:
-        upright = _to_rgb(ImageOps.exif_transpose(picture))
+        picture.load()
+        return ImageOps.exif_transpose(picture)
     except DAMAGED:
         raise ValueError("truncated or damaged") from None
-    return np.array(upright.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # grey of 16 bits: convert() would turn all above 255 to white
-        picture = Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
-    return picture.convert("RGB")
+def is_deep_grey(picture: Image.Image) -> bool:
+    """Whether a picture is grey with more than 8 bits."""
+    return picture.mode.startswith("I")
+
+
+def to_pixels(
+    picture: Image.Image,
+    size: tuple[int, int] | None = None,
+    *,
+    channels: int = 3,
+    grey_bits: int = 16,
+    on_white: bool = False,
+) -> NDArray[np.uint8]:
+    """Return the pixels of a picture as RGB or grey, `(height, width, channels)` in 0..255.
+
+    Args:
+        size: `(height, width)` to resize the whole picture to, by bicubic interpolation with antialiasing; None for its
+            own size.
+        channels: 3 for RGB, 1 for grey.
+        grey_bits: how many bits the values of a grey picture of more than 8 bits fill; its highest 8 are kept.
+        on_white: lay transparent pictures on white; else their transparency is dropped.
+
+    Raises:
+        ValueError: the picture is damaged.
+    """
+    try:
+        plain = _to_eight_bits(picture, grey_bits)
+        if on_white and ("A" in plain.getbands() or "transparency" in plain.info):
+            shown = plain.convert("RGBA")
+            plain = Image.alpha_composite(Image.new("RGBA", shown.size, WHITE), shown)
+        plain = plain.convert("RGB" if channels == 3 else "L")
+    except DAMAGED:
+        raise ValueError("truncated or damaged") from None
+    if size is not None and size != (plain.height, plain.width):
+        plain = plain.resize(size[::-1], Image.Resampling.BICUBIC)
+    return np.array(plain).reshape(plain.height, plain.width, channels)
+
+
+def _to_eight_bits(picture: Image.Image, grey_bits: int) -> Image.Image:
+    if not is_deep_grey(picture):
+        return picture
+    # convert() would turn all above 255 to white
+    values = np.asarray(picture).astype(np.uint32) >> (grey_bits - 8)
+    return Image.fromarray(values.astype(np.uint8))

@@ -21,6 +21,8 @@ class FaceSource:
             their order; the content is b"" where the file cannot be read any more or is damaged. It is lazy.
         fingerprint: SHA-256 in hexadecimal of what names and tells the contents apart cheaply: in an archive checksums and
             sizes, in a folder sizes and times of change, of a set of TensorFlow Datasets its version and counts.
+        others: the names of files beside them that are not read, as they do not end as an image or are links that lead out
+            of a folder; sorted, without hidden ones.
         note: one sentence about what the pictures are, for the tables; "" where the name says it.
     """
 
@@ -29,12 +31,17 @@ class FaceSource:
     read: Callable[[Sequence[str]], Iterator[tuple[str, bytes]]]
     fingerprint: str
     note: str = ""
+    others: tuple[str, ...] = ()
 
 
 def is_image(path: str) -> bool:
     """Whether `path`, with "/", ends as an image does and no part of it is hidden or made by macOS."""
-    hidden = any(part == "__MACOSX" or part.startswith(".") for part in path.split("/") if part != ".")
-    return path.lower().endswith(ENDINGS) and not hidden
+    return path.lower().endswith(ENDINGS) and not is_hidden(path)
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a part of `path`, with "/", is hidden or made by macOS."""
+    return any(part == "__MACOSX" or part.startswith(".") for part in path.split("/") if part != ".")
 
 
 def hash_rows(rows: Iterable[Sequence[object]]) -> str:

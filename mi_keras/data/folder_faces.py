@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mi_keras.data.face_source import LARGEST_FILE, FaceSource, hash_rows, is_image
+from mi_keras.data.face_source import LARGEST_FILE, FaceSource, hash_rows, is_hidden, is_image
 from mi_keras.data.source import first_line
 from mi_keras.errors import InputError
 
@@ -22,7 +22,7 @@ def open_folder(path: str) -> FaceSource:
     if not (os.path.isdir(root) and os.access(root, os.R_OK | os.X_OK)):
         raise InputError(f"`--data folder:{path}` must be an existing folder that can be read; got {root}.")
     try:
-        rows = sorted(_image_files(root))
+        found = sorted(_files(root))
     except OSError as error:
         raise InputError(
             f"`--data folder:{path}` must be readable throughout; got {first_line(error)}."
@@ -32,12 +32,16 @@ def open_folder(path: str) -> FaceSource:
         for key in wanted:
             yield key, _content(os.path.join(root, key))
 
+    rows = [row for row, is_read in found if is_read]
+    others = tuple(row[0] for row, is_read in found if not is_read)
     # Name, size and time of change stand for the content: to hash 200,000 files would take longer than to use them.
-    return FaceSource(f"folder:{path}", tuple(key for key, _, _ in rows), read, hash_rows(rows))
+    return FaceSource(
+        f"folder:{path}", tuple(key for key, _, _ in rows), read, hash_rows(rows), others=others
+    )
 
 
-def _image_files(root: str) -> Iterator[tuple[str, int, int]]:
-    """Yield key, size in bytes and time of the last change in nanoseconds of each image."""
+def _files(root: str) -> Iterator[tuple[tuple[str, int, int], bool]]:
+    """Yield key, size in bytes and time of the last change in nanoseconds of each file, and whether it is read."""
 
     def stop(error: OSError) -> None:
         raise error  # os.walk would leave the folder out and say nothing
@@ -47,10 +51,14 @@ def _image_files(root: str) -> Iterator[tuple[str, int, int]]:
         for name in names:
             path = os.path.join(folder, name)
             key = Path(path).relative_to(root).as_posix()
-            if is_image(key) and _lies_below(root, path):
-                status = os.stat(path)
-                if stat.S_ISREG(status.st_mode):
-                    yield key, status.st_size, status.st_mtime_ns
+            if is_hidden(key):
+                continue
+            if not (is_image(key) and _lies_below(root, path)):
+                yield (key, 0, 0), False
+                continue
+            status = os.stat(path)
+            if stat.S_ISREG(status.st_mode):
+                yield (key, status.st_size, status.st_mtime_ns), True
 
 
 def _lies_below(root: str, path: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ def read_npz(file: str) -> Source:
         InputError: the file or one of its arrays breaks a rule above.
     """
     spec = f"`--data npz:{file}`"
-    arrays = _read_arrays(spec, os.path.expanduser(file))
+    arrays = read_npz_arrays(spec, file, lambda found: _check_keys(spec, found))
     images = {key: _checked_images(f"{spec}: `{key}`", arrays[key]) for key in ("x_train", "x_test")}
     labels = {key: _checked_labels(f"{spec}: `{key}`", arrays[key]) for key in ("y_train", "y_test")}
     _check_together(spec, images, labels)
@@ -38,7 +39,19 @@ def read_npz(file: str) -> Source:
     )
 
 
-def _read_arrays(spec: str, path: str) -> dict[str, NDArray[np.generic]]:
+def read_npz_arrays(
+    spec: str, file: str, choose: Callable[[list[str]], Sequence[str]]
+) -> dict[str, NDArray[np.generic]]:
+    """Return arrays of an npz file, read without pickle.
+
+    Args:
+        spec: what the messages begin with, such as "`--data npz:FILE`".
+        choose: takes all keys of the file and returns those to read, or raises.
+
+    Raises:
+        InputError: the file, or an array that was chosen, cannot be read; or what `choose` raises.
+    """
+    path = os.path.expanduser(file)
     if not (os.path.isfile(path) and os.access(path, os.R_OK)):
         raise InputError(f"{spec} must be an existing file that can be read; got {os.path.abspath(path)}.")
     if not zipfile.is_zipfile(path):
@@ -47,8 +60,7 @@ def _read_arrays(spec: str, path: str) -> dict[str, NDArray[np.generic]]:
     member = "its list of keys"
     try:
         with np.load(path, allow_pickle=False) as stored:
-            _check_keys(spec, stored.files)
-            for key in KEYS:
+            for key in choose(stored.files):
                 member = f"`{key}`"
                 arrays[key] = np.asarray(stored[key])  # numpy gives bytes for a member that is no array
     except InputError:
@@ -59,13 +71,14 @@ def _read_arrays(spec: str, path: str) -> dict[str, NDArray[np.generic]]:
     return arrays
 
 
-def _check_keys(spec: str, found: list[str]) -> None:
+def _check_keys(spec: str, found: list[str]) -> Sequence[str]:
     missing = [key for key in KEYS if key not in found]
     if missing:
         raise InputError(
             f"{spec} must have the keys {', '.join(KEYS)}; it lacks {', '.join(missing)} "
             f"and has {', '.join(found) or 'none'}."
         )
+    return KEYS
 
 
 def _checked_images(name: str, images: NDArray[np.generic]) -> NDArray[np.uint8] | Floats:

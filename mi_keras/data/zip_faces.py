@@ -7,7 +7,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mi_keras.data.face_source import LARGEST_FILE, FaceSource, hash_rows, is_image
+from mi_keras.data.face_source import LARGEST_FILE, FaceSource, hash_rows, is_hidden, is_image
 from mi_keras.data.source import first_line
 from mi_keras.errors import InputError
 from mi_keras.files import UNREADABLE
@@ -33,11 +33,9 @@ def open_zip(path: str) -> FaceSource:
     with _open(spec, file) as archive:
         members = archive.infolist()
     _check_members(spec, members)
-    rows = sorted(
-        (info.filename, info.CRC, info.file_size)
-        for info in members
-        if is_image(info.filename) and not info.is_dir()
-    )
+    files = [info for info in members if not (info.is_dir() or is_hidden(info.filename))]
+    rows = sorted((info.filename, info.CRC, info.file_size) for info in files if is_image(info.filename))
+    others = tuple(sorted(info.filename for info in files if not is_image(info.filename)))
     sizes = {key: size for key, _, size in rows}
 
     def read(wanted: Sequence[str]) -> Iterator[tuple[str, bytes]]:
@@ -45,7 +43,7 @@ def open_zip(path: str) -> FaceSource:
             for key in wanted:
                 yield key, _content(archive, key, sizes[key])
 
-    return FaceSource(f"zip:{path}", tuple(sizes), read, hash_rows(rows))
+    return FaceSource(f"zip:{path}", tuple(sizes), read, hash_rows(rows), others=others)
 
 
 def _open(spec: str, file: str) -> zipfile.ZipFile:
