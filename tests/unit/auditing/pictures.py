@@ -9,6 +9,14 @@ import pytest
 
 from mi_keras.auditing.pool import Pool
 from mi_keras.errors import InputError
+from tests.unit.data.given import encoded, noise
+
+# Three pictures of each person in each class; ann is in both
+NESTED = {
+    f"{kind}/{person}/{place}.png": encoded(noise(place + 10 * number, 8, 8))
+    for number, (kind, person) in enumerate([("ill", "ann"), ("ill", "bob"), ("well", "ann"), ("well", "cy")])
+    for place in range(3)
+}
 
 
 def folder_of(path: Path, files: Mapping[str, bytes]) -> str:

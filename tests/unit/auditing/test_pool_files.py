@@ -1,4 +1,4 @@
-"""Pools of picture files: what each kind of file gives, what is skipped, what subfolders mean, and what changes nothing."""
+"""Pools of picture files: what each kind of file gives, what is skipped, and what changes nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 import mi_keras.auditing.picture_files as picture_files
-from mi_keras.auditing.pool import Pool, read_pool
-from tests.unit.auditing.pictures import facts, folder_of, message_of, zip_of
+from mi_keras.auditing.pool import read_pool
+from tests.unit.auditing.pictures import NESTED, facts, folder_of, message_of, zip_of
 from tests.unit.data.given import encoded, noise
 
 GREY = noise(1, 12, 12)[..., 0]
@@ -131,72 +131,6 @@ def test_no_usable_picture_is_refused_with_a_reason(tmp_path: Path) -> None:
     assert "must hold pictures that can be used; got none; the first of 2 files: a.png, no image" in text
     (tmp_path / "bare").mkdir()
     assert "got none." in message_of(read_pool, f"folder:{tmp_path / 'bare'}")
-
-
-# What subfolders mean
-
-NESTED = {
-    f"{kind}/{person}/{place}.png": encoded(noise(place + 10 * number, 8, 8))
-    for number, (kind, person) in enumerate([("ill", "ann"), ("ill", "bob"), ("well", "ann"), ("well", "cy")])
-    for place in range(3)
-}
-
-
-def by_name(pool: Pool, values: Any) -> dict[str, Any]:
-    return dict(zip(pool.names, values, strict=True))
-
-
-def test_without_being_told_a_subfolder_means_nothing(tmp_path: Path) -> None:
-    pool = read_pool(folder_of(tmp_path, NESTED))
-    assert pool.labels is None
-    assert pool.class_names == pool.group_names == ()
-    assert sorted(pool.groups) == list(range(12))
-
-
-def test_subfolders_as_classes_groups_and_both(tmp_path: Path) -> None:
-    data = folder_of(tmp_path, NESTED)
-    classes = read_pool(data, labels="folder")
-    assert classes.class_names == ("ill", "well")
-    assert all(label == name.startswith("well") for name, label in by_name(classes, classes.labels).items())
-    assert any("in the order of their names" in note and "ill, well" in note for note in classes.notes)
-    grouped = read_pool(data, groups="folder")
-    assert all(
-        grouped.group_names[group] == name.split("/")[0]
-        for name, group in by_name(grouped, grouped.groups).items()
-    )
-    both = read_pool(data, labels="folder", groups="folder")
-    assert both.class_names == ("ill", "well")
-    assert sorted(both.group_names) == ["ann", "bob", "cy"]  # ann is one person in both classes
-    assert all(
-        both.group_names[group] == name.split("/")[1] for name, group in by_name(both, both.groups).items()
-    )
-
-
-def test_declared_class_names_are_the_order_of_the_model(tmp_path: Path) -> None:
-    data = folder_of(tmp_path, NESTED)
-    pool = read_pool(data, labels="folder", class_names=("well", "dead", "ill"))
-    assert pool.class_names == ("well", "dead", "ill")
-    assert pool.notes == ()
-    assert all(
-        label == (0 if name.startswith("well") else 2) for name, label in by_name(pool, pool.labels).items()
-    )
-    options = {"labels": "folder", "class_names": ("ill", "dead")}
-    assert "`class_names` must name every class" in message_of(read_pool, data, **options)
-    assert "without 'well'" in message_of(read_pool, data, **options)
-    twice = {"labels": "folder", "class_names": ("ill", "well", "ill")}
-    assert "must be different names" in message_of(read_pool, data, **twice)
-    assert "`class_names` must go with labels" in message_of(read_pool, data, class_names=("ill", "well"))
-
-
-def test_a_file_above_the_subfolders_is_skipped(tmp_path: Path) -> None:
-    data = folder_of(tmp_path, {**NESTED, "top.png": encoded(COLOUR), "ill/middle.png": encoded(GREY)})
-    assert dict(read_pool(data, labels="folder", size=(8, 8)).skipped) == {
-        "top.png": "no subfolder, which would be its class"
-    }
-    assert dict(read_pool(data, labels="folder", groups="folder").skipped) == {
-        "top.png": "no subfolder, which would be its class",
-        "ill/middle.png": "no subfolder, which would be its group",
-    }
 
 
 # What changes nothing
