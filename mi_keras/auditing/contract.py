@@ -22,6 +22,7 @@ from mi_keras.auditing.pool import Pool, read_pool
 from mi_keras.auditing.report import DataFacts
 from mi_keras.auditing.subject import (
     MEMBERS,
+    OWN,
     SIDES,
     Side,
     Subject,
@@ -35,6 +36,7 @@ from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.models.target import Target, observed_at, points
 
+MOST_OWN = {"smoke": 400, "quick": 4_000, "full": 100_000}  # images that the adversary learns from, by preset
 SAMPLE = 512  # images that show what a model's answers are
 
 
@@ -84,18 +86,19 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     divided = divide(images, pool.groups, seed=options.seed, trained_on=pool.trained_on)
     size = attacked_size(images.shape[1:3], (height, width), options.attack_size)
     again = _call(target, prepare)(images[:32])
+    most_own = MOST_OWN[options.preset]
     identity = {
-        "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
+        "most_own": most_own, "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
         "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
     }  # fmt: skip
     subjects = tuple(
         Subject(
-            model, name, target.point.name, output, prepare, _sides(images, pool, divided, fold, size), identity,
+            model, name, target.point.name, output, prepare, _sides(images, pool, divided, fold, size, most_own), identity,
             class_of_all=options.class_of == "all", random=not np.array_equal(again, sample[: len(again)]),
         )
         for fold in range(len(divided.folds))
     )  # fmt: skip
-    facts = _facts(pool, divided, (*size, channels), given, input_words, options)
+    facts = _facts(pool, divided, (*size, channels), given, most_own)
     assumed = (
         f"Pixels {pool.pixels} ({'declared' if options.pixels else 'bytes'}).", input_words, output_words,
         "Images that the model was trained on: "
@@ -180,8 +183,11 @@ def _model_input(
             )
         shown = choose_model_input(found, count=count)
         return shown, f"The model expects {shown} (found: accuracy {found[shown]:.2f} on {count} images)."
-    check_model_input(shown, found, count=count)
-    return shown, f"The model expects {shown} (declared; accuracy {found[shown]:.2f} on {count} images)."
+    doubt = check_model_input(shown, found, count=count)
+    return (
+        shown,
+        f"The model expects {shown} (declared; accuracy {found[shown]:.2f} on {count} images). {doubt}".strip(),
+    )
 
 
 def _output(sample: NDArray[Any], options: Options) -> tuple[Output, str]:
@@ -194,11 +200,12 @@ def _output(sample: NDArray[Any], options: Options) -> tuple[Output, str]:
 
 
 def _sides(
-    images: NDArray[Any], pool: Pool, divided: Divided, fold: int, size: tuple[int, int]
+    images: NDArray[Any], pool: Pool, divided: Divided, fold: int, size: tuple[int, int], most_own: int
 ) -> dict[str, Side]:
     sides = {}
     for name in SIDES:
         rows = getattr(divided.folds[fold], name)
+        rows = rows[:most_own] if name == OWN else rows  # in the order of a hash
         if len(rows):
             labels = None if pool.labels is None else pool.labels[rows]
             truth = truth_of(images[rows], rows.astype(np.uint64), size)
@@ -206,10 +213,9 @@ def _sides(
     return sides
 
 
-def _facts(
-    pool: Pool, divided: Divided, shape: tuple[int, int, int], given: str, input_words: str, options: Options
-) -> DataFacts:
+def _facts(pool: Pool, divided: Divided, shape: tuple[int, int, int], given: str, most_own: int) -> DataFacts:
     sides = {name: len(getattr(divided.folds[0], name)) for name in SIDES}
+    sides[OWN] = min(sides[OWN], most_own)
     if len(divided.folds) > 1:
         sides = {**sides, "attacked": sum(len(fold.attacked) for fold in divided.folds)}
     return DataFacts(

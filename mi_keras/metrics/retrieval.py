@@ -101,6 +101,24 @@ def image_embedding(images: NDArray[Any], side: int = 16) -> Floats:
     return (flat - flat.mean(axis=1, keepdims=True)).astype(np.float32)
 
 
+def _area_means(images: NDArray[Any], side: int) -> NDArray[np.float64]:
+    """Return `(count, side, side, channels)`: Y = R X C^T, with the share of each pixel in each area in R and C."""
+    count, height, width, channels = images.shape
+    rows = _shares(height, side)
+    columns = np.kron(_shares(width, side), np.eye(channels))
+    flat = images.astype(np.float64).reshape(count, height, width * channels)
+    means: NDArray[np.float64] = rows @ flat @ columns.T  # (count, side, side * channels)
+    return means.reshape(count, side, side, channels)
+
+
+def _shares(length: int, side: int) -> NDArray[np.float64]:
+    """Return `(side, length)`: how much of each of `side` equal stretches is each pixel's."""
+    edges = np.linspace(0, length, side + 1)
+    pixels = np.arange(length)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.maximum(overlap, 0) * (side / length)
+
+
 def unit_vectors(vectors: NDArray[Any]) -> NDArray[np.float64]:
     """Return vectors, `(count, units)`, at length 1: their products are cosines. One without a direction is zeros."""
     vectors = np.asarray(vectors, np.float64)

@@ -27,7 +27,7 @@ KINDS = ("truth", "rebuilt", "class")
 
 def about(value, half=0.03):
     """Return an estimate with an interval of this half width."""
-    return Estimate(value, value - half, value + half, value + 0.84 * half, 1334, 1334)
+    return Estimate(value, value - half, value + half, value + 0.84 * half, 1334, 1334, value - 1.6 * half)
 
 
 def point(name="logits", verdict="LEAKS", found=0.471, detail=0.258, **changes):
