@@ -12,6 +12,8 @@ REGISTERED = (  # module of this package : class
     "feature_map:LastFeatureMap",
     "gradient:GradientImage",
     "learned:Learned",
+    "within_class:LinearWithinClass",
+    "within_class:NetworkWithinClass",
 )
 load = partial(lines.load, __name__)  # the class of a line, imported now, and TensorFlow with it
 registered = partial(lines.load_all, __name__, REGISTERED)

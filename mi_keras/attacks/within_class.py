@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Attack, Evidence, Fitted
+from mi_keras.attacks.ridge import MOST_COMPONENTS, principal_axes, ridge_by_class
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.metrics.image import mse, ssim
@@ -31,10 +32,6 @@ from mi_keras.types import Floats, Ints, Observation
 LEAST_OF_CLASS = 8  # images of a class that give it a mean and a deviation of its own
 MOST_DEVIATIONS = 6.0  # standardised answers are clipped there: a rare one must not outweigh all others
 BATCH = 256
-RIDGES = tuple(10.0**power for power in range(7))
-MOST_COMPONENTS = 256
-MOST_WEIGHTS = 50_000_000  # of all classes together: 200 MB
-SMALLEST_NORM = 1e-12
 LOSSES = ("mse", "ssim")
 
 
@@ -83,7 +80,7 @@ class LinearWithinClass(Attack):
         inputs = canonical.features(pairs.features, pairs.classes)
         rest = (pairs.images - canonical.means[pairs.classes]).reshape(len(inputs), -1)
         basis = principal_axes(rest, MOST_COMPONENTS)
-        weights = _ridge_by_class(inputs, rest @ basis.T, pairs.classes, len(canonical.means))
+        weights = ridge_by_class(inputs, rest @ basis.T, pairs.classes, len(canonical.means))
         return {**canonical.arrays, "weights": weights, "basis": basis}, {}
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
@@ -244,18 +241,6 @@ class _Canonical:
         return np.concatenate([self.features(features, classes), of], axis=1)
 
 
-def principal_axes(rows: Floats, most: int) -> Floats:
-    """Return the directions in which rows `(count, units)` of mean 0 differ most, `(axes, units)` of length 1."""
-    count = min(most, *rows.shape)
-    if rows.shape[1] <= len(
-        rows
-    ):  # by the smaller of both Gram matrices: units may be many times as many as rows
-        axes = np.linalg.eigh(rows.T @ rows)[1][:, : -count - 1 : -1].T
-    else:
-        axes = np.linalg.eigh(rows @ rows.T)[1][:, : -count - 1 : -1].T @ rows
-    return axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), SMALLEST_NORM)
-
-
 def _pairs(known: Evidence | None, held: Holdings, attack: LinearWithinClass | NetworkWithinClass) -> _Pairs:
     if known is None:
         raise ValueError("`known` must hold the answers to the adversary's own images; got None.")
@@ -276,56 +261,6 @@ def _split(observation: Observation, attack: LinearWithinClass | NetworkWithinCl
     if not columns:
         return vectors, observation.predicted_class
     return vectors[:, :-columns], np.argmax(vectors[:, -columns:], axis=1).astype(np.int64)
-
-
-def _ridge_by_class(inputs: Floats, rest: Floats, classes: Ints, count: int) -> Floats:
-    """Return `(classes or 1, features, components)`: maps by class, drawn towards the shared one by a second ridge."""
-    width = inputs.shape[1]
-    if not width:
-        return np.zeros((1, 0, rest.shape[1]), np.float32)
-    held_out = np.arange(len(inputs)) % 5 == 4  # the order of the images is by chance already
-    x, y, of = inputs[~held_out], rest[~held_out], classes[~held_out]
-    tried = _Ridge(x, y)
-    errors = [_error(tried.weights(ridge), inputs[held_out], rest[held_out]) for ridge in RIDGES]
-    shared, least, best = RIDGES[int(np.argmin(errors))], min(errors), 0.0
-    if count > 1 and count * width * rest.shape[1] <= MOST_WEIGHTS:
-        for ridge in RIDGES:
-            by_class = _of_classes(x, y, of, count, tried.weights(shared), ridge)
-            error = sum(
-                _error(by_class[c], inputs[held_out & (classes == c)], rest[held_out & (classes == c)])
-                for c in range(count)
-            )
-            best, least = (ridge, error) if error < least else (best, least)
-    whole = _Ridge(inputs, rest).weights(shared)
-    return _of_classes(inputs, rest, classes, count, whole, best) if best else whole[None]
-
-
-def _of_classes(
-    inputs: Floats, rest: Floats, classes: Ints, count: int, whole: Floats, ridge: float
-) -> Floats:
-    maps = np.tile(whole, (count, 1, 1))
-    for number in np.unique(classes):
-        of = classes == number
-        maps[number] += _Ridge(inputs[of], rest[of] - inputs[of] @ whole).weights(ridge)
-    return maps
-
-
-class _Ridge:
-    """Ridge regression for any ridge, from one decomposition of the smaller Gram matrix."""
-
-    def __init__(self, inputs: Floats, rest: Floats) -> None:
-        self._inputs, self._is_wide = inputs.astype(np.float64), inputs.shape[1] > len(inputs)
-        square = self._inputs @ self._inputs.T if self._is_wide else self._inputs.T @ self._inputs
-        self._values, self._vectors = np.linalg.eigh(square)
-        self._rotated = self._vectors.T @ (rest if self._is_wide else self._inputs.T @ rest)
-
-    def weights(self, ridge: float) -> Floats:
-        solved = self._vectors @ (self._rotated / (np.maximum(self._values, 0) + ridge)[:, None])
-        return (self._inputs.T @ solved if self._is_wide else solved).astype(np.float32)
-
-
-def _error(weights: Floats, inputs: Floats, rest: Floats) -> float:
-    return float(np.square(rest - inputs @ weights, dtype=np.float64).sum())
 
 
 def _dissimilarity(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:

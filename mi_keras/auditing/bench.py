@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack
-from mi_keras.attacks.within_class import principal_axes
+from mi_keras.attacks.ridge import principal_axes
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
 from mi_keras.auditing.views import View
 from mi_keras.data.preprocess import as_bytes, as_unit
