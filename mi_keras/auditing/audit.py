@@ -3,7 +3,7 @@
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import numpy as np
 from mi_keras.auditing import controls
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import Contract, inspect
+from mi_keras.auditing.cost import Chosen, choose
 from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
-from mi_keras.auditing.ladder import SIZES, Envelope, climb, rungs
+from mi_keras.auditing.ladder import SIZES, Envelope, Rung, climb, rungs
 from mi_keras.auditing.loading import load_model
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.permutation import permutation_p
@@ -91,7 +92,9 @@ class _Audit:
     def report(self) -> Report:
         """Attack every point, run the controls, and judge."""
         subject, options = self.contract.subjects[0], self.options
-        envelopes = {sent: self._envelope(sent) for sent in self.sent}
+        plans = {sent: self._plan(sent) for sent in self.sent}
+        self._announce(plans.values())
+        envelopes = {sent: self._envelope(sent, plan.places) for sent, plan in plans.items()}
         checks = self._controls(envelopes)
         failed = [control.name for control in checks if control.ok is False]
         points = tuple(self._point(sent, envelope, failed) for sent, envelope in envelopes.items())
@@ -106,10 +109,10 @@ class _Audit:
             data=self.contract.data,
             settings=Settings(
                 options.preset, options.seed, options.adversaries, self.tolerance.found, self.tolerance.detail,
-                options.tolerance is None, options.among, options.class_of, 0.0,
+                options.tolerance is None, options.among, options.class_of, options.budget,
             ),
             points=points, defences=(), controls=checks, assumed=self.contract.assumed, not_tried=tuple(not_tried),
-            warnings=self.contract.warnings, cheapest=_cheapest(points),
+            warnings=(*self.contract.warnings, *_left_out(plans)), cheapest=_cheapest(points),
             versions={"python": platform.python_version()} | versions(), machine=_machine(), pictures=self.pictures,
         )  # fmt: skip
 
@@ -119,8 +122,24 @@ class _Audit:
             for number, subject in enumerate(self.contract.subjects, start=1)
         ]
 
-    def _envelope(self, sent: Sent) -> Envelope:
-        folds = [rungs(bench, self.options.adversaries, self.sizes) for bench in self._benches(sent)]
+    def _rungs(self, sent: Sent) -> list[list[Rung]]:
+        return [rungs(bench, self.options.adversaries, self.sizes) for bench in self._benches(sent)]
+
+    def _plan(self, sent: Sent) -> Chosen:
+        """Say what is run at a point within its part of the budget."""
+        folds = self._rungs(sent)
+        return choose(folds[0], budget=self.options.budget, points=len(self.sent) * len(folds))
+
+    def _announce(self, plans: Iterable[Chosen]) -> None:
+        seconds = sum(plan.seconds for plan in plans) * len(self.contract.subjects)
+        if seconds >= 60:
+            self.progress.announce(
+                f"About {seconds / 60:.0f} minutes for the attacks on {len(self.sent)} points where nothing is stored yet, "
+                "measured on 64 images."
+            )
+
+    def _envelope(self, sent: Sent, places: Sequence[int]) -> Envelope:
+        folds = [[fold[place] for place in places] for fold in self._rungs(sent)]
         return climb(folds, among=self.options.among)
 
     def _controls(self, envelopes: Mapping[Sent, Envelope]) -> tuple[Control, ...]:
@@ -213,6 +232,14 @@ def _is_view(text: str, subject: Subject) -> bool:
     return text not in names and bool(
         re.fullmatch(r"(logits|probabilities|label)?,?((rounded|top)=\d+)?", text)
     )
+
+
+def _left_out(plans: Mapping[Sent, Chosen]) -> list[str]:
+    return [
+        f"Left out at {_name(sent)}, as the budget has it: {', '.join(plan.left_out)}."
+        for sent, plan in plans.items()
+        if plan.left_out
+    ]
 
 
 def _name(sent: Sent) -> str:

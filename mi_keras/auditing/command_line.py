@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mi_keras.auditing.options import ADVERSARIES, DEFAULT_ADVERSARIES, PRESETS, Options
+from mi_keras.auditing.options import ADVERSARIES, DEFAULT_ADVERSARIES, DEFAULT_BUDGET, PRESETS, Options
 from mi_keras.auditing.verdict import Tolerance, parse_limits
 from mi_keras.command import OneLineErrors, console_for_tables, guarded
 from mi_keras.errors import InputError
@@ -87,7 +87,7 @@ def _options(given: argparse.Namespace) -> Options:
         pixels=given.pixels, model_input=given.model_input, output=given.output, output_kind=given.output_kind,
         labels=given.labels, groups=given.groups, size=_size(given.size), trained_on=given.trained_on,
         class_names=tuple(given.class_names.split(",")) if given.class_names else None,
-        class_of=given.class_of, attack_size=given.attack_size, among=given.among,
+        class_of=given.class_of, attack_size=given.attack_size, among=given.among, budget=given.budget,
         tolerance=Tolerance.parse(given.tolerance) if given.tolerance else None,
     )  # fmt: skip
 
@@ -166,6 +166,13 @@ def _parser() -> argparse.ArgumentParser:
         default="prediction",
         metavar="prediction|all",
         help="all: images are told from all others, not from those of their class",
+    )
+    add(
+        "--budget",
+        type=float,
+        default=DEFAULT_BUDGET,
+        metavar="MINUTES",
+        help="for the attacks of all points; 0: no limit (default: %(default)g)",
     )
     add("--among", type=int, default=10, metavar="N", help="images to tell apart (default: 10)")
     add(

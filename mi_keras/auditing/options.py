@@ -1,14 +1,15 @@
 """What a user may ask of an audit, with the defaults, each checked where it is made."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from mi_keras.auditing.verdict import Tolerance
 from mi_keras.errors import InputError
-from mi_keras.settings import check_whole
+from mi_keras.settings import LARGEST, check_whole
 
 ADVERSARIES = ("class", "queries", "unlimited")  # each may do what those before it do
 PRESETS = ("smoke", "quick", "full")
+DEFAULT_BUDGET = 20.0  # minutes; 0: no limit, and nothing is measured
 DEFAULT_ADVERSARIES = ("class", "unlimited")
 LARGEST_ATTACKED = 96  # pixels: what is reconstructed of larger inputs is an image of this size
 SMALLEST_ATTACKED = 16  # below it SSIM has no window, and a picture shows nothing
@@ -39,7 +40,7 @@ class Options:
     attack_size: int = LARGEST_ATTACKED
     tolerance: Tolerance | None = None
     among: int = 10
-    limits: dict[str, float] = field(default_factory=dict)
+    budget: float = DEFAULT_BUDGET
 
     def __post_init__(self) -> None:
         for argument, value, legal in (
@@ -51,6 +52,8 @@ class Options:
         for adversary in self.adversaries:
             if adversary not in ADVERSARIES:
                 raise InputError(f"`--adversaries` must be of {', '.join(ADVERSARIES)}; got {adversary!r}.")
+        if not 0 <= self.budget <= LARGEST:
+            raise InputError(f"`--budget` must be minutes >= 0, 0 for no limit; got {self.budget!r}.")
         check_whole("--seed", self.seed, 0)
         check_whole("--attack-size", self.attack_size, SMALLEST_ATTACKED, 320)
         check_whole("--among", self.among, 2, 100)

@@ -1,0 +1,99 @@
+"""What an audit will cost, measured on 64 images before it starts, and what a budget leaves out.
+
+What does not fit is left out in this order and named: networks that learn with 1 - SSIM, then all other networks and
+decoders, of the point at hand. Linear maps, the class alone and the controls are never left out. What was decided for a
+point is stored: a point that is added later, or a faster hour, changes nothing of it.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mi_keras.attacks.attack import Evidence
+from mi_keras.attacks.learned import First, Learned
+from mi_keras.attacks.within_class import NetworkWithinClass
+from mi_keras.auditing.ladder import CLASS, Rung
+from mi_keras.auditing.subject import OWN
+from mi_keras.experiments.store import Stage
+from mi_keras.progress import Arrays, Run, Workspace
+from mi_keras.types import Images, Observation
+
+TIMED = 64  # images
+DRAWING = 0.1  # of the time of training, for answers and reconstructions
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The attacks that are run at a point: `places` among its rungs, what was left out, and the seconds to expect."""
+
+    places: tuple[int, ...]
+    left_out: tuple[str, ...]
+    seconds: float
+
+
+def choose(rungs: Sequence[Rung], *, budget: float, points: int) -> Chosen:
+    """Return which attacks of a point fit into its part of a budget, by measurement.
+
+    Args:
+        rungs: the attacks.
+        budget: minutes for all points; 0: everything is run, and nothing is measured.
+        points: among which the budget is divided, where the point's part is not stored already.
+    """
+    if not budget:
+        return Chosen(tuple(range(len(rungs))), (), 0.0)
+    bench = rungs[0].bench
+    attacks = [[type(rung.attack).__name__, rung.attack.identity, asdict(rung.bench.sent)] for rung in rungs]
+
+    def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+        rates: dict[object, float] = {}
+        costs = [_cost(rung, rates) for rung in rungs]
+        kept = list(range(len(rungs)))
+        for place in sorted(range(len(rungs)), key=lambda place: _order(rungs[place])):
+            if sum(costs[i] for i in kept) > 60 * budget / points and _order(rungs[place]) < _NEVER:
+                kept.remove(place)
+        left = [rung.label for place, rung in enumerate(rungs) if place not in kept]
+        return {}, {"kept": kept, "left_out": left, "seconds": sum(costs[i] for i in kept)}
+
+    stage: Stage = bench.stage("audit_plan", compute, attacks=attacks, budget=budget)
+    info = stage.info
+    return Chosen(tuple(info["kept"]), tuple(info["left_out"]), float(info["seconds"]))
+
+
+_NEVER = 2
+
+
+def _order(rung: Rung) -> int:
+    """Return when an attack is left out: the smaller the sooner."""
+    if rung.adversary == CLASS or not isinstance(rung.attack, NetworkWithinClass | Learned):
+        return _NEVER
+    return 0 if isinstance(rung.attack, NetworkWithinClass) and rung.attack.loss == "ssim" else 1
+
+
+def _cost(rung: Rung, rates: dict[object, float]) -> float:
+    """Return the seconds that an attack takes to be trained; `rates`: seconds by image and epoch, measured once."""
+    attack, bench = rung.attack, rung.bench
+    if isinstance(attack, NetworkWithinClass):
+        epochs, images, short = attack.epochs, attack.images, replace(attack, epochs=1, images=0)
+    elif isinstance(attack, Learned):
+        settings = replace(attack.settings, epochs=1)
+        epochs, images, short = attack.settings.epochs, attack.images or 0, replace(attack, settings=settings)  # type: ignore[assignment]
+    else:
+        return 0.0
+    kind = (type(attack), short.label, bench.sent.point if bench.of_maps else bench.classes)
+    if kind not in rates:
+        held, seen = bench.holdings(attack.needs), bench.asked("target", OWN, None).read()
+        own = held.own_images
+        few = Images(own.images[:TIMED], own.labels[:TIMED], own.ids[:TIMED])
+        known = (
+            Observation(First(seen.values, TIMED), seen.point)
+            if bench.of_maps
+            else Observation(seen.values[:TIMED], seen.point)
+        )
+        evidence = Evidence(known, [known.values])
+        for _ in range(2):  # the first time, the step is traced
+            started = time.perf_counter()
+            short.fit(evidence, replace(held, images=few), Run(1))
+            rates[kind] = (time.perf_counter() - started) / len(few)
+    total = images or len(bench.own_images())
+    return (1 + DRAWING) * rates[kind] * epochs * total
