@@ -44,19 +44,24 @@ def test_p_is_that_of_all_permutations(monkeypatch, block: int) -> None:
 
 
 def test_whole_groups_change_places() -> None:
+    """Truths of one group are not told from each other, wherever they come to stand."""
     generator = np.random.default_rng(6)
     truths = generator.standard_normal((12, 4))
     queries = truths[:10] + 2.0 * generator.standard_normal((10, 4))
     groups = np.repeat(np.arange(6), 2)
+    gallery, pairs = Gallery(truths, np.zeros(12, int), groups), np.arange(10).reshape(5, 2)
+    table = permutation._auc_of_exchange(queries, gallery, np.arange(12), pairs)
+    expected = [[_mean_auc(queries[one], truths, groups, other) for other in pairs] for one in pairs]
+    np.testing.assert_allclose(table, expected, atol=1e-6)
     oracle = stats.permutation_test(
         (np.arange(5),),
-        lambda at: _mean_auc(queries, truths, groups, (2 * at[:, None] + [0, 1]).ravel()),
+        lambda at: _mean_auc(queries, truths, groups, pairs[at].ravel()),
         permutation_type="pairings",
         n_resamples=np.inf,
         alternative="greater",
         vectorized=False,
     )
-    p = permutation_p(_scored(queries), Gallery(truths, np.zeros(12, int), groups), seed=1, permutations=4000)
+    p = permutation_p(_scored(queries), gallery, seed=1, permutations=4000)
     assert p == pytest.approx(oracle.pvalue, abs=0.03)
 
 
