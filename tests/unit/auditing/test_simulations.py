@@ -1,7 +1,4 @@
-"""What the audit promises over many audits: coverage of its intervals, and how often it is wrong.
-
-Measured with 2,000 audits each: two-sided intervals of `found` cover COVERED.
-"""
+"""What the audit promises over many audits: coverage of its intervals, and how often it is wrong."""
 
 import numpy as np
 import pytest
@@ -15,6 +12,10 @@ AT_TOLERANCE = (
     2.9757  # noise at which one of 10 is found with 0.30, from 2 million pairs and the beta distribution
 )
 AT_AUC = 3.5761  # noise at which AUC is 0.70
+
+SIMULATION_ERROR = (
+    0.0038  # of a coverage of 97 % by 2,000 audits: what is outside 93 to 97 % by chance is none of ours
+)
 
 
 def _audits(count: int, seed: int, **settings) -> list[Numbers]:
@@ -50,7 +51,7 @@ def test_numbers_are_those_of_the_population_on_average(noise: float, found, auc
 
 
 def test_what_leaks_nothing_is_seldom_called_a_leak() -> None:
-    assert _leaks(_audits(200, 2, noise=np.inf, detail=0.0)) <= 1
+    assert _leaks(_audits(200, 2, noise=np.inf, detail=0.0, scatter=0.2)) <= 1
 
 
 def test_what_leaks_is_called_a_leak() -> None:
@@ -88,7 +89,8 @@ def test_a_thousand_audits_at_the_tolerance_of_auc_give_at_most_73_leaks() -> No
     "settings", [{}, {"attacked": 150, "sizes": (1,)}, {"attacked": 40, "sizes": (3,), "alike": 0.5}]
 )
 def test_a_thousand_audits_that_leak_nothing_give_at_most_5_leaks(settings) -> None:
-    leaks = _leaks(_audits(1000, 5, noise=np.inf, detail=0.0, **settings))
+    """An attack that learned nothing shows the class mean or near it: its MSE differs from that one's by some 20 %."""
+    leaks = _leaks(_audits(1000, 5, noise=np.inf, detail=0.0, scatter=0.2, **settings))
     print(f"{settings}: {leaks} of 1,000 LEAKS where nothing leaks")
     assert leaks <= 5
 
@@ -127,6 +129,6 @@ def test_intervals_cover(groups: str, leakage: str) -> None:
         print(
             f"{groups}, {leakage}: {name} {true:.3f} covered {covered:.1%}, low above {above:.1%}, upper below {below:.1%}"
         )
-        if not 0.93 <= covered <= 0.97 and (name == "detail" or 0.05 <= true <= 0.95):
+        if not 0.93 - 2 * SIMULATION_ERROR <= covered <= 0.97 + 2 * SIMULATION_ERROR:
             failures.append(f"{name} {true:.3f} covered {covered:.1%}")
     assert not failures
