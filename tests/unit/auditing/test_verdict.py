@@ -1,6 +1,7 @@
 """Every rule of the verdict and of the exit code at its border, with estimates made by hand."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,8 +12,14 @@ from mi_keras.auditing.verdict import Tolerance, Verdict, fails, judge, parse_li
 from mi_keras.errors import InputError
 
 
+class Point(NamedTuple):
+    found: Estimate | None
+    detail: Estimate | None
+    verdict: str
+
+
 def _estimate(low: float, upper: float, n: int = 400) -> Estimate:
-    return Estimate((low + upper) / 2, low, upper + 0.01, upper, n, 50)
+    return Estimate((low + upper) / 2, low, upper + 0.01, upper, n, 50, low)
 
 
 def _numbers(
@@ -166,9 +173,11 @@ FEW = _numbers(found=None)
     ],
 )
 def test_exit_code(points: list[Numbers], limits: dict[str, float], code: int) -> None:
-    assert fails([(numbers, Verdict.BELOW) for numbers in points], limits) == code
+    assert fails([Point(numbers.found, numbers.detail, Verdict.BELOW) for numbers in points], limits) == code
 
 
 def test_a_void_point_is_undecided_unless_a_number_is_above() -> None:
-    assert fails([(_numbers(), Verdict.VOID)], {"found": 0.2}) == 4
-    assert fails([(_numbers(found=(0.2, 0.4)), Verdict.VOID)], {"found": 0.2}) == 3
+    numbers = _numbers()
+    assert fails([Point(numbers.found, numbers.detail, Verdict.VOID)], {"found": 0.2}) == 4
+    high = _numbers(found=(0.2, 0.4))
+    assert fails([Point(high.found, high.detail, Verdict.VOID)], {"found": 0.2}) == 3
