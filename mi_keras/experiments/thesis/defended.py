@@ -19,16 +19,18 @@ from mi_keras.experiments.thesis.rows import (
     Name,
     Plans,
     baselines,
-    image_row,
+    image_arrays,
+    image_rows,
     inversion,
+    measured_on,
+    model_labels,
     plan_rows,
 )
 from mi_keras.metrics.classification import accuracy, expected_calibration_error
-from mi_keras.results import Paper, Row, SweepSeries, Table
+from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, SweepSeries, Table
 
 if TYPE_CHECKING:
     from mi_keras.attacks.attack import Attack
-    from mi_keras.experiments.store import Stage
     from mi_keras.experiments.thesis.bench import ThesisBench
     from mi_keras.experiments.thesis.sizes import Inverted
 
@@ -38,14 +40,35 @@ class Sweep:
     """What a section on a defence measured.
 
     Attributes:
+        models: labels of the M_I that met every defence, by combination.
         plans: of every attack behind every defence, and of the baselines, in every run.
         rows: of the same.
         costs: a row per defence: accuracy and calibration of what the honest user gets, and the gain left to each attack.
+        bench: of the first run.
     """
 
+    models: Mapping[str, str]
     plans: Plans
     rows: dict[Name, Row]
     costs: dict[Name, Row]
+    bench: ThesisBench
+
+    def cost_table(self, file: str, title: str, first_column: str) -> Table:
+        """Return the table of `costs`."""
+        gains = {f"gain_{combination}": f"gain of {label}" for combination, label in self.models.items()}
+        columns = ("accuracy", "ece", *gains)
+        return Table(file, title, first_column, columns, list(self.costs.values()), headings=gains)
+
+    def lines(self, along: Sequence[str]) -> list[SweepSeries]:
+        """Return a line per attack over defences, by the names of these."""
+        return [SweepSeries(label, [str(Name(c, at)) for at in along]) for c, label in self.models.items()]
+
+    def result(
+        self, tables: Sequence[Table], claims: Sequence[Claim], drawn: Sequence[Figure]
+    ) -> ExperimentResult:
+        """Return the result of the section, with the images of the first run."""
+        arrays = image_arrays(self.bench.splits.test, self.plans)
+        return ExperimentResult(tables, claims, measured_on(self.bench), arrays, drawn)
 
 
 def attack_all(
@@ -72,55 +95,18 @@ def attack_all(
     }
     cells |= {name: Case(attack) for name, attack in more.items()} | baselines(config.prototype)
     plans = plan_rows(benches, cells)
-    rows = {
-        name: image_row(
-            name, ", ".join(filter(None, [case.attack.label, labels.get(name.at)])), plans, Name(PROTOTYPE),
-            paper=published.get(name),
-        )
-        for name, case in cells.items()
-    }  # fmt: skip
-    costs = {
-        Name(at): _cost(config, benches, rows, at, defense, labels[at]) for at, defense in defenses.items()
-    }
-    return Sweep(plans, rows, costs)
+    rows, costs = image_rows(plans, labels, published), {}
+    for at, defense in defenses.items():
+        values = _usefulness(defense, benches)
+        for combination in config.combinations:
+            values[f"gain_{combination}"] = rows[Name(combination, at)].values["instance_gain"]
+        costs[Name(at)] = Row(at, labels[at], "defense", values, rows[Name(PROTOTYPE)].images)
+    return Sweep(model_labels(config), plans, rows, costs, benches[0])
 
 
-def cost_table(config: Inverted, found: Sweep, file: str, title: str, first_column: str) -> Table:
-    """Return the table of `costs`."""
-    gains = {f"gain_{c}": f"gain of {inversion(config, c).label}" for c in config.combinations}
-    return Table(
-        file, title, first_column, ("accuracy", "ece", *gains), list(found.costs.values()), headings=gains
-    )
-
-
-def series_over(config: Inverted, along: Sequence[str]) -> list[SweepSeries]:
-    """Return a line per attack over defences, by the names of these."""
-    return [
-        SweepSeries(inversion(config, combination).label, [str(Name(combination, at)) for at in along])
-        for combination in config.combinations
-    ]
-
-
-def _cost(
-    config: Inverted,
-    benches: Sequence[ThesisBench],
-    rows: Mapping[Name, Row],
-    at: str,
-    defense: Defense | None,
-    label: str,
-) -> Row:
-    values = _usefulness([bench.output_vector("target", "test", defense) for bench in benches], benches)
-    for combination in config.combinations:
-        values[f"gain_{combination}"] = rows[Name(combination, at)].values["instance_gain"]
-    return Row(at, label, "defense", values, rows[Name(PROTOTYPE)].images)
-
-
-def _usefulness(sent: Sequence[Stage], benches: Sequence[ThesisBench]) -> dict[str, Any]:
-    pairs = [
-        (stage.arrays["output_vector"], bench.splits.test.labels)
-        for stage, bench in zip(sent, benches, strict=True)
-    ]
+def _usefulness(defense: Defense | None, benches: Sequence[ThesisBench]) -> dict[str, Any]:
+    sent = [bench.output_vector("target", "test", defense).arrays["output_vector"] for bench in benches]
     return {
-        "accuracy": np.array([accuracy(vectors, truth) for vectors, truth in pairs]),
-        "ece": np.array([expected_calibration_error(vectors, truth) for vectors, truth in pairs]),
-    }
+        name: np.array([measure(vectors, bench.splits.test.labels) for vectors, bench in zip(sent, benches, strict=True)])
+        for name, measure in (("accuracy", accuracy), ("ece", expected_calibration_error))
+    }  # fmt: skip

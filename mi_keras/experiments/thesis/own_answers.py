@@ -6,30 +6,19 @@ changes but the model that answers: what is lost between the two tables is lost 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
-from mi_keras.experiments.thesis.rows import BASELINES, COLUMNS, PROTOTYPE, Name, Plans, image_row
+from mi_keras.experiments.bench import SHADOW
+from mi_keras.experiments.thesis.rows import COLUMNS, PROTOTYPE, Name
 from mi_keras.results import Claim, MedianPerClass, Row, Table
 from mi_keras.results.claims import ahead
 
-ANSWERED_BY = "shadow"
-SOURCE = "not in the text"
-JUDGED = (Name("o"), Name("x"))  # that claims and figure are about
+JUDGED = {Name("o"): "M_I(O)", Name("x"): "M_I(X~)"}  # that claims and figure are about
 
 
 def own_name(name: Name) -> Name:
     """Return the name of a row of table 4 where M_S answers."""
-    return replace(name, at=ANSWERED_BY)
-
-
-def own_rows(plans: Plans) -> dict[Name, Row]:
-    """Return a row per combination and baseline, from its plan in every run."""
-    return {
-        name: image_row(
-            name, f"{BASELINES.get(name.method) or runs[0].case.attack.label}, answered by M_S", plans,
-            own_name(Name(PROTOTYPE)),
-        )
-        for name, runs in plans.items()
-    }  # fmt: skip
+    return replace(name, at=SHADOW)
 
 
 def own_table(rows: Sequence[Row]) -> Table:
@@ -40,16 +29,15 @@ def own_table(rows: Sequence[Row]) -> Table:
 
 def own_claims(rows: Mapping[Name, Row]) -> list[Claim]:
     """Say whether M_I(O) and M_I(X~) show more than the class where M_S answers, and whether SSIM falls where M_T does."""
+    claim = partial(ahead, rows, source="not in the text")
     claims: list[Claim] = []
-    for name, label in zip(JUDGED, ("M_I(O)", "M_I(X~)"), strict=True):
-        own = own_name(name)
-        claims += [
-            ahead(
-                rows, f"Answered by the shadow model, {label} shows more than the class: it beats the class prototype",
-                own, [own_name(Name(PROTOTYPE))], source=SOURCE,
-            ),
-            ahead(rows, f"{label} loses SSIM from the shadow model's answers to the target's", name, [own], source=SOURCE, sign=-1),
-        ]  # fmt: skip
+    for name, label in JUDGED.items():
+        own, prototype = own_name(name), own_name(Name(PROTOTYPE))
+        beats = (
+            f"Answered by the shadow model, {label} shows more than the class: it beats the class prototype"
+        )
+        loses = f"{label} loses SSIM from the shadow model's answers to the target's"
+        claims += [claim(beats, own, [prototype]), claim(loses, name, [own], sign=-1)]
     return claims
 
 

@@ -1,13 +1,13 @@
 """Rows of sections that score images: their names as values, their cases, and the baselines that stand in each table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mi_keras.experiments.case import Case, Plan, plan
-from mi_keras.results import Paper, Row, score_values
+from mi_keras.results import Paper, Row, figures, score_values
 from mi_keras.types import Images, Scores
 
 if TYPE_CHECKING:
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from mi_keras.experiments.thesis.sizes import Inverted
     from mi_keras.settings import PrototypeSettings
 
-AVERAGE, PROTOTYPE = "class_average", "class_prototype"
-BASELINES = {AVERAGE: "class average", PROTOTYPE: "class prototype"}
+AVERAGE, PROTOTYPE = BASELINES = ("class_average", "class_prototype")
 MATCHED, ONE_HOT = "logit_mse", "cross_entropy"  # what X~ matches: the whole output vector, or its class
-OBJECTIVE_NOTES = {MATCHED: "X~: logit MSE", ONE_HOT: "X~: one-hot cross-entropy"}
+OBJECTIVE_WORDS = {MATCHED: "logit MSE", ONE_HOT: "one-hot cross-entropy"}
 COLUMNS = ("ssim", "mse", "instance_gain")
 
 
@@ -48,11 +47,6 @@ class Name:
         """Whether it knows the class and nothing of the image."""
         return self.method in BASELINES
 
-    @property
-    def uses_x(self) -> bool:
-        """Whether it is an inversion model with X~ among its inputs."""
-        return "x" in self.method.split("+")
-
 
 Plans = Mapping[Name, Sequence[Plan]]  # by row, its plan in every run
 
@@ -68,6 +62,11 @@ def inversion(config: "Inverted", combination: str, objective: str = MATCHED) ->
         "o": Answers(), "a": Activations(config.activation), "x": GradientImage(config.gradient, objective),
     }  # fmt: skip
     return Learned(tuple(inputs[letter] for letter in combination.split("+")), config.inverter, combination)
+
+
+def model_labels(config: "Inverted") -> dict[str, str]:
+    """Return how tables call M_I of each combination of the settings."""
+    return {combination: inversion(config, combination).label for combination in config.combinations}
 
 
 def learned_from(config: "Inverted", source: "Input", name: str) -> "Learned":
@@ -99,36 +98,53 @@ def published(table: str, ssim: tuple[float, float], mse: tuple[float, float]) -
     return Paper(f"{table} (MNIST)", {"ssim": ssim, "mse": mse})
 
 
-def image_row(
-    name: Name,
-    label: str,
+def image_rows(
     plans: Plans,
-    prototype: Name,
-    *,
-    group: str = "",
-    paper: Paper | None = None,
-    note: str = "",
-) -> Row:
+    places: Mapping[str, str] = {},
+    published: Mapping[Name, Paper] = {},
+    methods: Mapping[str, str] = {},
+) -> dict[Name, Row]:
+    """Return the row of every plan, held against the class prototype of its place, else the one without a place.
+
+    Args:
+        places: words for `Name.at`, behind the label.
+        published: by row; whatever X~ matches.
+        methods: labels in place of the attacks' own.
+    """
+    rows = {}
+    for name, runs in plans.items():
+        words = [methods.get(name.method, runs[0].case.attack.label), places.get(name.at, "")]
+        own = Name(PROTOTYPE, name.at)
+        rows[name] = image_row(
+            name, ", ".join(filter(None, words)), plans, own if own in plans else Name(PROTOTYPE),
+            paper=published.get(replace(name, objective=MATCHED)),
+        )  # fmt: skip
+    return rows
+
+
+def image_row(name: Name, label: str, plans: Plans, prototype: Name, *, paper: Paper | None = None) -> Row:
     """Return a row of SSIM, MSE and instance gain: SSIM minus that of the class prototype on the same images."""
-    scores = [scores_of(plan.scored) for plan in plans[name]]
-    values = score_values(scores)
+    from mi_keras.attacks.gradient import GradientImage
+
+    values = _scores(plans[name])
     if not name.is_baseline:
-        values["instance_gain"] = (
-            values["ssim"] - score_values([scores_of(p.scored) for p in plans[prototype]])["ssim"]
-        )
-    group = group or ("baseline" if name.is_baseline else "attack")
-    note = note or (OBJECTIVE_NOTES[name.objective] if name.uses_x else "")
-    return Row(str(name), label, group, values, len(scores[0].ssim), paper, note)
+        values["instance_gain"] = values["ssim"] - _scores(plans[prototype])["ssim"]
+    first = plans[name][0]
+    uses_x = any(isinstance(each, GradientImage) for each in first.case.attack.inputs)
+    return Row(
+        str(name), label, "baseline" if name.is_baseline else "attack", values, len(first.scored.arrays["ssim"]), paper,
+        f"X~: {OBJECTIVE_WORDS[name.objective]}" if uses_x else "",
+    )  # fmt: skip
 
 
 def image_arrays(test: Images, plans: Plans) -> dict[str, Any]:
     """Return targets, labels, the first run's reconstructions, and every run's scores per image."""
     arrays: dict[str, Any] = {"targets": test.images.astype(np.float16), "labels": test.labels}
-    arrays |= {f"reconstruction.{name}": runs[0].scored.arrays["images"] for name, runs in plans.items()}
-    for metric in ("ssim", "mse"):
+    for name, runs in plans.items():
+        scored = [plan.scored.arrays for plan in runs]
+        arrays[f"reconstruction.{name}"] = scored[0]["images"]
         arrays |= {
-            f"{metric}.{name}": np.stack([plan.scored.arrays[metric] for plan in runs])
-            for name, runs in plans.items()
+            f"{metric}.{name}": np.stack([run[metric] for run in scored]) for metric in ("ssim", "mse")
         }
     return arrays
 
@@ -138,6 +154,33 @@ def measured_on(bench: "ThesisBench") -> str:
     return f"{len(bench.splits.test):,} test images (D_F), {len(bench.splits.shadow_train):,} shadow training images"
 
 
-def scores_of(stage: "Stage") -> Scores:
-    """Return the per-image scores that a scored stage holds."""
-    return Scores(ssim=stage.arrays["ssim"], mse=stage.arrays["mse"])
+def curves(model: str, stages: "Sequence[Stage]", *names: str) -> dict[str, Any]:
+    """Return training curves of a model by the key of their array, `(runs, epochs)`."""
+    return {
+        f"curve.{model}.{name}": np.stack([stage.info["history"][name] for stage in stages]) for name in names
+    }
+
+
+def gradient_losses(runs: Sequence[Plan]) -> Any:
+    """Return the loss terms of an attack by X~, `(runs, steps, 4)`."""
+    return np.stack([plan.seen[0].stage.arrays["losses"] for plan in runs])
+
+
+def gradient_curves(title: str) -> figures.GradientCurves:
+    """Return the figure of `gradient_losses`."""
+    return figures.GradientCurves(
+        file="gradient_curves.png", title=f"{title}: loss terms over the steps",
+        caption="Mean over the problems solved for the test images; equal ones are solved once.",
+    )  # fmt: skip
+
+
+def histogram(rows: Sequence[str]) -> figures.Histogram:
+    """Return the figure of scores per image."""
+    return figures.Histogram(
+        file="ssim_histograms.png", rows=rows, title="SSIM per test image",
+        caption="The dashed line is the class prototype's mean.",
+    )  # fmt: skip
+
+
+def _scores(runs: Sequence[Plan]) -> dict[str, Any]:
+    return score_values([Scores(run["ssim"], run["mse"]) for run in (plan.scored.arrays for plan in runs)])

@@ -13,14 +13,16 @@ Deviations:   the text trains M_T of Table 2 once more; here it is the variant "
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_keras.experiments.presets import check_choices, sized
+from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Classified
+from mi_keras.experiments.thesis.rows import curves
+from mi_keras.experiments.thesis.sizes import Classified, presets
 from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, Table, figures
 from mi_keras.results.claims import ahead, unchanged
@@ -74,11 +76,7 @@ class Config(Classified):
 
 
 PAPER = Config()
-PRESETS = {
-    "smoke": replace(PAPER, runs=1, **sized(SMOKE, Config)),
-    "quick": replace(PAPER, runs=2, **sized(QUICK, Config)),
-    "paper": PAPER,
-}
+PRESETS = presets(PAPER)
 
 
 def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
@@ -90,12 +88,11 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     }
     models |= {role: [bench.classifier(role).computed() for bench in benches] for role in MODELS}
     rows = {name: _row(name, stages) for name, stages in models.items()}
-    arrays: dict[str, Any] = {f"confusion.{name}": _stacked(models[name], "confusion") for name in MODELS}
+    arrays: dict[str, Any] = {
+        f"confusion.{name}": np.array([stage.info["confusion"] for stage in models[name]]) for name in MODELS
+    }
     for name in (*config.variants, "shadow"):  # the curves of "target" are those of the chosen variant
-        for curve in ("loss", "validation_loss"):
-            arrays[f"curve.{name}.{curve}"] = np.stack(
-                [stage.info["history"][curve] for stage in models[name]]
-            )
+        arrays |= curves(name, models[name], "loss", "validation_loss")
     splits = benches[0].splits
     measured = (
         f"weighted F1 and losses after the last of {config.classifier.epochs} epochs: {len(splits.target_validation):,} "
@@ -134,26 +131,18 @@ def _agreement(bench: ThesisBench) -> float:
 
 def _claims(rows: Mapping[str, Row]) -> list[Claim]:
     """Hold the section's sentences, and what its Table 1 shows beside them, against the rows."""
+    claim = partial(ahead, rows, metric="f1", source="thesis Table 1")
     dropped = [name for name in VARIANTS if name.endswith("+dropout") and name != CHOSEN]
-    claims = [
-        ahead(
-            rows, "No activation with dropout has the highest F1 of the ten variants", CHOSEN,
-            [name for name in VARIANTS if name != CHOSEN], source="thesis 4.2", metric="f1",
-        ),
-        ahead(
-            rows, "No activation with dropout has the highest F1 of the variants with dropout", CHOSEN, dropped,
-            source="thesis Table 1", metric="f1",
-        ),
-    ]  # fmt: skip
-    claims += [
-        ahead(
-            rows, f"With {WORDS[name.removesuffix('+dropout')]}, dropout lowers F1", name,
-            [name.removesuffix("+dropout")], source="thesis Table 1", metric="f1", sign=-1,
-        )
-        for name in dropped
-    ]  # fmt: skip
+    others = [name for name in VARIANTS if name != CHOSEN]
+    best = "No activation with dropout has the highest F1 of the"
     return [
-        *claims,
+        claim(f"{best} ten variants", CHOSEN, others, source="thesis 4.2"),
+        claim(f"{best} variants with dropout", CHOSEN, dropped),
+        *(
+            claim(f"With {WORDS[plain]}, dropout lowers F1", name, [plain], sign=-1)
+            for name in dropped
+            for plain in [name.removesuffix("+dropout")]
+        ),
         unchanged(
             rows, "The shadow model classifies as well as the target model", "shadow", "target",
             source="thesis 4.2", metric="f1",
@@ -172,10 +161,6 @@ def _figures(config: Config) -> list[Figure]:
             caption="Cross-entropy on training and validation set, per epoch.",
         ),
     ]  # fmt: skip
-
-
-def _stacked(stages: Sequence[Stage], name: str) -> Any:
-    return np.array([stage.info[name] for stage in stages])
 
 
 SECTION = Section(THESIS, PRESETS, run)

@@ -22,25 +22,26 @@ import numpy as np
 from mi_keras.attacks.access import Access
 from mi_keras.errors import InputError
 from mi_keras.experiments.case import Case
-from mi_keras.experiments.presets import check_choices, sized
+from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.thesis.rows import (
     AVERAGE,
     BASELINES,
     COLUMNS,
     MATCHED,
-    OBJECTIVE_NOTES,
-    PROTOTYPE,
+    OBJECTIVE_WORDS,
     Name,
-    Plans,
     baselines,
+    gradient_curves,
+    gradient_losses,
+    histogram,
     image_arrays,
-    image_row,
+    image_rows,
     plan_rows,
     published,
 )
 from mi_keras.experiments.thesis.search_table import FIGURE_8, best_line, trial_table, weight_claims
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Reconstructed
+from mi_keras.experiments.thesis.sizes import Reconstructed, presets
 from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.progress import Run
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
@@ -54,20 +55,12 @@ if TYPE_CHECKING:
 
 VALIDATION, TEST = "validation", "test"
 SETS = {VALIDATION: ("shadow", "shadow_validation"), TEST: ("target", "test")}  # who answers which images
-START_WORDS = {
-    "random": "from noise",
-    "class_instance": "from instance",
-    "class_average": "from average",
-    "found": "weights found",
-}
-STARTS_SHOWN = {
-    "random": "random pixels",
-    "class_instance": "class instance",
-    "class_average": "class average",
-}
 FOUND = "found"  # in place of a start: the class average with the weights that the search found
-
-
+LABELS = {
+    "x_random": "from noise", "x_class_instance": "from instance", "x_class_average": "from average",
+    f"x_{FOUND}": "weights found",
+}  # fmt: skip
+SHOWN = {"random": "random pixels", "class_instance": "class instance", "class_average": "class average"}
 PUBLISHED = {
     Name("x_random", VALIDATION): published("Table 3", (0.0536, 0.0081), (0.1032, 0.0042)),
     Name("x_random", TEST): published("Table 3", (0.0417, 0.0065), (0.1136, 0.0047)),
@@ -98,16 +91,8 @@ class Config(Reconstructed):
 
 
 PAPER = Config()
-PRESETS = {
-    "smoke": replace(
-        PAPER,
-        runs=1,
-        search=SearchSettings(coarse_trials=3, fine_trials=2, images=20),
-        **sized(SMOKE, Config),
-    ),
-    "quick": replace(PAPER, runs=2, **sized(QUICK, Config)),
-    "paper": PAPER,
-}
+SMALLEST = SearchSettings(coarse_trials=3, fine_trials=2, images=20)
+PRESETS = presets(PAPER, smoke={"search": SMALLEST})
 
 
 def check(config: Config, splits: Splits) -> None:
@@ -121,32 +106,20 @@ def check(config: Config, splits: Splits) -> None:
 
 def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     """Search the weights with the first run's shadow model, then reconstruct from every start in every run."""
-    from mi_keras.attacks.gradient import start_images
-
     from_average = replace(config.gradient, start="class_average")
     search = search_stage(benches[0], from_average, config.search)
-    found = replace(from_average, **search.info["best"])
-    plans = plan_rows(benches, _cells(config, found))
-    rows = {name: _row(name, plans) for name in plans}
+    plans = plan_rows(benches, _cells(config, replace(from_average, **search.info["best"])))
+    rows = image_rows(plans, {VALIDATION: VALIDATION, TEST: TEST, "": TEST}, PUBLISHED, LABELS)
     splits = benches[0].splits
     arrays = image_arrays(splits.test, {name: runs for name, runs in plans.items() if name.at != VALIDATION})
     arrays |= {f"search.{name}": values for name, values in search.arrays.items()}
     if "class_average" in config.starts:
         for objective in config.objectives:
             runs = plans[Name("x_class_average", TEST, objective)]
-            losses = [plan.seen[0].stage.arrays["losses"] for plan in runs]
-            arrays[f"gradient_loss.{objective}"] = np.stack(losses)
-    for start in config.starts:
-        run = Run(seeds={"start": benches[0].derive("start")})
-        images = start_images(start, benches[0].holdings(Access(images=True), None), run)
-        arrays[f"class_images.{STARTS_SHOWN[start]}"] = _noise(benches[0]) if images is None else images
-    tables = [
-        Table(
-            "table_3", "Table 3: start of the gradient reconstruction", "start, images", COLUMNS,
-            [*rows.values()], "",
-        ),
-        trial_table(search),
-    ]  # fmt: skip
+            arrays[f"gradient_loss.{objective}"] = gradient_losses(runs)
+    arrays |= {f"class_images.{SHOWN[start]}": _start(start, benches[0]) for start in config.starts}
+    title = "Table 3: start of the gradient reconstruction"
+    tables = [Table("table_3", title, "start, images", COLUMNS, list(rows.values())), trial_table(search)]
     measured = (
         f"{len(splits.shadow_validation):,} shadow validation images answered by M_S, {len(splits.test):,} test images "
         f"(D_F) answered by M_T; search: {config.search.images} shadow training images a trial"
@@ -170,30 +143,27 @@ def _cells(config: Config, found: GradientSettings) -> dict[Name, Case]:
                 attack = Direct(GradientImage(gradient, objective))
                 rows[Name(f"x_{start}", at, objective)] = Case(attack, answered_by=answered_by, images=images)
         for name, case in baselines(config.prototype).items():
-            known[_baseline(name.method, at)] = replace(case, answered_by=answered_by, images=images)
+            # those of the test set have their plain names, which figures look for
+            place = name if at == TEST else replace(name, at=at)
+            known[place] = replace(case, answered_by=answered_by, images=images)
     return rows | known
 
 
-def _baseline(method: str, at: str) -> Name:
-    """Return the name of a baseline's row: those of the test set have their plain names, which figures look for."""
-    return Name(method, "" if at == TEST else at)
+def _start(start: str, bench: ThesisBench) -> Any:
+    """Return I_0 of each class; of random pixels an example, as they are drawn anew for every image."""
+    from mi_keras.attacks.gradient import start_images
 
-
-def _row(name: Name, plans: Plans) -> Row:
-    at = name.at or TEST
-    start = name.method.removeprefix("x_")
-    return image_row(
-        name, f"{BASELINES.get(name.method) or START_WORDS[start]}, {at}", plans, _baseline(PROTOTYPE, at),
-        paper=PUBLISHED.get(replace(name, objective=MATCHED)),
-        note="" if name.is_baseline else OBJECTIVE_NOTES[name.objective],
-    )  # fmt: skip
+    held, run = bench.holdings(Access(images=True)), Run(seeds={"start": bench.derive("start")})
+    images = start_images(start, held, run)
+    shape = (bench.classes, *bench.image_shape)
+    return np.random.default_rng(0).random(shape, np.float32) if images is None else images
 
 
 def _claims(rows: Mapping[Name, Row], searched: str) -> list[Claim]:
     """Hold the section's sentences about Table 3 against the rows, for each objective."""
     claims: list[Claim] = []
     for objective in OBJECTIVES:
-        words = OBJECTIVE_NOTES[objective].removeprefix("X~: ")
+        words = OBJECTIVE_WORDS[objective]
         on = {start: Name(f"x_{start}", VALIDATION, objective) for start in STARTS}
         claims += [
             ahead(
@@ -221,28 +191,19 @@ def _claims(rows: Mapping[Name, Row], searched: str) -> list[Claim]:
     ]  # fmt: skip
 
 
-def _noise(bench: ThesisBench) -> Any:
-    shape = (bench.classes, *bench.image_shape)
-    return np.random.default_rng(0).random(
-        shape, np.float32
-    )  # an example of what is drawn anew for every image
-
-
 def _figures(config: Config) -> list[Figure]:
     order = [start for start in ("class_average", "class_instance", "random") if start in config.starts]
     rows = {o: [str(Name(f"x_{start}", TEST, o)) for start in order] for o in config.objectives}
     per_class: list[Figure] = []
-    for objective in config.objectives:
-        shown = [*rows[objective], *BASELINES]
-        words = OBJECTIVE_NOTES[objective].removeprefix("X~: ")
+    for objective, shown in rows.items():
         ending = "" if objective == MATCHED else f"_{objective}"
         for kind, file, title in (
             (figures.BestPerClass, "figures_9_12", "Figures 9 to 12: best image of each class"),
             (figures.MedianPerClass, "median_per_class", "The median image of each class"),
         ):
             per_class.append(kind(
-                file=f"{file}{ending}.png", title=f"{title}, from every start ({words})", rows=shown,
-                caption="Per class the test image chosen by its SSIM in the first row.",
+                file=f"{file}{ending}.png", title=f"{title}, from every start ({OBJECTIVE_WORDS[objective]})",
+                rows=[*shown, *BASELINES], caption="Per class the test image chosen by its SSIM in the first row.",
             ))  # fmt: skip
     return [
         figures.ClassImages(
@@ -251,15 +212,8 @@ def _figures(config: Config) -> list[Figure]:
         ),
         FIGURE_8,
         *per_class,
-        figures.GradientCurves(
-            file="gradient_curves.png",
-            title="Gradient reconstruction from the class average: loss terms over the steps",
-            caption="Mean over the problems solved for the test images; equal ones are solved once.",
-        ),
-        figures.Histogram(
-            file="ssim_histograms.png", rows=[name for names in rows.values() for name in names],
-            title="SSIM per test image", caption="The dashed line is the class prototype's mean.",
-        ),
+        gradient_curves("Gradient reconstruction from the class average"),
+        histogram([name for names in rows.values() for name in names]),
     ]  # fmt: skip
 
 

@@ -23,40 +23,33 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mi_keras.data.splits import class_counts
 from mi_keras.experiments.bench import SHADOW, TARGET
 from mi_keras.experiments.case import Case
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.own_answers import (
-    ANSWERED_BY,
-    own_claims,
-    own_figures,
-    own_name,
-    own_rows,
-    own_table,
-)
+from mi_keras.experiments.thesis.own_answers import own_claims, own_figures, own_name, own_table
 from mi_keras.experiments.thesis.rows import (
-    AVERAGE,
     BASELINES,
     COLUMNS,
     MATCHED,
-    OBJECTIVE_NOTES,
     ONE_HOT,
     PROTOTYPE,
     Name,
     Plans,
     baselines,
+    curves,
+    gradient_curves,
+    gradient_losses,
+    histogram,
     image_arrays,
-    image_row,
+    image_rows,
     inversion,
     measured_on,
     plan_rows,
     published,
 )
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted
+from mi_keras.experiments.thesis.sizes import Inverted, presets
 from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
 from mi_keras.results.claims import ahead
@@ -67,8 +60,7 @@ if TYPE_CHECKING:
     from mi_keras.experiments.thesis.bench import ThesisBench
 
 ALONE = "gradient_reconstruction"  # the method of X~ without M_I
-NAMES = {name: Name(name) for name in (*COMBINATIONS, ALONE, *BASELINES)}
-WITH_X = tuple(name for name in COMBINATIONS if NAMES[name].uses_x)
+WITH_X = tuple(name for name in COMBINATIONS if "x" in name.split("+"))
 
 PUBLISHED = {
     "o": published("Table 4", (0.2298, 0.0041), (0.0966, 0.0011)),
@@ -107,28 +99,41 @@ class Config(Inverted):
 
 
 PAPER = Config()
-PRESETS = {
-    "smoke": replace(PAPER, runs=1, second_combinations=("x",), own_answers=("o",), **SMOKE),
-    "quick": replace(PAPER, runs=2, second_combinations=("x",), own_answers=("o", "a", "o+a"), **QUICK),
-    "paper": PAPER,
-}
+PRESETS = presets(
+    PAPER,
+    smoke={"second_combinations": ("x",), "own_answers": ("o",)},
+    quick={"second_combinations": ("x",), "own_answers": ("o", "a", "o+a")},
+)
 
 
 def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     """Train and score every combination in every run; `benches` has one per run."""
-    cells = _cells(config)
-    plans = plan_rows(benches, cells)
-    rows = {name: _row(name, plans) for name in plans if name.at != ANSWERED_BY}
-    own = own_rows({name: runs for name, runs in plans.items() if name.at == ANSWERED_BY})
+    plans = plan_rows(benches, _cells(config))
+    rows = image_rows(
+        plans, {SHADOW: "answered by M_S"}, {Name(method): paper for method, paper in PUBLISHED.items()}
+    )
+    own = {name: row for name, row in rows.items() if name.at == SHADOW}
+    rows = {
+        name: replace(row, group="baseline") if name.method == ALONE else row
+        for name, row in rows.items()
+        if name not in own
+    }
     models = {role: [bench.classifier(role) for bench in benches] for role in (TARGET, SHADOW)}
     splits = benches[0].splits
     arrays = image_arrays(splits.test, plans) | _curves(models, plans)
     arrays |= {f"class_counts.{subset}": counts for subset, counts in class_counts(splits).items()}
-    table = Table(
-        "table_4", "Table 4: inputs of the inversion model", "combination", COLUMNS, list(rows.values()), "ssim",
-    )  # fmt: skip
+    tables = [
+        Table(
+            "table_4",
+            "Table 4: inputs of the inversion model",
+            "combination",
+            COLUMNS,
+            list(rows.values()),
+            "ssim",
+        )
+    ]
+    tables += [own_table(list(own.values()))] if own else []
     claims = [*_claims(rows), *own_claims(rows | own)]
-    tables = [table, own_table(list(own.values()))] if own else [table]
     notes = _model_notes(models, plans)
     return ExperimentResult(tables, claims, measured_on(benches[0]), arrays, _figures(config), notes)
 
@@ -147,35 +152,22 @@ def _cells(config: Config) -> dict[Name, Case]:
                 cells[own_name(name)] = replace(cells[name], answered_by=SHADOW)
         cells[Name(ALONE, objective=objective)] = Case(Direct(GradientImage(config.gradient, objective)))
     known = baselines(config.prototype)
-    if any(name.at == ANSWERED_BY for name in cells):
+    if any(name.at == SHADOW for name in cells):
         known |= {own_name(name): replace(case, answered_by=SHADOW) for name, case in known.items()}
     return cells | known
 
 
 def _curves(models: Mapping[str, Sequence[Stage]], plans: Plans) -> dict[str, Any]:
     """Return the loss curves of all that was trained, and of the gradient reconstruction, `(runs, ...)`."""
-    curves = {
-        f"curve.{name}.loss": [plan.learned.info["history"]["loss"] for plan in runs]
-        for name, runs in plans.items()
-        if name.method in COMBINATIONS and name.at != ANSWERED_BY
-    }
+    found: dict[str, Any] = {}
     for role, stages in models.items():
-        for curve in ("loss", "validation_loss"):
-            curves[f"curve.{role}.{curve}"] = [stage.info["history"][curve] for stage in stages]
-    for name in (name for name in plans if name.method == ALONE):
-        curves[f"gradient_loss.{name.objective}"] = [
-            plan.seen[0].stage.arrays["losses"] for plan in plans[name]
-        ]
-    return {name: np.stack([np.asarray(curve) for curve in of_runs]) for name, of_runs in curves.items()}
-
-
-def _row(name: Name, plans: Plans) -> Row:
-    alone = name.method == ALONE
-    label = BASELINES.get(name.method) or plans[name][0].case.attack.label
-    return image_row(
-        name, label, plans, Name(PROTOTYPE), group="baseline" if alone else "", paper=PUBLISHED.get(name.method),
-        note=OBJECTIVE_NOTES[name.objective] if alone else "",
-    )  # fmt: skip
+        found |= curves(role, stages, "loss", "validation_loss")
+    for name, runs in plans.items():
+        if name.method in COMBINATIONS and name.at != SHADOW:
+            found |= curves(str(name), [plan.learned for plan in runs], "loss")
+        if name.method == ALONE:
+            found[f"gradient_loss.{name.objective}"] = gradient_losses(runs)
+    return found
 
 
 def _claims(rows: Mapping[Name, Row]) -> list[Claim]:
@@ -188,10 +180,8 @@ def _claims(rows: Mapping[Name, Row]) -> list[Claim]:
     others = [Name(name) for name in COMBINATIONS if name != "x"]
     with_x = [Name(name) for name in WITH_X if name != "x"]
     without_a = [Name(name) for name in COMBINATIONS if name != "a"]
-    best = max(
-        (name for name, row in rows.items() if row.group == "attack"),
-        key=lambda name: rows[name].mean("ssim"),
-    )
+    attacks = [name for name, row in rows.items() if row.group == "attack"]
+    best = max(attacks, key=lambda name: rows[name].mean("ssim"))
     one_hot, alone_one_hot = Name("x", objective=ONE_HOT), Name(ALONE, objective=ONE_HOT)
     claim = partial(ahead, rows, source="thesis 5.2")
     return [
@@ -200,10 +190,7 @@ def _claims(rows: Mapping[Name, Row]) -> list[Claim]:
         claim("M_I(A^L) gives the lowest SSIM of the seven combinations", Name("a"), without_a, sign=-1, source="thesis Table 4"),
         claim("M_I(X~) has a higher SSIM than X~ alone", x, [alone], published="+54.73 %"),
         claim("M_I(X~) has a higher SSIM than M_I(O)", x, [o], published="+62.19 %"),
-        claim(
-            "The same against X~ alone, both with one-hot cross-entropy", one_hot,
-            [alone_one_hot], published="+54.73 %",
-        ),
+        claim("The same against X~ alone, both with one-hot cross-entropy", one_hot, [alone_one_hot], published="+54.73 %"),
         claim("The same against M_I(O), with one-hot cross-entropy", one_hot, [o], published="+62.19 %"),
         claim(
             "Even the best row of M_I, chosen on the test images, shows more than the class: it beats the class prototype",
@@ -224,7 +211,7 @@ def _model_notes(models: Mapping[str, Sequence[Stage]], plans: Plans) -> list[st
         for name, runs in plans.items()
         for plan in runs
         for part in (*plan.known, *plan.seen)
-        if part.stage.kind == "activations" and name.at != ANSWERED_BY
+        if part.stage.kind == "activations" and name.at != SHADOW
     }
     if solved:
         missed, count = (sum(info[name] for info in solved.values()) for name in ("not_converged", "count"))
@@ -234,32 +221,24 @@ def _model_notes(models: Mapping[str, Sequence[Stage]], plans: Plans) -> list[st
 
 def _figures(config: Config) -> list[Figure]:
     second = [Name(name, objective=ONE_HOT) for name in config.second_combinations]
-    everything = [*(Name(name) for name in config.combinations), *second]
-    rows = [str(name) for name in everything]
-    baselines = [
-        str(name) for name in (Name(ALONE), Name(ALONE, objective=ONE_HOT), Name(AVERAGE), Name(PROTOTYPE))
-    ]
+    models = [*(Name(name) for name in config.combinations), *second]
+    rows = [str(name) for name in models]
+    everything = [*rows, ALONE, str(Name(ALONE, objective=ONE_HOT)), *BASELINES]
     drawn: list[Figure] = [
         figures.ClassCounts(
             file="figure_3.png", title="Figure 3: class distributions of the five sets", caption="Images per class and set."
         ),
-        *(_best(config, name) for name in sorted(everything, key=lambda name: (name in second, FIGURE_OF[name.method]))),
+        *(_best(config, name) for name in sorted(models, key=lambda name: (name in second, FIGURE_OF[name.method]))),
         figures.MedianPerClass(
-            file="median_per_class.png", rows=[*rows, *baselines], title="The median image of each class, by every method",
+            file="median_per_class.png", rows=everything, title="The median image of each class, by every method",
             caption="Per class the test image whose SSIM under the first method is the median.",
         ),
         figures.TrainingCurves(
             file="training_curves.png", rows=rows, title="Training curves",
             caption="Cross-entropy of M_T and M_S; 1 - SSIM of every inverter.",
         ),
-        figures.GradientCurves(
-            file="gradient_curves.png", title="Gradient reconstruction: loss terms over the steps",
-            caption="Mean over the problems solved for the test images; equal ones are solved once.",
-        ),
-        figures.Histogram(
-            file="ssim_histograms.png", rows=[*rows, *baselines], title="SSIM per test image",
-            caption="The dashed line is the class prototype's mean.",
-        ),
+        gradient_curves("Gradient reconstruction"),
+        histogram(everything),
     ]  # fmt: skip
     return [*drawn, *own_figures([name for name in config.combinations if name in config.own_answers])]
 

@@ -13,40 +13,30 @@ Deviations:   the sweep over d and the cost to the honest user are ours. X~ matc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mi_keras.defenses.answers import Rounding
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.defended import attack_all, cost_table, series_over
+from mi_keras.experiments.thesis.defended import Sweep, attack_all
 from mi_keras.experiments.thesis.rows import (
-    AVERAGE,
+    BASELINES,
     COLUMNS,
     PROTOTYPE,
     Name,
-    image_arrays,
-    inversion,
-    measured_on,
+    model_labels,
     published,
 )
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted
+from mi_keras.experiments.thesis.sizes import Inverted, presets
 from mi_keras.experiments.thesis.work import THESIS
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, Table, figures
 from mi_keras.results.claims import ahead, unchanged
 
 if TYPE_CHECKING:
     from mi_keras.experiments.thesis.bench import ThesisBench
 
-UNROUNDED = "none"
-TEXT_DECIMALS = 1
-
-
-def _at(decimals: int) -> str:
-    return f"d={decimals}"
-
-
-ROUNDED = _at(TEXT_DECIMALS)
+UNROUNDED, ROUNDED = "none", "d=1"  # the text's
 PUBLISHED = {
     Name("o", UNROUNDED): published("Table 5", (0.2287, 0.0031), (0.0977, 0.0012)),
     Name("o", ROUNDED): published("Table 5", (0.2295, 0.0025), (0.0965, 0.0015)),
@@ -71,57 +61,45 @@ class Config(Inverted):
 
 
 PAPER = Config()
-PRESETS = {
-    "smoke": replace(PAPER, runs=1, decimals=(0, 1), **SMOKE),
-    "quick": replace(PAPER, runs=2, decimals=(0, 1), **QUICK),
-    "paper": PAPER,
-}
+PRESETS = presets(PAPER, smoke={"decimals": (0, 1)}, quick={"decimals": (0, 1)})
 
 
 def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     """Attack rounded and unrounded output vectors in every run; `benches` has one per run."""
-    labels = {UNROUNDED: "not rounded"} | {_at(decimals): f"d = {decimals}" for decimals in config.decimals}
-    defenses = {UNROUNDED: None} | {_at(decimals): Rounding(decimals) for decimals in config.decimals}
+    labels = {UNROUNDED: "not rounded"} | {f"d={d}": f"d = {d}" for d in config.decimals}
+    defenses = {UNROUNDED: None} | {f"d={d}": Rounding(d) for d in config.decimals}
     found = attack_all(config, benches, defenses, labels, PUBLISHED)
-    rows, costs = found.rows, found.costs
-    in_text = [Name(combination, at) for combination in config.combinations for at in (UNROUNDED, ROUNDED)]
+    in_text = [Name(combination, at) for combination in found.models for at in (UNROUNDED, ROUNDED)]
+    shown = [found.rows[name] for name in (*in_text, *map(Name, BASELINES)) if name in found.rows]
+    first_column, everything = "model, output vector", list(found.rows.values())
     tables = [
-        Table(
-            "table_5", "Table 5: rounding to one decimal", "model, output vector", COLUMNS,
-            [rows[name] for name in (*in_text, Name(AVERAGE), Name(PROTOTYPE)) if name in rows], "ssim",
-        ),
-        Table(
-            "rounding_sweep", "Rounding to d decimals", "model, output vector", COLUMNS, list(rows.values()), "ssim"
-        ),
-        cost_table(
-            config, found, "rounding_cost", "Rounding: what it costs the honest user, and what it leaves the attack",
-            "output vector",
+        Table("table_5", "Table 5: rounding to one decimal", first_column, COLUMNS, shown, "ssim"),
+        Table("rounding_sweep", "Rounding to d decimals", first_column, COLUMNS, everything, "ssim"),
+        found.cost_table(
+            "rounding_cost", "Rounding: what it costs the honest user, and what it leaves the attack", "output vector"
         ),
     ]  # fmt: skip
-    return ExperimentResult(
-        tables, _claims(rows, costs, config), measured_on(benches[0]),
-        image_arrays(benches[0].splits.test, found.plans), _figures(config, list(labels)),
-    )  # fmt: skip
+    return found.result(tables, _claims(found.rows, found.costs, config), _figures(config, found))
 
 
 def _claims(rows: Mapping[Name, Row], costs: Mapping[Name, Row], config: Config) -> list[Claim]:
     """Hold the section's sentences, and what the sweep adds to them, against the rows."""
-    claims, coarsest = [], _at(min(config.decimals))
-    for combination in config.combinations:
-        model, plain, rounded = (
-            inversion(config, combination).label,
-            Name(combination, UNROUNDED),
-            Name(combination, ROUNDED),
-        )
-        for metric in ("ssim", "mse"):
-            claims.append(unchanged(
-                rows, f"Rounding to one decimal leaves the {metric.upper()} of {model} the same", rounded, plain,
-                source="thesis 5.3", metric=metric,
-            ))  # fmt: skip
-        claims.append(ahead(
-            rows, f"The coarsest rounding measured lowers the SSIM of {model}", Name(combination, coarsest), [plain],
-            source="not in the text", sign=-1,
-        ))  # fmt: skip
+    claims, coarsest = [], f"d={min(config.decimals)}"
+    for combination, model in model_labels(config).items():
+        plain, rounded = Name(combination, UNROUNDED), Name(combination, ROUNDED)
+        claims += [
+            *(
+                unchanged(
+                    rows, f"Rounding to one decimal leaves the {metric.upper()} of {model} the same", rounded, plain,
+                    source="thesis 5.3", metric=metric,
+                )
+                for metric in ("ssim", "mse")
+            ),
+            ahead(
+                rows, f"The coarsest rounding measured lowers the SSIM of {model}", Name(combination, coarsest), [plain],
+                source="not in the text", sign=-1,
+            ),
+        ]  # fmt: skip
     claims.append(unchanged(
         costs, "The coarsest rounding measured leaves the honest user's accuracy the same", Name(coarsest), Name(UNROUNDED),
         source="not in the text", metric="accuracy",
@@ -129,28 +107,28 @@ def _claims(rows: Mapping[Name, Row], costs: Mapping[Name, Row], config: Config)
     return claims
 
 
-def _figures(config: Config, defenses: Sequence[str]) -> list[Figure]:
-    along = [*map(_at, sorted(config.decimals)), UNROUNDED]  # from coarse to exact
-    ticks = [*map(str, sorted(config.decimals)), "not rounded"]
+def _figures(config: Config, found: Sweep) -> list[Figure]:
+    kept = sorted(config.decimals)  # from coarse to exact
+    along, ticks = [*(f"d={d}" for d in kept), UNROUNDED], [*map(str, kept), "not rounded"]
     return [
         figures.Sweep(
-            file="rounding_sweep.png", x_label="decimals kept", ticks=ticks, series=series_over(config, along),
+            file="rounding_sweep.png", x_label="decimals kept", ticks=ticks, series=found.lines(along),
             metrics=["ssim", "instance_gain"], title="Rounding of the output vector: what the attack loses",
             caption="Mean and standard deviation over runs, which differ in their pair of models.",
         ),
         figures.Sweep(
-            file="rounding_cost.png", x_label="decimals kept", ticks=ticks, series=[figures.SweepSeries("honest user", along)],
+            file="rounding_cost.png", x_label="decimals kept", ticks=ticks, series=[SweepSeries("honest user", along)],
             metrics=["accuracy", "ece"], title="Rounding of the output vector: what the honest user loses",
             caption="Accuracy and expected calibration error of the rounded output vectors of the test images.",
         ),
         *(
             figures.MedianPerClass(
                 file=f"median_{combination.replace('+', '_')}.png",
-                rows=[*(str(Name(combination, at)) for at in defenses), PROTOTYPE],
-                title=f"{inversion(config, combination).label} under rounding, the median image of each class",
+                rows=[*(str(name) for name in found.plans if name.method == combination), PROTOTYPE],
+                title=f"{model} under rounding, the median image of each class",
                 caption="Per class the test image whose SSIM without rounding is the median.",
             )
-            for combination in config.combinations
+            for combination, model in found.models.items()
         ),
     ]  # fmt: skip
 

@@ -5,8 +5,7 @@ Text claims:  SSIM rises as k falls (Table 6), as reconstructions become the cla
 Command:      python scripts/reproduce.py --section 5.4
 Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(O) 0.358 to 0.425, M_I(X~) 0.395 to 0.423 from k = 10 to k = 1, class prototype
               0.429; the distance to the prototype falls, the calibration error doubles. All rows: docs/results.md
-Cost:         `quick` 10 minutes on 2 idle CPU cores after 5.2; `paper`, by
-              estimate, about a day a run.
+Cost:         `quick` 10 minutes on 2 idle CPU cores after 5.2; `paper`, by estimate, about a day a run.
 Threat model: gray box as in 5.2, and the adversary knows k.
 Deviations:   instance gain, distance to the class prototype, the share of loops and the cost to the honest user are
               ours. X~ matches the whole truncated vector; with the one-hot targets of formula 2 it would not see the
@@ -17,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -25,31 +25,21 @@ import numpy as np
 from mi_keras.defenses.answers import Truncation
 from mi_keras.errors import InputError
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.defended import attack_all, cost_table, series_over
-from mi_keras.experiments.thesis.loops import TWO, loop_table, twos_without_loop
-from mi_keras.experiments.thesis.rows import (
-    COLUMNS,
-    PROTOTYPE,
-    Name,
-    Plans,
-    image_arrays,
-    inversion,
-    measured_on,
-    published,
-)
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted
+from mi_keras.experiments.thesis.defended import Sweep, attack_all
+from mi_keras.experiments.thesis.loops import TWO, PerImage, loop_table, twos_without_loop
+from mi_keras.experiments.thesis.rows import COLUMNS, PROTOTYPE, Name, model_labels, published
+from mi_keras.experiments.thesis.sizes import Inverted, presets
 from mi_keras.experiments.thesis.work import THESIS
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, Table, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import LARGEST
+from mi_keras.types import Ints
 
 if TYPE_CHECKING:
     from mi_keras.data.splits import Splits
     from mi_keras.experiments.thesis.bench import ThesisBench
 
 FIGURES = {"o": "15 to 19", "x": "20 to 24"}
-
-
 PUBLISHED = {
     Name("o", "k=10"): published("Table 6", (0.2538, 0.0025), (0.0952, 0.0003)),
     Name("o", "k=5"): published("Table 6", (0.3895, 0.0024), (0.0604, 0.0008)),
@@ -79,11 +69,7 @@ class Config(Inverted):
 
 
 PAPER = Config()
-PRESETS = {
-    "smoke": replace(PAPER, runs=1, top=(10, 1), **SMOKE),
-    "quick": replace(PAPER, runs=2, **QUICK),
-    "paper": PAPER,
-}
+PRESETS = presets(PAPER, smoke={"top": (10, 1)})
 
 
 def check(config: Config, splits: Splits) -> None:
@@ -95,60 +81,47 @@ def check(config: Config, splits: Splits) -> None:
 
 def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     """Attack truncated output vectors in every run; `benches` has one per run."""
-    labels = {_at(k): f"k = {k}" for k in config.top}
     # All values kept is no defence: those stages are the ones of section 5.2.
-    defenses = {_at(k): Truncation(k) if k < benches[0].classes else None for k in config.top}
-    found = attack_all(config, benches, defenses, labels, PUBLISHED)
-    rows, costs, splits = found.rows, found.costs, benches[0].splits
-    images = [_per_image(found.plans, number, bench) for number, bench in enumerate(benches)]
+    defenses = {f"k={k}": Truncation(k) if k < benches[0].classes else None for k in config.top}
+    found = attack_all(config, benches, defenses, {f"k={k}": f"k = {k}" for k in config.top}, PUBLISHED)
+    rows, splits = found.rows, benches[0].splits
+    images = [_per_image(found, run, bench) for run, bench in enumerate(benches)]
     distances = {
-        name: _with_distance(name, row, images) for name, row in rows.items() if row.group == "attack"
+        name: _with_distance(row, [run[name] for run in images])
+        for name, row in rows.items()
+        if row.group == "attack"
     }
     tables = [
-        Table(
-            "table_6", "Table 6: truncation to the k largest values", "model, k", COLUMNS, list(rows.values()), "ssim",
-        ),
+        Table("table_6", "Table 6: truncation to the k largest values", "model, k", COLUMNS, list(rows.values()), "ssim"),
         Table(
             "prototype_distance", "How far reconstructions are from the class prototype", "model, k",
             ("prototype_distance", "instance_gain"), list(distances.values()),
             notes=["Distance: 1 - SSIM of a reconstruction to the prototype of the class that was predicted, mean over images."],
         ),
-        cost_table(
-            config, found, "truncation_cost", "Truncation: what it costs the honest user, and what it leaves the attack", "k"
+        found.cost_table(
+            "truncation_cost", "Truncation: what it costs the honest user, and what it leaves the attack", "k"
         ),
     ]  # fmt: skip
-    claims = _claims(rows, distances, costs, config)
+    claims = _claims(rows, distances, found.costs, config)
     chosen = twos_without_loop(splits.test, splits.class_names)
     if len(chosen):
         stories = loop_table(images, splits.test, chosen, rows, Name(PROTOTYPE))
         tables.append(stories)
         claims += _loop_claims(dict(zip(rows, stories.rows, strict=True)), config)
-    return ExperimentResult(
-        tables, claims, measured_on(benches[0]), image_arrays(splits.test, found.plans),
-        _figures(config, list(labels), chosen),
-    )  # fmt: skip
+    return found.result(tables, claims, _figures(config, found, chosen))
 
 
-def _at(k: int) -> str:
-    return f"k={k}"
-
-
-def _per_image(plans: Plans, number: int, bench: ThesisBench) -> dict[Name, dict[str, Any]]:
+def _per_image(found: Sweep, run: int, bench: ThesisBench) -> PerImage:
     """Return of each row of a run the images, their SSIM and their distance to the prototype of the predicted class."""
-    prototype = plans[Name(PROTOTYPE)][number]
-    return {
-        name: {
-            array: values
-            for array, values in runs[number].scored.arrays.items()
-            if array in ("images", "ssim")
-        }
-        | {"distance": bench.prototype_distance(runs[number], prototype).arrays["distance"]}
-        for name, runs in plans.items()
-    }
+    prototype, told = found.plans[Name(PROTOTYPE)][run], {}
+    for name, plans in found.plans.items():
+        scored, away = plans[run].scored.arrays, bench.prototype_distance(plans[run], prototype).arrays
+        told[name] = {"images": scored["images"], "ssim": scored["ssim"], "distance": away["distance"]}
+    return told
 
 
-def _with_distance(name: Name, row: Row, runs: Sequence[Mapping[Name, Mapping[str, Any]]]) -> Row:
-    distance = np.array([run[name]["distance"].mean(dtype=np.float64) for run in runs])
+def _with_distance(row: Row, runs: Sequence[Mapping[str, Any]]) -> Row:
+    distance = np.array([run["distance"].mean(dtype=np.float64) for run in runs])
     return replace(row, values={**row.values, "prototype_distance": distance}, paper=None)
 
 
@@ -157,29 +130,25 @@ def _claims(
 ) -> list[Claim]:
     """Hold the section's sentences, and what they mean by our measures, against the rows."""
     claims, falling = [], sorted(config.top, reverse=True)
-    most, least = _at(falling[0]), _at(falling[-1])
-    for combination in config.combinations:
-        model = inversion(config, combination).label
+    most, least = falling[0], falling[-1]
+    for combination, model in model_labels(config).items():
+        at = {k: Name(combination, f"k={k}") for k in falling}
         claims += [
-            ahead(
-                rows, f"SSIM of {model} rises from k = {before} to k = {after}", Name(combination, _at(after)),
-                [Name(combination, _at(before))], source="thesis 5.4",
-            )
+            ahead(rows, f"SSIM of {model} rises from k = {before} to k = {after}", at[after], [at[before]], source="thesis 5.4")
             for before, after in pairwise(falling)
         ]  # fmt: skip
-        first, last = Name(combination, most), Name(combination, least)
         claims.append(ahead(
-            rows, f"Under {least.replace('=', ' = ')}, {model} shows more than the class: it beats the class prototype",
-            last, [Name(PROTOTYPE)], source="not in the text",
+            rows, f"Under k = {least}, {model} shows more than the class: it beats the class prototype",
+            at[least], [Name(PROTOTYPE)], source="not in the text",
         ))  # fmt: skip
         if most != least:
             claims.append(ahead(
-                distances, f"Reconstructions of {model} come closer to the class's generic image", last, [first],
+                distances, f"Reconstructions of {model} come closer to the class's generic image", at[least], [at[most]],
                 source="thesis 5.4", metric="prototype_distance", sign=-1,
             ))  # fmt: skip
     if most != least:
         claims.append(ahead(
-            costs, f"{least.replace('=', ' = ')} worsens the calibration of what the honest user gets", Name(least), [Name(most)],
+            costs, f"k = {least} worsens the calibration of what the honest user gets", Name(f"k={least}"), [Name(f"k={most}")],
             source="not in the text", metric="ece",
         ))  # fmt: skip
     return claims
@@ -187,58 +156,52 @@ def _claims(
 
 def _loop_claims(loops: Mapping[Name, Row], config: Config) -> list[Claim]:
     """Hold the text's story of the "2" without a loop against all of them; nothing without a second k."""
-    most, least = _at(max(config.top)), _at(min(config.top))
     claims: list[Claim] = []
-    for combination in config.combinations if most != least else ():
-        model, first, last = (
-            inversion(config, combination).label,
-            Name(combination, most),
-            Name(combination, least),
-        )
+    most, least = max(config.top), min(config.top)
+    for combination, model in model_labels(config).items() if most != least else ():
+        claim = partial(
+            ahead, loops, name=Name(combination, f"k={least}"), others=[Name(combination, f"k={most}")], source="thesis 5.4"
+        )  # fmt: skip
         claims += [
-            ahead(
-                loops, f"A {TWO} without a loop is given one more often by {model} as k falls", last, [first],
-                source="thesis 5.4", metric="loop_rate",
-            ),
-            ahead(
-                loops, f"A {TWO} without a loop is drawn more like the class's generic {TWO} by {model} as k falls", last,
-                [first], source="thesis 5.4", metric="prototype_distance", sign=-1,
+            claim(text=f"A {TWO} without a loop is given one more often by {model} as k falls", metric="loop_rate"),
+            claim(
+                text=f"A {TWO} without a loop is drawn more like the class's generic {TWO} by {model} as k falls",
+                metric="prototype_distance", sign=-1,
             ),
         ]  # fmt: skip
     return claims
 
 
-def _figures(config: Config, along: Sequence[str], chosen: Any) -> list[Figure]:
-    ticks = [str(k) for k in config.top]
-    rows = {c: [*(str(Name(c, at)) for at in along), PROTOTYPE] for c in config.combinations}
-    models = {c: inversion(config, c).label for c in config.combinations}
+def _figures(config: Config, found: Sweep, chosen: Ints) -> list[Figure]:
+    along, ticks = [f"k={k}" for k in config.top], [str(k) for k in config.top]
+    rows = {c: [*(str(Name(c, at)) for at in along), PROTOTYPE] for c in found.models}
     drawn: list[Figure] = [
         figures.MedianPerClass(
             file=f"figures_{FIGURES.get(c, c).replace(' to ', '_').replace('+', '_')}.png", rows=rows[c],
-            title=(f"Figures {FIGURES[c]}: " if c in FIGURES else "") + f"{models[c]} over k",
+            title=(f"Figures {FIGURES[c]}: " if c in FIGURES else "") + f"{model} over k",
             caption="Per class the test image whose SSIM at the first k is the median.",
         )
-        for c in config.combinations
+        for c, model in found.models.items()
     ]  # fmt: skip
-    if len(chosen):
-        drawn += [
-            figures.ChosenImages(
-                file=f"twos_without_loop_{c.replace('+', '_')}.png", rows=rows[c], images=[int(n) for n in chosen[:10]],
-                title=f"The {TWO} without a loop: {models[c]} over k",
-                caption=f"The first test images of a {TWO} whose stroke encloses nothing.",
-            )
-            for c in config.combinations
-        ]  # fmt: skip
+    drawn += [
+        figures.ChosenImages(
+            file=f"twos_without_loop_{c.replace('+', '_')}.png", rows=rows[c], images=chosen[:10].tolist(),
+            title=f"The {TWO} without a loop: {model} over k",
+            caption=f"The first test images of a {TWO} whose stroke encloses nothing.",
+        )
+        for c, model in found.models.items()
+        if len(chosen)
+    ]  # fmt: skip
     return [
         *drawn,
         figures.Sweep(
-            file="truncation_sweep.png", x_label="k, values kept", ticks=ticks, series=series_over(config, along),
+            file="truncation_sweep.png", x_label="k, values kept", ticks=ticks, series=found.lines(along),
             metrics=["ssim", "instance_gain", "prototype_distance"],
             title="Truncation: score, instance gain and distance to the class prototype",
             caption="Instance gain: SSIM minus the class prototype's on the same image.",
         ),
         figures.Sweep(
-            file="truncation_cost.png", x_label="k, values kept", ticks=ticks, series=[figures.SweepSeries("honest user", along)],
+            file="truncation_cost.png", x_label="k, values kept", ticks=ticks, series=[SweepSeries("honest user", along)],
             metrics=["accuracy", "ece"], title="Truncation: what the honest user loses",
             caption="Accuracy and expected calibration error of the truncated output vectors of the test images.",
         ),

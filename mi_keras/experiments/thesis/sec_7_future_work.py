@@ -15,23 +15,22 @@ Deviations:   the text has no experiment. Noise is drawn once per answer, in the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mi_keras import attacks, defenses
 from mi_keras.defenses.defense import Defense
 from mi_keras.errors import InputError
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.defended import attack_all, cost_table
+from mi_keras.experiments.thesis.defended import attack_all
 from mi_keras.experiments.thesis.rows import (
     COLUMNS,
     Name,
-    image_arrays,
-    inversion,
+    histogram,
     learned_from,
-    measured_on,
+    model_labels,
 )
-from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted
+from mi_keras.experiments.thesis.sizes import Inverted, presets
 from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
 from mi_keras.results.claims import ahead
@@ -83,11 +82,7 @@ DEFENSES: tuple[Callable[[Config], dict[str, Defense]], ...] = (
 )
 
 PAPER = Config()
-PRESETS = {
-    "smoke": replace(PAPER, runs=1, noise=(1.0,), **SMOKE),
-    "quick": replace(PAPER, runs=2, noise=(1.0, 4.0), **QUICK),
-    "paper": PAPER,
-}
+PRESETS = presets(PAPER, smoke={"noise": (1.0,)}, quick={"noise": (1.0, 4.0)})
 
 
 def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
@@ -104,15 +99,10 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     tables = [
         Table("inputs", "What the inversion model is fed with", "input", COLUMNS, undefended, "ssim"),
         Table("defences", "What a defence leaves the attack", "model, defence", COLUMNS, defended),
-        cost_table(
-            config, found, "defence_cost", "What a defence costs the honest user, and what it leaves the attack", "defence"
-        ),
+        found.cost_table("defence_cost", "What a defence costs the honest user, and what it leaves the attack", "defence"),
     ]  # fmt: skip
-    claims = _claims(
-        rows, {name: attack.label for name, attack in more.items() if name != ACTIVATIONS}, words, config
-    )
-    arrays = image_arrays(benches[0].splits.test, found.plans)
-    return ExperimentResult(tables, claims, measured_on(benches[0]), arrays, _figures(rows))
+    inputs = {name: attack.label for name, attack in more.items() if name != ACTIVATIONS}
+    return found.result(tables, _claims(rows, inputs, words, config), _figures(list(map(str, rows))))
 
 
 def _claims(
@@ -130,27 +120,23 @@ def _claims(
     ]
     worse = [
         ahead(
-            rows, f"Behind {words[at]}, {inversion(config, c).label} draws less of the image", Name(c, at), [Name(c, UNDEFENDED)],
+            rows, f"Behind {words[at]}, {model} draws less of the image", Name(c, at), [Name(c, UNDEFENDED)],
             source=source(at), metric="instance_gain", sign=-1,
         )
-        for c in config.combinations
+        for c, model in model_labels(config).items()
         for at in words
         if at != UNDEFENDED
     ]  # fmt: skip
     return [*better, *worse]
 
 
-def _figures(rows: Mapping[Name, Row]) -> list[Figure]:
-    names = [str(name) for name in rows]
+def _figures(rows: Sequence[str]) -> list[Figure]:
     return [
         figures.MedianPerClass(
-            file="median_per_class.png", rows=names, title="The median image of each class, by every row",
+            file="median_per_class.png", rows=rows, title="The median image of each class, by every row",
             caption="Per class the test image whose SSIM under the first row is the median.",
         ),
-        figures.Histogram(
-            file="ssim_histograms.png", rows=names, title="SSIM per test image",
-            caption="The dashed line is the class prototype's mean.",
-        ),
+        histogram(rows),
     ]  # fmt: skip
 
 

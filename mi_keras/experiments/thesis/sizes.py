@@ -1,9 +1,10 @@
 """Settings that sections of the thesis share, and the sizes of their presets: `paper` is every default."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from mi_keras.experiments.presets import check_choices, check_runs
+from mi_keras.experiments.presets import check_choices, check_runs, sized
 from mi_keras.settings import (
     COMBINATIONS,
     ActivationSettings,
@@ -74,3 +75,13 @@ SMOKE: dict[str, Any] = {
     "inverter": replace(QUICK["inverter"], channels=(32, 16, 8), epochs=1),
     "prototype": replace(QUICK["prototype"], steps=20),
 }
+C = TypeVar("C", bound=Classified)
+
+
+def presets(paper: C, *, smoke: Mapping[str, Any] = {}, quick: Mapping[str, Any] = {}) -> dict[str, C]:
+    """Return the settings of a section by preset: its paper's, and what is smaller in the others beside the sizes above."""
+    return {
+        "smoke": replace(paper, runs=1, **sized(SMOKE, type(paper)), **smoke),
+        "quick": replace(paper, runs=2, **sized(QUICK, type(paper)), **quick),
+        "paper": paper,
+    }
