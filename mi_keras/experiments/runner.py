@@ -23,27 +23,25 @@ from mi_keras.results import SCHEMA
 def run(request: Request, console: Console) -> Iterator[Path]:
     """Reproduce a section, or all of a work, and yield the folder of each section's results as it is finished.
 
-    Overrides must be of settings that each of the sections has.
-
-    Stages that the store holds are read, not computed; an interrupted run goes on where it was.
+    Overrides must be of settings that each of the sections has. Stages that the store holds are read, not computed; an
+    interrupted run goes on where it was.
 
     Raises:
-        InputError: anything wrong with the request, found before any work is done.
+        InputError: anything wrong with the request, found before a stage is computed; nothing is left in the results.
         Interrupted: Ctrl-C.
     """
-    sections = find(request.work, request.section)
-    yield from run_experiments(sections, request, console)
+    yield from run_experiments(find(request.work, request.section), request, console)
 
 
 def run_experiments(experiments: Sequence[Experiment], request: Request, console: Console) -> Iterator[Path]:
     """Run experiments one after another with one store, and yield the folder of each's results (see `run`)."""
-    planned = []
+    ready = []
     for experiment in experiments:
         folder = request.out / experiment.folder / request.preset
-        planned.append((experiment, experiment.load().prepare(request), folder))
+        ready.append((experiment, experiment.load().prepare(request), folder))
         _check_writable(folder)
     store = Store(home(), force=request.force)
-    for experiment, prepared, folder in planned:
+    for experiment, prepared, folder in ready:
         _run_one(experiment, prepared, folder, request, store, console)
         yield folder
 
@@ -63,6 +61,7 @@ def _run_one(
         *store.timings,
         {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False},
     ]
+    folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,
@@ -92,9 +91,10 @@ def _remove_reports(folder: Path) -> None:
 
 
 def _check_writable(folder: Path) -> None:
+    """Raise `InputError` unless a file can be made where `folder` is or will be; makes no folder."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise InputError(

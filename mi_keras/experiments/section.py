@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mi_keras.errors import InputError
 from mi_keras.overrides import apply_overrides, changed_keys, settings_json
@@ -103,13 +103,6 @@ class Prepared:
     run: "Callable[[Store, Progress], ExperimentResult]"
 
 
-class Runnable(Protocol):
-    """What a section's module has as `SECTION`; the one kind is `Section`."""
-
-    def prepare(self, request: Request) -> Prepared:
-        """Apply the request and check all that can be wrong with it; raises `InputError`."""
-
-
 @dataclass(frozen=True)
 class Experiment:
     """What can be asked for: a section of a text, or a search in the shape of one.
@@ -125,7 +118,7 @@ class Experiment:
     number: str
     title: str
     module: str = ""
-    code: Runnable | None = None
+    code: "AnySection | None" = None
     subfolder: str = ""
 
     @property
@@ -133,7 +126,7 @@ class Experiment:
         """Where its results go, below the folder of all results."""
         return self.subfolder or folder_of(self.work, self.number)
 
-    def load(self) -> Runnable:
+    def load(self) -> "AnySection":
         """Return the section, importing its module.
 
         Raises:
@@ -147,9 +140,9 @@ class Experiment:
             if error.name is None or not self.module.startswith(error.name):
                 raise  # the module is there, and what it imports is not
             raise InputError(f"`module` of section {self.number} must be there; got {self.module}.") from None
-        section: Runnable | None = getattr(found, "SECTION", None)
-        if section is None:
+        if not hasattr(found, "SECTION"):
             raise InputError(f"`module` of section {self.number} must have a `SECTION`; got {self.module}.")
+        section: AnySection = found.SECTION
         return section
 
 
@@ -172,38 +165,38 @@ class Section(Generic[Source, C, Data, Bench]):
         """Return the settings of a preset with what the request changes."""
         if request.preset not in self.presets:
             raise InputError(f"`--preset` must be one of {', '.join(self.presets)}; got {request.preset!r}.")
-        weights = request.encoder_weights
-        overrides = [*([f"encoder.weights={weights}"] if weights else []), *request.overrides]
-        config = apply_overrides(self.presets[request.preset], overrides)
+        weights = [f"encoder.weights={request.encoder_weights}"] if request.encoder_weights else []
+        config = apply_overrides(self.presets[request.preset], [*weights, *request.overrides])
         if request.runs is not None:
             config = replace(config, runs=request.runs)  # type: ignore[type-var]
         return config
 
-    def data(self, config: C, request: Request) -> Data:
-        """Return the divided images; raises `InputError` where they do not fit the settings."""
+    def divided(self, config: C, request: Request) -> Data:
+        """Return the divided images; raises `InputError` where there are too few of them."""
         source = self.work.open_data(request.data or self.work.default_data, offline=request.offline)
-        data = self.work.prepare(source, config, seed=request.seed)
-        if self.check:
-            self.check(config, data)
-        return data
+        return self.work.prepare(source, config, seed=request.seed)
 
     def benches(self, config: C, request: Request, store: "Store", progress: Progress) -> Sequence[Bench]:
         """Return the bench of each run; imports TensorFlow."""
-        return self.work.benches(self.data(config, request), config, store, progress, seed=request.seed)
+        data = self.divided(config, request)  # anew, not kept since `prepare` while others run
+        return self.work.benches(data, config, store, progress, seed=request.seed)
 
     def prepare(self, request: Request) -> Prepared:
-        """Apply the request and check all that can be wrong with it.
-
-        The images are read and divided anew when it is run, not kept while others run.
-        """
+        """Apply the request and check all that can be wrong with it; raises `InputError`."""
         config = self.configure(request)
+        data = self.divided(config, request)
+        if self.check:
+            self.check(config, data)
         return Prepared(
             config.runs,
             changed_keys(config, self.presets[request.preset]),
             settings_json(config),
-            self.work.describe(self.data(config, request)),
+            self.work.describe(data),
             lambda store, progress: self.measure(config, self.benches(config, request, store, progress)),
         )
+
+
+AnySection = Section[Any, Any, Any, Any]  # of whatever work, as the runner sees it
 
 
 def folder_of(work: str, name: str) -> str:

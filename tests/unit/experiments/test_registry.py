@@ -11,7 +11,9 @@ from rich.console import Console
 
 from mi_keras.errors import InputError
 from mi_keras.experiments import registry, runner
-from mi_keras.experiments.section import Experiment, Request
+from mi_keras.experiments.section import Experiment, Request, Section
+from mi_keras.experiments.thesis.sizes import Classified
+from mi_keras.experiments.thesis.work import THESIS as THESIS_WORK
 from mi_keras.reports.files import load_result
 
 PACKAGE = "package_of_a_user"
@@ -145,3 +147,17 @@ def test_what_prepare_refuses_is_found_before_the_store_is_touched(tmp_path, min
     with pytest.raises(InputError, match=r"^`--set gradient.tv_weight` must be a number; got 'much'\.$"):
         run(Request(section="9.1", overrides=["gradient.tv_weight=much"], out=tmp_path / "results"))
     assert not (tmp_path / "store").exists()
+
+
+def test_what_is_refused_as_late_as_by_its_models_leaves_no_folder_among_the_results(
+    tmp_path, mine, monkeypatch
+):
+    refused = Section(THESIS_WORK, {"smoke": Classified(runs=1)}, refuse)
+    registry.register(Experiment("thesis", "9.2", "Refused", code=refused))
+    with pytest.raises(InputError, match="no weights"):
+        run(Request(section="9.2", preset="smoke", out=tmp_path / "results"))
+    assert not (tmp_path / "results").exists()
+
+
+def refuse(config, benches):
+    raise InputError("no weights")
