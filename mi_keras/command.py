@@ -27,8 +27,8 @@ class OneLineErrors(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def guarded(work: Callable[[], object], go_on: str = "") -> int:
-    """Do `work` and turn the ways it can end early into one line on standard error and an exit code.
+def guarded(command: Callable[[], object], go_on: str = "") -> int:
+    """Call `command` and turn the ways it can end early into one line on standard error and an exit code.
 
     Returns 0, or 2 for bad input, 130 for Ctrl-C, 1 for a full disk or other trouble with files, too little memory,
     a diverged run, or a result that failed its check.
@@ -37,7 +37,7 @@ def guarded(work: Callable[[], object], go_on: str = "") -> int:
     handler = RichHandler(console=messages, show_time=False, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
-        work()
+        command()
         sys.stdout.flush()
         return 0
     except InputError as error:

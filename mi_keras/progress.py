@@ -1,4 +1,4 @@
-"""What long work needs from outside: a place to report progress and a place to keep unfinished state."""
+"""What a long computation needs from outside: a place to report progress and a place to keep unfinished state."""
 
 import shutil
 import tempfile
@@ -19,10 +19,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Bar(Protocol):
-    """A known amount of work in a named unit."""
+    """A known amount to do, in a named unit."""
 
     def advance(self, amount: float = 1) -> None:
-        """Report that `amount` more of the work is done."""
+        """Report that `amount` more is done."""
 
 
 class Progress(Protocol):
@@ -40,7 +40,7 @@ class Workspace(Protocol):
 
     @property
     def folder(self) -> Path:
-        """Where a library may keep files of its own while the work is unfinished; it need not exist yet."""
+        """Where a library may keep files of its own while the computation is unfinished; it need not exist yet."""
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         """Return a part saved before, or None."""

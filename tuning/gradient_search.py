@@ -61,8 +61,8 @@ def search_stage(
         patience: seconds in which one of them has to finish a trial.
 
     Returns:
-        A stage with the arrays `STAGE.l2_weight`, `STAGE.tv_weight` and `STAGE.ssim` (NaN where a trial failed) of each
-        STAGE "coarse" and "fine". Info: `best` (weight by name), `best_ssim`, `best_stage`, `trials` (list of stage,
+        A stage with the arrays `PHASE.l2_weight`, `PHASE.tv_weight` and `PHASE.ssim` (NaN where a trial failed) of each
+        PHASE "coarse" and "fine". Info: `best` (weight by name), `best_ssim`, `best_stage` (its phase), `trials` (list of `stage`, the phase,
         number, weights, "ssim", "mse", "ssim_worst_decile" or null, `problem`), `failed` (their number).
 
     Raises:

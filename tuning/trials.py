@@ -85,28 +85,28 @@ class Records:
 
 
 def summarize(
-    stages: Mapping[str, Sequence[Trial]], best: Trial, best_stage: str
+    phases: Mapping[str, Sequence[Trial]], best: Trial, best_phase: str
 ) -> tuple[Arrays, Mapping[str, Any]]:
-    """Return arrays and info of a search with these stages, as `search_stage` describes them."""
+    """Return arrays and info of a search with these phases, coarse and fine, as `search_stage` describes them."""
     arrays: dict[str, NDArray[Any]] = {}
-    rows = []
-    for stage, trials in stages.items():
+    listed = []
+    for phase, trials in phases.items():
         for name in best.values:
-            arrays[f"{stage}.{name}"] = np.array([trial.values[name] for trial in trials])
-        arrays[f"{stage}.ssim"] = np.array(
+            arrays[f"{phase}.{name}"] = np.array([trial.values[name] for trial in trials])
+        arrays[f"{phase}.ssim"] = np.array(
             [np.nan if trial.scores is None else trial.scores["ssim"] for trial in trials]
         )
         nothing = dict.fromkeys(best.scores or ())
-        rows += [
-            {"stage": stage, "number": trial.number, **trial.values, **(trial.scores or nothing), "problem": trial.problem}
+        listed += [
+            {"stage": phase, "number": trial.number, **trial.values, **(trial.scores or nothing), "problem": trial.problem}
             for trial in trials
         ]  # fmt: skip
     return arrays, {
         "best": dict(best.values),
         "best_ssim": best.scores and best.scores["ssim"],
-        "best_stage": best_stage,
-        "trials": rows,
-        "failed": sum(row["ssim"] is None for row in rows),
+        "best_stage": best_phase,
+        "trials": listed,
+        "failed": sum(trial["ssim"] is None for trial in listed),
     }
 
 

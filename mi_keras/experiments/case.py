@@ -7,7 +7,6 @@ reconstruction. It is the only place where they are wired; a `Bench` says what a
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from mi_keras.attacks.access import Access, check_access
 from mi_keras.attacks.attack import Answers, Attack, Described, Evidence, Fitted, Input, all_needs
@@ -17,9 +16,6 @@ from mi_keras.experiments.bench import TARGET, Asked, Bench
 from mi_keras.experiments.store import Stage
 from mi_keras.progress import Workspace
 from mi_keras.types import Rows
-
-if TYPE_CHECKING:
-    pass
 
 SPENT = "queries"  # of what a fit tells: images that the target answered
 # What stages carry beside the settings of an attack or defence

@@ -122,7 +122,7 @@ class Store:
     def __init__(self, root: Path, *, force: bool = False) -> None:
         self.root = root
         self.force = force
-        self.current = ""  # what to name when the work is interrupted
+        self.current = ""  # what to name when it is interrupted
         self._fresh: set[str] = set()  # computed in the life of this object
         self._whole: set[str] = set()  # large arrays verified in the life of this object
         self.start_record()

@@ -40,9 +40,9 @@ _RING: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class _Trials:
-    """Trials of one stage, `(trials,)` each: both parameters, and the score, NaN where a trial failed."""
+    """Trials of one phase, `(trials,)` each: both parameters, and the score, NaN where a trial failed."""
 
-    stage: str
+    phase: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     score: NDArray[np.float64]
@@ -51,11 +51,11 @@ class _Trials:
 def search(spec: Search, result: StoredResult, arrays: Arrays) -> Figure:
     """Draw every trial at its two weights, logarithmic, coloured by its score; the best is ringed.
 
-    The first panel has all trials, a second one the neighbourhood of the last stage where there are several.
+    The first panel has all trials, a second one the neighbourhood of the last phase where there are several.
     """
-    stages = _stages(arrays, spec.axes)
-    shown = [_drawable(trials) for trials in stages]
-    lost = sum(len(trials.x) for trials in stages) - sum(len(trials.x) for trials in shown)
+    phases = _phases(arrays, spec.axes)
+    shown = [_drawable(trials) for trials in phases]
+    lost = sum(len(trials.x) for trials in phases) - sum(len(trials.x) for trials in shown)
     shown = [trials for trials in shown if len(trials.x)]
     note = f" · {lost} trials have no place on logarithmic axes" if lost else ""
     figure = new_figure(spec.title, provenance(result, []) + note, _PANEL_HEIGHT + _STRIP)
@@ -63,7 +63,7 @@ def search(spec: Search, result: StoredResult, arrays: Arrays) -> Figure:
         names = " and ".join(map(metric_label, spec.axes))
         write_message(figure.add_subplot(), f"Not drawn: this run stored no search over {names}.")
         return figure
-    panels = ["all trials", *([f"around the {shown[-1].stage} search"] if len(shown) > 1 else [])]
+    panels = ["all trials", *([f"around the {shown[-1].phase} search"] if len(shown) > 1 else [])]
     grid = figure.add_gridspec(2, len(panels), height_ratios=(_PANEL_HEIGHT, _STRIP))
     best = _best(shown)
     for column, title in enumerate(panels):
@@ -82,8 +82,8 @@ def search(spec: Search, result: StoredResult, arrays: Arrays) -> Figure:
     return figure
 
 
-def _stages(arrays: Arrays, parameters: Sequence[str]) -> list[_Trials]:
-    """Return the stages that stored both parameters and the score, in the order of the file."""
+def _phases(arrays: Arrays, parameters: Sequence[str]) -> list[_Trials]:
+    """Return the phases that stored both parameters and the score, in the order of the file."""
     names = dict.fromkeys(key.split(".")[1] for key in arrays if key.startswith("search."))
     keys = {name: [f"search.{name}.{part}" for part in (*parameters, SCORE)] for name in names}
     return [
@@ -96,16 +96,16 @@ def _stages(arrays: Arrays, parameters: Sequence[str]) -> list[_Trials]:
 def _drawable(trials: _Trials) -> _Trials:
     """Leave out trials that a logarithmic axis cannot show."""
     kept = np.isfinite(trials.x) & (trials.x > 0) & np.isfinite(trials.y) & (trials.y > 0)
-    return _Trials(trials.stage, trials.x[kept], trials.y[kept], trials.score[kept])
+    return _Trials(trials.phase, trials.x[kept], trials.y[kept], trials.score[kept])
 
 
-def _draw_trials(figure: Figure, axes: Axes, stages: Sequence[_Trials]) -> None:
+def _draw_trials(figure: Figure, axes: Axes, phases: Sequence[_Trials]) -> None:
     """Draw the trials with colours, and a colour bar, that span the scores in these axes."""
     axes.set_xscale("log")
     axes.set_yscale("log")
-    scores = np.concatenate([trials.score[np.isfinite(trials.score)] for trials in stages])
+    scores = np.concatenate([trials.score[np.isfinite(trials.score)] for trials in phases])
     norm = Normalize(scores.min(), scores.max()) if len(scores) else Normalize(0, 1)
-    for number, trials in enumerate(stages):
+    for number, trials in enumerate(phases):
         worked = np.isfinite(trials.score)
         axes.scatter(
             trials.x[worked], trials.y[worked], c=trials.score[worked], cmap=_COLOR_MAP, norm=norm,
@@ -119,31 +119,31 @@ def _draw_trials(figure: Figure, axes: Axes, stages: Sequence[_Trials]) -> None:
         bar.ax.tick_params(labelsize=SMALL_SIZE)
 
 
-def _within(trials: _Trials, stage: _Trials) -> _Trials:
-    """Return the trials that lie in the ranges of a stage."""
-    inside = (stage.x.min() <= trials.x) & (trials.x <= stage.x.max())
-    inside &= (stage.y.min() <= trials.y) & (trials.y <= stage.y.max())
-    return _Trials(trials.stage, trials.x[inside], trials.y[inside], trials.score[inside])
+def _within(trials: _Trials, phase: _Trials) -> _Trials:
+    """Return the trials that lie in the ranges of a phase."""
+    inside = (phase.x.min() <= trials.x) & (trials.x <= phase.x.max())
+    inside &= (phase.y.min() <= trials.y) & (trials.y <= phase.y.max())
+    return _Trials(trials.phase, trials.x[inside], trials.y[inside], trials.score[inside])
 
 
-def _best(stages: Sequence[_Trials]) -> tuple[float, float, float] | None:
+def _best(phases: Sequence[_Trials]) -> tuple[float, float, float] | None:
     """Return both parameters and the score of the best trial; None where all failed."""
     found = [
         (float(x), float(y), float(score))
-        for trials in stages
+        for trials in phases
         for x, y, score in zip(trials.x, trials.y, trials.score, strict=True)
         if np.isfinite(score)
     ]
     return max(found, key=lambda trial: trial[2], default=None)
 
 
-def _legend(axes: Axes, stages: Sequence[_Trials], best: str) -> None:
+def _legend(axes: Axes, phases: Sequence[_Trials], best: str) -> None:
     axes.set_axis_off()
     trial = {"color": "#BBBBBB", "markeredgecolor": "#333333", "linestyle": "none", "markersize": 8}
     looks: dict[str, dict[str, Any]] = {
-        f"{t.stage} search": trial | {"marker": MARKERS[n % len(MARKERS)]} for n, t in enumerate(stages)
+        f"{t.phase} search": trial | {"marker": MARKERS[n % len(MARKERS)]} for n, t in enumerate(phases)
     }
-    if any(np.isnan(trials.score).any() for trials in stages):
+    if any(np.isnan(trials.score).any() for trials in phases):
         looks["failed"] = _FAILED
     if best:
         looks[best] = _RING

@@ -93,8 +93,8 @@ def _check_searches(arrays: Arrays) -> None:
     trials: dict[str, int] = {}
     for key, array in arrays.items():
         if key.startswith("search."):
-            stage = key.split(".")[1]
-            if trials.setdefault(stage, len(array)) != len(array):
+            phase = key.split(".")[1]
+            if trials.setdefault(phase, len(array)) != len(array):
                 raise InputError(
-                    f"`{key}` must have {trials[stage]} trials, as the others of its stage; got {len(array)}."
+                    f"`{key}` must have {trials[phase]} trials, as the others of its stage; got {len(array)}."
                 )
