@@ -7,7 +7,7 @@ M_I, as the text assumes of k. The class prototype that a gain is measured again
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,59 +16,20 @@ from mi_keras.defenses.defense import Defense
 from mi_keras.experiments.case import Case
 from mi_keras.experiments.thesis.rows import (
     PROTOTYPE,
+    Attacked,
     Name,
-    Plans,
+    attack,
     baselines,
-    image_arrays,
-    image_rows,
     inversion,
-    measured_on,
     model_labels,
-    plan_rows,
 )
 from mi_keras.metrics.classification import accuracy, expected_calibration_error
-from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, SweepSeries, Table
+from mi_keras.results import Paper, Row, SweepSeries, Table
 
 if TYPE_CHECKING:
     from mi_keras.attacks.attack import Attack
     from mi_keras.experiments.thesis.bench import ThesisBench
     from mi_keras.experiments.thesis.sizes import Inverted
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What a section on a defence measured.
-
-    Attributes:
-        models: labels of the M_I that met every defence, by combination.
-        plans: of every attack behind every defence, and of the baselines, in every run.
-        rows: of the same.
-        costs: a row per defence: accuracy and calibration of what the honest user gets, and the gain left to each attack.
-        bench: of the first run.
-    """
-
-    models: Mapping[str, str]
-    plans: Plans
-    rows: dict[Name, Row]
-    costs: dict[Name, Row]
-    bench: ThesisBench
-
-    def cost_table(self, file: str, title: str, first_column: str) -> Table:
-        """Return the table of `costs`."""
-        gains = {f"gain_{combination}": f"gain of {label}" for combination, label in self.models.items()}
-        columns = ("accuracy", "ece", *gains)
-        return Table(file, title, first_column, columns, list(self.costs.values()), headings=gains)
-
-    def lines(self, along: Sequence[str]) -> list[SweepSeries]:
-        """Return a line per attack over defences, by the names of these."""
-        return [SweepSeries(label, [str(Name(c, at)) for at in along]) for c, label in self.models.items()]
-
-    def result(
-        self, tables: Sequence[Table], claims: Sequence[Claim], drawn: Sequence[Figure]
-    ) -> ExperimentResult:
-        """Return the result of the section, with the images of the first run."""
-        arrays = image_arrays(self.bench.splits.test, self.plans)
-        return ExperimentResult(tables, claims, measured_on(self.bench), arrays, drawn)
 
 
 def attack_all(
@@ -78,7 +39,7 @@ def attack_all(
     labels: Mapping[str, str],
     published: Mapping[Name, Paper] = {},
     more: Mapping[Name, Attack] = {},
-) -> Sweep:
+) -> Attacked:
     """Attack the target behind every defence in every run, with X~ matching the whole output vector.
 
     With one-hot targets X~ would depend on the predicted class alone, defended or not.
@@ -93,15 +54,28 @@ def attack_all(
         for combination in config.combinations
         for at, defense in defenses.items()
     }
-    cells |= {name: Case(attack) for name, attack in more.items()} | baselines(config.prototype)
-    plans = plan_rows(benches, cells)
-    rows, costs = image_rows(plans, labels, published), {}
+    cells |= {name: Case(other) for name, other in more.items()} | baselines(config.prototype)
+    found, costs = attack(benches, cells, labels, published), {}
     for at, defense in defenses.items():
         values = _usefulness(defense, benches)
         for combination in config.combinations:
-            values[f"gain_{combination}"] = rows[Name(combination, at)].values["instance_gain"]
-        costs[Name(at)] = Row(at, labels[at], "defense", values, rows[Name(PROTOTYPE)].images)
-    return Sweep(model_labels(config), plans, rows, costs, benches[0])
+            values[f"gain_{combination}"] = found.rows[Name(combination, at)].values["instance_gain"]
+        costs[Name(at)] = Row(at, labels[at], "defense", values, found.rows[Name(PROTOTYPE)].images)
+    return replace(found, costs=costs)
+
+
+def cost_table(config: Inverted, found: Attacked, file: str, title: str, first_column: str) -> Table:
+    """Return the table of what defences cost: accuracy and calibration of what the honest user gets, and gains left."""
+    gains = {f"gain_{combination}": f"gain of {label}" for combination, label in model_labels(config).items()}
+    rows = list(found.costs.values())
+    return Table(file, title, first_column, ("accuracy", "ece", *gains), rows, headings=gains)
+
+
+def series_over(config: Inverted, along: Sequence[str]) -> list[SweepSeries]:
+    """Return a line per attack over defences, by the names of these."""
+    return [
+        SweepSeries(label, [str(Name(c, at)) for at in along]) for c, label in model_labels(config).items()
+    ]
 
 
 def _usefulness(defense: Defense | None, benches: Sequence[ThesisBench]) -> dict[str, Any]:

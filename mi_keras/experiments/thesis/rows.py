@@ -1,13 +1,13 @@
 """Rows of sections that score images: their names as values, their cases, and the baselines that stand in each table."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mi_keras.experiments.case import Case, Plan, plan
-from mi_keras.results import Paper, Row, figures, score_values
+from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, Table, figures, score_values
 from mi_keras.types import Images, Scores
 
 if TYPE_CHECKING:
@@ -98,28 +98,61 @@ def published(table: str, ssim: tuple[float, float], mse: tuple[float, float]) -
     return Paper(f"{table} (MNIST)", {"ssim": ssim, "mse": mse})
 
 
-def image_rows(
-    plans: Plans,
+@dataclass(frozen=True)
+class Attacked:
+    """What a section that scores images measured.
+
+    Attributes:
+        costs: a row per defence, where there are any (see `defended`).
+    """
+
+    benches: "Sequence[ThesisBench]"
+    plans: Plans
+    rows: Mapping[Name, Row]
+    costs: Mapping[Name, Row] = field(default_factory=dict)
+
+    def table(
+        self, file: str, title: str, first_column: str, names: Iterable[Name], best: str = "ssim"
+    ) -> Table:
+        """Return the table of those rows that were measured."""
+        rows = [self.rows[name] for name in names if name in self.rows]
+        return Table(file, title, first_column, COLUMNS, rows, best)
+
+    def result(
+        self, tables: Sequence[Table], claims: Sequence[Claim], drawn: Sequence[Figure], more: Mapping[str, Any] = {},
+        *, without: str | None = None, measured: str = "", notes: Sequence[str] = (),
+    ) -> ExperimentResult:  # fmt: skip
+        """Return the result of the section: its images beside `more` arrays, but for those of one set of images."""
+        splits = self.benches[0].splits
+        words = f"{len(splits.test):,} test images (D_F), {len(splits.shadow_train):,} shadow training images"
+        kept = {name: runs for name, runs in self.plans.items() if name.at != without}
+        arrays = image_arrays(splits.test, kept) | dict(more)
+        return ExperimentResult(tables, claims, measured or words, arrays, drawn, notes)
+
+
+def attack(
+    benches: "Sequence[ThesisBench]",
+    cells: Mapping[Name, Case],
     places: Mapping[str, str] = {},
     published: Mapping[Name, Paper] = {},
     methods: Mapping[str, str] = {},
-) -> dict[Name, Row]:
-    """Return the row of every plan, held against the class prototype of its place, else the one without a place.
+) -> Attacked:
+    """Compute the case of every row in every run; a row is held against the class prototype of its place, if it has one.
 
     Args:
         places: words for `Name.at`, behind the label.
         published: by row; whatever X~ matches.
         methods: labels in place of the attacks' own.
     """
-    rows = {}
-    for name, runs in plans.items():
-        words = [methods.get(name.method, runs[0].case.attack.label), places.get(name.at, "")]
+    plans, rows = plan_rows(benches, cells), {}
+    for name, case in cells.items():
+        words = [methods.get(name.method, case.attack.label), places.get(name.at, "")]
         own = Name(PROTOTYPE, name.at)
         rows[name] = image_row(
             name, ", ".join(filter(None, words)), plans, own if own in plans else Name(PROTOTYPE),
             paper=published.get(replace(name, objective=MATCHED)),
         )  # fmt: skip
-    return rows
+    return Attacked(benches, plans, rows)
 
 
 def image_row(name: Name, label: str, plans: Plans, prototype: Name, *, paper: Paper | None = None) -> Row:
@@ -147,11 +180,6 @@ def image_arrays(test: Images, plans: Plans) -> dict[str, Any]:
             f"{metric}.{name}": np.stack([run[metric] for run in scored]) for metric in ("ssim", "mse")
         }
     return arrays
-
-
-def measured_on(bench: "ThesisBench") -> str:
-    """Return the line that says how many images were attacked, and learned from."""
-    return f"{len(bench.splits.test):,} test images (D_F), {len(bench.splits.shadow_train):,} shadow training images"
 
 
 def curves(model: str, stages: "Sequence[Stage]", *names: str) -> dict[str, Any]:

@@ -27,24 +27,21 @@ from mi_keras.experiments.section import Section
 from mi_keras.experiments.thesis.rows import (
     AVERAGE,
     BASELINES,
-    COLUMNS,
     MATCHED,
     OBJECTIVE_WORDS,
     Name,
+    attack,
     baselines,
     gradient_curves,
     gradient_losses,
     histogram,
-    image_arrays,
-    image_rows,
-    plan_rows,
     published,
 )
 from mi_keras.experiments.thesis.search_table import FIGURE_8, best_line, trial_table, weight_claims
 from mi_keras.experiments.thesis.sizes import Reconstructed, presets
 from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.progress import Run
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import OBJECTIVES, STARTS, GradientSettings
 from tuning.gradient_search import SearchSettings, search_stage
@@ -108,24 +105,27 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     """Search the weights with the first run's shadow model, then reconstruct from every start in every run."""
     from_average = replace(config.gradient, start="class_average")
     search = search_stage(benches[0], from_average, config.search)
-    plans = plan_rows(benches, _cells(config, replace(from_average, **search.info["best"])))
-    rows = image_rows(plans, {VALIDATION: VALIDATION, TEST: TEST, "": TEST}, PUBLISHED, LABELS)
-    splits = benches[0].splits
-    arrays = image_arrays(splits.test, {name: runs for name, runs in plans.items() if name.at != VALIDATION})
-    arrays |= {f"search.{name}": values for name, values in search.arrays.items()}
+    cells = _cells(config, replace(from_average, **search.info["best"]))
+    found = attack(benches, cells, {VALIDATION: VALIDATION, TEST: TEST, "": TEST}, PUBLISHED, LABELS)
+    more = {f"search.{name}": values for name, values in search.arrays.items()}
     if "class_average" in config.starts:
         for objective in config.objectives:
-            runs = plans[Name("x_class_average", TEST, objective)]
-            arrays[f"gradient_loss.{objective}"] = gradient_losses(runs)
-    arrays |= {f"class_images.{SHOWN[start]}": _start(start, benches[0]) for start in config.starts}
-    title = "Table 3: start of the gradient reconstruction"
-    tables = [Table("table_3", title, "start, images", COLUMNS, list(rows.values())), trial_table(search)]
+            losses = gradient_losses(found.plans[Name("x_class_average", TEST, objective)])
+            more[f"gradient_loss.{objective}"] = losses
+    more |= {f"class_images.{SHOWN[start]}": _start(start, benches[0]) for start in config.starts}
+    title, splits = "Table 3: start of the gradient reconstruction", benches[0].splits
+    tables = [found.table("table_3", title, "start, images", found.rows, best=""), trial_table(search)]
     measured = (
         f"{len(splits.shadow_validation):,} shadow validation images answered by M_S, {len(splits.test):,} test images "
         f"(D_F) answered by M_T; search: {config.search.images} shadow training images a trial"
     )
-    claims = [*_claims(rows, config.search.objective), *weight_claims(search)]
-    return ExperimentResult(tables, claims, measured, arrays, _figures(config), [best_line(search)])
+    claims, notes = (
+        [*_claims(found.rows, config.search.objective), *weight_claims(search)],
+        [best_line(search)],
+    )
+    return found.result(
+        tables, claims, _figures(config), more, without=VALIDATION, measured=measured, notes=notes
+    )
 
 
 def _cells(config: Config, found: GradientSettings) -> dict[Name, Case]:
@@ -133,20 +133,20 @@ def _cells(config: Config, found: GradientSettings) -> dict[Name, Case]:
     from mi_keras.attacks.attack import Direct
     from mi_keras.attacks.gradient import GradientImage
 
-    rows: dict[Name, Case] = {}
+    cells: dict[Name, Case] = {}
     known: dict[Name, Case] = {}
     variants = {start: replace(config.gradient, start=start) for start in config.starts}
     for at, (answered_by, images) in SETS.items():
         for objective in config.objectives:
             searched = {FOUND: found} if objective == config.search.objective else {}
             for start, gradient in (variants | searched).items():
-                attack = Direct(GradientImage(gradient, objective))
-                rows[Name(f"x_{start}", at, objective)] = Case(attack, answered_by=answered_by, images=images)
+                alone = Direct(GradientImage(gradient, objective))
+                cells[Name(f"x_{start}", at, objective)] = Case(alone, answered_by=answered_by, images=images)
         for name, case in baselines(config.prototype).items():
             # those of the test set have their plain names, which figures look for
             place = name if at == TEST else replace(name, at=at)
             known[place] = replace(case, answered_by=answered_by, images=images)
-    return rows | known
+    return cells | known
 
 
 def _start(start: str, bench: ThesisBench) -> Any:

@@ -28,30 +28,25 @@ from mi_keras.experiments.bench import SHADOW, TARGET
 from mi_keras.experiments.case import Case
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.own_answers import own_claims, own_figures, own_name, own_table
 from mi_keras.experiments.thesis.rows import (
     BASELINES,
-    COLUMNS,
     MATCHED,
     ONE_HOT,
     PROTOTYPE,
     Name,
     Plans,
+    attack,
     baselines,
     curves,
     gradient_curves,
     gradient_losses,
     histogram,
-    image_arrays,
-    image_rows,
     inversion,
-    measured_on,
-    plan_rows,
     published,
 )
 from mi_keras.experiments.thesis.sizes import Inverted, presets
 from mi_keras.experiments.thesis.work import THESIS
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import COMBINATIONS
 
@@ -60,6 +55,7 @@ if TYPE_CHECKING:
     from mi_keras.experiments.thesis.bench import ThesisBench
 
 ALONE = "gradient_reconstruction"  # the method of X~ without M_I
+JUDGED = {Name("o"): "M_I(O)", Name("x"): "M_I(X~)"}  # where M_S answers too
 WITH_X = tuple(name for name in COMBINATIONS if "x" in name.split("+"))
 
 PUBLISHED = {
@@ -108,34 +104,21 @@ PRESETS = presets(
 
 def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     """Train and score every combination in every run; `benches` has one per run."""
-    plans = plan_rows(benches, _cells(config))
-    rows = image_rows(
-        plans, {SHADOW: "answered by M_S"}, {Name(method): paper for method, paper in PUBLISHED.items()}
-    )
-    own = {name: row for name, row in rows.items() if name.at == SHADOW}
-    rows = {
-        name: replace(row, group="baseline") if name.method == ALONE else row
-        for name, row in rows.items()
-        if name not in own
-    }
+    papers = {Name(method): paper for method, paper in PUBLISHED.items()}
+    found = attack(benches, _cells(config), {SHADOW: "answered by M_S"}, papers)
+    rows = {n: replace(row, group="baseline") if n.method == ALONE else row for n, row in found.rows.items()}
+    found = replace(found, rows=rows)  # X~ alone is what M_I has to beat
+    by_target = {name: row for name, row in rows.items() if name.at != SHADOW}
+    by_shadow = [name for name in rows if name not in by_target]
     models = {role: [bench.classifier(role) for bench in benches] for role in (TARGET, SHADOW)}
-    splits = benches[0].splits
-    arrays = image_arrays(splits.test, plans) | _curves(models, plans)
-    arrays |= {f"class_counts.{subset}": counts for subset, counts in class_counts(splits).items()}
-    tables = [
-        Table(
-            "table_4",
-            "Table 4: inputs of the inversion model",
-            "combination",
-            COLUMNS,
-            list(rows.values()),
-            "ssim",
-        )
-    ]
-    tables += [own_table(list(own.values()))] if own else []
-    claims = [*_claims(rows), *own_claims(rows | own)]
-    notes = _model_notes(models, plans)
-    return ExperimentResult(tables, claims, measured_on(benches[0]), arrays, _figures(config), notes)
+    more = _curves(models, found.plans)
+    more |= {f"class_counts.{subset}": counts for subset, counts in class_counts(benches[0].splits).items()}
+    tables = [found.table("table_4", "Table 4: inputs of the inversion model", "combination", by_target)]
+    if by_shadow:
+        title = "The same inversion models and images, answered by M_S instead of M_T"
+        tables.append(found.table("own_answers", title, "combination", by_shadow))
+    claims, notes = [*_claims(by_target), *_own_claims(rows)], _model_notes(models, found.plans)
+    return found.result(tables, claims, _figures(config), more, notes=notes)
 
 
 def _cells(config: Config) -> dict[Name, Case]:
@@ -149,12 +132,17 @@ def _cells(config: Config) -> dict[Name, Case]:
             name = Name(combination, objective=objective)
             cells[name] = Case(inversion(config, combination, objective))
             if objective == MATCHED and combination in config.own_answers:
-                cells[own_name(name)] = replace(cells[name], answered_by=SHADOW)
+                cells[_own(name)] = replace(cells[name], answered_by=SHADOW)
         cells[Name(ALONE, objective=objective)] = Case(Direct(GradientImage(config.gradient, objective)))
     known = baselines(config.prototype)
     if any(name.at == SHADOW for name in cells):
-        known |= {own_name(name): replace(case, answered_by=SHADOW) for name, case in known.items()}
+        known |= {_own(name): replace(case, answered_by=SHADOW) for name, case in known.items()}
     return cells | known
+
+
+def _own(name: Name) -> Name:
+    """Return the name of a row of Table 4 where M_S answers."""
+    return replace(name, at=SHADOW)
 
 
 def _curves(models: Mapping[str, Sequence[Stage]], plans: Plans) -> dict[str, Any]:
@@ -199,6 +187,22 @@ def _claims(rows: Mapping[Name, Row]) -> list[Claim]:
     ]  # fmt: skip
 
 
+def _own_claims(rows: Mapping[Name, Row]) -> list[Claim]:
+    """Say where the score of M_I(O) and M_I(X~) is lost: nothing but the model that answers differs from Table 4."""
+    claim = partial(ahead, rows, source="not in the text")
+    claims: list[Claim] = []
+    for name, label in JUDGED.items():
+        beats = (
+            f"Answered by the shadow model, {label} shows more than the class: it beats the class prototype"
+        )
+        loses = f"{label} loses SSIM from the shadow model's answers to the target's"
+        claims += [
+            claim(beats, _own(name), [_own(Name(PROTOTYPE))]),
+            claim(loses, name, [_own(name)], sign=-1),
+        ]
+    return claims
+
+
 def _model_notes(models: Mapping[str, Sequence[Stage]], plans: Plans) -> list[str]:
     """Say how good the classifiers are, and whether every A^L was found."""
     f1 = {role: ", ".join(f"{stage.info['f1']:.4f}" for stage in stages) for role, stages in models.items()}
@@ -240,7 +244,16 @@ def _figures(config: Config) -> list[Figure]:
         gradient_curves("Gradient reconstruction"),
         histogram(everything),
     ]  # fmt: skip
-    return [*drawn, *own_figures([name for name in config.combinations if name in config.own_answers])]
+    both = [
+        name for name in JUDGED if name.method in config.combinations and name.method in config.own_answers
+    ]
+    pairs = [str(row) for name in both for row in (name, _own(name))]
+    own = figures.MedianPerClass(
+        file="own_answers.png", rows=[*pairs, PROTOTYPE],
+        title="The same inversion models and images, answered by M_T and by M_S",
+        caption="Per class the test image whose SSIM under the first row, answered by M_T, is the median.",
+    )  # fmt: skip
+    return [*drawn, own] if pairs else drawn
 
 
 def _best(config: Config, name: Name) -> Figure:

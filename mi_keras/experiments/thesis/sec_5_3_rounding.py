@@ -19,18 +19,11 @@ from typing import TYPE_CHECKING
 from mi_keras.defenses.answers import Rounding
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.defended import Sweep, attack_all
-from mi_keras.experiments.thesis.rows import (
-    BASELINES,
-    COLUMNS,
-    PROTOTYPE,
-    Name,
-    model_labels,
-    published,
-)
+from mi_keras.experiments.thesis.defended import attack_all, cost_table, series_over
+from mi_keras.experiments.thesis.rows import BASELINES, PROTOTYPE, Name, model_labels, published
 from mi_keras.experiments.thesis.sizes import Inverted, presets
 from mi_keras.experiments.thesis.work import THESIS
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, Table, figures
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, figures
 from mi_keras.results.claims import ahead, unchanged
 
 if TYPE_CHECKING:
@@ -69,17 +62,15 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     labels = {UNROUNDED: "not rounded"} | {f"d={d}": f"d = {d}" for d in config.decimals}
     defenses = {UNROUNDED: None} | {f"d={d}": Rounding(d) for d in config.decimals}
     found = attack_all(config, benches, defenses, labels, PUBLISHED)
-    in_text = [Name(combination, at) for combination in found.models for at in (UNROUNDED, ROUNDED)]
-    shown = [found.rows[name] for name in (*in_text, *map(Name, BASELINES)) if name in found.rows]
-    first_column, everything = "model, output vector", list(found.rows.values())
+    in_text = [Name(combination, at) for combination in config.combinations for at in (UNROUNDED, ROUNDED)]
+    first_column = "model, output vector"
+    costs = "Rounding: what it costs the honest user, and what it leaves the attack"
     tables = [
-        Table("table_5", "Table 5: rounding to one decimal", first_column, COLUMNS, shown, "ssim"),
-        Table("rounding_sweep", "Rounding to d decimals", first_column, COLUMNS, everything, "ssim"),
-        found.cost_table(
-            "rounding_cost", "Rounding: what it costs the honest user, and what it leaves the attack", "output vector"
-        ),
+        found.table("table_5", "Table 5: rounding to one decimal", first_column, [*in_text, *map(Name, BASELINES)]),
+        found.table("rounding_sweep", "Rounding to d decimals", first_column, found.rows),
+        cost_table(config, found, "rounding_cost", costs, "output vector"),
     ]  # fmt: skip
-    return found.result(tables, _claims(found.rows, found.costs, config), _figures(config, found))
+    return found.result(tables, _claims(found.rows, found.costs, config), _figures(config, list(labels)))
 
 
 def _claims(rows: Mapping[Name, Row], costs: Mapping[Name, Row], config: Config) -> list[Claim]:
@@ -107,12 +98,12 @@ def _claims(rows: Mapping[Name, Row], costs: Mapping[Name, Row], config: Config)
     return claims
 
 
-def _figures(config: Config, found: Sweep) -> list[Figure]:
+def _figures(config: Config, defenses: Sequence[str]) -> list[Figure]:
     kept = sorted(config.decimals)  # from coarse to exact
     along, ticks = [*(f"d={d}" for d in kept), UNROUNDED], [*map(str, kept), "not rounded"]
     return [
         figures.Sweep(
-            file="rounding_sweep.png", x_label="decimals kept", ticks=ticks, series=found.lines(along),
+            file="rounding_sweep.png", x_label="decimals kept", ticks=ticks, series=series_over(config, along),
             metrics=["ssim", "instance_gain"], title="Rounding of the output vector: what the attack loses",
             caption="Mean and standard deviation over runs, which differ in their pair of models.",
         ),
@@ -124,11 +115,11 @@ def _figures(config: Config, found: Sweep) -> list[Figure]:
         *(
             figures.MedianPerClass(
                 file=f"median_{combination.replace('+', '_')}.png",
-                rows=[*(str(name) for name in found.plans if name.method == combination), PROTOTYPE],
+                rows=[*(str(Name(combination, at)) for at in defenses), PROTOTYPE],
                 title=f"{model} under rounding, the median image of each class",
                 caption="Per class the test image whose SSIM without rounding is the median.",
             )
-            for combination, model in found.models.items()
+            for combination, model in model_labels(config).items()
         ),
     ]  # fmt: skip
 

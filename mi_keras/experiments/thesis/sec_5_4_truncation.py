@@ -25,9 +25,9 @@ import numpy as np
 from mi_keras.defenses.answers import Truncation
 from mi_keras.errors import InputError
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.defended import Sweep, attack_all
+from mi_keras.experiments.thesis.defended import attack_all, cost_table, series_over
 from mi_keras.experiments.thesis.loops import TWO, PerImage, loop_table, twos_without_loop
-from mi_keras.experiments.thesis.rows import COLUMNS, PROTOTYPE, Name, model_labels, published
+from mi_keras.experiments.thesis.rows import PROTOTYPE, Attacked, Name, model_labels, published
 from mi_keras.experiments.thesis.sizes import Inverted, presets
 from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, Table, figures
@@ -91,16 +91,15 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
         for name, row in rows.items()
         if row.group == "attack"
     }
+    costs = "Truncation: what it costs the honest user, and what it leaves the attack"
     tables = [
-        Table("table_6", "Table 6: truncation to the k largest values", "model, k", COLUMNS, list(rows.values()), "ssim"),
+        found.table("table_6", "Table 6: truncation to the k largest values", "model, k", rows),
         Table(
             "prototype_distance", "How far reconstructions are from the class prototype", "model, k",
             ("prototype_distance", "instance_gain"), list(distances.values()),
             notes=["Distance: 1 - SSIM of a reconstruction to the prototype of the class that was predicted, mean over images."],
         ),
-        found.cost_table(
-            "truncation_cost", "Truncation: what it costs the honest user, and what it leaves the attack", "k"
-        ),
+        cost_table(config, found, "truncation_cost", costs, "k"),
     ]  # fmt: skip
     claims = _claims(rows, distances, found.costs, config)
     chosen = twos_without_loop(splits.test, splits.class_names)
@@ -108,10 +107,10 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
         stories = loop_table(images, splits.test, chosen, rows, Name(PROTOTYPE))
         tables.append(stories)
         claims += _loop_claims(dict(zip(rows, stories.rows, strict=True)), config)
-    return found.result(tables, claims, _figures(config, found, chosen))
+    return found.result(tables, claims, _figures(config, chosen))
 
 
-def _per_image(found: Sweep, run: int, bench: ThesisBench) -> PerImage:
+def _per_image(found: Attacked, run: int, bench: ThesisBench) -> PerImage:
     """Return of each row of a run the images, their SSIM and their distance to the prototype of the predicted class."""
     prototype, told = found.plans[Name(PROTOTYPE)][run], {}
     for name, plans in found.plans.items():
@@ -172,16 +171,17 @@ def _loop_claims(loops: Mapping[Name, Row], config: Config) -> list[Claim]:
     return claims
 
 
-def _figures(config: Config, found: Sweep, chosen: Ints) -> list[Figure]:
+def _figures(config: Config, chosen: Ints) -> list[Figure]:
+    models = model_labels(config)
     along, ticks = [f"k={k}" for k in config.top], [str(k) for k in config.top]
-    rows = {c: [*(str(Name(c, at)) for at in along), PROTOTYPE] for c in found.models}
+    rows = {c: [*(str(Name(c, at)) for at in along), PROTOTYPE] for c in models}
     drawn: list[Figure] = [
         figures.MedianPerClass(
             file=f"figures_{FIGURES.get(c, c).replace(' to ', '_').replace('+', '_')}.png", rows=rows[c],
             title=(f"Figures {FIGURES[c]}: " if c in FIGURES else "") + f"{model} over k",
             caption="Per class the test image whose SSIM at the first k is the median.",
         )
-        for c, model in found.models.items()
+        for c, model in models.items()
     ]  # fmt: skip
     drawn += [
         figures.ChosenImages(
@@ -189,13 +189,13 @@ def _figures(config: Config, found: Sweep, chosen: Ints) -> list[Figure]:
             title=f"The {TWO} without a loop: {model} over k",
             caption=f"The first test images of a {TWO} whose stroke encloses nothing.",
         )
-        for c, model in found.models.items()
+        for c, model in models.items()
         if len(chosen)
     ]  # fmt: skip
     return [
         *drawn,
         figures.Sweep(
-            file="truncation_sweep.png", x_label="k, values kept", ticks=ticks, series=found.lines(along),
+            file="truncation_sweep.png", x_label="k, values kept", ticks=ticks, series=series_over(config, along),
             metrics=["ssim", "instance_gain", "prototype_distance"],
             title="Truncation: score, instance gain and distance to the class prototype",
             caption="Instance gain: SSIM minus the class prototype's on the same image.",

@@ -22,17 +22,11 @@ from mi_keras import attacks, defenses
 from mi_keras.defenses.defense import Defense
 from mi_keras.errors import InputError
 from mi_keras.experiments.section import Section
-from mi_keras.experiments.thesis.defended import attack_all
-from mi_keras.experiments.thesis.rows import (
-    COLUMNS,
-    Name,
-    histogram,
-    learned_from,
-    model_labels,
-)
+from mi_keras.experiments.thesis.defended import attack_all, cost_table
+from mi_keras.experiments.thesis.rows import Name, histogram, learned_from, model_labels
 from mi_keras.experiments.thesis.sizes import Inverted, presets
 from mi_keras.experiments.thesis.work import THESIS
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
+from mi_keras.results import Claim, ExperimentResult, Figure, Row, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import LARGEST
 
@@ -93,16 +87,17 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     words = {at: defense.words if defense else "no defence" for at, defense in behind.items()}
     more = {Name(method, UNDEFENDED): attack(config) for method, attack in ROWS.items()}
     found = attack_all(config, benches, behind, words, more=more)
-    rows = found.rows
-    undefended = [row for name, row in rows.items() if name.at in ("", UNDEFENDED)]
-    defended = [row for name, row in rows.items() if name not in more or name.method in config.combinations]
+    undefended = [name for name in found.rows if name.at in ("", UNDEFENDED)]
+    defended = [name for name in found.rows if name not in more or name.method in config.combinations]
+    costs = "What a defence costs the honest user, and what it leaves the attack"
     tables = [
-        Table("inputs", "What the inversion model is fed with", "input", COLUMNS, undefended, "ssim"),
-        Table("defences", "What a defence leaves the attack", "model, defence", COLUMNS, defended),
-        found.cost_table("defence_cost", "What a defence costs the honest user, and what it leaves the attack", "defence"),
-    ]  # fmt: skip
+        found.table("inputs", "What the inversion model is fed with", "input", undefended),
+        found.table("defences", "What a defence leaves the attack", "model, defence", defended, best=""),
+        cost_table(config, found, "defence_cost", costs, "defence"),
+    ]
     inputs = {name: attack.label for name, attack in more.items() if name != ACTIVATIONS}
-    return found.result(tables, _claims(rows, inputs, words, config), _figures(list(map(str, rows))))
+    claims = _claims(found.rows, inputs, words, config)
+    return found.result(tables, claims, _figures([str(name) for name in found.rows]))
 
 
 def _claims(
