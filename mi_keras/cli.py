@@ -11,7 +11,8 @@ from rich.console import Console
 from mi_keras.arguments import add_arguments, request_of
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.commands import COMMANDS, run_command
-from mi_keras.experiments.registry import ALL, PRESETS, all_sections, folder_of_all
+from mi_keras.experiments.registry import ALL, PRESETS, all_sections
+from mi_keras.experiments.section import folder_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,7 @@ def _reproduce(options: argparse.Namespace) -> None:
             console.print(f"\nPage, tables, figures and arrays: {folder}\n", soft_wrap=True)
     if options.section == ALL:
         page = write_overview(
-            reports, request.out / folder_of_all(request.work) / request.preset / "index.html"
+            reports, request.out / folder_of(request.work, ALL) / request.preset / "index.html"
         )
         if not options.json:
             console.print(f"All sections on one page: {page}", soft_wrap=True)

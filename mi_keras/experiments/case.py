@@ -20,20 +20,8 @@ from mi_keras.types import Rows
 SPENT = "queries"  # of what a fit tells: images that the target answered
 # What stages carry beside the settings of an attack or defence
 RESERVED = {
-    "kind",
-    "compute",
-    "upstream",
-    "seeds",
-    "words",
-    "subset",
-    "role",
-    "meaning",
-    "data",
-    "encoder",
-    "seed",
-    "run",
-    "scores",
-}
+    "kind", "compute", "upstream", "seeds", "words", "subset", "role", "meaning", "data", "encoder", "seed", "run", "scores",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,8 @@
 from importlib.metadata import entry_points
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.section import DEFAULT_PRESET, PRESETS, Experiment, folder_of
-
-__all__ = [
-    "ALL",
-    "DEFAULT_PRESET",
-    "PRESETS",
-    "SECTIONS",
-    "WORKS",
-    "all_sections",
-    "find",
-    "folder_of_all",
-    "register",
-]
+from mi_keras.experiments.section import PRESETS as PRESETS  # those that every section has
+from mi_keras.experiments.section import Experiment
 
 _THESIS, _SPLIT = "mi_keras.experiments.thesis", "mi_keras.experiments.split"
 SECTIONS = [
@@ -77,8 +66,3 @@ def find(work: str, number: str) -> tuple[Experiment, ...]:
         known = ", ".join(section.number for section in there)
         raise InputError(f"`--section` of work {work} must be one of: {known}, {ALL}; got {number}.")
     return found
-
-
-def folder_of_all(work: str) -> str:
-    """Return where what belongs to all sections of a work goes, below the folder of all results."""
-    return folder_of(work, ALL)

@@ -201,6 +201,5 @@ AnySection = Section[Any, Any, Any, Any]  # of whatever work, as the runner sees
 
 def folder_of(work: str, name: str) -> str:
     """Return where a section or "all" of a work goes, below the folder of all results."""
-    return (
-        name if work == "thesis" else f"{work}/{name}"
-    )  # the thesis's folders are older than the second work
+    # The thesis's folders are older than the second work
+    return name if work == "thesis" else f"{work}/{name}"

@@ -123,6 +123,7 @@ class Store:
         self.root = root
         self.force = force
         self.current = ""  # what to name when it is interrupted
+        self._computing = 0.0  # seconds of all stages that were computed
         self._fresh: set[str] = set()  # computed in the life of this object
         self._whole: set[str] = set()  # large arrays verified in the life of this object
         self.start_record()
@@ -199,12 +200,11 @@ class Store:
         if self.force:
             shutil.rmtree(workspace.folder, ignore_errors=True)
         outer, self.current = self.current, describe(stage)
-        computed = [entry["seconds"] for entry in self.timings if not entry["reused"]]
-        started = time.perf_counter()
+        started, before = time.perf_counter(), self._computing
         arrays, info = stage.compute(workspace)
-        elapsed = time.perf_counter() - started
-        inner = sum(entry["seconds"] for entry in self.timings if not entry["reused"]) - sum(computed)
-        seconds = round(elapsed - inner, 3)  # stages computed on the way have their own entries
+        on_the_way = self._computing - before  # stages that have their own entries
+        seconds = round(time.perf_counter() - started - on_the_way, 3)
+        self._computing += seconds
         self._write(stage, arrays, info, seconds, workspace.folder)
         shutil.rmtree(workspace.folder, ignore_errors=True)
         self.current = outer

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mi_keras.experiments.registry import DEFAULT_PRESET, SECTIONS
+from mi_keras.experiments.registry import SECTIONS
+from mi_keras.experiments.section import DEFAULT_PRESET
 from mi_keras.reports.paper_items import EQUATIONS, FIGURES, TABLES
 from mi_keras.reports.tables import VERDICTS
 from mi_keras.reports.text import escape_markdown, format_score, provenance

@@ -83,11 +83,8 @@ class ThesisBench(Bench):
             )
             predicted = observe(cnn, validation.images).predicted_class
             confusion = confusion_matrix(validation.labels, predicted, self.classes)
-            return weights_of(cnn), {
-                "history": history,
-                "f1": weighted_f1(confusion),
-                "confusion": confusion.tolist(),
-            }
+            f1 = weighted_f1(confusion)
+            return weights_of(cnn), {"history": history, "f1": f1, "confusion": confusion.tolist()}
 
         changed: dict[str, Any] = {} if head == DEFAULT_HEAD else {"head": head}
         stage = self.stage(

@@ -11,9 +11,8 @@ from mi_keras.types import Floats, Images, Ints
 
 TWO = "2"  # the name of the class
 COLUMNS = ("loop_rate", "prototype_distance", "ssim", "instance_gain")
-PerImage = Mapping[
-    Name, Mapping[str, Floats]
-]  # of a run, by row: `images`, and `ssim`, `distance` of each image
+# Of a run, by row: `images`, and `ssim`, `distance` of each image
+PerImage = Mapping[Name, Mapping[str, Floats]]
 
 
 def twos_without_loop(test: Images, class_names: Sequence[str]) -> Ints:

@@ -98,14 +98,13 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
         f"weighted F1 and losses after the last of {config.classifier.epochs} epochs: {len(splits.target_validation):,} "
         f"validation images of M_T, {len(splits.shadow_validation):,} of M_S; {len(splits.target_train):,} training images each"
     )
+    title = "Table 1: activation and dropout between the linear layers of M_T"
+    shown, compared = ([rows[name] for name in names] for names in (config.variants, MODELS))
     tables = [
-        Table(
-            "table_1", "Table 1: activation and dropout between the linear layers of M_T", "activation, dropout",
-            METRICS, [rows[name] for name in config.variants], "f1",
-        ),
-        Table("table_2", "Table 2: target and shadow model", "model", METRICS, [rows[name] for name in MODELS]),
-    ]  # fmt: skip
-    agreement = ", ".join(f"{value:.4f}" for value in (_agreement(bench) for bench in benches))
+        Table("table_1", title, "activation, dropout", METRICS, shown, "f1"),
+        Table("table_2", "Table 2: target and shadow model", "model", METRICS, compared),
+    ]
+    agreement = ", ".join(f"{_agreement(bench):.4f}" for bench in benches)
     notes = [
         f"Share of the test images D_F on which M_S and M_T predict the same class, run by run: {agreement}."
     ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,8 +89,7 @@ class Config(Reconstructed):
 
 
 PAPER = Config()
-SMALLEST = SearchSettings(coarse_trials=3, fine_trials=2, images=20)
-PRESETS = presets(PAPER, smoke={"search": SMALLEST})
+PRESETS = presets(PAPER, smoke={"search": SearchSettings(coarse_trials=3, fine_trials=2, images=20)})
 
 
 def check(config: Config, splits: Splits) -> None:
@@ -108,10 +108,12 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     cells = _cells(config, replace(from_average, **search.info["best"]))
     found = attack(benches, cells, {VALIDATION: VALIDATION, TEST: TEST, "": TEST}, PUBLISHED, LABELS)
     more = {f"search.{name}": values for name, values in search.arrays.items()}
-    if "class_average" in config.starts:
-        for objective in config.objectives:
-            losses = gradient_losses(found.plans[Name("x_class_average", TEST, objective)])
-            more[f"gradient_loss.{objective}"] = losses
+    averages = [Name("x_class_average", TEST, objective) for objective in config.objectives]
+    more |= {
+        f"gradient_loss.{name.objective}": gradient_losses(found.plans[name])
+        for name in averages
+        if name in found.plans
+    }
     more |= {f"class_images.{SHOWN[start]}": _start(start, benches[0]) for start in config.starts}
     title, splits = "Table 3: start of the gradient reconstruction", benches[0].splits
     tables = [found.table("table_3", title, "start, images", found.rows, best=""), trial_table(search)]
@@ -119,13 +121,10 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
         f"{len(splits.shadow_validation):,} shadow validation images answered by M_S, {len(splits.test):,} test images "
         f"(D_F) answered by M_T; search: {config.search.images} shadow training images a trial"
     )
-    claims, notes = (
-        [*_claims(found.rows, config.search.objective), *weight_claims(search)],
-        [best_line(search)],
-    )
+    claims = [*_claims(found.rows, config.search.objective), *weight_claims(search)]
     return found.result(
-        tables, claims, _figures(config), more, without=VALIDATION, measured=measured, notes=notes
-    )
+        tables, claims, _figures(config), more, without=VALIDATION, measured=measured, notes=[best_line(search)]
+    )  # fmt: skip
 
 
 def _cells(config: Config, found: GradientSettings) -> dict[Name, Case]:
@@ -161,33 +160,27 @@ def _start(start: str, bench: ThesisBench) -> Any:
 
 def _claims(rows: Mapping[Name, Row], searched: str) -> list[Claim]:
     """Hold the section's sentences about Table 3 against the rows, for each objective."""
+    claim, ours = partial(ahead, rows, source="thesis 5.1"), "not in the text"
     claims: list[Claim] = []
     for objective in OBJECTIVES:
         words = OBJECTIVE_WORDS[objective]
-        on = {start: Name(f"x_{start}", VALIDATION, objective) for start in STARTS}
+        average, instance, random = (Name(f"x_{start}", VALIDATION, objective) for start in STARTS)
         claims += [
-            ahead(
-                rows, f"The class average is the best start on the validation set ({words})", on["class_average"],
-                [on["class_instance"], on["random"]], source="thesis 5.1",
+            claim(f"The class average is the best start on the validation set ({words})", average, [instance, random]),
+            claim(
+                f"Random pixels are the worst start on the validation set ({words})", random, [instance, average], sign=-1,
+                source="thesis Table 3",
             ),
-            ahead(
-                rows, f"Random pixels are the worst start on the validation set ({words})", on["random"],
-                [on["class_instance"], on["class_average"]], source="thesis Table 3", sign=-1,
-            ),
-            ahead(
-                rows, f"SSIM falls from the shadow's own outputs to the target's ({words})",
-                Name("x_class_average", TEST, objective), [on["class_average"]], source="thesis 5.1", sign=-1,
-                published="-20.1 %",
+            claim(
+                f"SSIM falls from the shadow's own outputs to the target's ({words})", replace(average, at=TEST), [average],
+                sign=-1, published="-20.1 %",
             ),
         ]  # fmt: skip
-    plain = Name("x_class_average", TEST)
+    given, known = Name("x_class_average", TEST, searched), Name(AVERAGE)
     return [
         *claims,
-        ahead(
-            rows, "The weights found beat those given on the test set", Name(f"x_{FOUND}", TEST, searched),
-            [Name("x_class_average", TEST, searched)], source="not in the text",
-        ),
-        ahead(rows, "X~ is closer to the image than its start, the class average", plain, [Name(AVERAGE)], source="not in the text"),
+        claim("The weights found beat those given on the test set", Name(f"x_{FOUND}", TEST, searched), [given], source=ours),
+        claim("X~ is closer to the image than its start, the class average", Name("x_class_average", TEST), [known], source=ours),
     ]  # fmt: skip
 
 

@@ -68,9 +68,7 @@ PUBLISHED = {
     "o+a+x": published("Table 4", (0.2194, 0.0016), (0.0927, 0.0011)),
     ALONE: published("Table 3", (0.2409, 0.0068), (0.0672, 0.0021)),
 }
-FIGURE_OF = {
-    "x": ("13", "14"), "o": ("27",), "a": ("28",), "o+a": ("29",), "o+x": ("30",), "a+x": ("31",), "o+a+x": ("32",)
-}  # fmt: skip
+FIGURES = {"x": "13 and 14", "o": "27", "a": "28", "o+a": "29", "o+x": "30", "a+x": "31", "o+a+x": "32"}
 
 
 @dataclass(frozen=True)
@@ -232,7 +230,7 @@ def _figures(config: Config) -> list[Figure]:
         figures.ClassCounts(
             file="figure_3.png", title="Figure 3: class distributions of the five sets", caption="Images per class and set."
         ),
-        *(_best(config, name) for name in sorted(models, key=lambda name: (name in second, FIGURE_OF[name.method]))),
+        *(_best(config, name) for name in sorted(models, key=lambda name: (name in second, FIGURES[name.method]))),
         figures.MedianPerClass(
             file="median_per_class.png", rows=everything, title="The median image of each class, by every method",
             caption="Per class the test image whose SSIM under the first method is the median.",
@@ -260,9 +258,9 @@ def _best(config: Config, name: Name) -> Figure:
     """Return the figure of the best image per class: the text's of that number, or one of ours with one-hot targets."""
     label = inversion(config, name.method).label
     if name.objective == MATCHED:
-        numbers = FIGURE_OF[name.method]
-        file = f"figure_{'_'.join(numbers)}.png"
-        title = f"Figure{'s' * (len(numbers) > 1)} {' and '.join(numbers)}: {label}, best image per class"
+        numbers = FIGURES[name.method]
+        file = f"figure_{numbers.replace(' and ', '_')}.png"
+        title = f"{'Figures' if ' and ' in numbers else 'Figure'} {numbers}: {label}, best image per class"
     else:
         file = f"best_{name.method.replace('+', '_')}_{name.objective}.png"
         title = f"{label}, best image per class, X~ from one-hot cross-entropy"

@@ -112,11 +112,11 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
 
 def _per_image(found: Attacked, run: int, bench: ThesisBench) -> PerImage:
     """Return of each row of a run the images, their SSIM and their distance to the prototype of the predicted class."""
-    prototype, told = found.plans[Name(PROTOTYPE)][run], {}
-    for name, plans in found.plans.items():
-        scored, away = plans[run].scored.arrays, bench.prototype_distance(plans[run], prototype).arrays
-        told[name] = {"images": scored["images"], "ssim": scored["ssim"], "distance": away["distance"]}
-    return told
+    prototype = found.plans[Name(PROTOTYPE)][run]
+    return {
+        name: {**plans[run].scored.arrays, **bench.prototype_distance(plans[run], prototype).arrays}
+        for name, plans in found.plans.items()
+    }
 
 
 def _with_distance(row: Row, runs: Sequence[Mapping[str, Any]]) -> Row:
