@@ -2,7 +2,6 @@
 
 import json
 import platform
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -11,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from mi_keras.console import TerminalProgress
-from mi_keras.errors import InputError, Interrupted
+from mi_keras.errors import Interrupted
 from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, home, versions
-from mi_keras.files import replace_file, sha256, write_arrays, write_text
+from mi_keras.files import check_writable, replace_file, sha256, write_arrays, write_text
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA
 
@@ -39,7 +38,7 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
     for experiment in experiments:
         folder = request.out / experiment.folder / request.preset
         ready.append((experiment, experiment.load().prepare(request), folder))
-        _check_writable(folder)
+        check_writable("--out", folder)
     store = Store(home(), force=request.force)
     for experiment, prepared, folder in ready:
         _run_one(experiment, prepared, folder, request, store, console)
@@ -88,18 +87,6 @@ def _remove_reports(folder: Path) -> None:
     for name in names:
         if Path(name).name == name and name.endswith((".csv", ".png")):
             (folder / name).unlink(missing_ok=True)
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise `InputError` unless a file can be made where `folder` is or will be; makes no folder."""
-    try:
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"`--out` must be a folder that can be written; got {str(folder)!r}: {error.strerror}."
-        ) from None
 
 
 def _other_versions(store: Store) -> list[str]:

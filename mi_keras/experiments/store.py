@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.errors import InputError
 from mi_keras.files import (
     LARGE,
     DamagedFile,
     DiskWorkspace,
+    check_writable,
     map_array,
     read_arrays,
     remove_leftovers,
@@ -127,15 +126,9 @@ class Store:
         self._fresh: set[str] = set()  # computed in the life of this object
         self._whole: set[str] = set()  # large arrays verified in the life of this object
         self.start_record()
-        try:
-            for folder in ("temporary", "locks", "stages"):
-                (root / folder).mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=root / folder):
-                    pass
-        except OSError as error:
-            raise InputError(
-                f"`{HOME_VARIABLE}` must be a folder that can be written; got {str(root)!r}: {error.strerror}."
-            ) from None
+        for folder in ("temporary", "locks", "stages"):
+            check_writable(HOME_VARIABLE, root / folder)
+            (root / folder).mkdir(parents=True, exist_ok=True)
         remove_leftovers(root / "temporary")
 
     def start_record(self) -> None:

@@ -4,14 +4,13 @@ The adversary knows the defence: it applies it to its own shadow model's output 
 M_I, as the text assumes of k. The class prototype that a gain is measured against is that of the undefended answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mi_keras.attacks.attack import Attack
 from mi_keras.defenses.defense import Defense
 from mi_keras.experiments.case import Case
 from mi_keras.experiments.thesis.rows import (
@@ -23,18 +22,15 @@ from mi_keras.experiments.thesis.rows import (
     inversion,
     model_labels,
 )
+from mi_keras.experiments.thesis.sizes import Inverted
+from mi_keras.experiments.thesis.work import Benches
 from mi_keras.metrics.classification import accuracy, expected_calibration_error
 from mi_keras.results import Paper, Row, SweepSeries, Table
-
-if TYPE_CHECKING:
-    from mi_keras.attacks.attack import Attack
-    from mi_keras.experiments.thesis.bench import ThesisBench
-    from mi_keras.experiments.thesis.sizes import Inverted
 
 
 def attack_all(
     config: Inverted,
-    benches: Sequence[ThesisBench],
+    benches: Benches,
     defenses: Mapping[str, Defense | None],
     labels: Mapping[str, str],
     published: Mapping[Name, Paper] = {},
@@ -57,7 +53,11 @@ def attack_all(
     cells |= {name: Case(other) for name, other in more.items()} | baselines(config.prototype)
     found, costs = attack(benches, cells, labels, published), {}
     for at, defense in defenses.items():
-        values = _usefulness(defense, benches)
+        sent = [bench.output_vector("target", "test", defense).arrays["output_vector"] for bench in benches]
+        values: dict[str, Any] = {
+            name: np.array([measure(vectors, bench.splits.test.labels) for vectors, bench in zip(sent, benches, strict=True)])
+            for name, measure in (("accuracy", accuracy), ("ece", expected_calibration_error))
+        }  # fmt: skip
         for combination in config.combinations:
             values[f"gain_{combination}"] = found.rows[Name(combination, at)].values["instance_gain"]
         costs[Name(at)] = Row(at, labels[at], "defense", values, found.rows[Name(PROTOTYPE)].images)
@@ -76,11 +76,3 @@ def series_over(config: Inverted, along: Sequence[str]) -> list[SweepSeries]:
     return [
         SweepSeries(label, [str(Name(c, at)) for at in along]) for c, label in model_labels(config).items()
     ]
-
-
-def _usefulness(defense: Defense | None, benches: Sequence[ThesisBench]) -> dict[str, Any]:
-    sent = [bench.output_vector("target", "test", defense).arrays["output_vector"] for bench in benches]
-    return {
-        name: np.array([measure(vectors, bench.splits.test.labels) for vectors, bench in zip(sent, benches, strict=True)])
-        for name, measure in (("accuracy", accuracy), ("ece", expected_calibration_error))
-    }  # fmt: skip

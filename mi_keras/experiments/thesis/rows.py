@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mi_keras.attacks.attack import Input
 from mi_keras.experiments.case import Case, Plan, plan
+from mi_keras.experiments.store import Stage
+from mi_keras.experiments.thesis.sizes import Inverted
+from mi_keras.experiments.thesis.work import Benches
 from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, Table, figures, score_values
+from mi_keras.settings import PrototypeSettings
 from mi_keras.types import Images, Scores
 
 if TYPE_CHECKING:
-    from mi_keras.attacks.attack import Input
     from mi_keras.attacks.learned import Learned
-    from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.bench import ThesisBench
-    from mi_keras.experiments.thesis.sizes import Inverted
-    from mi_keras.settings import PrototypeSettings
 
+# They know the class and nothing of the image
 AVERAGE, PROTOTYPE = BASELINES = ("class_average", "class_prototype")
 MATCHED, ONE_HOT = "logit_mse", "cross_entropy"  # what X~ matches: the whole output vector, or its class
 OBJECTIVE_WORDS = {MATCHED: "logit MSE", ONE_HOT: "one-hot cross-entropy"}
@@ -42,16 +43,11 @@ class Name:
         where = f"@{self.at}" if self.at else ""
         return f"{self.method}{where}" + (f"[{self.objective}]" if self.objective != MATCHED else "")
 
-    @property
-    def is_baseline(self) -> bool:
-        """Whether it knows the class and nothing of the image."""
-        return self.method in BASELINES
-
 
 Plans = Mapping[Name, Sequence[Plan]]  # by row, its plan in every run
 
 
-def inversion(config: "Inverted", combination: str, objective: str = MATCHED) -> "Learned":
+def inversion(config: Inverted, combination: str, objective: str = MATCHED) -> "Learned":
     """Return M_I of a combination of O, A^L and X~ as an attack (thesis 3.6)."""
     from mi_keras.attacks.activations import Activations
     from mi_keras.attacks.attack import Answers
@@ -64,26 +60,26 @@ def inversion(config: "Inverted", combination: str, objective: str = MATCHED) ->
     return Learned(tuple(inputs[letter] for letter in combination.split("+")), config.inverter, combination)
 
 
-def model_labels(config: "Inverted") -> dict[str, str]:
+def model_labels(config: Inverted) -> dict[str, str]:
     """Return how tables call M_I of each combination of the settings."""
     return {combination: inversion(config, combination).label for combination in config.combinations}
 
 
-def learned_from(config: "Inverted", source: "Input", name: str) -> "Learned":
+def learned_from(config: Inverted, source: Input, name: str) -> "Learned":
     """Return M_I of one input, named in the store and in seeds."""
     from mi_keras.attacks.learned import Learned
 
     return Learned((source,), config.inverter, name)
 
 
-def baselines(prototype: "PrototypeSettings") -> "dict[Name, Case]":
+def baselines(prototype: PrototypeSettings) -> dict[Name, Case]:
     """Return the cases that know the predicted class alone, by row."""
     from mi_keras.attacks.baselines import ClassAverage, ClassPrototype
 
     return {Name(AVERAGE): Case(ClassAverage()), Name(PROTOTYPE): Case(ClassPrototype(prototype))}
 
 
-def plan_rows(benches: "Sequence[ThesisBench]", cells: Mapping[Name, Case]) -> Plans:
+def plan_rows(benches: Benches, cells: Mapping[Name, Case]) -> Plans:
     """Compute the case of every row in every run: run by run, row by row, so that what is finished is kept."""
     plans: dict[Name, list[Plan]] = {name: [] for name in cells}
     for bench in benches:
@@ -106,7 +102,7 @@ class Attacked:
         costs: a row per defence, where there are any (see `defended`).
     """
 
-    benches: "Sequence[ThesisBench]"
+    benches: Benches
     plans: Plans
     rows: Mapping[Name, Row]
     costs: Mapping[Name, Row] = field(default_factory=dict)
@@ -131,7 +127,7 @@ class Attacked:
 
 
 def attack(
-    benches: "Sequence[ThesisBench]",
+    benches: Benches,
     cells: Mapping[Name, Case],
     places: Mapping[str, str] = {},
     published: Mapping[Name, Paper] = {},
@@ -159,13 +155,13 @@ def image_row(name: Name, label: str, plans: Plans, prototype: Name, *, paper: P
     """Return a row of SSIM, MSE and instance gain: SSIM minus that of the class prototype on the same images."""
     from mi_keras.attacks.gradient import GradientImage
 
-    values = _scores(plans[name])
-    if not name.is_baseline:
+    values, known = _scores(plans[name]), name.method in BASELINES
+    if not known:
         values["instance_gain"] = values["ssim"] - _scores(plans[prototype])["ssim"]
     first = plans[name][0]
     uses_x = any(isinstance(each, GradientImage) for each in first.case.attack.inputs)
     return Row(
-        str(name), label, "baseline" if name.is_baseline else "attack", values, len(first.scored.arrays["ssim"]), paper,
+        str(name), label, "baseline" if known else "attack", values, len(first.scored.arrays["ssim"]), paper,
         f"X~: {OBJECTIVE_WORDS[name.objective]}" if uses_x else "",
     )  # fmt: skip
 
@@ -182,7 +178,7 @@ def image_arrays(test: Images, plans: Plans) -> dict[str, Any]:
     return arrays
 
 
-def curves(model: str, stages: "Sequence[Stage]", *names: str) -> dict[str, Any]:
+def curves(model: str, stages: Sequence[Stage], *names: str) -> dict[str, Any]:
     """Return training curves of a model by the key of their array, `(runs, epochs)`."""
     return {
         f"curve.{model}.{name}": np.stack([stage.info["history"][name] for stage in stages]) for name in names
@@ -200,6 +196,14 @@ def gradient_curves(title: str) -> figures.GradientCurves:
         file="gradient_curves.png", title=f"{title}: loss terms over the steps",
         caption="Mean over the problems solved for the test images; equal ones are solved once.",
     )  # fmt: skip
+
+
+def medians(
+    file: str, title: str, rows: Sequence[str], where: str = "under the first row"
+) -> figures.MedianPerClass:
+    """Return the figure of a class's images of median SSIM; `where` says in which row."""
+    caption = f"Per class the test image whose SSIM {where} is the median."
+    return figures.MedianPerClass(file=file, title=title, rows=rows, caption=caption)
 
 
 def histogram(rows: Sequence[str]) -> figures.Histogram:

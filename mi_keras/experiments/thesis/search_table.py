@@ -1,14 +1,10 @@
 """The random search of the two weights as table, figure and verdicts (thesis 5.1, Figure 8)."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from mi_keras.experiments.store import Stage
 from mi_keras.results import Claim, Row, Search, Table
 from mi_keras.settings import GradientSettings
-
-if TYPE_CHECKING:
-    from mi_keras.experiments.store import Stage
 
 WEIGHTS = ("l2_weight", "tv_weight")
 FIGURE_8 = Search(
@@ -19,7 +15,7 @@ FIGURE_8 = Search(
 SAME_WEIGHT = 2.0
 
 
-def trial_table(search: "Stage") -> Table:
+def trial_table(search: Stage) -> Table:
     """Return every trial of the search, those that failed among them."""
     rows = [
         Row(
@@ -36,7 +32,7 @@ def trial_table(search: "Stage") -> Table:
     )  # fmt: skip
 
 
-def best_line(search: "Stage") -> str:
+def best_line(search: Stage) -> str:
     """Return the pair that the search found, in words."""
     best = search.info["best"]
     return (
@@ -46,7 +42,7 @@ def best_line(search: "Stage") -> str:
     )
 
 
-def weight_claims(search: "Stage") -> list[Claim]:
+def weight_claims(search: Stage) -> list[Claim]:
     """Hold the published best pair against the one found."""
     published, best = GradientSettings(), search.info["best"]
     claims = []

@@ -10,27 +10,22 @@ Threat model: none yet; these are the models that the other sections attack and 
 Deviations:   the text trains M_T of Table 2 once more; here it is the variant "none, dropout" of Table 1, run by run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
+from mi_keras.experiments.store import Stage
 from mi_keras.experiments.thesis.rows import curves
 from mi_keras.experiments.thesis.sizes import Classified, presets
-from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.experiments.thesis.work import THESIS, Benches
 from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, Table, figures
 from mi_keras.results.claims import ahead, unchanged
 from mi_keras.settings import HEADS
-
-if TYPE_CHECKING:
-    from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.bench import ThesisBench
 
 VARIANTS = {head.activation + ("+dropout" if head.dropout else ""): head for head in HEADS}
 CHOSEN = "none+dropout"
@@ -79,8 +74,8 @@ PAPER = Config()
 PRESETS = presets(PAPER)
 
 
-def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
-    """Train every variant and the shadow model in every run; `benches` has one per run."""
+def run(config: Config, benches: Benches) -> ExperimentResult:
+    """Train every variant and the shadow model in every run."""
     # Variant by variant, not run by run: trainings of one architecture share its traced step.
     models = {
         name: [bench.classifier("target", VARIANTS[name]).computed() for bench in benches]
@@ -104,7 +99,10 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
         Table("table_1", title, "activation, dropout", METRICS, shown, "f1"),
         Table("table_2", "Table 2: target and shadow model", "model", METRICS, compared),
     ]
-    agreement = ", ".join(f"{_agreement(bench):.4f}" for bench in benches)
+    answers = [
+        [bench.output_vector(role, "test").arrays["output_vector"].argmax(axis=1) for role in MODELS] for bench in benches
+    ]  # fmt: skip
+    agreement = ", ".join(f"{np.mean(target == shadow):.4f}" for target, shadow in answers)
     notes = [
         f"Share of the test images D_F on which M_S and M_T predict the same class, run by run: {agreement}."
     ]
@@ -121,11 +119,6 @@ def _row(name: str, stages: Sequence[Stage]) -> Row:
     label = MODELS.get(name) or f"{WORDS[activation]}, {'dropout' if dropout else 'no dropout'}"
     images = int(np.sum(stages[0].info["confusion"]))
     return Row(name, label, "model", values, images, PUBLISHED[name])
-
-
-def _agreement(bench: ThesisBench) -> float:
-    target, shadow = (bench.output_vector(role, "test").arrays["output_vector"] for role in MODELS)
-    return float(np.mean(np.argmax(target, axis=1) == np.argmax(shadow, axis=1)))
 
 
 def _claims(rows: Mapping[str, Row]) -> list[Claim]:

@@ -11,17 +11,17 @@ Deviations:   both objectives are shown (see `attacks.gradient`). Table 3 uses t
               "weights found" repeat its best start with those that our search found. Baselines are ours.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mi_keras.attacks.access import Access
+from mi_keras.data.splits import Splits
 from mi_keras.errors import InputError
+from mi_keras.experiments.bench import Bench
 from mi_keras.experiments.case import Case
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
@@ -40,16 +40,12 @@ from mi_keras.experiments.thesis.rows import (
 )
 from mi_keras.experiments.thesis.search_table import FIGURE_8, best_line, trial_table, weight_claims
 from mi_keras.experiments.thesis.sizes import Reconstructed, presets
-from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.experiments.thesis.work import THESIS, Benches
 from mi_keras.progress import Run
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import OBJECTIVES, STARTS, GradientSettings
 from tuning.gradient_search import SearchSettings, search_stage
-
-if TYPE_CHECKING:
-    from mi_keras.data.splits import Splits
-    from mi_keras.experiments.thesis.bench import ThesisBench
 
 VALIDATION, TEST = "validation", "test"
 SETS = {VALIDATION: ("shadow", "shadow_validation"), TEST: ("target", "test")}  # who answers which images
@@ -101,7 +97,7 @@ def check(config: Config, splits: Splits) -> None:
         )
 
 
-def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
+def run(config: Config, benches: Benches) -> ExperimentResult:
     """Search the weights with the first run's shadow model, then reconstruct from every start in every run."""
     from_average = replace(config.gradient, start="class_average")
     search = search_stage(benches[0], from_average, config.search)
@@ -148,7 +144,7 @@ def _cells(config: Config, found: GradientSettings) -> dict[Name, Case]:
     return cells | known
 
 
-def _start(start: str, bench: ThesisBench) -> Any:
+def _start(start: str, bench: Bench) -> Any:
     """Return I_0 of each class; of random pixels an example, as they are drawn anew for every image."""
     from mi_keras.attacks.gradient import start_images
 

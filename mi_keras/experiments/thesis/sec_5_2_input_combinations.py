@@ -16,18 +16,17 @@ Deviations:   X~ is computed for two readings of its objective (see `attacks.gra
               so is the table of the shadow model's own answers: what the adversary would get if M_T were M_S.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mi_keras.data.splits import class_counts
 from mi_keras.experiments.bench import SHADOW, TARGET
 from mi_keras.experiments.case import Case
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
+from mi_keras.experiments.store import Stage
 from mi_keras.experiments.thesis.rows import (
     BASELINES,
     MATCHED,
@@ -42,17 +41,14 @@ from mi_keras.experiments.thesis.rows import (
     gradient_losses,
     histogram,
     inversion,
+    medians,
     published,
 )
 from mi_keras.experiments.thesis.sizes import Inverted, presets
-from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.experiments.thesis.work import THESIS, Benches
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import COMBINATIONS
-
-if TYPE_CHECKING:
-    from mi_keras.experiments.store import Stage
-    from mi_keras.experiments.thesis.bench import ThesisBench
 
 ALONE = "gradient_reconstruction"  # the method of X~ without M_I
 JUDGED = {Name("o"): "M_I(O)", Name("x"): "M_I(X~)"}  # where M_S answers too
@@ -100,8 +96,8 @@ PRESETS = presets(
 )
 
 
-def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
-    """Train and score every combination in every run; `benches` has one per run."""
+def run(config: Config, benches: Benches) -> ExperimentResult:
+    """Train and score every combination in every run."""
     papers = {Name(method): paper for method, paper in PUBLISHED.items()}
     found = attack(benches, _cells(config), {SHADOW: "answered by M_S"}, papers)
     rows = {n: replace(row, group="baseline") if n.method == ALONE else row for n, row in found.rows.items()}
@@ -231,9 +227,8 @@ def _figures(config: Config) -> list[Figure]:
             file="figure_3.png", title="Figure 3: class distributions of the five sets", caption="Images per class and set."
         ),
         *(_best(config, name) for name in sorted(models, key=lambda name: (name in second, FIGURES[name.method]))),
-        figures.MedianPerClass(
-            file="median_per_class.png", rows=everything, title="The median image of each class, by every method",
-            caption="Per class the test image whose SSIM under the first method is the median.",
+        medians(
+            "median_per_class.png", "The median image of each class, by every method", everything, "under the first method"
         ),
         figures.TrainingCurves(
             file="training_curves.png", rows=rows, title="Training curves",
@@ -246,11 +241,8 @@ def _figures(config: Config) -> list[Figure]:
         name for name in JUDGED if name.method in config.combinations and name.method in config.own_answers
     ]
     pairs = [str(row) for name in both for row in (name, _own(name))]
-    own = figures.MedianPerClass(
-        file="own_answers.png", rows=[*pairs, PROTOTYPE],
-        title="The same inversion models and images, answered by M_T and by M_S",
-        caption="Per class the test image whose SSIM under the first row, answered by M_T, is the median.",
-    )  # fmt: skip
+    title = "The same inversion models and images, answered by M_T and by M_S"
+    own = medians("own_answers.png", title, [*pairs, PROTOTYPE], "under the first row, answered by M_T,")
     return [*drawn, own] if pairs else drawn
 
 

@@ -10,24 +10,18 @@ Deviations:   the sweep over d and the cost to the honest user are ours. X~ matc
               one-hot targets of formula 2 it would not see the rounding at all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mi_keras.defenses.answers import Rounding
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.thesis.defended import attack_all, cost_table, series_over
-from mi_keras.experiments.thesis.rows import BASELINES, PROTOTYPE, Name, model_labels, published
+from mi_keras.experiments.thesis.rows import BASELINES, PROTOTYPE, Name, medians, model_labels, published
 from mi_keras.experiments.thesis.sizes import Inverted, presets
-from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.experiments.thesis.work import THESIS, Benches
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, figures
 from mi_keras.results.claims import ahead, unchanged
-
-if TYPE_CHECKING:
-    from mi_keras.experiments.thesis.bench import ThesisBench
 
 UNROUNDED, ROUNDED = "none", "d=1"  # the text's
 PUBLISHED = {
@@ -57,8 +51,8 @@ PAPER = Config()
 PRESETS = presets(PAPER, smoke={"decimals": (0, 1)}, quick={"decimals": (0, 1)})
 
 
-def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
-    """Attack rounded and unrounded output vectors in every run; `benches` has one per run."""
+def run(config: Config, benches: Benches) -> ExperimentResult:
+    """Attack rounded and unrounded output vectors in every run."""
     labels = {UNROUNDED: "not rounded"} | {f"d={d}": f"d = {d}" for d in config.decimals}
     defenses = {UNROUNDED: None} | {f"d={d}": Rounding(d) for d in config.decimals}
     found = attack_all(config, benches, defenses, labels, PUBLISHED)
@@ -113,11 +107,9 @@ def _figures(config: Config, defenses: Sequence[str]) -> list[Figure]:
             caption="Accuracy and expected calibration error of the rounded output vectors of the test images.",
         ),
         *(
-            figures.MedianPerClass(
-                file=f"median_{combination.replace('+', '_')}.png",
-                rows=[*(str(Name(combination, at)) for at in defenses), PROTOTYPE],
-                title=f"{model} under rounding, the median image of each class",
-                caption="Per class the test image whose SSIM without rounding is the median.",
+            medians(
+                f"median_{combination.replace('+', '_')}.png", f"{model} under rounding, the median image of each class",
+                [*(str(Name(combination, at)) for at in defenses), PROTOTYPE], "without rounding",
             )
             for combination, model in model_labels(config).items()
         ),

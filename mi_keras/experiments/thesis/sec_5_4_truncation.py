@@ -12,32 +12,27 @@ Deviations:   instance gain, distance to the class prototype, the share of loops
               truncation at all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mi_keras.data.splits import Splits
 from mi_keras.defenses.answers import Truncation
 from mi_keras.errors import InputError
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.thesis.defended import attack_all, cost_table, series_over
 from mi_keras.experiments.thesis.loops import TWO, PerImage, loop_table, twos_without_loop
-from mi_keras.experiments.thesis.rows import PROTOTYPE, Attacked, Name, model_labels, published
+from mi_keras.experiments.thesis.rows import PROTOTYPE, Attacked, Name, medians, model_labels, published
 from mi_keras.experiments.thesis.sizes import Inverted, presets
-from mi_keras.experiments.thesis.work import THESIS
+from mi_keras.experiments.thesis.work import THESIS, Benches
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, Table, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import LARGEST
 from mi_keras.types import Ints
-
-if TYPE_CHECKING:
-    from mi_keras.data.splits import Splits
-    from mi_keras.experiments.thesis.bench import ThesisBench
 
 FIGURES = {"o": "15 to 19", "x": "20 to 24"}
 PUBLISHED = {
@@ -79,13 +74,13 @@ def check(config: Config, splits: Splits) -> None:
         raise InputError(f"`top` must be at most the number of classes, {classes}; got {max(config.top)}.")
 
 
-def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
-    """Attack truncated output vectors in every run; `benches` has one per run."""
+def run(config: Config, benches: Benches) -> ExperimentResult:
+    """Attack truncated output vectors in every run."""
     # All values kept is no defence: those stages are the ones of section 5.2.
     defenses = {f"k={k}": Truncation(k) if k < benches[0].classes else None for k in config.top}
     found = attack_all(config, benches, defenses, {f"k={k}": f"k = {k}" for k in config.top}, PUBLISHED)
     rows, splits = found.rows, benches[0].splits
-    images = [_per_image(found, run, bench) for run, bench in enumerate(benches)]
+    images = [_per_image(found, run) for run in range(len(benches))]
     distances = {
         name: _with_distance(row, [run[name] for run in images])
         for name, row in rows.items()
@@ -110,9 +105,9 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     return found.result(tables, claims, _figures(config, chosen))
 
 
-def _per_image(found: Attacked, run: int, bench: ThesisBench) -> PerImage:
+def _per_image(found: Attacked, run: int) -> PerImage:
     """Return of each row of a run the images, their SSIM and their distance to the prototype of the predicted class."""
-    prototype = found.plans[Name(PROTOTYPE)][run]
+    bench, prototype = found.benches[run], found.plans[Name(PROTOTYPE)][run]
     return {
         name: {**plans[run].scored.arrays, **bench.prototype_distance(plans[run], prototype).arrays}
         for name, plans in found.plans.items()
@@ -176,10 +171,9 @@ def _figures(config: Config, chosen: Ints) -> list[Figure]:
     along, ticks = [f"k={k}" for k in config.top], [str(k) for k in config.top]
     rows = {c: [*(str(Name(c, at)) for at in along), PROTOTYPE] for c in models}
     drawn: list[Figure] = [
-        figures.MedianPerClass(
-            file=f"figures_{FIGURES.get(c, c).replace(' to ', '_').replace('+', '_')}.png", rows=rows[c],
-            title=(f"Figures {FIGURES[c]}: " if c in FIGURES else "") + f"{model} over k",
-            caption="Per class the test image whose SSIM at the first k is the median.",
+        medians(
+            f"figures_{FIGURES.get(c, c).replace(' to ', '_').replace('+', '_')}.png",
+            (f"Figures {FIGURES[c]}: " if c in FIGURES else "") + f"{model} over k", rows[c], "at the first k",
         )
         for c, model in models.items()
     ]  # fmt: skip

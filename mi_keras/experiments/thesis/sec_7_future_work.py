@@ -12,27 +12,21 @@ Deviations:   the text has no experiment. Noise is drawn once per answer, in the
               teacher's architecture and learns from rounded probabilities.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mi_keras import attacks, defenses
+from mi_keras.attacks.attack import Attack
 from mi_keras.defenses.defense import Defense
 from mi_keras.errors import InputError
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.thesis.defended import attack_all, cost_table
-from mi_keras.experiments.thesis.rows import Name, histogram, learned_from, model_labels
+from mi_keras.experiments.thesis.rows import Name, histogram, learned_from, medians, model_labels
 from mi_keras.experiments.thesis.sizes import Inverted, presets
-from mi_keras.experiments.thesis.work import THESIS
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, figures
+from mi_keras.experiments.thesis.work import THESIS, Benches
+from mi_keras.results import Claim, ExperimentResult, Row
 from mi_keras.results.claims import ahead
 from mi_keras.settings import LARGEST
-
-if TYPE_CHECKING:
-    from mi_keras.attacks.attack import Attack
-    from mi_keras.experiments.thesis.bench import ThesisBench
 
 UNDEFENDED = "none"
 ACTIVATIONS = Name("a", UNDEFENDED)  # what the text found wanting
@@ -79,7 +73,7 @@ PAPER = Config()
 PRESETS = presets(PAPER, smoke={"noise": (1.0,)}, quick={"noise": (1.0, 4.0)})
 
 
-def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
+def run(config: Config, benches: Benches) -> ExperimentResult:
     """Attack undefended answers with every input, and defended ones with the combinations, in every run."""
     behind: dict[str, Defense | None] = {UNDEFENDED: None}
     for of_kind in DEFENSES:
@@ -97,7 +91,12 @@ def run(config: Config, benches: Sequence[ThesisBench]) -> ExperimentResult:
     ]
     inputs = {name: attack.label for name, attack in more.items() if name != ACTIVATIONS}
     claims = _claims(found.rows, inputs, words, config)
-    return found.result(tables, claims, _figures([str(name) for name in found.rows]))
+    names = [str(name) for name in found.rows]
+    drawn = [
+        medians("median_per_class.png", "The median image of each class, by every row", names),
+        histogram(names),
+    ]
+    return found.result(tables, claims, drawn)
 
 
 def _claims(
@@ -123,16 +122,6 @@ def _claims(
         if at != UNDEFENDED
     ]  # fmt: skip
     return [*better, *worse]
-
-
-def _figures(rows: Sequence[str]) -> list[Figure]:
-    return [
-        figures.MedianPerClass(
-            file="median_per_class.png", rows=rows, title="The median image of each class, by every row",
-            caption="Per class the test image whose SSIM under the first row is the median.",
-        ),
-        histogram(rows),
-    ]  # fmt: skip
 
 
 SECTION = Section(THESIS, PRESETS, run)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mi_keras.experiments.thesis.bench import ThesisBench
 
 
+Benches = Sequence["ThesisBench"]  # one per run
+
+
 class ThesisWork:
     """Labelled images, cut into five sets (see `section.Work`)."""
 
@@ -30,7 +33,7 @@ class ThesisWork:
 
     def benches(
         self, data: Splits, config: Classified, store: Store, progress: Progress, *, seed: int
-    ) -> Sequence["ThesisBench"]:
+    ) -> Benches:
         """Return the bench of each run; imports TensorFlow."""
         from mi_keras.experiments.thesis.bench import ThesisBench, describe_data
 

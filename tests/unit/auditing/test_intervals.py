@@ -87,9 +87,10 @@ def test_group_means_leave_out_what_is_not_there() -> None:
 
 
 def test_difference_of_symmetric_intervals_is_that_of_independent_errors() -> None:
-    first = Estimate(0.5, 0.2, 0.8, 0.75, 100, 50)
-    second = Estimate(0.3, -0.1, 0.7, 0.6, 80, 40)
+    first = Estimate(0.5, 0.2, 0.8, 0.75, 100, 50, 0.0)
+    second = Estimate(0.3, -0.1, 0.7, 0.6, 80, 40, -0.4)
     apart = difference(first, second)
     assert apart.value == pytest.approx(0.2)
     assert (apart.low, apart.high) == pytest.approx((0.2 - 0.5, 0.2 + 0.5))  # 0.3 and 0.4 at right angles
+    assert apart.floor == pytest.approx(0.2 - np.hypot(0.5, 0.4))
     assert (apart.n, apart.groups) == (180, 90)

@@ -173,7 +173,9 @@ FEW = _numbers(found=None)
     ],
 )
 def test_exit_code(points: list[Numbers], limits: dict[str, float], code: int) -> None:
-    assert fails([Point(numbers.found, numbers.detail, Verdict.BELOW) for numbers in points], limits) == code
+    among = points[0].among if points else 10
+    shown = [Point(numbers.found, numbers.detail, Verdict.BELOW) for numbers in points]
+    assert fails(shown, limits, among=among) == code
 
 
 def test_a_void_point_is_undecided_unless_a_number_is_above() -> None:
