@@ -1,27 +1,8 @@
-"""What attacks and defences have in common: a line each registers them, and each shows small instances of itself."""
+"""A line each registers attacks and defences."""
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Self
-
-
-class Registered:
-    """A class that a line registers."""
-
-    @property
-    def of_maps(self) -> bool:
-        """Whether it is for feature maps, and not for output vectors."""
-        return False
-
-    @classmethod
-    def example(cls) -> Self:
-        """Return an instance for tests and documents, small where it trains or searches."""
-        return cls()
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        """Return instances, one for each way to use it that tests should see; `example` is the first."""
-        return (cls.example(),)
+from typing import Any
 
 
 def load(package: str, line: str) -> Any:

@@ -133,11 +133,11 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
 
     def evaluate(values: dict[str, float]) -> Mapping[str, float]:
         weighted = replace(gradient, l2_weight=values["l2_weight"], tv_weight=values["tv_weight"])
-        found = reconstruct(
+        found, _ = reconstruct(
             shadow, observation, arrays.get("start_images"), weighted,
             objective=settings["objective"], run=Run(settings["seed"]),
         )  # fmt: skip
-        return trial_scores(found.images, truth)
+        return trial_scores(found["images"], truth)
 
     return evaluate
 

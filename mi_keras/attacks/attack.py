@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.progress import Arrays, Run
-from mi_keras.registered import Registered
 from mi_keras.types import Floats, Observation, Rows
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class Evidence:
         return len(self.observation)
 
 
-class Described(Registered):
+class Described:
     """An attack, or an input of one, as experiments name it: a frozen dataclass with an identity and words.
 
     Attributes:
@@ -51,6 +50,11 @@ class Described(Registered):
     """
 
     tolerance: ClassVar[float] = 1e-5
+
+    @property
+    def of_maps(self) -> bool:
+        """Whether it is for feature maps, and not for output vectors."""
+        return False
 
     @property
     def label(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,10 +46,6 @@ class ClassPrototype(_OfClass):
     kinds: ClassVar[tuple[str, str]] = ("class_prototype", "scored_baseline")
     label: ClassVar[str] = "class prototype"
     seed_names: ClassVar[list[tuple[object, ...]]] = [("class_prototype",)]
-
-    @classmethod
-    def example(cls) -> Self:
-        return cls(PrototypeSettings(steps=3, batch_size=8))
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
         return {"images": class_prototype(held.own_images, held.classes, self.settings, run=run)}, {}

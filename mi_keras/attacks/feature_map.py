@@ -50,10 +50,6 @@ class LastFeatureMap(Input):
             raise InputError(f"`steps` must be >= 1; got {self.steps!r}.")
         check_positive("rate", self.rate)
 
-    @classmethod
-    def example(cls) -> "LastFeatureMap":
-        return cls(steps=3)
-
     def seed_names(self, images: str) -> list[tuple[object, ...]]:
         return []  # it draws nothing
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -25,21 +25,6 @@ MEMORY = 2**30  # bytes that one batch may take
 
 
 @dataclass(frozen=True)
-class GradientReconstruction:
-    """Result of the attack.
-
-    Attributes:
-        images: `(count, height, width, channels)` in [0, 1], X~ of each observed output vector.
-        losses: `(steps, 4)` mean over the problems solved of each of `GRADIENT_TERMS`, before each update.
-        problems: number of optimisations run; equal problems are solved once.
-    """
-
-    images: Floats
-    losses: Floats
-    problems: int
-
-
-@dataclass(frozen=True)
 class GradientImage(Input):
     """X~ as an input of an attack: the image that makes the adversary's surrogate answer as the target did.
 
@@ -55,15 +40,6 @@ class GradientImage(Input):
     label: ClassVar[str] = "X~"
     tolerance: ClassVar[float] = 0.2  # signs in the gradient turn rounding into steps
 
-    @classmethod
-    def example(cls) -> Self:
-        return cls(GradientSettings(steps=3, batch_size=2))
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        drawn = GradientSettings(steps=3, batch_size=2, start="random", optimizer="gradient_descent")
-        return cls.example(), cls(drawn, "cross_entropy")
-
     def __post_init__(self) -> None:
         _check_objective(self.objective)
 
@@ -77,10 +53,9 @@ class GradientImage(Input):
 
     def derive(self, observation: Observation, held: Holdings, run: Run) -> Fitted:
         start = start_images(self.settings.start, held, run)
-        found = reconstruct(
+        return reconstruct(
             held.surrogate, observation, start, self.settings, objective=self.objective, run=run
         )
-        return {"images": found.images, "losses": found.losses}, {"problems": found.problems}
 
     def in_graph(self, held: Holdings, run: Run) -> Solver:
         start = start_images(self.settings.start, held, run)
@@ -106,7 +81,7 @@ def reconstruct(
     *,
     objective: str,
     run: Run,
-) -> GradientReconstruction:
+) -> Fitted:
     """Return I_N of I_t = clamp(I_{t-1} - eta * grad L_total(I_{t-1}), 0, 1) for each output vector (formula 1).
 
     L_total of an image is the objective + l2_weight * sum of squares + tv_weight * sum of absolute neighbour
@@ -123,6 +98,11 @@ def reconstruct(
         start_images: `(classes, height, width, channels)` I_0 of each predicted class, from shadow training data;
             None starts each image at uniform noise.
         run: its seed is that of a random start, its workspace keeps finished batches.
+
+    Returns:
+        `images`, `(count, height, width, channels)` in [0, 1], X~ of each output vector; `losses`, `(steps, 4)`, the mean
+        over the problems solved of each of `GRADIENT_TERMS`, before each update. Info: `problems`, how many optimisations
+        were run; equal problems are solved once.
 
     Raises:
         FloatingPointError: a loss term is not finite; the message names the step and the term.
@@ -152,7 +132,8 @@ def reconstruct(
                 bar.advance(settings.steps * len(part["images"]))
             images[batch] = part["images"]
             losses += part["losses"] / len(problems)
-    return GradientReconstruction(images[inverse.reshape(-1)], losses.astype(np.float32), len(problems))
+    found = {"images": images[inverse.reshape(-1)], "losses": losses.astype(np.float32)}
+    return found, {"problems": len(problems)}
 
 
 def reconstruction_in_graph(
@@ -163,7 +144,7 @@ def reconstruction_in_graph(
     objective: str,
     seed: int,
     point: str = "logits",
-) -> Callable[[tf.Tensor], tf.Tensor]:
+) -> Solver:
     """Return the attack as a function of tensors, from output vectors `(batch, classes)` to X~, to be exported.
 
     Shadow model, start images and number of steps are constants of it; the updates are those of `reconstruct`, in a
@@ -235,13 +216,13 @@ def _descend(
 
 
 def _make_step(
-    logits: Callable[[tf.Tensor], tf.Tensor], objective: str, settings: GradientSettings
+    logits: Solver, objective: str, settings: GradientSettings
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
     return tf.function(_update(logits, objective, settings), autograph=False, reduce_retracing=True)
 
 
 def _update(
-    logits: Callable[[tf.Tensor], tf.Tensor], objective: str, settings: GradientSettings
+    logits: Solver, objective: str, settings: GradientSettings
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
     """Return one step of formula 1 as a function of tensors; state goes in and comes out."""
 

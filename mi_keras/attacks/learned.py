@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -38,34 +38,11 @@ class Learned(Attack):
     start: "Learned | None" = None
     images: int | None = None
 
-    @classmethod
-    def example(cls) -> Self:
-        return cls(settings=InverterSettings((3, 4, 5), epochs=2, batch_size=8, input_noise=0.1))
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        return cls.example(), cls(settings=DecoderSettings("transposed", epochs=2, batch_size=8))
-
-    @property
-    def of_maps(self) -> bool:
-        return not self.network.flat
+    needs: ClassVar[Access] = Access(images=True, answers="surrogate")
 
     def __post_init__(self) -> None:
         if self.images is not None and self.images < 2:
             raise InputError(f"`images` must be >= 2; got {self.images!r}.")
-
-    @property
-    def kinds(self) -> tuple[str, str]:  # type: ignore[override]
-        return self.network.kinds
-
-    @property
-    def image_noise(self) -> tuple[float, float]:
-        settings = self.settings
-        return (
-            (settings.noise_mean, settings.noise_variance)
-            if isinstance(settings, DecoderSettings)
-            else (0.0, 0.0)
-        )
 
     @property
     def network(self) -> Network:
@@ -73,29 +50,35 @@ class Learned(Attack):
         return network_of(self.settings)
 
     @property
+    def of_maps(self) -> bool:
+        return not self.network.flat
+
+    @property
+    def kinds(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.network.kinds
+
+    @property
+    def image_noise(self) -> tuple[float, float]:
+        return self.network.image_noise
+
+    @property
     def label(self) -> str:
-        return self.network.label(self.inputs)
+        inputs = " + ".join(each.label for each in self.inputs)
+        return f"M_I({inputs})" if self.network.flat else f"{self.network.name} decoder"
 
     @property
     def words(self) -> tuple[str, ...]:
         return () if self.name else (self.label,)  # a name is told with the identity
 
     @property
-    def needs(self) -> Access:
-        return Access(images=True, answers="surrogate")
-
-    @property
     def identity(self) -> dict[str, Any]:
-        named = {"combination": self.name} if self.name else {}
-        return {
-            "settings": asdict(self.settings),
-            **named,
-            **({"images": self.images} if self.images else {}),
-        }
+        where_given = {"combination": self.name, "images": self.images}
+        return {"settings": asdict(self.settings)} | {k: v for k, v in where_given.items() if v}
 
     @property
     def seed_names(self) -> list[tuple[object, ...]]:
-        return [self.network.seed_name(self.name)]
+        network = self.network
+        return [(network.kinds[0], network.name or self.name)]
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
         """Train the network (see `Attack.fit`).
@@ -108,25 +91,16 @@ class Learned(Attack):
         """
         if known is None:
             raise ValueError("`known` must hold the answers to the adversary's own images; got None.")
-        network, images = self.network, held.own_images.images
+        network, settings, images = self.network, self.settings, held.own_images.images
         inputs = assemble(known.parts, flat=network.flat)
         if self.images:
             inputs, images = First(inputs, self.images), images[: self.images]
-        height, width, channels = images.shape[1:]
-        image_shape = (height, width, channels)
-        model = network.build(inputs, image_shape, derive(run.seed, "initial"))
+        model = network.build(inputs, images.shape[1:], derive(run.seed, "initial"))
         if before is not None:
             with_weights(model, before[0])
-        history = _fitters.fit(
-            model,
-            (self.settings, network.key(inputs), image_shape),
-            Examples(inputs, images),
-            FitSettings(
-                self.settings.epochs, self.settings.batch_size, self.settings.learning_rate, network.schedule
-            ),
-            loss=network.loss,
-            run=run,
-        )
+        architecture = (settings, inputs.shape[1:], network.noise_on(inputs), images.shape[1:])
+        how = FitSettings(settings.epochs, settings.batch_size, settings.learning_rate, network.schedule)
+        history = _fitters.fit(model, architecture, Examples(inputs, images), how, loss=network.loss, run=run)
         return weights_of(model), {"history": history, "parameters": model.count_params()}
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
@@ -157,12 +131,10 @@ class Learned(Attack):
 
     def draw(self, model: keras.Model, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return what the network draws of its parts, each `(batch, ...)` with all but the first size known, in a graph."""
-        joined = (
-            parts[0]
-            if not self.network.flat
-            else tf.concat([tf.reshape(p, (-1, _size(p))) for p in parts], axis=1)
-        )
-        return self.network.decode(model, joined)
+        if not self.network.flat:
+            return self.network.decode(model, parts[0])
+        vectors = [tf.reshape(part, (-1, int(np.prod(part.shape[1:])))) for part in parts]
+        return self.network.decode(model, tf.concat(vectors, axis=1))
 
 
 class First:
@@ -191,12 +163,7 @@ def assemble(parts: Sequence[Rows], *, flat: bool) -> Rows:
         )
     if not flat:
         return parts[0]
-    vectors: Floats = np.concatenate([np.asarray(part[:]).reshape(len(part), -1) for part in parts], axis=1)
-    return vectors
-
-
-def _size(part: tf.Tensor) -> int:
-    return int(np.prod(part.shape[1:]))
+    return np.concatenate([np.asarray(part[:]).reshape(len(part), -1) for part in parts], axis=1)
 
 
 # One at a time: a fit of the widest M_I holds half a gigabyte. Decoders behind one defence after another share it.

@@ -1,18 +1,15 @@
 """Defences that change the output vector before the adversary sees it: rounding and truncation (thesis 5.3, 5.4), noise."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.defenses.defense import Defense
+from mi_keras.defenses.defense import MOST_DECIMALS, AddedNoise, Defense
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
-from mi_keras.seeds import derive
-from mi_keras.settings import check_positive, check_whole
-
-MOST_DECIMALS = 7  # float32 holds no more
+from mi_keras.settings import check_whole
 
 
 @dataclass(frozen=True)
@@ -36,9 +33,8 @@ class Rounding(Defense):
         """Return the nearest numbers of `decimals` decimals, of two equally near ones the even; never -0."""
         # in float64 the product with the power of ten is exact, so that only true ties count as ties
         rounded = np.round(values.astype(np.float64), self.decimals)
-        return (rounded + 0.0).astype(
-            values.dtype
-        )  # -0.0 + 0.0 is 0.0: a sign of zero would leak the logit's
+        rounded += 0.0  # -0.0 + 0.0 is 0.0: a sign of zero would leak the logit's
+        return rounded.astype(values.dtype)
 
 
 @dataclass(frozen=True)
@@ -70,9 +66,8 @@ class Truncation(Defense):
         """
         if values.ndim != 2:
             raise InputError(f"`values` must be output vectors (count, classes); got {values.shape}.")
-        classes = values.shape[1]
-        if self.top > classes:
-            raise InputError(f"`top` must be <= {classes}, the number of classes; got {self.top!r}.")
+        if self.top > values.shape[1]:
+            raise InputError(f"`top` must be <= {values.shape[1]}, the number of classes; got {self.top!r}.")
         kept = np.argsort(-values, axis=1, kind="stable")[:, : self.top]
         truncated = np.zeros_like(values)
         np.put_along_axis(truncated, kept, np.take_along_axis(values, kept, axis=1), axis=1)
@@ -80,24 +75,13 @@ class Truncation(Defense):
 
 
 @dataclass(frozen=True)
-class Noise(Defense):
+class Noise(AddedNoise):
     """Adds independent Gaussian noise to every value of the output vector; not in the text's evaluation.
 
     Attributes:
         deviation: standard deviation of the noise, in the units of the values, > 0.
     """
 
-    deviation: float = 1.0
-
-    draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_positive("deviation", self.deviation)
-
     @property
     def words(self) -> str:
         return f"noise of deviation {self.deviation:g}"
-
-    def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
-        noise = np.random.default_rng(derive(seed, "noise")).standard_normal(values.shape, np.float32)
-        return (values + np.float32(self.deviation) * noise).astype(values.dtype)

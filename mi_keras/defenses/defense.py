@@ -1,24 +1,24 @@
 """What every defence is: a frozen dataclass that changes the model, what it sends, or both, and says so in words."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.progress import Arrays, Run
-from mi_keras.registered import Registered
 from mi_keras.seeds import derive
+from mi_keras.settings import check_positive
 from mi_keras.types import Images, Rows
 
 if TYPE_CHECKING:
     import keras
 
 BYTES_OF_FLOAT = 2  # undefended values travel as float16
+MOST_DECIMALS = 7  # float32 holds no more
 
 
-class Defense(Registered):
+class Defense:
     """A defence; its fields are its settings and its identity. Nothing else knows it by name.
 
     Attributes:
@@ -32,6 +32,7 @@ class Defense(Registered):
     hardens: ClassVar[bool] = False
     measures: ClassVar[str] = ""
     draws: ClassVar[bool] = False
+    of_maps: ClassVar[bool] = False
 
     @property
     def words(self) -> str:
@@ -66,6 +67,33 @@ class Defense(Registered):
         return bytes_of(shape)
 
 
+@dataclass(frozen=True)
+class AddedNoise(Defense):
+    """Adds independent Gaussian noise to every value.
+
+    Attributes:
+        deviation: of the noise in the units of `unit`, > 0.
+        seed_name: of what is drawn.
+    """
+
+    deviation: float = 1.0
+
+    draws: ClassVar[bool] = True
+    seed_name: ClassVar[str] = "noise"
+
+    def __post_init__(self) -> None:
+        check_positive("deviation", self.deviation)
+
+    def unit(self, values: NDArray[Any], measured: Arrays) -> Any:
+        """Return the noise of deviation 1, a number or an array that goes with the values."""
+        return 1
+
+    def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
+        noise = np.random.default_rng(derive(seed, self.seed_name)).standard_normal(values.shape, np.float32)
+        noise *= np.float32(self.deviation) * self.unit(values, measured)
+        return (noise + values).astype(values.dtype)  # computed in float32
+
+
 def bytes_of(shape: tuple[int, ...]) -> int:
     """Return how many bytes values of a shape take where nothing is done to them."""
     return BYTES_OF_FLOAT * int(np.prod(shape))
@@ -77,9 +105,7 @@ class Defended:
     What is drawn is drawn once per image, whatever images are read together.
     """
 
-    def __init__(
-        self, values: Rows, defense: Defense, measured: Mapping[str, NDArray[Any]], seed: int
-    ) -> None:
+    def __init__(self, values: Rows, defense: Defense, measured: Arrays, seed: int) -> None:
         self.values, self.defense, self.measured, self.seed = values, defense, measured, seed
         self.shape, self.dtype = values.shape, values.dtype
 

@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.defenses.defense import Defense, bytes_of
+from mi_keras.defenses.defense import AddedNoise, Defense, bytes_of
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
-from mi_keras.seeds import derive
-from mi_keras.settings import check_positive, check_whole
+from mi_keras.settings import check_whole
 from mi_keras.types import Floats, Rows
 
 MOST_BITS = 8
@@ -59,8 +58,7 @@ def map_statistics(maps: Rows, batch: int = 64) -> MapStatistics:
     if len(maps.shape) != 4 or not np.prod(maps.shape):
         raise InputError(f"`maps` must be (count, height, width, channels), none 0; got {maps.shape}.")
     channels, count = maps.shape[-1], int(np.prod(maps.shape[:-1]))
-    low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
-    total, squares = np.zeros(channels), np.zeros(channels)
+    low, high, total, squares = np.repeat([[np.inf], [-np.inf], [0.0], [0.0]], channels, axis=1)
     for start in range(0, len(maps), batch):
         values = np.asarray(maps[start : start + batch], np.float64).reshape(-1, channels)
         low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
@@ -96,9 +94,8 @@ class KeptMaps(Defense):
     def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
         _check_maps(values)
         self._check_kept(values.shape[-1])
-        kept = list(self.kept)
         sent = np.zeros(values.shape, values.dtype)
-        sent[..., kept] = values[..., kept]
+        sent[..., self.kept] = values[..., self.kept]
         return sent
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
@@ -165,7 +162,7 @@ class QuantizedMaps(_Measuring):
 
 
 @dataclass(frozen=True)
-class NoisyMaps(_Measuring):
+class NoisyMaps(_Measuring, AddedNoise):
     """Adds independent Gaussian noise to every value, in each map in proportion to the map's own deviation.
 
     The first layers of the tail and of a decoder scale maps as they like, so that only the ratio of noise to signal
@@ -176,24 +173,14 @@ class NoisyMaps(_Measuring):
         deviation: standard deviation of the noise over that of the map, > 0.
     """
 
-    deviation: float = 1.0
-
-    draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_positive("deviation", self.deviation)
+    seed_name: ClassVar[str] = "map noise"
 
     @property
     def words(self) -> str:
         return f"noise of {self.deviation:g} deviation{'s' if self.deviation != 1 else ''}"
 
-    def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
-        """Return the noisy values, computed in float32."""
-        statistics = _statistics(values, measured)
-        noise = np.random.default_rng(derive(seed, "map noise")).standard_normal(values.shape, np.float32)
-        noise *= np.float32(self.deviation) * statistics.deviation
-        noise += values
-        return noise.astype(values.dtype, copy=False)
+    def unit(self, values: NDArray[Any], measured: Arrays) -> Floats:
+        return _statistics(values, measured).deviation
 
 
 def _check_maps(values: NDArray[Any]) -> None:

@@ -1,6 +1,6 @@
 """Which feature maps to send where not all may travel: at random, by variance, by attacker or by tail (split 7)."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -29,11 +29,7 @@ def random_maps(channels: int, m: int, seed: int) -> tuple[int, ...]:
 
 
 def highest_variance(statistics: MapStatistics, m: int) -> tuple[int, ...]:
-    """Return the numbers of the m maps that vary most, ascending; of equal ones the lower.
-
-    Raises:
-        InputError: `m` is not in 1..channels.
-    """
+    """Return the numbers of the m maps that vary most, ascending, of equal ones the lower; `m` as of `random_maps`."""
     return _lowest(-statistics.deviation, m)
 
 
@@ -65,7 +61,15 @@ def lowest_reconstruction_gradient(
     _check_count("m", m, maps.shape[-1])
     if len(maps) != len(images):
         raise InputError(f"`images` must be as many as `maps`, {len(maps)}; got {len(images)}.")
-    total_gradient = _make_total_gradient(decoder, loss, maps.shape[1:], images)
+    some = tf.TensorSpec([None, *images.shape[1:]], images.dtype)
+
+    @tf.function(autograph=False, input_signature=[_batch_of(maps.shape[1:]), some])
+    def total_gradient(maps: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            losses = loss(images, decoder(maps, training=False))
+        return tf.reduce_sum(tf.abs(tape.gradient(losses, maps)), axis=(0, 1, 2))  # (channels,)
+
     gradient = np.zeros(maps.shape[-1])
     for rows in _slices(len(maps), batch_size):
         gradient += total_gradient(_float32(maps[rows]), tf.constant(images[rows])).numpy()
@@ -104,7 +108,7 @@ def greedy_for_tail(
     for count in wanted:
         _check_count("counts", count, channels)
     answer, derivatives = _make_derivatives(tail, maps.shape[1:])
-    slices = list(_slices(len(maps), batch_size))
+    slices = _slices(len(maps), batch_size)
     reference = np.concatenate([answer(_float32(maps[rows])).numpy() for rows in slices])
     draw = np.random.default_rng(derive(seed, "signs"))
     kept, found = np.arange(channels), {}
@@ -136,21 +140,6 @@ def _cheapest(slope: Floats, curvature: Floats, count: int) -> list[int]:
     return dropped
 
 
-def _make_total_gradient(
-    decoder: keras.Model, loss: Loss, map_shape: tuple[int, ...], images: NDArray[Any]
-) -> Callable[..., tf.Tensor]:
-    some = tf.TensorSpec([None, *images.shape[1:]], images.dtype)
-
-    @tf.function(autograph=False, input_signature=[_batch_of(map_shape), some])
-    def total_gradient(maps: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(maps)
-            losses = loss(images, decoder(maps, training=False))
-        return tf.reduce_sum(tf.abs(tape.gradient(losses, maps)), axis=(0, 1, 2))  # (channels,)
-
-    return total_gradient
-
-
 def _make_derivatives(
     tail: keras.Model, map_shape: tuple[int, ...]
 ) -> tuple[Callable[..., tf.Tensor], Callable[..., tuple[tf.Tensor, ...]]]:
@@ -163,17 +152,14 @@ def _make_derivatives(
     mean square diag q - q q'. So one more backward pass gives J'u, whose square has the curvature as its mean and varies
     far less than that of the gradient of the log-probability of a class drawn from q.
     """
-    batch = _batch_of(map_shape)
-    answers = tf.TensorSpec([None, *tail.output_shape[1:]], tf.float32)
+    batch, answers = _batch_of(map_shape), _batch_of(tail.output_shape[1:])
+    mask_of_maps = tf.TensorSpec([map_shape[-1]], tf.float32)
 
     @tf.function(autograph=False, input_signature=[batch])
     def answer(maps: tf.Tensor) -> tf.Tensor:
         return tail(maps, training=False)
 
-    @tf.function(
-        autograph=False,
-        input_signature=[batch, tf.TensorSpec([map_shape[-1]], tf.float32), answers, answers],
-    )
+    @tf.function(autograph=False, input_signature=[batch, mask_of_maps, answers, answers])
     def derivatives(
         maps: tf.Tensor, mask: tf.Tensor, reference: tf.Tensor, signs: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
@@ -205,8 +191,8 @@ def _check_count(name: str, count: int, channels: int) -> None:
         raise InputError(f"`{name}` must be between 1 and {channels}, the number of maps; got {count!r}.")
 
 
-def _slices(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, count, size))
+def _slices(count: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, count, size)]
 
 
 def _float32(values: NDArray[Any]) -> Floats:

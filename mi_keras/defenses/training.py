@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mi_keras.data.preprocess import as_unit
-from mi_keras.defenses.defense import Defense
+from mi_keras.defenses.defense import MOST_DECIMALS, Defense
 from mi_keras.errors import InputError
 from mi_keras.models.target import output_of
 from mi_keras.progress import Run
@@ -17,7 +17,6 @@ from mi_keras.settings import check_positive, check_whole
 from mi_keras.training.loop import Examples, FitSettings, Fitter
 from mi_keras.types import Floats, Images
 
-MOST_DECIMALS = 7  # of a probability in float32
 BATCH = 256  # images answered together
 POINT = "logits"  # of several outputs
 
@@ -52,10 +51,6 @@ class Distillation(Defense):
                 f"`epochs` must be >= 1 and `batch_size` >= 2; got {self.epochs!r} and {self.batch_size!r}."
             )
 
-    @classmethod
-    def example(cls) -> "Distillation":
-        return cls(epochs=1)
-
     @property
     def words(self) -> str:
         return f"distillation to {self.decimals} decimal{'' if self.decimals == 1 else 's'}"
@@ -76,15 +71,12 @@ class Distillation(Defense):
 
     def _answers(self, teacher: keras.Model, images: Images) -> Floats:
         """Return the teacher's probabilities, rounded; where all become 0, the largest is 1."""
-        batches = (images.images[start : start + BATCH] for start in range(0, len(images), BATCH))
-        logits = np.concatenate(
-            [output_of(teacher(as_unit(batch), training=False), POINT).numpy() for batch in batches]
-        )
+        batches = [as_unit(images.images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        logits = np.concatenate([output_of(teacher(each, training=False), POINT) for each in batches])
         rounded = np.round(tf.nn.softmax(logits / self.temperature).numpy(), self.decimals)
         lost = rounded.sum(axis=1) == 0
         rounded[lost, logits[lost].argmax(axis=1)] = 1
-        probabilities: Floats = (rounded / rounded.sum(axis=1, keepdims=True)).astype(np.float32)
-        return probabilities
+        return np.asarray(rounded / rounded.sum(axis=1, keepdims=True), np.float32)
 
     def _loss(self, probabilities: tf.Tensor, answers: Any) -> tf.Tensor:
         return tf.nn.softmax_cross_entropy_with_logits(
@@ -96,12 +88,10 @@ def _drawn_anew(model: keras.Model, seed: int) -> keras.Model:
     """Return a model of the same layers whose initial weights and dropout are drawn from other seeds."""
 
     def reseeded(value: Any, *path: object) -> Any:
-        if isinstance(value, dict):
-            return {
-                key: derive(seed, *path) if key == "seed" else reseeded(inner, *path, key)
-                for key, inner in value.items()
-            }
-        return value
+        if not isinstance(value, dict):
+            return value
+        seeded = {"seed": derive(seed, *path)} if "seed" in value else {}
+        return {key: reseeded(inner, *path, key) for key, inner in value.items()} | seeded
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         return type(layer).from_config(reseeded(layer.get_config(), layer.name))

@@ -24,7 +24,6 @@ from tests.unit.contract_world import (
     Keeping,
     Knowing,
     World,
-    as_attack,
     build_model,
     fitted,
     images_of,
@@ -219,11 +218,6 @@ def check_equal_weights(before: dict[str, Any], model: keras.Model, message: str
 def tolerance(attack: Attack) -> float:
     """Return what it and its inputs state."""
     return max(each.tolerance for each in (attack, *attack.inputs))
-
-
-def examples(classes: tuple[type[Any], ...]) -> list[Any]:
-    """Return every example of every class; inputs as attacks."""
-    return [as_attack(each) for cls in classes for each in cls.examples()]
 
 
 def _ends_named(attack: Attack, world: World) -> bool:

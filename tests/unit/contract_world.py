@@ -11,17 +11,44 @@ import keras
 import numpy as np
 
 from mi_keras.attacks.access import Access, Holdings, Queries
+from mi_keras.attacks.activations import Activations
 from mi_keras.attacks.attack import Attack, Direct, Evidence, Fitted, Input
+from mi_keras.attacks.baselines import ClassPrototype
+from mi_keras.attacks.feature_map import LastFeatureMap
+from mi_keras.attacks.gradient import GradientImage
+from mi_keras.attacks.learned import Learned
 from mi_keras.data.preprocess import as_unit
+from mi_keras.defenses.training import Distillation
 from mi_keras.models.cnn import build_cnn
 from mi_keras.progress import MemoryWorkspace, Run
 from mi_keras.seeds import derive
+from mi_keras.settings import (
+    ActivationSettings,
+    DecoderSettings,
+    GradientSettings,
+    InverterSettings,
+    PrototypeSettings,
+)
 from mi_keras.types import Floats, Images, Observation
 
 SHAPE, CLASSES = (32, 32, 1), 3
 OWN, ATTACKED = 24, 6
 Workspaces = Callable[[str], MemoryWorkspace | None]  # by the name of what is computed
 _numbers = itertools.count(1)
+
+# How a class is tried whose defaults are slow, or that is used in several ways; any other as `cls()`
+_RANDOM = GradientSettings(steps=3, batch_size=2, start="random", optimizer="gradient_descent")
+EXAMPLES: dict[type[Any], list[Any]] = {
+    Activations: [Activations(ActivationSettings(max_steps=50)), Activations(ActivationSettings("minimum_norm"))],
+    ClassPrototype: [ClassPrototype(PrototypeSettings(steps=3, batch_size=8))],
+    Distillation: [Distillation(epochs=1)],
+    GradientImage: [GradientImage(GradientSettings(steps=3, batch_size=2)), GradientImage(_RANDOM, "cross_entropy")],
+    LastFeatureMap: [LastFeatureMap(steps=3)],
+    Learned: [
+        Learned(settings=InverterSettings((3, 4, 5), epochs=2, batch_size=8, input_noise=0.1)),
+        Learned(settings=DecoderSettings("transposed", epochs=2, batch_size=8)),
+    ],
+}  # fmt: skip
 present: "World | None" = None  # the world in which an attack runs: what one that cheats could get hold of
 
 
@@ -165,6 +192,11 @@ def fitted(attack: Attack, world: World, *, seed: int = 1, keeping: Workspaces =
 def images_of(attack: Attack, world: World, *, seed: int = 1, keeping: Workspaces = lambda _: None) -> Floats:
     """Return what an attack reconstructs of the answers of a world."""
     return fitted(attack, world, seed=seed, keeping=keeping).images(seed=seed, keeping=keeping)
+
+
+def examples(cls: type[Any]) -> list[Any]:
+    """Return instances of a registered class, one for each way to use it."""
+    return EXAMPLES.get(cls, [cls()])
 
 
 def as_attack(each: Attack | Input) -> Attack:

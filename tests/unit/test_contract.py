@@ -12,10 +12,10 @@ from mi_keras.attacks.attack import Attack, all_needs
 from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.types import Observation
 from tests.unit import contract_checks as check
-from tests.unit.contract_world import the_world
+from tests.unit.contract_world import as_attack, examples, the_world
 
-ATTACKS = check.examples(attacks.registered())
-DEFENSES = [each for cls in defenses.registered() for each in cls.examples()]
+ATTACKS = [as_attack(each) for cls in attacks.registered() for each in examples(cls)]
+DEFENSES = [each for cls in defenses.registered() for each in examples(cls)]
 
 
 def _names(each: Any) -> str:
@@ -35,7 +35,7 @@ def test_what_is_registered_is_read_without_tensorflow(package: str) -> None:
 # Attacks and their inputs
 
 
-@pytest.mark.parametrize("each", [e for cls in attacks.registered() for e in cls.examples()], ids=_names)
+@pytest.mark.parametrize("each", [e for cls in attacks.registered() for e in examples(cls)], ids=_names)
 def test_an_attack_is_a_value_with_an_identity(each: Any) -> None:
     check.check_described(each)
 
@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_and_models_stay_as_they_were(attack: Attac
 
 @pytest.mark.parametrize("cls", attacks.registered())
 def test_another_seed_gives_something_else_where_it_draws(cls: type[Any]) -> None:
-    found = [(check.names_seeds(each), check.draws(each)) for each in check.examples((cls,))]
+    found = [(check.names_seeds(each), check.draws(each)) for each in map(as_attack, examples(cls))]
     assert (False, True) not in found, f"{cls.__name__} draws, and names no seed"
     assert not any(named for named, _ in found) or (True, True) in found, f"{cls.__name__} ignores its seed"
 

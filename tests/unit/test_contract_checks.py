@@ -178,8 +178,8 @@ def test_an_attack_that_does_not_is_caught(
 
 
 def test_attacks_are_driven_to_where_they_diverge() -> None:
-    assert check.check_divergence(Learned.example()) == ["learning rate", "last step"]
-    assert check.check_divergence(Direct(GradientImage.example())) == ["surrogate"]
+    assert check.check_divergence(contract_world.EXAMPLES[Learned][0]) == ["learning rate", "last step"]
+    assert check.check_divergence(Direct(contract_world.EXAMPLES[GradientImage][0])) == ["surrogate"]
 
 
 def test_an_attack_cannot_use_what_it_does_not_say_that_it_needs() -> None:

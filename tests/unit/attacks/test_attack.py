@@ -73,11 +73,12 @@ def test_answers_are_taken_as_they_are(held: Holdings) -> None:
 def test_activations_are_those_of_the_first_surrogate_and_the_runs_seed(held: Holdings, shadow) -> None:
     settings, observation = ActivationSettings(max_steps=5), Observation(VECTORS)
     arrays, info = Activations(settings).derive(observation, held, Run(4))
-    expected = recover_activations(shadow, observation, settings, seed=4)
-    np.testing.assert_array_equal(arrays[Activations.array], expected.activations)
-    np.testing.assert_array_equal(arrays["losses"], expected.losses)
-    np.testing.assert_array_equal(arrays["steps"], expected.steps)
-    assert info == {"not_converged": int((~expected.converged).sum()), "count": len(VECTORS)}
+    expected, counts = recover_activations(shadow, observation, settings, seed=4)
+    np.testing.assert_array_equal(arrays[Activations.array], expected["activations"])
+    np.testing.assert_array_equal(arrays["losses"], expected["losses"])
+    np.testing.assert_array_equal(arrays["steps"], expected["steps"])
+    above = int((expected["losses"] > settings.threshold).sum())
+    assert info == counts == {"not_converged": above, "count": len(VECTORS)}
     assert info["not_converged"] > 0
 
 
@@ -97,9 +98,9 @@ def test_an_image_is_searched_from_its_start_under_the_first_surrogate(
     else:
         np.testing.assert_array_equal(start_images(start, held, run), starts)
     arrays, info = each.derive(observation, held, run)
-    expected = reconstruct(shadow, observation, starts, each.settings, objective="logit_mse", run=run)
-    np.testing.assert_array_equal(arrays[GradientImage.array], expected.images)
-    np.testing.assert_array_equal(arrays["losses"], expected.losses)
+    expected, _ = reconstruct(shadow, observation, starts, each.settings, objective="logit_mse", run=run)
+    np.testing.assert_array_equal(arrays[GradientImage.array], expected["images"])
+    np.testing.assert_array_equal(arrays["losses"], expected["losses"])
     assert info == {"problems": len(VECTORS)}
     assert each.needs == Access(surrogates=1, images=start != "random")
     assert (("start",) in each.seed_names("alone")) == (start == "class_instance")

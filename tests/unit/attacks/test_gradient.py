@@ -1,6 +1,7 @@
 """Gradient reconstruction against formulas 1 to 4 of the thesis run in PyTorch with the same weights (tests/oracles)."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,11 +10,7 @@ import tensorflow as tf
 from oracles import torch_weights
 
 from mi_keras.attacks import gradient
-from mi_keras.attacks.gradient import (
-    GradientReconstruction,
-    reconstruct,
-    reconstruction_in_graph,
-)
+from mi_keras.attacks.gradient import reconstruct, reconstruction_in_graph
 from mi_keras.progress import MemoryWorkspace, Run
 from mi_keras.settings import GradientSettings
 from mi_keras.types import Observation
@@ -36,12 +33,15 @@ def oracle() -> torch_weights.Arrays:
 def attack(shadow: keras.Model, oracle: torch_weights.Arrays):
     """The attack on the oracle's vectors from its start images; arguments and those of its run are replaceable."""
 
-    def run(settings: GradientSettings = FEW_STEPS, **changes) -> GradientReconstruction:
+    def run(settings: GradientSettings = FEW_STEPS, **changes) -> SimpleNamespace:
         objective = changes.pop("objective", "logit_mse")
         vectors = changes.pop("output_vector", oracle["output_vector"])
         starts = changes.pop("start_images", oracle["starts"])
         run = Run(**changes)
-        return reconstruct(shadow, Observation(vectors), starts, settings, objective=objective, run=run)
+        arrays, info = reconstruct(
+            shadow, Observation(vectors), starts, settings, objective=objective, run=run
+        )
+        return SimpleNamespace(**arrays, **info)
 
     return run
 
@@ -103,7 +103,7 @@ def test_random_starts_are_all_different_problems(attack, oracle, objective: str
     vectors = oracle["output_vector"][[0, 0, 1]]
     settings = GradientSettings(steps=1, optimizer="gradient_descent", learning_rate=1e-9)  # shows the start
 
-    def start(seed: int) -> GradientReconstruction:
+    def start(seed: int) -> SimpleNamespace:
         return attack(settings, objective=objective, output_vector=vectors, start_images=None, seed=seed)
 
     first, same, other = start(1), start(1), start(2)

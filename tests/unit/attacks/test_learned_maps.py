@@ -10,7 +10,7 @@ import tensorflow as tf
 from mi_keras.attacks import learned
 from mi_keras.attacks.attack import Answers, Evidence, Fitted
 from mi_keras.attacks.learned import Learned
-from mi_keras.attacks.networks import MapNetwork
+from mi_keras.attacks.networks import network_of
 from mi_keras.errors import InputError
 from mi_keras.models.decoders import build_decoder
 from mi_keras.progress import MemoryWorkspace, Run
@@ -62,7 +62,7 @@ def test_the_losses_are_those_of_numpy_on_the_scale_that_the_decoder_answers(dty
     targets = images if dtype == np.uint8 else unit.astype(np.float32)
     for decoder, truth in (("compact", unit), ("bicubic", (unit - mean) / deviation)):
         squared, absolute = (np.mean(f(truth - answers), axis=(1, 2, 3)) for f in (np.square, np.abs))
-        network = MapNetwork(DecoderSettings(decoder, mse=2.0, l1=0.5))
+        network = network_of(DecoderSettings(decoder, mse=2.0, l1=0.5))
         loss = network.loss(tf.constant(targets), tf.constant(answers, tf.float32))
         np.testing.assert_allclose(loss, 2 * squared + 0.5 * absolute, rtol=1e-5)
 

@@ -63,10 +63,10 @@ def test_a_trial_scores_the_reconstructions_of_shadow_training_images(tmp_path, 
     held = bench.holdings(Access(surrogates=1, images=True), None)
     start = start_images("class_instance", held, Run(seeds={"start": bench.derive("start")}))
     weighted = replace(gradient, l2_weight=trial["l2_weight"], tv_weight=trial["tv_weight"])
-    images = reconstruct(
+    arrays, _ = reconstruct(
         bench.load(bench.classifier("shadow")), Observation(vectors), start, weighted, objective="logit_mse", run=Run(1)
-    ).images  # fmt: skip
-    found = score(images, bench.splits.shadow_train.images)
+    )  # fmt: skip
+    found = score(arrays["images"], bench.splits.shadow_train.images)
     assert trial["ssim"] == pytest.approx(float(found.ssim.mean()), abs=1e-6)
     assert trial["mse"] == pytest.approx(float(found.mse.mean()), abs=1e-6)
     assert trial["ssim_worst_decile"] == pytest.approx(float(np.sort(found.ssim)[:2].mean()), abs=1e-6)
