@@ -11,6 +11,8 @@ from mi_keras.types import Floats, Images, Observation
 if TYPE_CHECKING:
     import keras
 
+    from mi_keras.models.target import Target
+
 UNLIMITED = LARGEST  # of queries
 ANSWERED_BY = ("nobody", "surrogate", "target")  # each is worth more to an adversary than the one before
 
@@ -72,7 +74,7 @@ class Holdings:
         population: all observed answers, while it learns.
         query: counted questions to the target, images `(count, height, width, channels)` in [0, 1] to answers; a
             question too many raises `InputError`.
-        target: the attacked model with its weights, frozen.
+        target: the attacked model with its weights, frozen, where it is observed.
         pool: candidates `(count, height, width, channels)` in [0, 1].
         image_shape: `(height, width, channels)` of what the target takes in, which every adversary knows.
         point: where the target is observed, as of `Observation`.
@@ -83,7 +85,7 @@ class Holdings:
     surrogates: Sequence["keras.Model"] = ()
     population: Observation | None = None
     query: "Queries | None" = None
-    target: "keras.Model | None" = None
+    target: "Target | None" = None
     pool: Floats | None = None
     image_shape: tuple[int, int, int] = (0, 0, 0)
     point: str = "logits"

@@ -18,6 +18,8 @@ from mi_keras.types import Floats, Images, Observation
 if TYPE_CHECKING:
     import keras
 
+    from mi_keras.models.target import Target
+
 TARGET, SHADOW = "target", "shadow"  # who answers
 
 
@@ -96,8 +98,8 @@ class Bench:
         """Return the adversary's own models, hardened as it takes the target to be."""
         return ()
 
-    def target(self, defense: Defense | None) -> "keras.Model":
-        """Return the attacked model."""
+    def target(self, defense: Defense | None) -> "Target":
+        """Return the attacked model where it is observed."""
         raise NotImplementedError
 
     def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:

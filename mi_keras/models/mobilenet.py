@@ -1,8 +1,12 @@
 """MobileNetV3-Large cut in two: a head on the edge device, a tail on the server (split 4, Table 1 and Figure 2)."""
 
+import hashlib
+import re
 import sys
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -11,8 +15,10 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.models.graph import require_clean, trace
+from mi_keras.models.target import Function, Target, in_graph, observed_at
 from mi_keras.models.weights import copy_weights, read_weights
 from mi_keras.seeds import derive
+from mi_keras.settings import EncoderSettings
 
 # Each stage ends where the resolution is about to halve: C1 to C5 are the last feature maps of strides 2 to 32. Named
 # by the batch normalisation before the activation, because Keras numbers activations anew in every model it builds.
@@ -27,23 +33,35 @@ ACTIVATION = ":activation"  # "NAME:activation" is the activation function appli
 STRIDE = 32  # of the last feature maps: an image of whole multiples has whole maps at every stage
 
 
-@dataclass(frozen=True)
-class SplitModel:
-    """A classifier in two parts that together are the whole; all three share their frozen weights.
+@dataclass(frozen=True, eq=False)
+class SplitModel(Target):
+    """MobileNetV3-Large observed at a cut: images `(batch, height, width, 3)` in [0, 1] to feature maps, to logits.
 
     Attributes:
-        head: images `(batch, height, width, 3)` in [0, 1] to feature maps, what the edge device sends.
-        tail: feature maps to logits `(batch, classes)`.
-        whole: images to logits.
-        cut: where it was cut, as "NAME" or "NAME:activation", equal for equal cuts.
+        whole: images to logits, frozen.
         stride: pixels of the image per position of the feature maps; 0 where what is sent is no map.
     """
 
-    head: keras.Model
-    tail: keras.Model
     whole: keras.Model
-    cut: str
     stride: int
+
+    @property
+    def cut(self) -> str:
+        """Where it was cut, as "NAME" or "NAME:activation", equal for equal cuts."""
+        return self.point.name
+
+    @cached_property
+    def embed(self) -> Function:
+        """Images in [0, 1] to the embedding that the tail makes its answer of, `(batch, 1280)`."""
+        return in_graph(build_embedding(self))
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 of the weights alone, which stored keys are made of."""
+        digest = hashlib.sha256()
+        for variable in self.whole.weights:  # `variables` would add the random state of dropout
+            digest.update(np.ascontiguousarray(variable.numpy()).data)
+        return digest.hexdigest()
 
 
 def build_split_mobilenet(
@@ -83,19 +101,48 @@ def build_split_mobilenet(
         copy_weights(whole, _imagenet_arrays(minimalistic), "imagenet")
     else:
         copy_weights(whole, read_weights(Path(weights)), str(weights))
-    head = keras.Model(whole.input, layer.output, name="head")
-    tail = keras.Model(layer.output, whole.output, name="tail")
-    head.trainable = tail.trainable = False
-    return SplitModel(head, tail, whole, canonical_cut(cut), _stride(cut, input_shape, layer.output.shape))
+    at = observed_at(whole, layer.name)
+    point = replace(at.point, name=canonical_cut(cut))  # Keras counts the names of activations up
+    stride = _stride(cut, input_shape, layer.output.shape)
+    return SplitModel(at.head, at.tail, point, at.identity, whole, stride)
 
 
-def sent_shape(cut: str, *, input_shape: tuple[int, int, int], minimalistic: bool) -> tuple[int, ...]:
-    """Return the shape of what a head cut there sends, without the batch; arguments as of `build_split_mobilenet`.
+def encoder_of(settings: EncoderSettings, size: int) -> SplitModel:
+    """Return the attacked model of the split attack for images of `size` pixels.
 
     Raises:
-        InputError: as there.
+        InputError: a setting breaks its rule, the weights are not to be had, or the cut gives no feature maps.
     """
-    return tuple(_cut_layer(_whole(input_shape, minimalistic, classes=1), cut).output.shape[1:])
+    with _names_of_settings():
+        split = build_split_mobilenet(
+            settings.cut, input_shape=(size, size, 3), minimalistic=settings.variant == "minimalistic",
+            weights=settings.weights,
+        )  # fmt: skip
+    if len(split.point.shape) != 3:
+        raise InputError(f"`encoder.cut` must give feature maps; got {settings.cut!r}, which gives a vector.")
+    return split
+
+
+def map_count(settings: EncoderSettings, size: int) -> int:
+    """Return how many feature maps such an encoder sends, without its weights.
+
+    Raises:
+        InputError: the cut is none.
+    """
+    with _names_of_settings():
+        whole = _whole((size, size, 3), settings.variant == "minimalistic", classes=1)
+        return int(_cut_layer(whole, settings.cut).output.shape[-1])
+
+
+@contextmanager
+def _names_of_settings() -> Iterator[None]:
+    """Have what is refused named as the user knows it."""
+    names = {"cut": "encoder.cut", "weights": "encoder.weights", "minimalistic": "encoder.variant"}
+    try:
+        yield
+    except InputError as error:
+        text = re.sub(rf"`({'|'.join(names)})`", lambda match: f"`{names[match[1]]}`", str(error))
+        raise InputError(text) from None
 
 
 def _whole(input_shape: tuple[int, int, int], minimalistic: bool, classes: int) -> keras.Model:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -63,12 +64,27 @@ class Target:
     point: Point
     identity: str
 
+    @cached_property
+    def send(self) -> Function:
+        """Images `(batch, height, width, channels)` in [0, 1] to what is sent, traced once."""
+        return in_graph(self.head)
+
+    @cached_property
+    def answer(self) -> Function:
+        """What is sent, in half precision or not, to the answer of the tail, traced once; where there is a tail."""
+        return in_graph(self.tail)
+
     def differentiable(self) -> Function:
         """Return the inference-mode map from images to what is sent, with constant weights.
 
         It is the head, or what a fast path (`register_fast_path`) makes of an architecture that it knows.
         """
         return _fast(self.head, self.point.name) or (lambda images: self.head(images, training=False))
+
+
+def in_graph(model: keras.Model) -> Function:
+    """Return a model in inference mode as one graph of float32."""
+    return tf.function(lambda values: model(tf.cast(values, tf.float32), training=False), autograph=False)
 
 
 def output_of(answers: Any, point: str) -> Any:

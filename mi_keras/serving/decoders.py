@@ -31,7 +31,7 @@ def read_decoder(bench: SplitBench, config: Config, name: str) -> Trained:
     attacked, baseline = plan(Case(attack), bench), plan(Case(MeanImage()), bench)
     need(attacked.learned, attacked.scored, baseline.scored)
 
-    head, decoder = bench.encoder.model.head, bench.load(attacked)
+    head, decoder = bench.encoder.head, bench.load(attacked)
     images = smooth_images(ROWS, config.faces.size)
     maps = bench.encoder.send(images).numpy()
     answers = np.concatenate(list(attack.images_of(decoder, maps)))
@@ -43,7 +43,7 @@ def read_decoder(bench: SplitBench, config: Config, name: str) -> Trained:
     }
     source = bench.faces.source
     about = {
-        "attack": f"{name} decoder", "decoder": name, "cut": bench.encoder.model.cut,
+        "attack": f"{name} decoder", "decoder": name, "cut": bench.encoder.cut,
         "scores": summary(attacked.scored, METRICS), "baseline": {"name": "mean face", **summary(baseline.scored, METRICS)},
         "stages": {"decoder": attacked.learned.key, "scores": attacked.scored.key},
         "trained_with": bench.store.versions, "samples": "smooth pictures made of waves; nobody's face",

@@ -75,11 +75,12 @@ def check_pool(attack: Attack) -> None:
 def check_again(attack: Attack) -> None:
     """The same seed gives the same, whatever the process drew before, and leaves models as they were."""
     world = world_of(attack)
-    before = [weights_of(model) for model in (world.target, world.surrogate)]
+    models = [("target", world.target), ("surrogate", world.surrogate)]
+    if all_needs(attack).weights:
+        models.append(("target", world.observed.head))
+    before = [weights_of(model) for _, model in models]
     found = images_of(attack, world)
-    for name, arrays, model in zip(
-        ("target", "surrogate"), before, (world.target, world.surrogate), strict=True
-    ):
+    for (name, model), arrays in zip(models, before, strict=True):
         check_equal_weights(arrays, model, f"{attack.label} changes the {name}")
     _same(attack, found, "gives something else with the same seed")
 

@@ -20,6 +20,7 @@ from mi_keras.attacks.learned import Learned
 from mi_keras.data.preprocess import as_unit
 from mi_keras.defenses.training import Distillation
 from mi_keras.models.cnn import build_cnn
+from mi_keras.models.target import Target, observed_at, points
 from mi_keras.progress import MemoryWorkspace, Run
 from mi_keras.seeds import derive
 from mi_keras.settings import (
@@ -74,6 +75,11 @@ class World:
     answerer: keras.Model
     order: tuple[int, ...] = tuple(range(ATTACKED))
 
+    @functools.cached_property
+    def observed(self) -> Target:
+        """The target where it is observed, as who has its weights holds it."""
+        return observed_at(self.target, points(self.target)[-1] if self.of_maps else "logits")
+
     def holdings(self, needs: Access) -> Holdings:
         """Return what needs alone give an adversary, as a bench would."""
         query = functools.partial(observe, self.answerer)
@@ -81,7 +87,7 @@ class World:
             images=self.own if needs.images else None,
             surrogates=[self.surrogate] * needs.surrogates,
             query=Queries(query, needs.queries) if needs.queries else None,
-            target=self.target if needs.weights else None,
+            target=self.observed if needs.weights else None,
             pool=self.truth[list(self.order)] if needs.pool else None,
             image_shape=SHAPE,
             classes=0 if self.of_maps else CLASSES,

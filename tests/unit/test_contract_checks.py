@@ -72,7 +72,7 @@ class InWhite(_Tiny):
         return Access(weights=True)
 
     def draw(self, answers: Floats, held: Holdings, run: Run) -> Any:
-        weight = float(np.asarray(held.target.weights[0]).flat[0])
+        weight = float(np.asarray(held.target.head.weights[0]).flat[0])
         return np.broadcast_to(_squashed(answers + weight), (len(answers), *held.image_shape))
 
 
@@ -114,6 +114,12 @@ def _keeps_the_order(answers: Floats, held: Holdings, run: Run) -> Any:
 
 def _trains_the_surrogate(answers: Floats, held: Holdings, run: Run) -> Any:
     held.surrogate(np.ones((2, *held.image_shape), np.float32), training=True)
+    return np.zeros((len(answers), *held.image_shape))
+
+
+def _moves_a_weight(answers: Floats, held: Holdings, run: Run) -> Any:
+    bias = held.target.head.weights[-1]
+    bias.assign(bias + 1)
     return np.zeros((len(answers), *held.image_shape))
 
 
@@ -160,6 +166,7 @@ def _diverges_in_silence(answers: Floats, held: Holdings, run: Run) -> Any:
             check.check_again,
             "changes the surrogate: .*moving_mean",
         ),
+        (_broken(_moves_a_weight, weights=True), check.check_again, "changes the target: "),
         (_broken(_draws_without_a_seed), check.check_again, "something else with the same seed"),
         (_broken(_looks_at_neighbours), check.check_rows, "rows alone otherwise"),
         (_broken(_is_not_finite), check.check_images, "not finite"),
@@ -191,7 +198,8 @@ def test_an_attack_cannot_use_what_it_does_not_say_that_it_needs() -> None:
 def restored() -> Iterator[None]:
     """Give the world its models back as they were."""
     world = contract_world.the_world(False)
-    before = [(model, weights_of(model)) for model in (world.target, world.surrogate)]
+    models = (world.target, world.surrogate, world.observed.head)
+    before = [(model, weights_of(model)) for model in models]
     yield
     for model, arrays in before:
         with_weights(model, arrays)

@@ -1,6 +1,6 @@
 """The split attack as a bench: pictures, the feature maps that an encoder sends of them, and scores of reconstructions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from mi_keras.experiments.split.work import Faces
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.image import ms_ssim, ms_ssim_paper, psnr, psnr_paper, ssim, ssim_paper
 from mi_keras.metrics.retrieval import image_embedding
-from mi_keras.models.encoder import Encoder
+from mi_keras.models.mobilenet import SplitModel
 from mi_keras.progress import Arrays, Progress, Run, Workspace, flush
 from mi_keras.seeds import derive
 from mi_keras.settings import IMAGENET_DEVIATION
@@ -56,13 +56,16 @@ class SplitBench(Bench):
     attacked: ClassVar[str] = HELD_OUT
 
     def __init__(
-        self, faces: Faces, encoder: Encoder, store: Store, progress: Progress, *, seed: int, run: int
+        self, faces: Faces, encoder: SplitModel, store: Store, progress: Progress, *, seed: int, run: int
     ) -> None:
         self.faces, self.encoder = faces, encoder
-        self.image_shape = (faces.settings.size, faces.settings.size, 3)
+        size = faces.settings.size
+        self.image_shape, self.map_shape = (size, size, 3), encoder.head.output_shape[1:]
         described = {"fingerprint": faces.source.fingerprint, "faces": faces.settings, "seed": faces.seed}
         self._shared: dict[str, Any] = {"meaning": MEANING, "data": described}
-        super().__init__(store, progress, {**self._shared, "encoder": encoder.identity}, seed=seed, run=run)
+        identity = {"cut": encoder.cut, "size": size, "weights": encoder.weights_digest}
+        self._with_encoder = {**self._shared, "encoder": identity}
+        super().__init__(store, progress, self._with_encoder, seed=seed, run=run)
 
     # Images and feature maps, which all runs share
 
@@ -70,14 +73,13 @@ class SplitBench(Bench):
         """Read and resize the pictures. Large arrays `training` and `held_out`, uint8; info: how many, what was skipped."""
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-            size = self.faces.settings.size
             wanted = {HELD_OUT: self.faces.held_out_count, TRAINING: self.faces.training_count}
-            self._announce("images", sum(wanted.values()), (size, size, 3), np.uint8)
+            self._announce("images", (sum(wanted.values()), *self.image_shape), np.uint8)
             info: dict[str, Any] = {"skipped": []}
             seen: set[str] = set()
             # Held-out first: a picture that is there twice is not trained on
             for side, count in wanted.items():
-                array = workspace.large(side, (count, size, size, 3), np.uint8)
+                array = workspace.large(side, (count, *self.image_shape), np.uint8)
                 loaded = load_faces(
                     self.faces.source, getattr(self.faces, side), array, seen=seen, progress=self.progress,
                     label=f"{side.replace('_', '-')} images",
@@ -112,8 +114,8 @@ class SplitBench(Bench):
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             pictures = self.pictures(side)
-            shape = (len(pictures), *self.encoder.map_shape)
-            self._announce(what, len(pictures), shape[1:], np.float16)
+            shape = (len(pictures), *self.map_shape)
+            self._announce(what, shape, np.float16)
             maps = workspace.large("maps", shape, np.float16)
             saved = workspace.load("progress")
             done = int(saved["done"]) if saved else 0
@@ -127,12 +129,12 @@ class SplitBench(Bench):
                         flush(maps)
                         workspace.save("progress", {"done": np.array(start + len(images))})
             flush(maps)
-            if not all(np.isfinite(maps[i : i + BATCH]).all() for i in range(0, len(maps), BATCH)):
+            if not all(np.isfinite(batch).all() for batch in _batches(maps)):
                 raise FloatingPointError("feature maps: a value is not finite, or too large for float16.")
             return {}, {}
 
         drawn = [float(number) for number in noise]
-        return self._of_encoder("maps", compute, upstream=[self.images()], side=side, noise=drawn)
+        return self._of_encoder("maps", compute, [self.images()], side=side, noise=drawn)
 
     def measured(self, defense: Defense) -> Stage:
         """Return what a defence measured of the maps of training images before the first was sent."""
@@ -140,18 +142,15 @@ class SplitBench(Bench):
         def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             return defense.measure(self.maps(TRAINING).large("maps")), {}
 
-        return self._of_encoder(defense.measures, compute, upstream=[self.maps(TRAINING)])
+        return self._of_encoder(defense.measures, compute, [self.maps(TRAINING)])
 
     # Answers
 
     def asked(self, answered_by: str, images: str, defense: Defense | None) -> Asked:
-        if answered_by != TARGET or (defense and defense.hardens):
-            what = (
-                f"`defense` must leave the model as it is; got {defense.words}"
-                if defense
-                else "`answered_by` must be target"
-            )
-            raise InputError(f"{what}: no model but the target answers here.")
+        if defense and defense.hardens:
+            raise InputError(f"`defense` must leave the model as it is; got {defense.words}.")
+        if answered_by != TARGET:
+            raise InputError("`answered_by` must be target: no other model answers here.")
         return self._asked(images, defense, (0.0, 0.0))
 
     def known(self, attack: Attack, defense: Defense | None) -> Asked:
@@ -161,12 +160,12 @@ class SplitBench(Bench):
     def own_images(self) -> Images:
         return Images.unlabelled(self.pictures(TRAINING))
 
-    def target(self, defense: Defense | None) -> keras.Model:
-        return self.encoder.model.head
+    def target(self, defense: Defense | None) -> SplitModel:
+        return self.encoder
 
     def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
         maps = self.encoder.send(images).numpy()
-        return Observation(self._behind(defense, maps, seed)[:] if defense else maps, self.encoder.model.cut)
+        return self._observed(self._behind(defense, maps, seed)[:])
 
     def truth(self, subset: str) -> Floats:
         return as_unit(self.pictures(subset))
@@ -176,22 +175,26 @@ class SplitBench(Bench):
     ) -> Rows:
         """Return the maps of one side as they travel; `noise` as of `maps`."""
         maps = self.maps(side, noise=noise).large("maps")
-        if defense is None:
-            return maps
         return self._behind(defense, maps, self.derive("defense", side))
 
-    def _behind(self, defense: Defense, maps: Rows, seed: int) -> Defended:
+    def _behind(self, defense: Defense | None, maps: Rows, seed: int) -> Rows:
+        if defense is None:
+            return maps
         return Defended(maps, defense, self.measured(defense).arrays if defense.measures else {}, seed)
 
     def _asked(self, side: str, defense: Defense | None, noise: tuple[float, float]) -> Asked:
-        return Asked(
+        asked = Asked(
             side,
             (self.maps(side, noise=noise),),
-            lambda: Observation(self.sent(side, defense, noise=noise), self.encoder.model.cut),
-            {"map_defense": defense.identity} if defense else {},
-            [("defense", side)] if defense else (),
-            [defense.words] if defense else (),
+            lambda: self._observed(self.sent(side, defense, noise=noise)),
         )
+        if defense is None:
+            return asked
+        identity = {"map_defense": defense.identity}
+        return replace(asked, identity=identity, seeds=[("defense", side)], words=[defense.words])
+
+    def _observed(self, maps: Rows) -> Observation:
+        return Observation(maps, self.encoder.cut)
 
     # Reconstructions
 
@@ -204,9 +207,7 @@ class SplitBench(Bench):
         self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
     ) -> Stage:
         if attack.shared and not (asked.identity or scores) and asked.images == HELD_OUT:
-            return self._of_encoder(
-                attack.kinds[1], compute, upstream=described["upstream"], answer=attack.label
-            )
+            return self._of_encoder(attack.kinds[1], compute, described["upstream"], answer=attack.label)
         other: dict[str, Any] = {} if asked.images == HELD_OUT else {"subset": asked.images}
         names = list(scores or IMAGE_SCORES)
         return self.stage(attack.kinds[1], compute, scores=names, **described, **asked.identity, **other)
@@ -222,12 +223,10 @@ class SplitBench(Bench):
             truth = as_unit(pictures[start : start + len(drawn)])
             start += len(drawn)
             values = {name: IMAGE_SCORES[name](drawn, truth).numpy() for name in scores or IMAGE_SCORES}
-            found.append(
-                values | {"features": self.encoder.embed(drawn).numpy(), "pixels": image_embedding(drawn)}
-            )
+            found.append({**values, **self._embedded(drawn)})
         if start != len(pictures):
             raise ValueError(f"`images` must be as many as there are, {len(pictures)}; got {start}.")
-        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        return _joined(found)
 
     def gallery(self) -> Stage:
         """Embed the true images among which reconstructions are looked for: all held-out ones first.
@@ -237,28 +236,26 @@ class SplitBench(Bench):
 
         def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             held_out, training = self.pictures(HELD_OUT), self.pictures(TRAINING)
-            features, pixels = [], []
-            for pictures in (held_out, training[: max(0, DISTRACTORS - len(held_out))]):
-                for start in range(0, len(pictures), BATCH):
-                    images = as_unit(pictures[start : start + BATCH])
-                    features.append(self.encoder.embed(images).numpy())
-                    pixels.append(image_embedding(images))
-            return {"features": np.concatenate(features), "pixels": np.concatenate(pixels)}, {}
+            both = (held_out, training[: max(0, DISTRACTORS - len(held_out))])
+            return _joined([self._embedded(as_unit(batch)) for side in both for batch in _batches(side)]), {}
 
-        return self._of_encoder("gallery", compute, upstream=[self.images()])
+        return self._of_encoder("gallery", compute, [self.images()])
+
+    def _embedded(self, images: Floats) -> Arrays:
+        return {"features": self.encoder.embed(images).numpy(), "pixels": image_embedding(images)}
 
     def load(self, plan: Plan) -> keras.Model:
         """Rebuild the decoder that a plan trains."""
         attack = plan.case.attack
         assert isinstance(attack, Learned)
-        return attack.load((plan.learned.arrays, {}), self.encoder.map_shape, self.image_shape)
+        return attack.load((plan.learned.arrays, {}), self.map_shape, self.image_shape)
 
     def shown(self, plan: Plan, numbers: Sequence[int]) -> NDArray[np.uint8]:
         """Return the reconstructions of some held-out images, `(count, size, size, 3)` in 0..255; not stored."""
         sent, attack = plan.observed.read().values, plan.case.attack
         chosen = np.concatenate([sent[number : number + 1] for number in numbers])
-        observed = Evidence(Observation(chosen, self.encoder.model.cut), [chosen])
-        images = attack.reconstruct((plan.learned.arrays, {}), observed, self.holdings(Access()), Run())
+        observed, held = Evidence(self._observed(chosen), [chosen]), self.holdings(Access())
+        images = attack.reconstruct((plan.learned.arrays, {}), observed, held, Run())
         return np.concatenate([as_bytes(batch) for batch in images])
 
     def answers(self, defense: Defense | None) -> Floats:
@@ -267,34 +264,33 @@ class SplitBench(Bench):
         Raises:
             FloatingPointError: a logit is not finite.
         """
-        maps = self.sent(HELD_OUT, defense)
         logits = np.concatenate(
-            [self.encoder.answer(maps[i : i + BATCH]) for i in range(0, len(maps), BATCH)]
+            [self.encoder.answer(maps) for maps in _batches(self.sent(HELD_OUT, defense))]
         )
         if not np.isfinite(logits).all():
             raise FloatingPointError(f"the tail's answer behind {defense} is not finite.")
         return logits
 
-    def _of_encoder(
-        self, kind: str, compute: Compute, *, upstream: Sequence[Stage] = (), **identity: Any
-    ) -> Stage:
+    def _of_encoder(self, kind: str, compute: Compute, upstream: Sequence[Stage], **identity: Any) -> Stage:
         """Describe a stage that all runs share."""
-        return self.store.stage(
-            kind, compute, upstream=upstream, encoder=self.encoder.identity, **identity, **self._shared
-        )
+        return self.store.stage(kind, compute, upstream=upstream, **identity, **self._with_encoder)
 
-    def _announce(self, what: str, count: int, shape: tuple[int, ...], dtype: Any) -> None:
-        size = count * int(np.prod(shape)) * np.dtype(dtype).itemsize
-        self.progress.announce(f"{what}: {count:,} on {size / 1e9:.2f} GB of disk in {self.store.root}")
+    def _announce(self, what: str, shape: tuple[int, ...], dtype: Any) -> None:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        self.progress.announce(f"{what}: {shape[0]:,} on {size / 1e9:.2f} GB of disk in {self.store.root}")
+
+
+def _batches(rows: Rows) -> Iterator[Any]:
+    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+
+
+def _joined(parts: Sequence[Arrays]) -> Arrays:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _with_noise(images: Floats, noise: tuple[float, float], seed: int, first: int) -> Floats:
     """Add Gaussian noise to images in [0, 1] that has this mean and variance once they are normalised."""
     mean, deviation = noise[0], noise[1] ** 0.5
-    noisy = []
-    for number, image in enumerate(images, start=first):
-        draw = np.random.default_rng(derive(seed, "image noise", number)).standard_normal(
-            image.shape, np.float32
-        )
-        noisy.append(image + (mean + deviation * draw) * np.array(IMAGENET_DEVIATION, np.float32))
-    return np.stack(noisy)
+    draws = [np.random.default_rng(derive(seed, "image noise", first + row)) for row in range(len(images))]
+    drawn = np.stack([draw.standard_normal(images.shape[1:], np.float32) for draw in draws])
+    return images + (mean + deviation * drawn) * np.array(IMAGENET_DEVIATION, np.float32)

@@ -89,7 +89,7 @@ def costs_of(cells: Mapping[str, Cell], bench: "SplitBench") -> dict[str, dict[s
     """Return what each row costs the honest user: bytes, maps, and the tail's agreement with its answer to all maps."""
     from mi_keras.metrics.agreement import logit_cosine, top1_agreement
 
-    shape, reference = bench.encoder.map_shape, bench.answers(None)
+    shape, reference = bench.map_shape, bench.answers(None)
     costs: dict[str, dict[str, float]] = {}
     for name, cell in cells.items():
         defense, answers = cell.defense, bench.answers(cell.defense)

@@ -168,9 +168,9 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
     info = first.images().info
     measured = (
         f"{info['held_out']:,} held-out images, {info['training']:,} training images of {config.faces.size} pixels, "
-        f"feature maps {' x '.join(map(str, first.encoder.map_shape))}"
+        f"feature maps {' x '.join(map(str, first.map_shape))}"
     )
-    drawn = _figures(config, picked, reference, arrays, first.encoder.map_shape[2])
+    drawn = _figures(config, picked, reference, arrays, first.map_shape[2])
     return ExperimentResult(tables, _claims(rows), measured, arrays, drawn, picture_notes(config, first))
 
 

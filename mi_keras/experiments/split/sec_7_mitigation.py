@@ -134,7 +134,7 @@ def check(config: Config, _: Faces) -> None:
         InputError: also where the cut is none.
     """
     with quiet_libraries():
-        from mi_keras.models.encoder import map_count
+        from mi_keras.models.mobilenet import map_count
 
         there = map_count(config.encoder, config.faces.size)
     if max(config.maps) >= there:

@@ -33,7 +33,7 @@ def selections(
         The maps to keep, for each of `counts`.
     """
     if method == "random":
-        seed, channels = bench.derive("selection", method), bench.encoder.map_shape[2]
+        seed, channels = bench.derive("selection", method), bench.map_shape[2]
         return {m: KeptMaps(random_maps(channels, m, seed)) for m in counts}
     if method == "variance":
         statistics = MapStatistics(**bench.measured(QuantizedMaps()).arrays)
@@ -43,7 +43,7 @@ def selections(
         maps = bench.maps(TRAINING).large("maps")[:images].astype(np.float32)
         if method == "greedy":
             seed = bench.derive("selection", method)
-            kept = greedy_for_tail(bench.encoder.model.tail, maps, counts, seed=seed)
+            kept = greedy_for_tail(bench.encoder.tail, maps, counts, seed=seed)
         else:
             model, pictures = bench.load(trained), bench.pictures(TRAINING)[:images]
             kept = {

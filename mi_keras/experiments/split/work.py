@@ -67,13 +67,10 @@ class SplitWork:
     ) -> Sequence["SplitBench"]:
         """Return the bench of each run, which share one encoder; imports TensorFlow."""
         from mi_keras.experiments.split.bench import SplitBench
-        from mi_keras.models.encoder import Encoder
+        from mi_keras.models.mobilenet import encoder_of
 
-        encoder = Encoder(config.encoder, config.faces.size)
-        return [
-            SplitBench(data, encoder, store, progress, seed=seed, run=number)
-            for number in range(1, config.runs + 1)
-        ]
+        encoder, runs = encoder_of(config.encoder, config.faces.size), range(1, config.runs + 1)
+        return [SplitBench(data, encoder, store, progress, seed=seed, run=number) for number in runs]
 
     def describe(self, data: Faces) -> dict[str, object]:
         """Return the fields of a result that tell of its data."""

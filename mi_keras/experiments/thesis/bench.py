@@ -17,6 +17,7 @@ from mi_keras.experiments.store import Stage, Store
 from mi_keras.metrics.classification import confusion_matrix, weighted_f1
 from mi_keras.metrics.image import score
 from mi_keras.models.cnn import build_cnn, observe
+from mi_keras.models.target import Target, observed_at
 from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Arrays, Progress, Workspace
 from mi_keras.settings import DEFAULT_HEAD, ClassifierSettings, HeadSettings, SplitSettings
@@ -162,11 +163,11 @@ class ThesisBench(Bench):
     def surrogates(self, defense: Defense | None) -> Sequence[keras.Model]:
         return [self.load(self.model(SHADOW, defense))]
 
-    def target(self, defense: Defense | None) -> keras.Model:
-        return self.load(self.model(TARGET, defense))
+    def target(self, defense: Defense | None) -> Target:
+        return observed_at(self.load(self.model(TARGET, defense)), "logits")
 
     def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
-        sent = observe(self.target(defense), images)
+        sent = observe(self.load(self.model(TARGET, defense)), images)
         return Observation(Defended(sent.values, defense, {}, seed)[:], sent.point) if defense else sent
 
     def truth(self, subset: str) -> Floats:

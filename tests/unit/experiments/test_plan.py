@@ -37,7 +37,7 @@ class Asking(Attack):
             held.query(np.zeros((self.images, *held.image_shape), np.float32))
         if self.asked.weights:
             assert held.target is not None
-            bias = held.target.get_weights()[-1]  # of the last layer, for who looks for it here
+            bias = held.target.head.get_weights()[-1]  # of the last layer, for who looks for it here
             yield np.broadcast_to(bias[0], (len(observed), *held.image_shape))
         else:
             yield np.zeros((len(observed), *held.image_shape), np.float32)

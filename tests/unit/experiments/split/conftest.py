@@ -46,11 +46,11 @@ def stored(tmp_path_factory) -> Path:
 
 
 @cache
-def encoder_of(settings: EncoderSettings, size: int):
+def cached_encoder(settings: EncoderSettings, size: int):
     """Build an encoder once for all tests: it is frozen, and building and tracing it takes seconds."""
-    from mi_keras.models.encoder import Encoder
+    from mi_keras.models.mobilenet import encoder_of
 
-    return Encoder(settings, size)
+    return encoder_of(settings, size)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def make_bench(pictures, config) -> Callable:
         from mi_keras.experiments.split.bench import SplitBench
 
         faces = SPLIT.prepare(SPLIT.open_data(f"folder:{pictures}", offline=True), config, seed=seed)
-        encoder = encoder_of(config.encoder, config.faces.size)
+        encoder = cached_encoder(config.encoder, config.faces.size)
         return SplitBench(faces, encoder, Store(root), progress or SilentProgress(), seed=seed, run=run)
 
     return make

@@ -15,7 +15,7 @@ from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.split.bench import HELD_OUT, TRAINING
 from mi_keras.experiments.split.rows import picture_notes
 from mi_keras.experiments.store import describe
-from mi_keras.models.encoder import Encoder
+from mi_keras.models.mobilenet import encoder_of
 from mi_keras.settings import DecoderSettings, EncoderSettings
 
 COMPACT = Learned((Answers(),), DecoderSettings("compact", epochs=1, batch_size=4))
@@ -44,9 +44,9 @@ def test_sizes_are_said_before_the_work_begins(tmp_path, make_bench, recording_p
 def test_maps_are_what_the_head_gives_with_or_without_noise(stored, make_bench):
     bench = make_bench(stored)
     images = bench.pictures(HELD_OUT) / np.float32(255)
-    expected = bench.encoder.model.head(images, training=False).numpy()
+    expected = bench.encoder.head(images, training=False).numpy()
     np.testing.assert_allclose(bench.maps(HELD_OUT).large("maps"), expected, rtol=2e-3, atol=1e-3)
-    clean = bench.encoder.model.head(bench.pictures(TRAINING) / np.float32(255), training=False).numpy()
+    clean = bench.encoder.head(bench.pictures(TRAINING) / np.float32(255), training=False).numpy()
     np.testing.assert_allclose(bench.maps(TRAINING).large("maps"), clean, rtol=2e-3, atol=1e-3)
     noisy = bench.maps(TRAINING, noise=(0.02, 0.02)).large("maps")
     assert np.abs(noisy - clean).mean() > 10 * np.abs(bench.maps(TRAINING).large("maps") - clean).mean()
@@ -82,10 +82,12 @@ def test_what_is_no_image_is_listed(tmp_path, make_bench, config):
 
 def test_the_attack_leaves_every_weight_of_the_model_as_it_was(tmp_path, make_bench):
     bench = make_bench(tmp_path)
-    before = [v.numpy().copy() for v in bench.encoder.model.whole.variables]
+    encoder = bench.encoder
+    variables = [v for model in (encoder.head, encoder.tail, encoder.whole) for v in model.variables]
+    before = [v.numpy().copy() for v in variables]
     plan(Case(COMPACT), bench).scored.computed()
     bench.answers(QuantizedMaps(4))
-    for variable, value in zip(bench.encoder.model.whole.variables, before, strict=True):
+    for variable, value in zip(variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
 
 
@@ -177,7 +179,7 @@ def test_a_decoder_and_its_defence_are_named_in_words(stored, make_bench, record
 def test_a_cut_of_another_stride_is_attacked_too(tmp_path, make_bench, config, cut, side):
     elsewhere = replace(config, encoder=replace(config.encoder, cut=cut))
     bench = make_bench(tmp_path, config=elsewhere)
-    assert bench.encoder.map_shape[:2] == (side, side)
+    assert bench.map_shape[:2] == (side, side)
     attacked = plan(Case(replace(COMPACT, images=4)), bench, scores=("psnr",))
     assert bench.shown(attacked, [5]).shape == (1, 192, 192, 3)
     assert attacked.scored.arrays["psnr"].shape == (6,)
@@ -185,7 +187,7 @@ def test_a_cut_of_another_stride_is_attacked_too(tmp_path, make_bench, config, c
 
 def test_a_cut_that_gives_no_maps_is_refused_by_its_setting():
     with pytest.raises(InputError, match=r"^`encoder.cut` must be one of C1, C2, .*; got 'flatten'.$"):
-        Encoder(EncoderSettings(weights="random", variant="minimalistic", cut="flatten"), 192)
+        encoder_of(EncoderSettings(weights="random", variant="minimalistic", cut="flatten"), 192)
 
 
 def test_equal_cuts_have_equal_keys(stored, make_bench, config):
