@@ -1,13 +1,12 @@
 """Rows and arrays of sections that reconstruct pictures: scores, and whether each tells its own picture from others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_keras.defenses.defense import Defense, bytes_of
-from mi_keras.defenses.maps import KeptMaps
+from mi_keras.experiments.case import Case, Plan, plan
 from mi_keras.results import Paper, Row
 
 if TYPE_CHECKING:
@@ -16,25 +15,69 @@ if TYPE_CHECKING:
 
 IMAGE_COLUMNS = ("psnr", "ssim", "ms_ssim", "psnr_paper", "ssim_paper", "ms_ssim_paper")
 GALLERIES = (100, 1000)
-MEAN_FACE = "mean_face"
 SHOWN = 8  # held-out images in a figure
 
 
+@dataclass(frozen=True)
+class Name:
+    """What a row is about; its text is the row's name in result files.
+
+    Attributes:
+        method: a decoder, a baseline, or what is done to the maps.
+        at: how much of it is done.
+    """
+
+    method: str
+    at: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.method}@{self.at}" if self.at else self.method
+
+
+MEAN_FACE = Name("mean_face")
+Plans = Mapping[Name, Sequence[Plan]]  # by row, its plan in every run
+
+
+def with_mean_face(plans: Plans, benches: "Sequence[SplitBench]") -> Plans:
+    """Return the plans and, last, those of the mean face, which every attack has to beat."""
+    from mi_keras.attacks.baselines import MeanImage
+
+    return {**plans, MEAN_FACE: [plan(Case(MeanImage()), bench) for bench in benches]}
+
+
+def picture_rows(
+    plans: Plans,
+    labels: Mapping[Name, str],
+    group: str,
+    gallery: "Stage",
+    more: Mapping[Name, Mapping[str, Any]],
+    papers: Mapping[Name, Paper] | None = None,
+) -> dict[Name, Row]:
+    """Return the rows of plans, among them the mean face as a baseline; `more` are further values of `(runs,)`."""
+    told = {name: (label, group) for name, label in labels.items()} | {MEAN_FACE: ("mean face", "baseline")}
+    return {
+        name: picture_row(
+            name, *told[name], [each.scored for each in of_runs], gallery,
+            paper=(papers or {}).get(name), more=more.get(name),
+        )
+        for name, of_runs in plans.items()
+    }  # fmt: skip
+
+
 def picture_row(
-    name: str,
+    name: Name,
     label: str,
     group: str,
     scored: Sequence["Stage"],
     gallery: "Stage",
     *,
     paper: Paper | None = None,
-    note: str = "",
     more: Mapping[str, Any] | None = None,
 ) -> Row:
-    """Return a row of all scores of the scored stage of every run; `more` are further values of `(runs,)`."""
+    """Return a row of all scores of the scored stage of every run."""
     runs = [_means(stage, gallery) for stage in scored]
     values = {metric: np.array([run[metric] for run in runs]) for metric in runs[0]}
-    return Row(name, label, group, values | dict(more or {}), len(scored[0].arrays["psnr"]), paper, note)
+    return Row(str(name), label, group, values | dict(more or {}), len(scored[0].arrays["psnr"]), paper)
 
 
 def retrieval_columns(values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -43,14 +86,26 @@ def retrieval_columns(values: Mapping[str, Any]) -> tuple[str, ...]:
     return ("feature_distance", *(name for name in names if name in values))
 
 
-def score_arrays(scored: Mapping[str, Sequence["Stage"]]) -> dict[str, Any]:
-    """Return the scores per image of every row, `(runs, images)`."""
+def picture_arrays(
+    plans: Plans, bench: "SplitBench", numbers: Sequence[int], shown: Iterable[Name]
+) -> dict[str, Any]:
+    """Return the scores per image of every row, `(runs, images)`, and of the first run what some rows make of some images."""
     arrays: dict[str, Any] = {}
-    for name, stages in scored.items():
-        runs = [stage.arrays for stage in stages]
+    for name, of_runs in plans.items():
+        runs = [each.scored.arrays for each in of_runs]
         measured = [metric for metric in IMAGE_COLUMNS if metric in runs[0]]
         arrays |= {f"{metric}.{name}": np.stack([run[metric] for run in runs]) for metric in measured}
-    return arrays
+    arrays |= {
+        "shown.numbers": np.array(numbers),
+        "shown.targets": bench.pictures(bench.attacked)[list(numbers)],
+    }
+    return arrays | {f"shown.{name}": bench.shown(plans[name][0], numbers) for name in shown}
+
+
+def measured_on(bench: "SplitBench") -> str:
+    """Return the line that says how many pictures were attacked, and learned from."""
+    info, size = bench.images().info, bench.faces.settings.size
+    return f"{info['held_out']:,} held-out images, {info['training']:,} training images of {size} pixels"
 
 
 def chosen_to_show(psnr: Any) -> tuple[list[int], dict[str, list[int]]]:
@@ -62,44 +117,6 @@ def chosen_to_show(psnr: Any) -> tuple[list[int], dict[str, list[int]]]:
     numbers = list(dict.fromkeys([*first, *(n for chosen in by_score.values() for n in chosen)]))
     positions = {name: [numbers.index(n) for n in chosen] for name, chosen in by_score.items()}
     return numbers, positions | {"first": [numbers.index(n) for n in first]}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A row of the table.
-
-    Attributes:
-        kind: what is done: a way to choose maps, "bits", "noise", or "none".
-        amount: how much of it, as in the row's name.
-        label, point: the same in tables, and beside a point of a figure.
-    """
-
-    kind: str
-    amount: str
-    label: str
-    point: str
-    defense: Defense | None
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind}@{self.amount}" if self.amount else self.kind
-
-
-def costs_of(cells: Mapping[str, Cell], bench: "SplitBench") -> dict[str, dict[str, float]]:
-    """Return what each row costs the honest user: bytes, maps, and the tail's agreement with its answer to all maps."""
-    from mi_keras.metrics.agreement import logit_cosine, top1_agreement
-
-    shape, reference = bench.map_shape, bench.answers(None)
-    costs: dict[str, dict[str, float]] = {}
-    for name, cell in cells.items():
-        defense, answers = cell.defense, bench.answers(cell.defense)
-        costs[name] = {
-            "kilobytes": (defense.bytes_per_image(shape) if defense else bytes_of(shape)) / 1000,
-            "kept_maps": float(len(defense.kept) if isinstance(defense, KeptMaps) else shape[2]),
-            "agreement": float(top1_agreement(answers, reference).mean()),
-            "logit_cosine": float(logit_cosine(answers, reference).mean()),
-        }
-    return costs
 
 
 def picture_notes(config: Any, bench: "SplitBench") -> list[str]:

@@ -21,22 +21,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mi_keras.data.preprocess import as_bytes
-from mi_keras.experiments.case import Case, Plan, plan
+from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.presets import check_choices, check_runs
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.split.rows import (
     IMAGE_COLUMNS,
     MEAN_FACE,
+    Name,
+    Plans,
     chosen_to_show,
+    measured_on,
+    picture_arrays,
     picture_notes,
-    picture_row,
+    picture_rows,
     retrieval_columns,
-    score_arrays,
+    with_mean_face,
 )
 from mi_keras.experiments.split.sizes import (
     BICUBIC,
@@ -58,22 +62,18 @@ if TYPE_CHECKING:
     from mi_keras.attacks.learned import Learned
     from mi_keras.experiments.split.bench import SplitBench
 
+THEIRS = BY_TRANSPOSED, BY_BICUBIC = Name("transposed"), Name("bicubic")
+OURS = BY_COMPACT, BY_LARGE = Name("compact"), Name("large")
 LABELS = {
-    "transposed": "transposed convolutions (text)",
-    "bicubic": "bicubic upsampling (text)",
-    "compact": "compact (ours)",
-    "large": "large (ours)",
+    BY_TRANSPOSED: "transposed convolutions (text)",
+    BY_BICUBIC: "bicubic upsampling (text)",
+    BY_COMPACT: "compact (ours)",
+    BY_LARGE: "large (ours)",
 }
 PUBLISHED = {
-    "transposed": Paper(
-        "Table 1 (CelebA)",
-        {"psnr_paper": (46.0, None), "ssim_paper": (0.033, None), "ms_ssim_paper": (0.22, None)},
-    ),
-    "bicubic": Paper(
-        "Table 1 (CelebA)",
-        {"psnr_paper": (48.6, None), "ssim_paper": (0.039, None), "ms_ssim_paper": (0.24, None)},
-    ),
-}
+    name: Paper("Table 1 (CelebA)", {"psnr_paper": (psnr, None), "ssim_paper": (ssim, None), "ms_ssim_paper": (ms_ssim, None)})
+    for name, psnr, ssim, ms_ssim in ((BY_TRANSPOSED, 46.0, 0.033, 0.22), (BY_BICUBIC, 48.6, 0.039, 0.24))
+}  # fmt: skip
 MAPS_SHOWN, CHANNELS_SHOWN = 16, 8
 
 
@@ -111,36 +111,27 @@ PRESETS = {
 
 def attack_of(config: Config, decoder: str) -> Learned:
     """Return the attack with one of the section's decoders."""
-    from mi_keras.attacks.attack import Answers
     from mi_keras.attacks.learned import Learned
 
-    return Learned((Answers(),), getattr(config, decoder))
+    return Learned(settings=getattr(config, decoder))
 
 
 def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
     """Train every decoder in every run and score it on the held-out images; `benches` has one per run."""
-    from mi_keras.attacks.baselines import MeanImage
-
-    plans = {
-        name: [plan(Case(attack_of(config, name)), bench) for bench in benches] for name in config.decoders
+    trained = {
+        Name(decoder): [plan(Case(attack_of(config, decoder)), bench) for bench in benches]
+        for decoder in config.decoders
     }
-    for of_runs in plans.values():  # all are trained before the first is scored
-        for each in of_runs:
-            each.learned.computed()
-    first = benches[0]
+    learned = {name: [each.learned for each in of_runs] for name, of_runs in trained.items()}
+    for stage in chain(*learned.values()):  # all are trained before the first is scored
+        stage.computed()
+    plans, first = with_mean_face(trained, benches), benches[0]
     gallery = first.gallery()
-    rows = {
-        name: picture_row(
-            name, LABELS[name], "attack", [each.scored for each in of_runs], gallery, paper=PUBLISHED.get(name),
-            more={"parameters": np.array([float(each.learned.info["parameters"]) for each in of_runs])},
-        )
-        for name, of_runs in plans.items()
-    }  # fmt: skip
-    mean = [plan(Case(MeanImage()), bench) for bench in benches]
-    scored = {
-        name: [each.scored for each in of_runs] for name, of_runs in (plans | {MEAN_FACE: mean}).items()
+    parameters = {
+        name: {"parameters": np.array([float(stage.info["parameters"]) for stage in of_runs])}
+        for name, of_runs in learned.items()
     }
-    rows[MEAN_FACE] = picture_row(MEAN_FACE, "mean face", "baseline", scored[MEAN_FACE], gallery)
+    rows = picture_rows(plans, LABELS, "attack", gallery, parameters, PUBLISHED)
     columns = retrieval_columns(rows[MEAN_FACE].values)
     found = (
         "Found among N: probability that the true picture is the nearest to its reconstruction among N true pictures, by cosine of "
@@ -158,40 +149,26 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
             notes=[f"{found if searched else ''}Feature distance: 1 - cosine of the embeddings of picture and reconstruction."],
         ),
     ]  # fmt: skip
-    reference = "compact" if "compact" in plans else config.decoders[0]
-    numbers, picked = chosen_to_show(scored[reference][0].arrays["psnr"])
-    arrays = score_arrays(scored) | _shown(first, plans, mean[0], numbers)
+    reference = BY_COMPACT if BY_COMPACT in plans else Name(config.decoders[0])
+    numbers, picked = chosen_to_show(plans[reference][0].scored.arrays["psnr"])
+    arrays = picture_arrays(plans, first, numbers, plans) | _layers(first, plans)
     arrays |= {
-        f"curve.{name}.loss": np.stack([np.array(each.learned.info["history"]["loss"]) for each in of_runs])
-        for name, of_runs in plans.items()
+        f"curve.{name}.loss": np.stack([np.array(stage.info["history"]["loss"]) for stage in of_runs])
+        for name, of_runs in learned.items()
     }
-    info = first.images().info
-    measured = (
-        f"{info['held_out']:,} held-out images, {info['training']:,} training images of {config.faces.size} pixels, "
-        f"feature maps {' x '.join(map(str, first.map_shape))}"
-    )
+    measured = f"{measured_on(first)}, feature maps {' x '.join(map(str, first.map_shape))}"
     drawn = _figures(config, picked, reference, arrays, first.map_shape[2])
     return ExperimentResult(tables, _claims(rows), measured, arrays, drawn, picture_notes(config, first))
 
 
-def _shown(
-    bench: SplitBench, plans: Mapping[str, Sequence[Plan]], mean: Plan, numbers: Sequence[int]
-) -> dict[str, Any]:
-    """Return the images, maps and layers of the figures, of the first run."""
-    from mi_keras.experiments.split.bench import HELD_OUT
+def _layers(bench: SplitBench, plans: Plans) -> dict[str, Any]:
+    """Return the maps of the first image that are sent, and the layers of the bicubic decoder, of the first run."""
     from mi_keras.models.decoders import layer_outputs
 
-    arrays: dict[str, Any] = {
-        "shown.numbers": np.array(numbers),
-        "shown.targets": bench.pictures(HELD_OUT)[list(numbers)],
-        f"shown.{MEAN_FACE}": np.repeat(as_bytes(mean.learned.arrays["image"])[None], len(numbers), axis=0),
-    }
-    for name, of_runs in plans.items():
-        arrays[f"shown.{name}"] = bench.shown(of_runs[0], numbers)
-    sent = bench.maps(HELD_OUT).large("maps")[:1]
-    arrays["maps.sent"] = np.moveaxis(sent[0][..., _spread(sent.shape[-1])], -1, 0)
-    if "bicubic" in plans:
-        decoder = bench.load(plans["bicubic"][0])
+    sent = bench.sent(bench.attacked)[:1]
+    arrays = {"maps.sent": np.moveaxis(sent[0][..., _spread(sent.shape[-1])], -1, 0)}
+    if BY_BICUBIC in plans:
+        decoder = bench.load(plans[BY_BICUBIC][0])
         for number, output in enumerate(layer_outputs(decoder, sent, _steps(decoder)), start=1):
             liveliest = np.argsort(-output.std(axis=(0, 1)), kind="stable")[:CHANNELS_SHOWN]
             arrays[f"maps.layer_{number}"] = np.moveaxis(output[..., liveliest], -1, 0).astype(np.float16)
@@ -203,16 +180,15 @@ def _spread(channels: int) -> list[int]:
     return [int(number) for number in np.linspace(0, channels - 1, min(MAPS_SHOWN, channels)).round()]
 
 
-def _claims(rows: Mapping[str, Row]) -> list[Claim]:
+def _claims(rows: Mapping[Name, Row]) -> list[Claim]:
     """Hold the section's sentences, and what stands behind its numbers, against the rows."""
     size = next((n for n in (1000, 100) if f"retrieval_{n}" in rows[MEAN_FACE].values), None)
     claims = [
-        ahead(
-            rows, "Upsampling beats transposed convolutions", "bicubic", ["transposed"], source="split 6", metric=metric,
-        )
+        ahead(rows, "Upsampling beats transposed convolutions", BY_BICUBIC, [BY_TRANSPOSED], source="split 6", metric=metric)
         for metric in ("psnr_paper", "ms_ssim_paper")
     ]  # fmt: skip
-    for name in (name for name in ("transposed", "bicubic") if name in rows):
+    others = [name for name in THEIRS if name in rows]
+    for name in others:
         label = LABELS[name].removesuffix(" (text)")
         claims += [
             ahead(
@@ -231,21 +207,19 @@ def _claims(rows: Mapping[str, Row]) -> list[Claim]:
             f"The published PSNR of {label} is above what the mean face scores in the same convention", "not in the text",
             published > baseline, f"{published:.1f} dB published against {baseline:.2f} dB of the mean face here",
         ))  # fmt: skip
-    ours = [name for name in ("compact", "large") if name in rows]
-    others = [name for name in ("transposed", "bicubic") if name in rows]
     if others:
         words = "both" if len(others) > 1 else LABELS[others[0]]
         claims += [
             ahead(rows, f"A decoder that can draw dark colours, trained on what the victim sends: {LABELS[name]} beats {words}", name, others, source="not in the text")
-            for name in ours
+            for name in OURS if name in rows
         ]  # fmt: skip
     return claims
 
 
 def _figures(
-    config: Config, picked: Mapping[str, list[int]], reference: str, arrays: Mapping[str, Any], channels: int
+    config: Config, picked: Mapping[str, list[int]], reference: Name, arrays: Mapping[str, Any], channels: int
 ) -> list[Figure]:
-    first, drawn = picked["first"], [*config.decoders, MEAN_FACE]
+    first, drawn = picked["first"], [*config.decoders, str(MEAN_FACE)]
     headers = [name for name in ("worst", "median", "best") for _ in picked[name]]
     layers = [name.removeprefix("maps.") for name in arrays if name.startswith("maps.layer_")]
     decoding = figures.Layers(
@@ -278,7 +252,7 @@ def _figures(
             title=f"Worst, median and best by PSNR of the decoder {reference}",
         ),
         figures.Histogram(
-            file="psnr.png", metric="psnr", baseline=[MEAN_FACE], rows=drawn, title="PSNR of every held-out image"
+            file="psnr.png", metric="psnr", baseline=[str(MEAN_FACE)], rows=drawn, title="PSNR of every held-out image"
         ),
         figures.TrainingCurves(
             file="training.png", models="Decoders", loss="loss of each (not comparable)", rows=config.decoders,

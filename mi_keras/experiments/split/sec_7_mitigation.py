@@ -22,20 +22,23 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mi_keras.defenses.maps import MOST_BITS, NoisyMaps, QuantizedMaps
+from mi_keras.defenses.defense import Defense, bytes_of
+from mi_keras.defenses.maps import MOST_BITS, KeptMaps, NoisyMaps, QuantizedMaps
 from mi_keras.errors import InputError
 from mi_keras.experiments.case import Case, Plan, plan
 from mi_keras.experiments.presets import check_choices, check_runs, sized
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.split.rows import (
     MEAN_FACE,
-    Cell,
-    costs_of,
+    Name,
+    measured_on,
+    picture_arrays,
     picture_notes,
-    picture_row,
+    picture_rows,
     retrieval_columns,
-    score_arrays,
+    with_mean_face,
 )
 from mi_keras.experiments.split.sizes import COMPACT, QUICK, SMOKE, check_decoders
 from mi_keras.experiments.split.work import SPLIT
@@ -43,13 +46,13 @@ from mi_keras.quiet import quiet_libraries
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import LARGEST, DecoderSettings, EncoderSettings, FaceSettings
+from mi_keras.types import Floats
 
 if TYPE_CHECKING:
-    from mi_keras.attacks.learned import Learned
     from mi_keras.experiments.split.bench import SplitBench
     from mi_keras.experiments.split.work import Faces
 
-NONE = "none"
+NONE = Name("none")
 METHODS = {
     "random": "random maps",
     "variance": "maps of highest variance",
@@ -94,11 +97,9 @@ class Config:
         check_choices("methods", self.methods, tuple(METHODS))
         check_choices("bits", self.bits, tuple(range(1, MOST_BITS + 1)))
         check_decoders(compact=self.compact)
-        for name in ("maps", "noise"):
-            values = getattr(self, name)
-            if not values and name == "maps":
-                raise InputError("`maps` must name at least one number; got none.")
-            most = MOST_NOISE if name == "noise" else LARGEST
+        if not self.maps:
+            raise InputError("`maps` must name at least one number; got none.")
+        for name, values, most in (("maps", self.maps, LARGEST), ("noise", self.noise, MOST_NOISE)):
             names = {f"{value:g}" for value in values}
             if len(names) < len(values) or not all(0 < value <= most for value in values):
                 raise InputError(f"`{name}` must be distinct numbers > 0 and <= {most:g}; got {values!r}.")
@@ -143,95 +144,101 @@ def check(config: Config, _: Faces) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Cell:
+    """What is done in a row, and what tables and the points of figures call it."""
+
+    defense: Defense | None
+    label: str
+    point: str = ""
+
+
 def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
     """Attack what every defence sends in every run; `benches` has one per run."""
-    from mi_keras.attacks.baselines import MeanImage
-
-    cells = [_cells(config, bench) for bench in benches]
+    of_runs = [_cells(config, bench) for bench in benches]
+    cells, first, gallery = of_runs[0], benches[0], benches[0].gallery()
+    behind = {name: [each[name].defense for each in of_runs] for name in cells}
     plans = {
-        name: [_attacked(config, bench, cell[name]) for cell, bench in zip(cells, benches, strict=True)]
-        for name in cells[0]
+        name: [_attacked(config, defense, bench) for defense, bench in zip(defenses, benches, strict=True)]
+        for name, defenses in behind.items()
     }
-    costs = [costs_of(cell, bench) for cell, bench in zip(cells, benches, strict=True)]
-    first, gallery = benches[0], benches[0].gallery()
-    scored = {name: [each.scored for each in of_runs] for name, of_runs in plans.items()}
-    rows = {
-        name: picture_row(
-            name, cell.label, "defense", scored[name], gallery,
-            more={value: np.array([cost[name][value] for cost in costs]) for value in costs[0][name]},
-        )
-        for name, cell in cells[0].items()
-    }  # fmt: skip
-    scored[MEAN_FACE] = [plan(Case(MeanImage()), bench).scored for bench in benches]
-    rows[MEAN_FACE] = picture_row(MEAN_FACE, "mean face", "baseline", scored[MEAN_FACE], gallery)
-    columns = retrieval_columns(rows[MEAN_FACE].values)
+    undefended = [bench.answers(None) for bench in benches]
+    costs = {name: _costs(defenses, benches, undefended) for name, defenses in behind.items()}
+    everything, labels = with_mean_face(plans, benches), {name: cell.label for name, cell in cells.items()}
+    rows = picture_rows(everything, labels, "defense", gallery, costs)
     tables = [
         Table(
             "mitigation", "What each defence costs the honest user, and what it leaves the attack", "what is sent",
-            ("kilobytes", "agreement", "logit_cosine", "psnr", "ssim", *columns), list(rows.values()),
+            ("kilobytes", "agreement", "logit_cosine", "psnr", "ssim", *retrieval_columns(rows[MEAN_FACE].values)),
+            list(rows.values()),
             notes=[
                 "Agreement and cosine: of the tail's answer to what is sent with its answer to all maps. The attack: the compact "
                 "decoder, trained without a defence and then, in every row, on what is sent. kB: float16, or the bits of each value."
             ],
         ),
     ]  # fmt: skip
-    numbers = list(range(min(SHOWN, len(first.pictures("held_out")))))
-    info = first.images().info
-    measured = (
-        f"{info['held_out']:,} held-out images, {info['training']:,} training images of {config.faces.size} pixels, "
-        f"of which {min(config.adapted_images, info['training']):,} for each defence"
-    )
-    arrays = score_arrays(scored) | {
-        "shown.numbers": np.array(numbers),
-        "shown.targets": first.pictures("held_out")[numbers],
-        **{f"shown.{name}": first.shown(of_runs[0], numbers) for name, of_runs in plans.items()},
-    }
-    drawn = _figures(cells[0], rows, numbers)
-    return ExperimentResult(
-        tables, _claims(cells[0], rows, config), measured, arrays, drawn, picture_notes(config, first)
-    )
+    adapted = min(config.adapted_images, first.images().info["training"])
+    measured = f"{measured_on(first)}, of which {adapted:,} for each defence"
+    numbers = list(range(min(SHOWN, len(first.pictures(first.attacked)))))
+    arrays = picture_arrays(everything, first, numbers, plans)
+    drawn, notes = _figures(cells, rows, numbers), picture_notes(config, first)
+    return ExperimentResult(tables, _claims(cells, rows, config), measured, arrays, drawn, notes)
 
 
-def _cells(config: Config, bench: SplitBench) -> dict[str, Cell]:
-    """Return every row of a run by its name, first that without a defence."""
+def _cells(config: Config, bench: SplitBench) -> dict[Name, Cell]:
+    """Return every row of a run, first that without a defence."""
+    from mi_keras.attacks.learned import Learned
     from mi_keras.experiments.split.selections import selections
 
-    cells = [Cell(NONE, "", "all maps", "", None)]
+    cells, undefended = {NONE: Cell(None, "all maps")}, Learned(settings=config.compact)
     for method in config.methods:
-        kept = selections(bench, method, config.maps, config.selection_images, _base(config))
-        cells += [Cell(method, str(m), f"{m} {METHODS[method]}", f"m={m}", kept[m]) for m in config.maps]
+        kept = selections(bench, method, config.maps, config.selection_images, undefended)
+        cells |= {
+            Name(method, str(m)): Cell(kept[m], f"{m} {METHODS[method]}", f"m={m}") for m in config.maps
+        }
     for bits in config.bits:
         fewer = QuantizedMaps(bits)
-        cells.append(Cell("bits", str(bits), fewer.words, fewer.words.removesuffix(" a value"), fewer))
+        cells[Name("bits", str(bits))] = Cell(fewer, fewer.words, fewer.words.removesuffix(" a value"))
     for deviation in config.noise:
-        noisy = NoisyMaps(deviation)
-        cells.append(Cell("noise", f"{deviation:g}", noisy.words, f"{deviation:g} dev.", noisy))
-    return {cell.name: cell for cell in cells}
+        noisy, amount = NoisyMaps(deviation), f"{deviation:g}"
+        cells[Name("noise", amount)] = Cell(noisy, noisy.words, f"{amount} dev.")
+    return cells
 
 
-def _base(config: Config) -> Learned:
-    """Return the adversary's attack without a defence."""
-    from mi_keras.attacks.attack import Answers
+def _attacked(config: Config, defense: Defense | None, bench: SplitBench) -> Plan:
+    """Go on training the undefended decoder on what is sent; as long where nothing is done to it, or it had less training."""
     from mi_keras.attacks.learned import Learned
 
-    return Learned((Answers(),), config.compact)
-
-
-def _attacked(config: Config, bench: SplitBench, cell: Cell) -> Plan:
-    """Go on training the undefended decoder on what is sent; as long where nothing is done to it, or it had less training."""
-
-    base = _base(config)
-    adapted = replace(base, settings=config.adapted, start=base, images=config.adapted_images)
-    attacked = plan(Case(adapted, cell.defense), bench, scores=SCORES)
+    base = Learned(settings=config.compact)
+    attack = replace(base, settings=config.adapted, start=base, images=config.adapted_images)
+    attacked = plan(Case(attack, defense), bench, scores=SCORES)
     attacked.scored.computed()
     return attacked
 
 
-def _claims(cells: Mapping[str, Cell], rows: Mapping[str, Row], config: Config) -> list[Claim]:
+def _costs(
+    defenses: Sequence[Defense | None], benches: Sequence[SplitBench], undefended: Sequence[Floats]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what a row costs the honest user in every run: bytes, maps, and the tail's agreement with its answer to all maps."""
+    from mi_keras.metrics.agreement import logit_cosine, top1_agreement
+
+    costs = []
+    for defense, bench, reference in zip(defenses, benches, undefended, strict=True):
+        shape, answers = bench.map_shape, bench.answers(defense)
+        costs.append({
+            "kilobytes": (defense.bytes_per_image(shape) if defense else bytes_of(shape)) / 1000,
+            "kept_maps": float(len(defense.kept) if isinstance(defense, KeptMaps) else shape[2]),
+            "agreement": float(top1_agreement(answers, reference).mean()),
+            "logit_cosine": float(logit_cosine(answers, reference).mean()),
+        })  # fmt: skip
+    return {cost: np.array([of_run[cost] for of_run in costs]) for cost in costs[0]}
+
+
+def _claims(cells: Mapping[Name, Cell], rows: Mapping[Name, Row], config: Config) -> list[Claim]:
     """Hold the section's sentence, and what the sweep adds to it, against the rows."""
     claims: list[Claim] = []
     ends = dict.fromkeys((max(config.maps), min(config.maps)))
-    for name in (f"{method}@{m}" for method in config.methods for m in ends):
+    for name in (Name(method, str(m)) for method in config.methods for m in ends):
         sending = f"Sending {cells[name].label}"
         claims += [
             ahead(rows, f"{sending} lowers what the attack draws", name, [NONE], source="split 7", metric="psnr", sign=-1),
@@ -241,31 +248,28 @@ def _claims(cells: Mapping[str, Cell], rows: Mapping[str, Row], config: Config) 
     if "greedy" in config.methods and others:
         claims += [
             ahead(
-                rows, f"Of {m} maps, those chosen for the tail keep most of its answers", f"greedy@{m}",
-                [f"{method}@{m}" for method in others], source="not in the text", metric="agreement",
+                rows, f"Of {m} maps, those chosen for the tail keep most of its answers", Name("greedy", str(m)),
+                [Name(method, str(m)) for method in others], source="not in the text", metric="agreement",
             )
             for m in config.maps
         ]  # fmt: skip
-    claims += [
-        ahead(
-            rows, f"{cells[f'bits@{fewer}'].label} instead of {more} lowers what the attack draws", f"bits@{fewer}",
-            [f"bits@{more}"], source="not in the text", metric="psnr", sign=-1,
-        )
-        for more, fewer in pairwise(sorted(config.bits, reverse=True))
-    ]  # fmt: skip
+    for more, fewer in pairwise(sorted(config.bits, reverse=True)):
+        name, other = Name("bits", str(fewer)), Name("bits", str(more))
+        text = f"{cells[name].label} instead of {more} lowers what the attack draws"
+        claims.append(ahead(rows, text, name, [other], source="not in the text", metric="psnr", sign=-1))
     return claims
 
 
-def _figures(cells: Mapping[str, Cell], rows: Mapping[str, Row], numbers: Sequence[int]) -> list[Figure]:
+def _figures(cells: Mapping[Name, Cell], rows: Mapping[Name, Row], numbers: Sequence[int]) -> list[Figure]:
     """Return the privacy-utility curves, and what the adversary still sees behind every defence."""
-    kinds = {
-        kind: (label, [cell for cell in cells.values() if cell.kind == kind])
-        for kind, label in {**METHODS, "bits": "fewer bits", "noise": "noise"}.items()
-    }
-    kinds = {kind: (label, members) for kind, (label, members) in kinds.items() if members}
+    labels = {**METHODS, "bits": "fewer bits", "noise": "noise"}
+    kinds = {kind: [name for name in cells if name.method == kind] for kind in labels}
+    kinds = {kind: names for kind, names in kinds.items() if names}
     series = [
-        figures.TradeOffSeries(label, [cell.name for cell in members], [cell.point for cell in members])
-        for label, members in kinds.values()
+        figures.TradeOffSeries(
+            labels[kind], [str(name) for name in names], [cells[name].point for name in names]
+        )
+        for kind, names in kinds.items()
     ]
     privacy = {"psnr": "PSNR of the reconstruction"}
     if "retrieval_100" in rows[NONE].values:
@@ -276,17 +280,17 @@ def _figures(cells: Mapping[str, Cell], rows: Mapping[str, Row], numbers: Sequen
                 file=f"privacy_utility_{metric}.png", title=f"Privacy and utility of what is sent: {text}",
                 caption="Each point is a defence and an adversary that knows it; m: maps that are sent. Star: all maps.",
                 panels=[figures.Panel("agreement", metric, False, "lower right"), figures.Panel("kilobytes", metric, True, "lower left")],
-                series=series, baseline=[MEAN_FACE], reference=NONE,
+                series=series, baseline=[str(MEAN_FACE)], reference=str(NONE),
             )
             for metric, text in privacy.items()
         ),
         *(
             figures.Photographs(
-                file=f"reconstructions_{kind}.png", rows=[NONE, *(cell.name for cell in members)], metric="psnr",
-                images=list(range(len(numbers))), title=f"What the adversary draws: {label}",
+                file=f"reconstructions_{kind}.png", rows=[str(name) for name in (NONE, *names)], metric="psnr",
+                images=list(range(len(numbers))), title=f"What the adversary draws: {labels[kind]}",
                 caption="The first held-out images in the order of their hash, not picked. Under each its PSNR.",
             )
-            for kind, (label, members) in kinds.items()
+            for kind, names in kinds.items()
         ),
     ]  # fmt: skip
 

@@ -45,22 +45,18 @@ def selections(
             seed = bench.derive("selection", method)
             kept = greedy_for_tail(bench.encoder.tail, maps, counts, seed=seed)
         else:
-            model, pictures = bench.load(trained), bench.pictures(TRAINING)[:images]
-            kept = {
-                m: lowest_reconstruction_gradient(model, maps, pictures, m, loss=attack.network.loss)
-                for m in counts
-            }
+            decoder, pictures, loss = (
+                bench.load(trained),
+                bench.pictures(TRAINING)[:images],
+                attack.network.loss,
+            )
+            kept = {m: lowest_reconstruction_gradient(decoder, maps, pictures, m, loss=loss) for m in counts}
         return {str(m): np.array(numbers) for m, numbers in kept.items()}, {}
 
     trained = plan(Case(attack), bench)
     upstream = [trained.learned if method == "gradient" else bench.maps(TRAINING)]
     stage = bench.stage(
-        "selection",
-        compute,
-        upstream=upstream,
-        seeds=[("selection", method)],
-        method=method,
-        counts=list(counts),
-        images=images,
-    )
-    return {m: KeptMaps(tuple(int(number) for number in stage.arrays[str(m)])) for m in counts}
+        "selection", compute, upstream=upstream, seeds=[("selection", method)],
+        method=method, counts=list(counts), images=images,
+    )  # fmt: skip
+    return {m: KeptMaps(tuple(stage.arrays[str(m)].tolist())) for m in counts}
