@@ -73,23 +73,26 @@ class SplitBench(Bench):
         """Read and resize the pictures. Large arrays `training` and `held_out`, uint8; info: how many, what was skipped."""
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-            wanted = {HELD_OUT: self.faces.held_out_count, TRAINING: self.faces.training_count}
-            self._announce("images", (sum(wanted.values()), *self.image_shape), np.uint8)
+            faces = self.faces
             info: dict[str, Any] = {"skipped": []}
+            self._announce(
+                "images", (sum(count for _, count in faces.sides.values()), *self.image_shape), np.uint8
+            )
             seen: set[str] = set()
-            # Held-out first: a picture that is there twice is not trained on
-            for side, count in wanted.items():
+            for side in (
+                HELD_OUT,
+                TRAINING,
+            ):  # in this order, a picture that is there twice is not trained on
+                keys, count = faces.sides[side]
                 array = workspace.large(side, (count, *self.image_shape), np.uint8)
-                loaded = load_faces(
-                    self.faces.source, getattr(self.faces, side), array, seen=seen, progress=self.progress,
-                    label=f"{side.replace('_', '-')} images",
-                )  # fmt: skip
+                label = f"{side.replace('_', '-')} images"
+                loaded = load_faces(faces.source, keys, array, seen=seen, progress=self.progress, label=label)
                 flush(array)
                 info[side] = len(loaded.used)
                 info["skipped"] += [list(pair) for pair in loaded.skipped]
             if min(info[HELD_OUT], info[TRAINING]) < 2:
                 raise InputError(
-                    f"`--data` must hold readable images; {self.faces.source.name} has {info[TRAINING]} to train on "
+                    f"`--data` must hold readable images; {faces.source.name} has {info[TRAINING]} to train on "
                     f"and {info[HELD_OUT]} held out, and {len(info['skipped'])} were skipped."
                 )
             return {}, info
@@ -165,7 +168,7 @@ class SplitBench(Bench):
 
     def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
         maps = self.encoder.send(images).numpy()
-        return self._observed(self._behind(defense, maps, seed)[:])
+        return Observation(self._behind(defense, maps, seed)[:], self.encoder.cut)
 
     def truth(self, subset: str) -> Floats:
         return as_unit(self.pictures(subset))
@@ -183,18 +186,12 @@ class SplitBench(Bench):
         return Defended(maps, defense, self.measured(defense).arrays if defense.measures else {}, seed)
 
     def _asked(self, side: str, defense: Defense | None, noise: tuple[float, float]) -> Asked:
-        asked = Asked(
-            side,
-            (self.maps(side, noise=noise),),
-            lambda: self._observed(self.sent(side, defense, noise=noise)),
-        )
-        if defense is None:
-            return asked
-        identity = {"map_defense": defense.identity}
-        return replace(asked, identity=identity, seeds=[("defense", side)], words=[defense.words])
-
-    def _observed(self, maps: Rows) -> Observation:
-        return Observation(maps, self.encoder.cut)
+        return Asked(
+            side, (self.maps(side, noise=noise),),
+            lambda: Observation(self.sent(side, defense, noise=noise), self.encoder.cut),
+            {"map_defense": defense.identity} if defense else {},
+            [("defense", side)] if defense else (), [defense.words] if defense else (),
+        )  # fmt: skip
 
     # Reconstructions
 
@@ -254,16 +251,12 @@ class SplitBench(Bench):
         """Return the reconstructions of some held-out images, `(count, size, size, 3)` in 0..255; not stored."""
         sent, attack = plan.observed.read().values, plan.case.attack
         chosen = np.concatenate([sent[number : number + 1] for number in numbers])
-        observed, held = Evidence(self._observed(chosen), [chosen]), self.holdings(Access())
+        observed, held = Evidence(Observation(chosen, self.encoder.cut), [chosen]), self.holdings(Access())
         images = attack.reconstruct((plan.learned.arrays, {}), observed, held, Run())
         return np.concatenate([as_bytes(batch) for batch in images])
 
     def answers(self, defense: Defense | None) -> Floats:
-        """Return the tail's logits for the held-out images behind a defence, `(count, 1000)`; not stored.
-
-        Raises:
-            FloatingPointError: a logit is not finite.
-        """
+        """Return the tail's logits for the held-out images behind a defence, finite, `(count, 1000)`; not stored."""
         logits = np.concatenate(
             [self.encoder.answer(maps) for maps in _batches(self.sent(HELD_OUT, defense))]
         )

@@ -1,13 +1,13 @@
 """Rows and arrays of sections that reconstruct pictures: scores, and whether each tells its own picture from others."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mi_keras.experiments.case import Case, Plan, plan
-from mi_keras.results import Paper, Row
+from mi_keras.results import Row
 
 if TYPE_CHECKING:
     from mi_keras.experiments.split.bench import SplitBench
@@ -51,33 +51,21 @@ def picture_rows(
     group: str,
     gallery: "Stage",
     more: Mapping[Name, Mapping[str, Any]],
-    papers: Mapping[Name, Paper] | None = None,
 ) -> dict[Name, Row]:
     """Return the rows of plans, among them the mean face as a baseline; `more` are further values of `(runs,)`."""
-    told = {name: (label, group) for name, label in labels.items()} | {MEAN_FACE: ("mean face", "baseline")}
-    return {
-        name: picture_row(
-            name, *told[name], [each.scored for each in of_runs], gallery,
-            paper=(papers or {}).get(name), more=more.get(name),
-        )
-        for name, of_runs in plans.items()
-    }  # fmt: skip
+    rows = {}
+    for name, of_runs in plans.items():
+        label, kind = ("mean face", "baseline") if name == MEAN_FACE else (labels[name], group)
+        row = picture_row(name, label, kind, [each.scored for each in of_runs], gallery)
+        rows[name] = replace(row, values={**row.values, **more.get(name, {})})
+    return rows
 
 
-def picture_row(
-    name: Name,
-    label: str,
-    group: str,
-    scored: Sequence["Stage"],
-    gallery: "Stage",
-    *,
-    paper: Paper | None = None,
-    more: Mapping[str, Any] | None = None,
-) -> Row:
+def picture_row(name: Name, label: str, group: str, scored: Sequence["Stage"], gallery: "Stage") -> Row:
     """Return a row of all scores of the scored stage of every run."""
     runs = [_means(stage, gallery) for stage in scored]
     values = {metric: np.array([run[metric] for run in runs]) for metric in runs[0]}
-    return Row(str(name), label, group, values | dict(more or {}), len(scored[0].arrays["psnr"]), paper)
+    return Row(str(name), label, group, values, len(scored[0].arrays["psnr"]))
 
 
 def retrieval_columns(values: Mapping[str, Any]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ import numpy as np
 from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.presets import check_choices, check_runs
 from mi_keras.experiments.section import Section
+from mi_keras.experiments.split import sizes
 from mi_keras.experiments.split.rows import (
     IMAGE_COLUMNS,
     MEAN_FACE,
@@ -41,15 +42,6 @@ from mi_keras.experiments.split.rows import (
     picture_rows,
     retrieval_columns,
     with_mean_face,
-)
-from mi_keras.experiments.split.sizes import (
-    BICUBIC,
-    COMPACT,
-    LARGE,
-    QUICK,
-    SMOKE,
-    TRANSPOSED,
-    check_decoders,
 )
 from mi_keras.experiments.split.work import SPLIT
 from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, Table, figures
@@ -90,21 +82,21 @@ class Config:
     decoders: tuple[str, ...] = DECODERS
     faces: FaceSettings = FaceSettings()
     encoder: EncoderSettings = EncoderSettings()
-    transposed: DecoderSettings = TRANSPOSED
-    bicubic: DecoderSettings = BICUBIC
-    compact: DecoderSettings = COMPACT
-    large: DecoderSettings = LARGE
+    transposed: DecoderSettings = sizes.TRANSPOSED
+    bicubic: DecoderSettings = sizes.BICUBIC
+    compact: DecoderSettings = sizes.COMPACT
+    large: DecoderSettings = sizes.LARGE
 
     def __post_init__(self) -> None:
         check_runs(self.runs)
         check_choices("decoders", self.decoders, DECODERS, at_least_one=True)
-        check_decoders(**{name: getattr(self, name) for name in DECODERS})
+        sizes.check_decoders(**{name: getattr(self, name) for name in DECODERS})
 
 
 PAPER = Config()
 PRESETS = {
-    "smoke": replace(PAPER, **SMOKE),
-    "quick": replace(PAPER, decoders=("transposed", "bicubic", "compact"), **QUICK),
+    "smoke": replace(PAPER, **sizes.SMOKE),
+    "quick": replace(PAPER, decoders=("transposed", "bicubic", "compact"), **sizes.QUICK),
     "paper": PAPER,
 }
 
@@ -131,27 +123,26 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
         name: {"parameters": np.array([float(stage.info["parameters"]) for stage in of_runs])}
         for name, of_runs in learned.items()
     }
-    rows = picture_rows(plans, LABELS, "attack", gallery, parameters, PUBLISHED)
+    rows = picture_rows(plans, LABELS, "attack", gallery, parameters)
     columns = retrieval_columns(rows[MEAN_FACE].values)
     found = (
         "Found among N: probability that the true picture is the nearest to its reconstruction among N true pictures, by cosine of "
         "the model's own embedding or of 16x16 pixels, both less their mean; exact over all draws of the others from "
         f"{len(gallery.arrays['pixels']):,} pictures. Pixels see the background too. Chance: 1 / N. "
     )
-    searched = len(columns) > 1
+    searched, quality = len(columns) > 1, [replace(rows[name], paper=PUBLISHED.get(name)) for name in rows]
     tables = [
-        Table("table_1", "Table 1: quality of reconstructions", "decoder", (*IMAGE_COLUMNS, "parameters"), list(rows.values()), "ssim"),
+        Table("table_1", "Table 1: quality of reconstructions", "decoder", (*IMAGE_COLUMNS, "parameters"), quality, "ssim"),
         Table(
             "identity",
             "Does a reconstruction tell its own picture from others?" if searched else "Does the model see the same in a reconstruction?",
-            "decoder", columns,
-            [replace(row, paper=None) for row in rows.values()], columns[-1],
+            "decoder", columns, list(rows.values()), columns[-1],
             notes=[f"{found if searched else ''}Feature distance: 1 - cosine of the embeddings of picture and reconstruction."],
         ),
     ]  # fmt: skip
     reference = BY_COMPACT if BY_COMPACT in plans else Name(config.decoders[0])
     numbers, picked = chosen_to_show(plans[reference][0].scored.arrays["psnr"])
-    arrays = picture_arrays(plans, first, numbers, plans) | _layers(first, plans)
+    arrays = picture_arrays(plans, first, numbers, [MEAN_FACE, *trained]) | _layers(first, plans)
     arrays |= {
         f"curve.{name}.loss": np.stack([np.array(stage.info["history"]["loss"]) for stage in of_runs])
         for name, of_runs in learned.items()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,12 +27,13 @@ from numpy.typing import NDArray
 from mi_keras.defenses.defense import Defense, bytes_of
 from mi_keras.defenses.maps import MOST_BITS, KeptMaps, NoisyMaps, QuantizedMaps
 from mi_keras.errors import InputError
-from mi_keras.experiments.case import Case, Plan, plan
+from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.presets import check_choices, check_runs, sized
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.split.rows import (
     MEAN_FACE,
     Name,
+    Plans,
     measured_on,
     picture_arrays,
     picture_notes,
@@ -45,10 +46,10 @@ from mi_keras.experiments.split.work import SPLIT
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
 from mi_keras.results.claims import ahead
-from mi_keras.settings import LARGEST, DecoderSettings, EncoderSettings, FaceSettings
-from mi_keras.types import Floats
+from mi_keras.settings import LARGEST, DecoderSettings, EncoderSettings, FaceSettings, check_whole
 
 if TYPE_CHECKING:
+    from mi_keras.attacks.learned import Learned
     from mi_keras.experiments.split.bench import SplitBench
     from mi_keras.experiments.split.work import Faces
 
@@ -110,8 +111,7 @@ class Config:
                 f"`adapted.decoder` must be {self.compact.decoder}; got {self.adapted.decoder!r}."
             )
         for name in ("adapted_images", "selection_images"):
-            if getattr(self, name) < 2:
-                raise InputError(f"`{name}` must be >= 2; got {getattr(self, name)}.")
+            check_whole(name, getattr(self, name), 2)
 
 
 PAPER = Config()
@@ -144,28 +144,24 @@ def check(config: Config, _: Faces) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What is done in a row, and what tables and the points of figures call it."""
-
-    defense: Defense | None
-    label: str
-    point: str = ""
-
-
 def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
     """Attack what every defence sends in every run; `benches` has one per run."""
-    of_runs = [_cells(config, bench) for bench in benches]
-    cells, first, gallery = of_runs[0], benches[0], benches[0].gallery()
-    behind = {name: [each[name].defense for each in of_runs] for name in cells}
+    from mi_keras.attacks.learned import Learned
+
+    base = Learned(settings=config.compact)
+    # It goes on with what is sent; as long where nothing is done to it, or that row had less training
+    adapted = replace(base, settings=config.adapted, start=base, images=config.adapted_images)
+    runs = [(bench, _defenses(config, bench, base)) for bench in benches]
+    first, defenses = runs[0]
     plans = {
-        name: [_attacked(config, defense, bench) for defense, bench in zip(defenses, benches, strict=True)]
-        for name, defenses in behind.items()
+        name: [plan(Case(adapted, of_run[name]), bench, scores=SCORES) for bench, of_run in runs]
+        for name in defenses
     }
-    undefended = [bench.answers(None) for bench in benches]
-    costs = {name: _costs(defenses, benches, undefended) for name, defenses in behind.items()}
-    everything, labels = with_mean_face(plans, benches), {name: cell.label for name, cell in cells.items()}
-    rows = picture_rows(everything, labels, "defense", gallery, costs)
+    for attacked in chain(*plans.values()):  # before what is not stored is measured
+        attacked.scored.computed()
+    labels = {name: _label(name, defense) for name, defense in defenses.items()}
+    everything = with_mean_face(plans, benches)
+    rows = picture_rows(everything, labels, "defense", first.gallery(), _costs(plans, benches))
     tables = [
         Table(
             "mitigation", "What each defence costs the honest user, and what it leaves the attack", "what is sent",
@@ -177,69 +173,59 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
             ],
         ),
     ]  # fmt: skip
-    adapted = min(config.adapted_images, first.images().info["training"])
-    measured = f"{measured_on(first)}, of which {adapted:,} for each defence"
+    used = min(config.adapted_images, first.images().info["training"])
+    measured = f"{measured_on(first)}, of which {used:,} for each defence"
     numbers = list(range(min(SHOWN, len(first.pictures(first.attacked)))))
     arrays = picture_arrays(everything, first, numbers, plans)
-    drawn, notes = _figures(cells, rows, numbers), picture_notes(config, first)
-    return ExperimentResult(tables, _claims(cells, rows, config), measured, arrays, drawn, notes)
+    drawn, notes = _figures(rows, numbers), picture_notes(config, first)
+    return ExperimentResult(tables, _claims(rows, config), measured, arrays, drawn, notes)
 
 
-def _cells(config: Config, bench: SplitBench) -> dict[Name, Cell]:
-    """Return every row of a run, first that without a defence."""
-    from mi_keras.attacks.learned import Learned
+def _defenses(config: Config, bench: SplitBench, undefended: Learned) -> dict[Name, Defense | None]:
+    """Return what is done in every row of a run, first nothing."""
     from mi_keras.experiments.split.selections import selections
 
-    cells, undefended = {NONE: Cell(None, "all maps")}, Learned(settings=config.compact)
+    found: dict[Name, Defense | None] = {NONE: None}
     for method in config.methods:
         kept = selections(bench, method, config.maps, config.selection_images, undefended)
-        cells |= {
-            Name(method, str(m)): Cell(kept[m], f"{m} {METHODS[method]}", f"m={m}") for m in config.maps
-        }
-    for bits in config.bits:
-        fewer = QuantizedMaps(bits)
-        cells[Name("bits", str(bits))] = Cell(fewer, fewer.words, fewer.words.removesuffix(" a value"))
-    for deviation in config.noise:
-        noisy, amount = NoisyMaps(deviation), f"{deviation:g}"
-        cells[Name("noise", amount)] = Cell(noisy, noisy.words, f"{amount} dev.")
-    return cells
+        found |= {Name(method, str(m)): kept[m] for m in config.maps}
+    found |= {Name("bits", str(bits)): QuantizedMaps(bits) for bits in config.bits}
+    return found | {Name("noise", f"{deviation:g}"): NoisyMaps(deviation) for deviation in config.noise}
 
 
-def _attacked(config: Config, defense: Defense | None, bench: SplitBench) -> Plan:
-    """Go on training the undefended decoder on what is sent; as long where nothing is done to it, or it had less training."""
-    from mi_keras.attacks.learned import Learned
-
-    base = Learned(settings=config.compact)
-    attack = replace(base, settings=config.adapted, start=base, images=config.adapted_images)
-    attacked = plan(Case(attack, defense), bench, scores=SCORES)
-    attacked.scored.computed()
-    return attacked
+def _label(name: Name, defense: Defense | None) -> str:
+    if name.method in METHODS:
+        return f"{name.at} {METHODS[name.method]}"
+    return defense.words if defense else "all maps"
 
 
-def _costs(
-    defenses: Sequence[Defense | None], benches: Sequence[SplitBench], undefended: Sequence[Floats]
-) -> dict[str, NDArray[np.float64]]:
-    """Return what a row costs the honest user in every run: bytes, maps, and the tail's agreement with its answer to all maps."""
+def _costs(plans: Plans, benches: Sequence[SplitBench]) -> dict[Name, dict[str, NDArray[np.float64]]]:
+    """Return what each row costs the honest user: bytes, maps, and the tail's agreement with its answer to all maps."""
     from mi_keras.metrics.agreement import logit_cosine, top1_agreement
 
-    costs = []
-    for defense, bench, reference in zip(defenses, benches, undefended, strict=True):
-        shape, answers = bench.map_shape, bench.answers(defense)
-        costs.append({
-            "kilobytes": (defense.bytes_per_image(shape) if defense else bytes_of(shape)) / 1000,
-            "kept_maps": float(len(defense.kept) if isinstance(defense, KeptMaps) else shape[2]),
-            "agreement": float(top1_agreement(answers, reference).mean()),
-            "logit_cosine": float(logit_cosine(answers, reference).mean()),
-        })  # fmt: skip
-    return {cost: np.array([of_run[cost] for of_run in costs]) for cost in costs[0]}
+    shape, references = benches[0].map_shape, [bench.answers(None) for bench in benches]
+    costs = {}
+    for name, of_runs in plans.items():
+        defenses = [each.case.defense for each in of_runs]
+        answers = [bench.answers(defense) for bench, defense in zip(benches, defenses, strict=True)]
+        values = {
+            "kilobytes": [
+                (each.bytes_per_image(shape) if each else bytes_of(shape)) / 1000 for each in defenses
+            ],
+            "kept_maps": [len(each.kept) if isinstance(each, KeptMaps) else shape[2] for each in defenses],
+            "agreement": [top1_agreement(*both).mean() for both in zip(answers, references, strict=True)],
+            "logit_cosine": [logit_cosine(*both).mean() for both in zip(answers, references, strict=True)],
+        }
+        costs[name] = {cost: np.array(each, np.float64) for cost, each in values.items()}
+    return costs
 
 
-def _claims(cells: Mapping[Name, Cell], rows: Mapping[Name, Row], config: Config) -> list[Claim]:
+def _claims(rows: Mapping[Name, Row], config: Config) -> list[Claim]:
     """Hold the section's sentence, and what the sweep adds to it, against the rows."""
     claims: list[Claim] = []
     ends = dict.fromkeys((max(config.maps), min(config.maps)))
     for name in (Name(method, str(m)) for method in config.methods for m in ends):
-        sending = f"Sending {cells[name].label}"
+        sending = f"Sending {rows[name].label}"
         claims += [
             ahead(rows, f"{sending} lowers what the attack draws", name, [NONE], source="split 7", metric="psnr", sign=-1),
             ahead(rows, f"{sending} costs accuracy", name, [NONE], source="split 7", metric="agreement", sign=-1),
@@ -255,20 +241,23 @@ def _claims(cells: Mapping[Name, Cell], rows: Mapping[Name, Row], config: Config
         ]  # fmt: skip
     for more, fewer in pairwise(sorted(config.bits, reverse=True)):
         name, other = Name("bits", str(fewer)), Name("bits", str(more))
-        text = f"{cells[name].label} instead of {more} lowers what the attack draws"
+        text = f"{rows[name].label} instead of {more} lowers what the attack draws"
         claims.append(ahead(rows, text, name, [other], source="not in the text", metric="psnr", sign=-1))
     return claims
 
 
-def _figures(cells: Mapping[Name, Cell], rows: Mapping[Name, Row], numbers: Sequence[int]) -> list[Figure]:
+def _figures(rows: Mapping[Name, Row], numbers: Sequence[int]) -> list[Figure]:
     """Return the privacy-utility curves, and what the adversary still sees behind every defence."""
     labels = {**METHODS, "bits": "fewer bits", "noise": "noise"}
-    kinds = {kind: [name for name in cells if name.method == kind] for kind in labels}
+    kinds = {kind: [name for name in rows if name.method == kind] for kind in labels}
     kinds = {kind: names for kind, names in kinds.items() if names}
+
+    def point(name: Name) -> str:
+        words = {"bits": rows[name].label.removesuffix(" a value"), "noise": f"{name.at} dev."}
+        return words.get(name.method, f"m={name.at}")
+
     series = [
-        figures.TradeOffSeries(
-            labels[kind], [str(name) for name in names], [cells[name].point for name in names]
-        )
+        figures.TradeOffSeries(labels[kind], [*map(str, names)], [*map(point, names)])
         for kind, names in kinds.items()
     ]
     privacy = {"psnr": "PSNR of the reconstruction"}

@@ -23,13 +23,9 @@ QUICK: dict[str, Any] = {
     "compact": replace(COMPACT, epochs=EPOCHS),
     "large": replace(LARGE, epochs=EPOCHS),
 }
-_FEWEST: dict[str, Any] = {"epochs": 1, "batch_size": 8}
 SMOKE: dict[str, Any] = {
     "faces": FaceSettings(faces=88, size=192),
-    "transposed": replace(TRANSPOSED, **_FEWEST),
-    "bicubic": replace(BICUBIC, **_FEWEST),
-    "compact": replace(COMPACT, **_FEWEST),
-    "large": replace(LARGE, **_FEWEST),
+    **{each.decoder: replace(each, epochs=1, batch_size=8) for each in (TRANSPOSED, BICUBIC, COMPACT, LARGE)},
 }
 
 

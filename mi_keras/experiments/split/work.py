@@ -1,6 +1,6 @@
 """What all sections of the split attack share: its pictures, and the bench of a run (split 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,17 +21,13 @@ class Faces:
     """Pictures divided in two, not yet read.
 
     Attributes:
-        training, held_out: keys of the candidates on either side, more than are used.
-        training_count, held_out_count: how many of them to use.
+        sides: of "training" and "held_out" the keys of candidates, more than are used, and how many to use.
         seed: of the division.
     """
 
     source: FaceSource
     settings: FaceSettings
-    training: tuple[str, ...]
-    held_out: tuple[str, ...]
-    training_count: int
-    held_out_count: int
+    sides: Mapping[str, tuple[tuple[str, ...], int]]
     seed: int
 
 
@@ -60,7 +56,8 @@ class SplitWork:
         seed = derive(seed, "faces")
         training, held_out = split_faces(source.keys, config.faces, seed=seed)
         wanted = counts(config.faces, len(training), len(held_out))
-        return Faces(source, config.faces, training, held_out, *wanted, seed)
+        sides = {"training": (training, wanted[0]), "held_out": (held_out, wanted[1])}
+        return Faces(source, config.faces, sides, seed)
 
     def benches(
         self, data: Faces, config: SplitSettingsOf, store: Store, progress: Progress, *, seed: int
