@@ -49,16 +49,20 @@ class Access:
 
     def __or__(self, other: "Access") -> "Access":
         """Return what both need together: of each field the larger."""
-        names = [field.name for field in fields(self)]
-        return replace(self, **{n: max(getattr(self, n), getattr(other, n), key=_amount) for n in names})
+        both = {name: (getattr(self, name), getattr(other, name)) for name in _FIELDS}
+        return replace(self, **{name: max(values, key=_amount) for name, values in both.items()})
+
+
+_FIELDS = tuple(field.name for field in fields(Access))
 
 
 def check_access(attack: str, needs: Access, granted: Access) -> None:
     """Raise `InputError` where an attack, named for the message, needs more than a threat model grants."""
-    for field, needed, given in zip(fields(Access), _values(needs), _values(granted), strict=True):
+    for name in _FIELDS:
+        needed, given = getattr(needs, name), getattr(granted, name)
         if _amount(needed) > _amount(given):
             raise InputError(
-                f"`access` must grant {field.name} = {needed} to the attack {attack}; it grants {field.name} = {given}."
+                f"`access` must grant {name} = {needed} to the attack {attack}; it grants {name} = {given}."
             )
 
 
@@ -93,22 +97,14 @@ class Holdings:
 
     @property
     def own_images(self) -> Images:
-        """Its own images.
-
-        Raises:
-            InputError: it has none.
-        """
+        """Its own images; raises `InputError` where it has none."""
         if self.images is None:
             raise InputError("`images` must be held by an adversary that learns; got None.")
         return self.images
 
     @property
     def surrogate(self) -> "keras.Model":
-        """The first of its surrogates.
-
-        Raises:
-            InputError: it has none.
-        """
+        """The first of its surrogates; raises `InputError` where it has none."""
         if not self.surrogates:
             raise InputError("`surrogates` must be held by an adversary that imitates the target; got none.")
         return self.surrogates[0]
@@ -129,10 +125,6 @@ class Queries:
             raise InputError(f"`queries` must be at most {self.most}; got {self.asked + len(images)}.")
         self.asked += len(images)
         return self._answer(images)
-
-
-def _values(access: Access) -> list[bool | int | str]:
-    return [getattr(access, field.name) for field in fields(access)]
 
 
 def _amount(value: bool | int | str) -> int:

@@ -76,13 +76,10 @@ def recover_activations(
 
 
 def recovery_in_graph(shadow: keras.Model, settings: ActivationSettings, *, seed: int) -> Solver:
-    """Return the attack as a function of tensors, from output vectors `(batch, classes)` to A^L, to be exported.
+    """Return `recover_activations` as a function of tensors, from output vectors `(batch, classes)` to A^L, to be exported.
 
-    W and b are constants of it. Each row is answered as `recover_activations` answers it alone, so that it does not
-    matter which others are in the batch: a random start is the same for all rows. Divergence is not checked.
-
-    Args:
-        shadow, settings, seed: as of `recover_activations`.
+    W and b are constants of it. Each row is answered as it would be alone, so that it does not matter which others are in
+    the batch: a random start is the same for all rows. Divergence is not checked.
     """
     weights, bias = last_linear_layer(shadow)
     if settings.method == "minimum_norm":

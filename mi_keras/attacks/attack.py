@@ -204,6 +204,5 @@ def all_needs(attack: Attack) -> Access:
 
 def gather(attack: Attack, observation: Observation, held: Holdings, run: Run) -> Evidence:
     """Return what the inputs of an attack make of answers, all computed now: for use outside an experiment."""
-    return Evidence(
-        observation, [each.derive(observation, held, run)[0][each.array] for each in attack.inputs]
-    )
+    parts = [each.derive(observation, held, run)[0][each.array] for each in attack.inputs]
+    return Evidence(observation, parts)

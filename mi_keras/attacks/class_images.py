@@ -27,13 +27,7 @@ def class_instance(images: Images, classes: int, *, seed: int) -> Floats:
     return as_unit(images.images[drawn])
 
 
-def class_prototype(
-    images: Images,
-    classes: int,
-    settings: PrototypeSettings,
-    *,
-    run: Run,
-) -> Floats:
+def class_prototype(images: Images, classes: int, settings: PrototypeSettings, *, run: Run) -> Floats:
     """Return the image of each class with the highest mean SSIM to that class, `(classes, height, width, channels)`.
 
     Stochastic gradient ascent (Adam) from the class average on the shadow training set, clamped to [0, 1]. It knows
@@ -47,9 +41,8 @@ def class_prototype(
     @tf.function(autograph=False)
     def ascend(rows: tf.Tensor, step: tf.Tensor, rate: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
-            total = tf.reduce_sum(
-                ssim(tf.gather(prototypes, tf.gather(labels, rows)), tf.gather(pixels, rows))
-            )
+            of_class = tf.gather(prototypes, tf.gather(labels, rows))
+            total = tf.reduce_sum(ssim(of_class, tf.gather(pixels, rows)))
         gradient = tf.convert_to_tensor(tape.gradient(total, prototypes))
         update, new_first, new_second = adam_direction(gradient, first, second, step)
         first.assign(new_first)
@@ -66,6 +59,5 @@ def class_prototype(
 
 
 def _check_classes(images: Images, classes: int) -> None:
-    missing = np.setdiff1d(np.arange(classes), images.labels)
-    if len(missing):
-        raise ValueError(f"`images` must hold every class below {classes}; missing: {missing.tolist()}.")
+    if missing := np.setdiff1d(np.arange(classes), images.labels).tolist():
+        raise ValueError(f"`images` must hold every class below {classes}; missing: {missing}.")

@@ -22,6 +22,7 @@ from mi_keras.training.optimizer import adam_direction
 from mi_keras.types import Floats, Observation
 
 MEMORY = 2**30  # bytes that one batch may take
+Step = Callable[..., tuple[tf.Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,6 @@ def reconstruct(
     Raises:
         FloatingPointError: a loss term is not finite; the message names the step and the term.
     """
-    _check_objective(objective)
     predicted = observation.predicted_class
     targets = observation.vectors if objective == "logit_mse" else predicted
     if start_images is None:  # every start is different, and so is every problem
@@ -123,13 +123,14 @@ def reconstruct(
     batches = [slice(i, i + size) for i in range(0, len(problems), size)]
     with run.progress.bar(run.label, settings.steps * len(problems), "img-step") as bar:
         for number, batch in enumerate(batches):
-            part = run.workspace.load(f"batch_{number:04d}") if run.workspace else None
-            if part is None:
+            name = f"batch_{number:04d}"
+            part = run.workspace.load(name) if run.workspace else None
+            if part is not None:
+                bar.advance(settings.steps * len(part["images"]))
+            else:
                 part = _descend(advance, starts[batch], problems[batch], settings.steps, bar.advance)
                 if run.workspace:
-                    run.workspace.save(f"batch_{number:04d}", part)
-            else:
-                bar.advance(settings.steps * len(part["images"]))
+                    run.workspace.save(name, part)
             images[batch] = part["images"]
             losses += part["losses"] / len(problems)
     found = {"images": images[inverse.reshape(-1)], "losses": losses.astype(np.float32)}
@@ -145,7 +146,7 @@ def reconstruction_in_graph(
     seed: int,
     point: str = "logits",
 ) -> Solver:
-    """Return the attack as a function of tensors, from output vectors `(batch, classes)` to X~, to be exported.
+    """Return `reconstruct` as a function of tensors, from output vectors `(batch, classes)` at a point to X~, to be exported.
 
     Shadow model, start images and number of steps are constants of it; the updates are those of `reconstruct`, in a
     loop of the graph. Rows are solved one after another, each as `reconstruct` solves it alone, to the bit: the signs
@@ -153,12 +154,7 @@ def reconstruction_in_graph(
     steps), and rounding depends on how many rows a product has. So no row depends on which others came with it, for
     three to four times the time on 2 CPU cores. Where `start_images` is None, all rows start at the same noise. No term
     is checked: what is not finite stays so, in its own row.
-
-    Args:
-        shadow, start_images, settings, objective, seed: as of `reconstruct`.
-        point: at which the output vectors were taken.
     """
-    _check_objective(objective)
     advance = _update(differentiable(shadow, point), objective, settings)
     by_class = start_images is not None
     starts = tf.constant(start_images if by_class else _uniform_noise((1, *shadow.input_shape[1:]), seed))
@@ -192,11 +188,7 @@ def images_that_fit(model: keras.Model, memory: int = MEMORY) -> int:
 
 
 def _descend(
-    advance: Callable[..., tuple[tf.Tensor, ...]],
-    starts: Floats,
-    targets: NDArray[Any],
-    steps: int,
-    report: Callable[[float], None],
+    advance: Step, starts: Floats, targets: NDArray[Any], steps: int, report: Callable[[float], None]
 ) -> dict[str, NDArray[Any]]:
     images = tf.constant(starts)
     first = second = tf.zeros_like(images)  # Adam's moments, one pair per pixel
@@ -215,16 +207,13 @@ def _descend(
     return {"images": images.numpy(), "losses": losses}
 
 
-def _make_step(
-    logits: Solver, objective: str, settings: GradientSettings
-) -> Callable[..., tuple[tf.Tensor, ...]]:
+def _make_step(logits: Solver, objective: str, settings: GradientSettings) -> Step:
     return tf.function(_update(logits, objective, settings), autograph=False, reduce_retracing=True)
 
 
-def _update(
-    logits: Solver, objective: str, settings: GradientSettings
-) -> Callable[..., tuple[tf.Tensor, ...]]:
+def _update(logits: Solver, objective: str, settings: GradientSettings) -> Step:
     """Return one step of formula 1 as a function of tensors; state goes in and comes out."""
+    _check_objective(objective)
 
     def advance(
         images: tf.Tensor, first: tf.Tensor, second: tf.Tensor, step: tf.Tensor, targets: tf.Tensor

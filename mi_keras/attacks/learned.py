@@ -11,11 +11,10 @@ import tensorflow as tf
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Answers, Attack, Evidence, Fitted, Input
 from mi_keras.attacks.networks import Network, network_of
-from mi_keras.errors import InputError
 from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
-from mi_keras.settings import DecoderSettings, InverterSettings
+from mi_keras.settings import DecoderSettings, InverterSettings, check_whole
 from mi_keras.training.loop import Examples, FitSettings, FitterPool
 from mi_keras.types import Floats, Rows
 
@@ -41,8 +40,8 @@ class Learned(Attack):
     needs: ClassVar[Access] = Access(images=True, answers="surrogate")
 
     def __post_init__(self) -> None:
-        if self.images is not None and self.images < 2:
-            raise InputError(f"`images` must be >= 2; got {self.images!r}.")
+        if self.images is not None:
+            check_whole("images", self.images, 2)
 
     @property
     def network(self) -> Network:

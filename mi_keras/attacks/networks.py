@@ -85,9 +85,10 @@ def _inverter(settings: InverterSettings) -> Network:
             input_noise=noise, seed=seed,
         )  # fmt: skip
 
-    return Network(
-        ("inverter", "inversion"), True, "", 256, _dissimilarity, constant, make, noise=settings.input_noise
-    )
+    def loss(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        return 1.0 - ssim(_unit(targets), outputs)
+
+    return Network(("inverter", "inversion"), True, "", 256, loss, constant, make, noise=settings.input_noise)
 
 
 def _decoder(settings: DecoderSettings) -> Network:
@@ -106,15 +107,11 @@ def _decoder(settings: DecoderSettings) -> Network:
         return build_decoder(settings.decoder, tuple(map_shape), image_shape, seed=seed)
 
     is_cosine = settings.schedule == "cosine"
+    schedule = cosine(settings.epochs) if is_cosine else step_decay(STEP_FACTOR, STEP_EPOCHS)
     return Network(
-        ("decoder", "scored"), False, settings.decoder, 50, loss,
-        cosine(settings.epochs) if is_cosine else step_decay(STEP_FACTOR, STEP_EPOCHS), make,
+        ("decoder", "scored"), False, settings.decoder, 50, loss, schedule, make,
         image_noise=(settings.noise_mean, settings.noise_variance), normalised=normalised,
     )  # fmt: skip
-
-
-def _dissimilarity(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    return 1.0 - ssim(_unit(targets), outputs)
 
 
 def _unit(images: tf.Tensor) -> tf.Tensor:

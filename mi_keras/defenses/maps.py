@@ -99,11 +99,7 @@ class KeptMaps(Defense):
         return sent
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
-        """Return the bytes of the maps that are sent; which these are is agreed beforehand.
-
-        Raises:
-            InputError: a map is kept that is none.
-        """
+        """Return the bytes of the maps that are sent, which are agreed beforehand; raises `InputError` where one is none."""
         self._check_kept(shape[-1])
         return bytes_of((*shape[:-1], len(self.kept)))
 

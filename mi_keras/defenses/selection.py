@@ -1,4 +1,7 @@
-"""Which feature maps to send where not all may travel: at random, by variance, by attacker or by tail (split 7)."""
+"""Which feature maps to send where not all may travel: at random, by variance, by attacker or by tail (split 7).
+
+How many are to be sent must be in 1..channels; each function raises `InputError` where it is not.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,18 +21,14 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (images, outputs) -> one v
 
 
 def random_maps(channels: int, m: int, seed: int) -> tuple[int, ...]:
-    """Return m of the numbers 0..channels-1 in ascending order; for one seed, fewer are among more.
-
-    Raises:
-        InputError: `m` is not in 1..channels.
-    """
+    """Return m of the numbers 0..channels-1 in ascending order; for one seed, fewer are among more."""
     _check_count("m", m, channels)
     order = np.random.default_rng(derive(seed, "random maps")).permutation(channels)
     return tuple(sorted(order[:m].tolist()))
 
 
 def highest_variance(statistics: MapStatistics, m: int) -> tuple[int, ...]:
-    """Return the numbers of the m maps that vary most, ascending, of equal ones the lower; `m` as of `random_maps`."""
+    """Return the numbers of the m maps that vary most, ascending; of equal ones the lower."""
     return _lowest(-statistics.deviation, m)
 
 
@@ -55,7 +54,7 @@ def lowest_reconstruction_gradient(
         batch_size: images at a time; nothing depends on it beyond float rounding.
 
     Raises:
-        InputError: `m` is not in 1..channels, or `maps` and `images` are not equally many.
+        InputError: `maps` and `images` are not equally many.
         FloatingPointError: a score is not finite.
     """
     _check_count("m", m, maps.shape[-1])
@@ -72,7 +71,7 @@ def lowest_reconstruction_gradient(
 
     gradient = np.zeros(maps.shape[-1])
     for rows in _slices(len(maps), batch_size):
-        gradient += total_gradient(_float32(maps[rows]), tf.constant(images[rows])).numpy()
+        gradient += total_gradient(maps[rows].astype(np.float32), tf.constant(images[rows])).numpy()
     # Not gradient * map, the effect of a zero in its place: an adversary learns a decoder for what is sent, and a map
     # that is large but always the same tells it nothing. Absolute at each position, because what a trained decoder
     # still gets wrong does not correlate with its input: a sum over positions would cancel.
@@ -101,7 +100,6 @@ def greedy_for_tail(
         For each count the numbers of the maps kept, ascending; those of a smaller count are among those of a larger.
 
     Raises:
-        InputError: a count is not in 1..channels.
         FloatingPointError: an estimate is not finite.
     """
     channels, wanted = maps.shape[-1], sorted(set(counts), reverse=True)
@@ -109,14 +107,17 @@ def greedy_for_tail(
         _check_count("counts", count, channels)
     answer, derivatives = _make_derivatives(tail, maps.shape[1:])
     slices = _slices(len(maps), batch_size)
-    reference = np.concatenate([answer(_float32(maps[rows])).numpy() for rows in slices])
+    reference = np.concatenate([answer(maps[rows].astype(np.float32)) for rows in slices])
     draw = np.random.default_rng(derive(seed, "signs"))
     kept, found = np.arange(channels), {}
     for count in wanted:
         while len(kept) > count:
             mask = np.isin(np.arange(channels), kept).astype(np.float32)
             signs = draw.choice(np.array([-1, 1], np.float32), reference.shape)
-            parts = [derivatives(_float32(maps[rows]), mask, reference[rows], signs[rows]) for rows in slices]
+            parts = [
+                derivatives(maps[rows].astype(np.float32), mask, reference[rows], signs[rows])
+                for rows in slices
+            ]
             slopes, roots = (np.concatenate([part[i].numpy()[:, kept] for part in parts]) for i in (0, 1))
             drop = min(len(kept) - count, max(1, int(DROPPED * len(kept))))
             kept = np.delete(kept, _cheapest(slopes.mean(axis=0), roots.T @ roots / len(roots), drop))
@@ -193,10 +194,6 @@ def _check_count(name: str, count: int, channels: int) -> None:
 
 def _slices(count: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, count, size)]
-
-
-def _float32(values: NDArray[Any]) -> Floats:
-    return np.asarray(values, np.float32)
 
 
 def _batch_of(shape: tuple[int, ...]) -> tf.TensorSpec:
