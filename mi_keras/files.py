@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import socket
+import tempfile
 import tokenize
 import uuid
 import zipfile
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 
 log = logging.getLogger("mi_keras")
@@ -125,6 +127,18 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def check_writable(name: str, folder: Path) -> None:
+    """Raise `InputError`, which calls the folder `name`, unless files can be made where it is or will be; makes no folder."""
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"`{name}` must be a folder that can be written; got {str(folder)!r}: {error.strerror}."
+        ) from None
 
 
 def temporary_name() -> str:

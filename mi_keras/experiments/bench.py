@@ -45,7 +45,7 @@ class Asked:
 
 
 class Bench:
-    """One run of an experiment's images, target and scores; `plan` composes with it. A work has one subclass.
+    """What `plan` composes with.
 
     Attributes:
         access: the threat model of the work.
