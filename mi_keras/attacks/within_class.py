@@ -7,7 +7,7 @@ scale, is attacked as well as one whose answers differ much (Teterwak et al. 202
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -56,10 +56,6 @@ class LinearWithinClass(Attack):
     label: ClassVar[str] = "linear map"
     seed_names: ClassVar[list[tuple[object, ...]]] = []
     tolerance: ClassVar[float] = 1e-4
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        return cls(), cls(maps=True)
 
     @property
     def of_maps(self) -> bool:
@@ -121,14 +117,6 @@ class NetworkWithinClass(Attack):
     images: int = 0
 
     tolerance: ClassVar[float] = 1e-4
-
-    @classmethod
-    def example(cls) -> Self:
-        return cls(channels=(4, 4, 4), epochs=2, batch_size=8)
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        return cls.example(), cls("ssim", channels=(4, 4, 4), epochs=2, batch_size=8)
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from mi_keras.experiments.bench import Asked, Bench
 from mi_keras.experiments.store import Stage, Store
 from mi_keras.metrics.image import score
 from mi_keras.metrics.retrieval import image_embedding
+from mi_keras.models.target import Target
 from mi_keras.progress import Arrays, Progress, Workspace, flush
 from mi_keras.seeds import derive
 from mi_keras.types import Floats, Images, Observation, Rows
@@ -214,8 +214,8 @@ class AuditBench(Bench):
         images = self.subject.sides[OWN].truth
         return Images(images.images, self.classes_of(OWN), images.ids)
 
-    def target(self, defense: Defense | None) -> keras.Model:
-        return self.subject.target(self.sent.point).head
+    def target(self, defense: Defense | None) -> Target:
+        return self.subject.target(self.sent.point)
 
     def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
         values = self.subject.answers(self.sent.point)(images)

@@ -17,6 +17,7 @@ from mi_keras.attacks.baselines import ClassPrototype
 from mi_keras.attacks.feature_map import LastFeatureMap
 from mi_keras.attacks.gradient import GradientImage
 from mi_keras.attacks.learned import Learned
+from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.data.preprocess import as_unit
 from mi_keras.defenses.training import Distillation
 from mi_keras.models.cnn import build_cnn
@@ -49,6 +50,8 @@ EXAMPLES: dict[type[Any], list[Any]] = {
         Learned(settings=InverterSettings((3, 4, 5), epochs=2, batch_size=8, input_noise=0.1)),
         Learned(settings=DecoderSettings("transposed", epochs=2, batch_size=8)),
     ],
+    LinearWithinClass: [LinearWithinClass(), LinearWithinClass(maps=True)],
+    NetworkWithinClass: [NetworkWithinClass(loss, (4, 4, 4), epochs=2, batch_size=8) for loss in ("mse", "ssim")],
 }  # fmt: skip
 present: "World | None" = None  # the world in which an attack runs: what one that cheats could get hold of
 
