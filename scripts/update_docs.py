@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mi_keras.auditing.card import part
+from mi_keras.auditing.report import read_document
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.data.face_sources import DEFAULT_FACES
 from mi_keras.data.sources import DEFAULT_SOURCE
@@ -29,8 +31,10 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured"
 SHOWN = ("quick", "paper")
 MORE = ("runs=", "decimals=", "own_answers=")  # settings of `quick` that only add to what it measures
-WITH_TABLES = (DOCS / "results.md", DOCS.parent / "README.md")
+AUDITS = MEASURED / "audits"  # NAME.json: copies of the audit.json of audits
+WITH_TABLES = (DOCS / "results.md", DOCS / "audits.md", DOCS.parent / "README.md")
 BLOCK = re.compile(r"(<!-- measured (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+AUDIT = re.compile(r"(<!-- audit (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,7 +105,13 @@ def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
             body = markdown_table(result, table)
         return f"{match.group(1)}{body}{match.group(4)}"
 
-    return BLOCK.sub(fill, text)
+    return AUDIT.sub(_audited, BLOCK.sub(fill, text))
+
+
+def _audited(match: re.Match[str]) -> str:
+    """Fill a block `<!-- audit NAME PART -->`."""
+    report = read_document(AUDITS / f"{match.group(2)}.json")
+    return f"{match.group(1)}{part(report, match.group(3))}{match.group(4)}"
 
 
 if __name__ == "__main__":

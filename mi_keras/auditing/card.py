@@ -1,10 +1,14 @@
 """The result of an audit as Markdown for a model card: sentences and tables, no pictures."""
 
 import re
+from io import StringIO
+
+from rich.console import Console
 
 from mi_keras.auditing import words
 from mi_keras.auditing.glossary import meanings
 from mi_keras.auditing.report import Report
+from mi_keras.auditing.screen import first_screen
 from mi_keras.auditing.tables import (
     Table,
     attacks_table,
@@ -14,7 +18,10 @@ from mi_keras.auditing.tables import (
     facts_tables,
     points_table,
 )
+from mi_keras.errors import InputError
 from mi_keras.reports.text import escape_markdown
+
+SCREEN_WIDTH = 100  # characters of a first screen in a document
 
 
 def card(report: Report) -> str:
@@ -50,6 +57,28 @@ def card(report: Report) -> str:
     explained = [f"- **{_text(word)}**: {_text(text)}" for word, text in entries]
     parts += ["### How to read this", "\n".join(explained)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def part(report: Report, name: str) -> str:
+    """Return one part of the card, to be shown in a document: its first screen, a table, or what it was measured on.
+
+    Raises:
+        InputError: there is no such part.
+    """
+    if name == "screen":
+        written = StringIO()
+        first_screen(report, Console(file=written, width=SCREEN_WIDTH))
+        return f"```text\n{written.getvalue().rstrip()}\n```\n"
+    tables = {"points": points_table, "defences": defences_table, "exposure": exposure_table, "controls": controls_table}
+    if name in tables:
+        return _table(tables[name](report)) + "\n"
+    if name == "attacks":
+        found = [attacks_table(point, report.settings) for point in report.points]
+        return "\n\n".join(f"{_text(table.title)}\n\n{_table(table)}" for table in found) + "\n"
+    if name == "facts":
+        return "\n\n".join(_table(table) for table in facts_tables(report)) + "\n"
+    legal = ", ".join(("screen", *tables, "attacks", "facts"))
+    raise InputError(f"a part of an audit must be one of {legal}; got {name!r}.")
 
 
 def _table(table: Table) -> str:

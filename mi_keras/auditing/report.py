@@ -207,19 +207,25 @@ def read(folder: Path) -> Report:
 
     Raises:
         InputError: the folder holds no report of this version.
-        DamagedFile: its pictures are no whole npz.
+        DamagedFile: its pictures are no whole npz, or missing.
     """
-    path = folder / DOCUMENT
+    pictures = {name: np.asarray(array, np.float32) for name, array in read_arrays(folder / PICTURES).items()}
+    return read_document(folder / DOCUMENT, pictures)
+
+
+def read_document(path: Path, pictures: dict[str, Floats] | None = None) -> Report:
+    """Read a report's JSON alone.
+
+    Raises:
+        InputError: it is no report of this version.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
-        pictures = {
-            name: np.asarray(array, np.float32) for name, array in read_arrays(folder / PICTURES).items()
-        }
-        report: Report = _typed(Report, {**document, "pictures": pictures})
+        report: Report = _typed(Report, {**document, "pictures": pictures or {}})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"`folder` must hold an {DOCUMENT} of this version; got {path}: {error}.") from None
+        raise InputError(f"`report` must be a JSON file of this version; got {path}: {error}.") from None
     return report
 
 
