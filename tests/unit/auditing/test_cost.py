@@ -1,0 +1,77 @@
+"""A budget leaves out the costliest attacks first, says which, and what it once decided stays."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.contract import inspect
+from mi_keras.auditing.cost import choose
+from mi_keras.auditing.ladder import SIZES, rungs
+from mi_keras.auditing.options import Options
+from mi_keras.auditing.views import View
+from mi_keras.experiments.store import Store
+from mi_keras.progress import SilentProgress
+
+SIZES_HERE = replace(SIZES["smoke"], epochs=3, channels=(4, 4, 4))
+
+
+@pytest.fixture(scope="module")
+def subject():
+    image = keras.Input((16, 16, 1))
+    hidden = keras.layers.Dense(6)(keras.layers.Flatten()(image))
+    model = keras.Model(image, keras.layers.Dense(4, name="logits")(hidden))
+    images = np.random.default_rng(0).integers(0, 256, (420, 16, 16, 1), np.uint8)
+    return inspect(model, "small", images, Options(model_input="0..1", preset="smoke")).subjects[0]
+
+
+def attacks(subject, root: Path, view: str = "logits"):
+    bench = AuditBench(subject, Sent("logits", View(view)), Store(root), SilentProgress(), seed=1, fold=1)
+    return rungs(bench, ("class", "unlimited"), SIZES_HERE)
+
+
+def test_without_a_budget_everything_runs_and_nothing_is_measured(subject, tmp_path) -> None:
+    rungs_here = attacks(subject, tmp_path)
+    chosen = choose(rungs_here, budget=0, points=1)
+    assert chosen.places == tuple(range(len(rungs_here)))
+    assert chosen.seconds == 0
+    assert not list((tmp_path / "stages").glob("audit_plan/*"))
+
+
+def test_a_large_budget_leaves_nothing_out_and_says_what_it_takes(subject, tmp_path) -> None:
+    rungs_here = attacks(subject, tmp_path)
+    chosen = choose(rungs_here, budget=60, points=1)
+    assert chosen.places == tuple(range(len(rungs_here)))
+    assert chosen.left_out == ()
+    assert chosen.seconds > 0
+
+
+def test_a_small_budget_leaves_out_the_networks_and_never_the_linear_map(subject, tmp_path) -> None:
+    rungs_here = attacks(subject, tmp_path)
+    chosen = choose(rungs_here, budget=1e-9, points=1)
+    labels = [rung.label for rung in rungs_here]
+    assert [labels[place] for place in chosen.places if rungs_here[place].adversary != "class"] == [
+        "linear map"
+    ]
+    assert chosen.left_out == ("network, MSE", "network, 1 - SSIM")
+
+
+def test_of_two_networks_that_with_ssim_is_left_out_first(subject, tmp_path, monkeypatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("mi_keras.auditing.cost.time.perf_counter", lambda: float(next(ticks)))  # equal times
+    rungs_here = attacks(subject, tmp_path)
+    whole = choose(rungs_here, budget=60, points=1).seconds
+    chosen = choose(rungs_here, budget=0.9 * whole / 60, points=1)
+    assert chosen.left_out == ("network, 1 - SSIM",)
+
+
+def test_what_was_decided_for_a_point_stays_when_points_are_added(subject, tmp_path) -> None:
+    first = choose(attacks(subject, tmp_path), budget=60, points=1)
+    later = choose(attacks(subject, tmp_path), budget=60, points=1_000_000_000)
+    assert later == first
+    other = choose(attacks(subject, tmp_path, "probabilities"), budget=60, points=1_000_000_000)
+    assert other.left_out
