@@ -1,4 +1,9 @@
-"""Train a small residual network on labelled images, to have a model to audit: `python scripts/train_residual.py npz:FILE OUT.keras`."""
+"""Train a small residual network on labelled images, to have a model to audit.
+
+Command:  python scripts/train_residual.py npz:FILE OUT
+Writes OUT.keras, and OUT.npz with all images of the training part (`x`, `y`) and which of them the model was trained on
+(`seen`), for `mi-keras audit OUT.keras --data OUT.npz --trained-on seen`.
+"""
 
 import argparse
 
@@ -48,15 +53,19 @@ def main() -> None:
     options = parser.parse_args()
     keras.utils.set_random_seed(1)
     source = load_source(options.data)
-    images, labels = as_unit(source.train_images[: options.images]), source.train_labels[: options.images]
+    order = np.random.default_rng(1).permutation(len(source.train_images))
+    x, y = source.train_images[order], source.train_labels[order]
+    images, labels = as_unit(x[: options.images]), y[: options.images]
     model = build(images.shape[1:], len(source.class_names))
     steps = options.epochs * -(-len(images) // 64)
     rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     mirrored = np.concatenate([images, images[:, :, ::-1]])
     model.fit(mirrored, np.tile(labels, 2), batch_size=128, epochs=options.epochs, verbose=2)
-    print(model.evaluate(as_unit(source.test_images), source.test_labels, verbose=0))
-    model.save(options.out)
+    loss, accuracy = model.evaluate(as_unit(source.test_images), source.test_labels, verbose=0)
+    print(f"accuracy on {len(source.test_images)} test images: {accuracy:.3f}, loss {loss:.3f}")
+    model.save(f"{options.out}.keras")
+    np.savez_compressed(f"{options.out}.npz", x=x, y=y, seen=np.arange(len(x)) < len(images))
 
 
 if __name__ == "__main__":

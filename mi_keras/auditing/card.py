@@ -69,7 +69,12 @@ def part(report: Report, name: str) -> str:
         written = StringIO()
         first_screen(report, Console(file=written, width=SCREEN_WIDTH))
         return f"```text\n{written.getvalue().rstrip()}\n```\n"
-    tables = {"points": points_table, "defences": defences_table, "exposure": exposure_table, "controls": controls_table}
+    tables = {
+        "points": points_table,
+        "defences": defences_table,
+        "exposure": exposure_table,
+        "controls": controls_table,
+    }
     if name in tables:
         return _table(tables[name](report)) + "\n"
     if name == "attacks":

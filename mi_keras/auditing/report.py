@@ -1,7 +1,7 @@
 """What an audit found, as typed values: what the terminal, the page, the model card and the JSON file are made from."""
 
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
@@ -209,12 +209,13 @@ def read(folder: Path) -> Report:
         InputError: the folder holds no report of this version.
         DamagedFile: its pictures are no whole npz, or missing.
     """
+    report = read_document(folder / DOCUMENT)
     pictures = {name: np.asarray(array, np.float32) for name, array in read_arrays(folder / PICTURES).items()}
-    return read_document(folder / DOCUMENT, pictures)
+    return replace(report, pictures=pictures)
 
 
-def read_document(path: Path, pictures: dict[str, Floats] | None = None) -> Report:
-    """Read a report's JSON alone.
+def read_document(path: Path) -> Report:
+    """Read a report's JSON alone, without its pictures.
 
     Raises:
         InputError: it is no report of this version.
@@ -223,9 +224,9 @@ def read_document(path: Path, pictures: dict[str, Floats] | None = None) -> Repo
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
-        report: Report = _typed(Report, {**document, "pictures": pictures or {}})
+        report: Report = _typed(Report, {**document, "pictures": {}})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"`report` must be a JSON file of this version; got {path}: {error}.") from None
+        raise InputError(f"`report` must be an {DOCUMENT} of this version; got {path}: {error}.") from None
     return report
 
 

@@ -64,7 +64,7 @@ def test_a_number_that_json_lacks_leaves_nothing_behind(bad, tmp_path):
 def test_what_is_no_report_is_refused(text, tmp_path):
     write(reports.digits_report(), tmp_path)
     (tmp_path / DOCUMENT).write_text(text)
-    with pytest.raises(InputError, match=r"`folder` must hold an audit\.json of this version; got"):
+    with pytest.raises(InputError, match=r"`report` must be an audit\.json of this version; got"):
         read(tmp_path)
 
 
