@@ -168,8 +168,8 @@ def climb(folds: Sequence[Sequence[Rung]], *, among: int, defense: Defense | Non
     scored = _composed([measured.scored for measured, _ in attacked], chosen)
     members = None
     if MEMBERS in folds[0][0].bench.subject.sides:
-        of_members = {
-            place: _measured(folds, place, MEMBERS, among, defense) for place in set(chosen.values())
+        of_members = {  # once: every fold has the same
+            place: _measured(folds[:1], place, MEMBERS, among, defense) for place in set(chosen.values())
         }
         composed = _composed({place: m.scored for place, (m, _) in of_members.items()}, chosen)
         members = measure(composed, next(iter(of_members.values()))[1], among=among)
@@ -222,16 +222,16 @@ def _constants(fold: Sequence[Rung], subset: str) -> tuple[Floats, Floats]:
 
 
 def _gallery(benches: Sequence[AuditBench], subset: str) -> Gallery:
-    """Return the images of a side, then those that they are told from: the other side that no attack learned from."""
-    rest = [CHOICE] if subset != CHOICE else [ATTACKED]
-    parts: list[tuple[AuditBench, str]] = [(bench, subset) for bench in benches]
-    if len(benches) == 1:  # folds attack every image: those of a choice set are there already
-        parts += [(benches[0], side) for side in rest]
-    groups = [bench.subject.sides[side].groups for bench, side in parts]
+    """Return the images of a side, then those that they are told from: the other side that no attack learned from.
+
+    Classes are numbered by fold: of what one fold attacks the others have learned, and draw it rather than what is new.
+    """
+    other = CHOICE if subset != CHOICE else ATTACKED
+    parts = [(number, bench, side) for side in (subset, other) for number, bench in enumerate(benches)]
     return Gallery(
-        np.concatenate([image_embedding(bench.truth(side)) for bench, side in parts]),
-        np.concatenate([bench.classes_of(side) for bench, side in parts]),
-        np.concatenate(groups),
+        np.concatenate([image_embedding(bench.truth(side)) for _, bench, side in parts]),
+        np.concatenate([number * bench.classes + bench.classes_of(side) for number, bench, side in parts]),
+        np.concatenate([bench.subject.sides[side].groups for _, bench, side in parts]),
     )
 
 
