@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,7 +89,9 @@ class AuditBench(Bench):
         super().__init__(store, progress, identity, seed=seed, run=fold)
         self.image_shape, self.classes = subject.attack_shape, subject.classes
         self.point = subject.target(sent.point).point
-        self.of_maps = len(self.point.shape) == 3 and sent.control != COMPONENTS  # type: ignore[misc]
+        self.of_maps = (  # type: ignore[misc]
+            len(self.point.shape) == 3 and sent.control != COMPONENTS and sent.view.form != "label"
+        )
 
     def at(self, sent: Sent) -> "AuditBench":
         """Return the bench of the same images at another point or in another view."""
@@ -188,10 +191,11 @@ class AuditBench(Bench):
 
     def components(self, subset: str) -> Floats:
         """Return what a head that knows the adversary's images would send, `(count, components)`."""
-        means, axes = self._axes()
+        means, axes = self._axes
         rest = as_unit(self.truth_bytes(subset)) - means[self.classes_of(subset)]
         return (rest.reshape(len(rest), -1) @ axes.T).astype(np.float32)
 
+    @cached_property
     def _axes(self) -> tuple[Floats, Floats]:
         images, classes = as_unit(self.truth_bytes(OWN)), self.classes_of(OWN)
         means = np.tile(images.mean(axis=0), (self.classes, 1, 1, 1))
@@ -202,7 +206,7 @@ class AuditBench(Bench):
 
     def closed_form(self, subset: str) -> float:
         """Return R2 within the class of the best reconstruction from the components, on the images of one side."""
-        means, axes = self._axes()
+        means, axes = self._axes
         rest = as_unit(self.truth_bytes(subset)) - means[self.classes_of(subset)]
         rest = rest.reshape(len(rest), -1)
         left = rest - rest @ axes.T @ axes
