@@ -76,7 +76,8 @@ def output_of_kind(values: NDArray[np.floating], kind: str | None = None) -> Out
         found = "one sigmoid unit" if width == 1 else "several labels"
     else:
         found = "logits" if width > 1 else "embedding"  # one number of any size is a regression
-    allowed = {found, "embedding"} | ({"several labels"} if is_share and width > 1 else set())
+    allowed = {found, "embedding"} | ({"logits"} if width > 1 else set())
+    allowed |= {"several labels"} if is_share and width > 1 else set()
     if kind is not None and kind not in allowed:
         raise InputError(
             f"`output_kind` must be one of {', '.join(sorted(allowed))} for these answers; got {kind!r}."
