@@ -21,6 +21,7 @@ from mi_keras.auditing.pixels import to_unit
 from mi_keras.auditing.pool import Pool, read_pool
 from mi_keras.auditing.report import DataFacts
 from mi_keras.auditing.subject import (
+    BATCH,
     MEMBERS,
     OWN,
     SIDES,
@@ -38,6 +39,8 @@ from mi_keras.models.target import Target, observed_at, points
 
 MOST_OWN = {"smoke": 400, "quick": 4_000, "full": 100_000}  # images that the adversary learns from, by preset
 SAMPLE = 512  # images that show what a model's answers are
+SAME = 1e-5  # of the largest answer
+NO_CLASS = ("embedding", "several labels")  # kinds of answers whose largest is no class
 
 
 @dataclass(frozen=True)
@@ -82,19 +85,22 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     given, input_words = _model_input(target, images, pool, channels, options)
     prepare = model_input(given, channels=channels)
     sample = _call(target, prepare)(images[:SAMPLE])
+    if not np.isfinite(sample).all():
+        raise InputError(f"`model` must answer in finite numbers; {target.point.name} sent NaN or infinity.")
     output, output_words = _output(sample, options)
     divided = divide(images, pool.groups, seed=options.seed, trained_on=pool.trained_on)
     size = attacked_size(images.shape[1:3], (height, width), options.attack_size)
-    again = _call(target, prepare)(images[:32])
+    random = not _alike(sample[:BATCH], _call(target, prepare)(images[:BATCH]))
     most_own = MOST_OWN[options.preset]
     identity = {
         "most_own": most_own, "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
         "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
     }  # fmt: skip
+    copies: dict[str, Target] = {}  # of the model: the folds share them
     subjects = tuple(
         Subject(
             model, name, target.point.name, output, prepare, _sides(images, pool, divided, fold, size, most_own), identity,
-            class_of_all=options.class_of == "all", random=not np.array_equal(again, sample[: len(again)]),
+            class_of_all=options.class_of == "all", random=random, _targets=copies,
         )
         for fold in range(len(divided.folds))
     )  # fmt: skip
@@ -106,7 +112,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         *pool.notes,
     )  # fmt: skip
     warnings = [divided.warning] if divided.warning else []
-    if subjects[0].random:
+    if random:
         warnings.append(
             "The model answers at random: two calls on the same images differ. Each image is sent once."
         )
@@ -138,28 +144,42 @@ def _call(target: Target, prepare: Callable[..., NDArray[Any]]) -> Callable[[NDA
     def answer(images: NDArray[Any]) -> NDArray[Any]:
         parts = [
             np.asarray(
-                target.head(prepared(images[i : i + 64], shape, prepare, dtype), training=False), np.float32
+                target.head(prepared(images[i : i + BATCH], shape, prepare, dtype), training=False),
+                np.float32,
             )
-            for i in range(0, len(images), 64)
+            for i in range(0, len(images), BATCH)
         ]
         return np.concatenate(parts)
 
     return answer
 
 
+def _alike(first: NDArray[Any], second: NDArray[Any]) -> bool:
+    """Whether two calls gave the same: some devices add up in another order each time."""
+    return bool(np.allclose(first, second, rtol=0, atol=SAME * float(np.abs(first).max())))
+
+
 def _model_input(
     target: Target, images: NDArray[Any], pool: Pool, channels: int, options: Options
 ) -> tuple[str, str]:
     """Return what the model expects of pixels, declared or found by accuracy, and the sentence that says so."""
-    shown = options.model_input
-    checkable = pool.labels is not None and len(target.point.shape) == 1 and options.class_of != "all"
-    if not checkable:
+    shown, dtype = options.model_input, target.head.inputs[0].dtype
+    if shown in candidates(channels) and shown != "0..255" and np.dtype(dtype).kind in "iu":
+        raise InputError(
+            f"`--model-input` must be 0..255 or MODULE:FUNCTION for a model that takes whole numbers ({dtype}); "
+            f"got {shown!r}."
+        )
+    tells_class = (
+        len(target.point.shape) == 1 and options.class_of != "all" and options.output_kind not in NO_CLASS
+    )
+    if pool.labels is None or not tells_class:
+        why = "answers that tell one" if pool.labels is not None else "labels"
         if shown is None:
             raise InputError(
-                f"`--model-input` must be declared where there are no labels to find it by: one of "
+                f"`--model-input` must be declared where there are no {why} to find it by: one of "
                 f"{', '.join(candidates(channels))}, or MODULE:FUNCTION."
             )
-        return shown, f"The model expects {shown} (declared, not checked: no labels)."
+        return shown, f"The model expects {shown} (declared, not checked: no {why})."
 
     tried = candidates(channels)
     if shown is not None and shown not in tried:
@@ -169,10 +189,8 @@ def _model_input(
         answers = _call(target, lambda batch: batch)(given)
         return answers.argmax(axis=1) if answers.shape[1] > 1 else (answers[:, 0] > 0.5).astype(np.int64)
 
-    count = min(SAMPLE, len(images))
+    count, labels = min(SAMPLE, len(images)), pool.labels
     small = as_unit(images[:count])
-    labels = pool.labels
-    assert labels is not None
     found = accuracies(predicted, small, labels, tried)
     chance = float(np.bincount(labels[:count]).max() / count)
     if shown is None:

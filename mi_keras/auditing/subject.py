@@ -120,7 +120,9 @@ def prepared(
 ) -> NDArray[Any]:
     """Return images as a model takes them in: resized where it has a size of its own, then prepared."""
     given = prepare(resize(as_unit(images), size))
-    return np.rint(given).astype(dtype) if np.dtype(dtype).kind in "iu" else np.asarray(given, dtype)
+    if np.dtype(dtype).kind not in "iu":
+        return np.asarray(given, dtype)
+    return np.clip(np.rint(given), np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
 
 
 def resize(images: Floats, size: tuple[int | None, int | None]) -> Floats:
@@ -135,12 +137,13 @@ def resize(images: Floats, size: tuple[int | None, int | None]) -> Floats:
 def attacked_size(
     given: tuple[int, int], model: tuple[int | None, int | None], wanted: int
 ) -> tuple[int, int]:
-    """Return height and width of what is reconstructed: the smaller of the model's input and `wanted`, in its shape."""
+    """Return height and width of what is reconstructed: the smaller of the model's input and `wanted`, in its shape.
+
+    A side of less than 16 pixels is enlarged to as many.
+    """
     height, width = (m or g for m, g in zip(model, given, strict=True))
-    largest = max(height, width)
-    if largest <= wanted:
-        return height, width
-    rows, columns = (max(SMALLEST_ATTACKED, round(n * wanted / largest)) for n in (height, width))
+    share = min(1, wanted / max(height, width))
+    rows, columns = (max(SMALLEST_ATTACKED, round(n * share)) for n in (height, width))
     return rows, columns
 
 
