@@ -1,10 +1,10 @@
 """`audit`: what can be rebuilt of an image from what a model sends out, point by point, with a verdict on each."""
 
+import itertools
 import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from mi_keras.auditing.options import Options
 from mi_keras.auditing.permutation import permutation_p
 from mi_keras.auditing.report import (
     AttackRow,
-    Control,
     ModelFacts,
     PointReport,
     Report,
@@ -92,12 +91,18 @@ class _Audit:
     def report(self) -> Report:
         """Attack every point, run the controls, and judge."""
         subject, options = self.contract.subjects[0], self.options
+        self._answers()
         plans = {sent: self._plan(sent) for sent in self.sent}
         self._announce(plans.values())
         envelopes = {sent: self._envelope(sent, plan.places) for sent, plan in plans.items()}
-        checks = self._controls(envelopes)
-        failed = [control.name for control in checks if control.ok is False]
-        points = tuple(self._point(sent, envelope, failed) for sent, envelope in envelopes.items())
+        checks = controls.by_kind(self.sent, self._benches, self.sizes, options.among)
+        same = controls.identity(self._benches(self.sent[0]), envelopes[self.sent[0]])
+        points = tuple(
+            self._point(
+                sent, envelope, controls.failed([*checks[controls.kind(self._benches(sent)[0])], same])
+            )
+            for sent, envelope in envelopes.items()
+        )
         layers = [sent for sent in self.sent if not sent.with_class]
         not_tried = [UNTRIED] if layers else []
         not_tried += ["shadow models", "a pool of candidates", "the model's conversion, such as TFLite"]
@@ -111,7 +116,8 @@ class _Audit:
                 options.preset, options.seed, options.adversaries, self.tolerance.found, self.tolerance.detail,
                 options.tolerance is None, options.among, options.class_of, options.budget,
             ),
-            points=points, defences=(), controls=checks, assumed=self.contract.assumed, not_tried=tuple(not_tried),
+            points=points, defences=(), controls=(*itertools.chain(*checks.values()), same), assumed=self.contract.assumed,
+            not_tried=tuple(not_tried),
             warnings=(*self.contract.warnings, *_left_out(plans)), cheapest=_cheapest(points),
             versions={"python": platform.python_version()} | versions(), machine=_machine(), pictures=self.pictures,
         )  # fmt: skip
@@ -121,6 +127,14 @@ class _Audit:
             AuditBench(subject, sent, self.store, self.progress, seed=self.options.seed, fold=number)
             for number, subject in enumerate(self.contract.subjects, start=1)
         ]
+
+    def _answers(self) -> None:
+        """Send all images to all points before anything learns from them: what cannot be sent is known at once."""
+        for sent in self.sent:
+            for bench in self._benches(sent):
+                for subset in bench.subject.sides:
+                    bench.raw(bench.subject.output_name, subset).computed()
+                    bench.raw(sent.point, subset).computed()
 
     def _rungs(self, sent: Sent) -> list[list[Rung]]:
         return [rungs(bench, self.options.adversaries, self.sizes) for bench in self._benches(sent)]
@@ -141,21 +155,6 @@ class _Audit:
     def _envelope(self, sent: Sent, places: Sequence[int]) -> Envelope:
         folds = [[fold[place] for place in places] for fold in self._rungs(sent)]
         return climb(folds, among=self.options.among)
-
-    def _controls(self, envelopes: Mapping[Sent, Envelope]) -> tuple[Control, ...]:
-        """Run them once for vectors and once for maps, each at the first point of its kind."""
-        first: dict[bool, Sent] = {}
-        for sent in self.sent:
-            if sent.view.form != "label":
-                first.setdefault(self._benches(sent)[0].of_maps, sent)
-        checks = []
-        for of_maps, sent in first.items():
-            benches, at = self._benches(sent), "maps" if of_maps else "vectors"
-            for check in (controls.shuffled, controls.components):
-                control = check(benches, self.sizes, self.options.among)
-                checks.append(replace(control, name=f"{control.name}, {at}") if len(first) > 1 else control)
-        sent, envelope = next(iter(envelopes.items()))
-        return (*checks, controls.identity(self._benches(sent), envelope))
 
     def _point(self, sent: Sent, envelope: Envelope, failed: Sequence[str]) -> PointReport:
         benches, options, numbers = self._benches(sent), self.options, envelope.numbers
@@ -189,7 +188,7 @@ class _Audit:
             ssim_gain=numbers.ssim_gain, could_be=dict(judgement.could_be),
             p=permutation_p(envelope.scored, envelope.gallery, seed=options.seed) if numbers.auc else None,
             most_exposed={k: v for k, v in values.items() if not np.isnan(v)},
-            worst_class=(str(worst.label), worst.estimate.value, worst.estimate.n) if worst else None,
+            worst_class=(str(worst.label % self.contract.subjects[0].classes), worst.estimate.value, worst.estimate.n) if worst else None,
             members=compared.get("found") or compared.get("auc"), attacks=_rows(envelope),
             pictures=self._show(name, benches, envelope),
         )  # fmt: skip

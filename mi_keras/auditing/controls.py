@@ -3,7 +3,7 @@
 A control that fails voids the verdicts: either the attack is too weak to say anything, or the scores are wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +12,52 @@ from mi_keras.auditing.bench import COMPONENTS, SHUFFLED, AuditBench, Sent
 from mi_keras.auditing.ladder import Envelope, Rung, Sizes, climb, control_rungs
 from mi_keras.auditing.report import Control
 from mi_keras.auditing.statistics import measure
+from mi_keras.auditing.views import default_views
 from mi_keras.metrics.retrieval import image_embedding
 
 MOST_COMPONENTS = 32
 LEAST_CLOSED_FORM = 0.05  # of R2: below it there is too little to be reached
 NEEDED = 0.9  # of the closed form
 NEAR_ONE = 0.99
+
+
+def by_kind(
+    points: Sequence[Sent], benches: Callable[[Sent], Sequence[AuditBench]], sizes: Sizes, among: int
+) -> dict[str, list[Control]]:
+    """Run the controls that attack something, once for each kind of what is sent.
+
+    One that fails voids the points of its kind: an attack that is too weak for maps says nothing of one on vectors, and
+    with a point more no other verdict may change.
+    """
+    first: dict[str, Sent] = {}
+    for sent in points:
+        first.setdefault(kind(benches(sent)[0]), sent)
+    checks: dict[str, list[Control]] = {}
+    for name, sent in first.items():
+        if sent.with_class:  # in the view that tells most, whichever are audited
+            sent = replace(sent, view=default_views(benches(sent)[0].subject.output)[0])
+        for check in (shuffled, components):
+            control = check(benches(sent), sizes, among)
+            text = f"{name}: {control.text}" if len(first) > 1 else control.text
+            named = replace(control, name=f"{control.name} at {name}", text=text)
+            checks.setdefault(name, []).append(named)
+    return checks
+
+
+def kind(bench: AuditBench) -> str:
+    """Return what has the same attacks as what a bench sends, and as many components."""
+    if bench.sent.with_class:
+        return "the output"
+    return "maps" if bench.of_maps else f"vectors of {_components(bench)}"
+
+
+def failed(checks: Sequence[Control]) -> list[str]:
+    """Return the names of the controls that failed."""
+    return [control.name for control in checks if control.ok is False]
+
+
+def _components(bench: AuditBench) -> int:
+    return min(int(np.prod([n or 1 for n in bench.point.shape])), MOST_COMPONENTS)
 
 
 def shuffled(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Control:
@@ -38,7 +78,7 @@ def shuffled(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Control
 
 def components(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Control:
     """Attack a head that sends principal components of the image: most of their closed-form R2 must be reached."""
-    count = min(int(np.prod([n or 1 for n in benches[0].point.shape])), MOST_COMPONENTS)
+    count = _components(benches[0])
     sent = replace(benches[0].sent, control=COMPONENTS, components=count, with_class=True)
     heads = [bench.at(sent) for bench in benches]
     weights = [len(bench.truth_bytes("attacked")) for bench in heads]
