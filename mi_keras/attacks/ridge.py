@@ -1,12 +1,14 @@
 """Ridge regression of images on answers, shared by the classes and then by class, and principal axes of images."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mi_keras.types import Floats, Ints
 
 RIDGES = tuple(10.0**power for power in range(7))
 MOST_COMPONENTS = 256  # of images: they hold nearly all that differs between them
 MOST_WEIGHTS = 50_000_000  # of all classes together: 200 MB
+MOST_SHARED = 1e6  # images that the mean of all counts as, at most
 SMALLEST_NORM = 1e-12
 
 
@@ -22,12 +24,42 @@ def principal_axes(rows: Floats, most: int) -> Floats:
     return axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), SMALLEST_NORM)
 
 
+def class_means(images: Floats, classes: Ints, count: int) -> NDArray[np.float64]:
+    """Return the mean image of each class, `(count, ...)`, drawn towards that of all as one-way random effects have it.
+
+    A class of n images counts n, the mean of all as many as the variance within classes has in that between them: the
+    mean of a few images is far from that of their class where classes differ little, and near to it where they do.
+
+    Args:
+        images: `(images, height, width, channels)`.
+        classes: `(images,)` numbers below `count`; a class without an image has the mean of all.
+    """
+    whole, total = images.mean(axis=0, dtype=np.float64), len(images)
+    means, sizes = np.tile(whole, (count, *[1] * whole.ndim)), np.bincount(classes, minlength=count)
+    inside = between = 0.0
+    for number in np.flatnonzero(sizes):
+        of = images[classes == number]
+        means[number] = of.mean(axis=0, dtype=np.float64)
+        inside += float(np.square(of - means[number].astype(np.float32)).sum(dtype=np.float64))
+        between += sizes[number] * float(np.square(means[number] - whole).sum())
+    filled = np.count_nonzero(sizes)
+    if 1 < filled < total:
+        inside /= total - filled
+        between = (between - (filled - 1) * inside) / (total - np.square(sizes).sum() / total)
+    weight = inside / between if between > inside / MOST_SHARED else MOST_SHARED
+    weight = weight if filled < total else 1.0  # of classes of one image each nothing is known
+    share = (sizes / np.maximum(sizes + weight, 1e-30)).reshape(-1, *[1] * whole.ndim)
+    return whole + share * (means - whole)
+
+
 def ridge_by_class(inputs: Floats, rest: Floats, classes: Ints, count: int) -> Floats:
     """Return `(classes or 1, features, components)`: maps by class, drawn towards the shared one by a second ridge."""
     width = inputs.shape[1]
     if not width:
         return np.zeros((1, 0, rest.shape[1]), np.float32)
-    held_out = np.arange(len(inputs)) >= len(inputs) - len(inputs) // 5  # in a row, since copies stand together
+    held_out = (
+        np.arange(len(inputs)) >= len(inputs) - len(inputs) // 5
+    )  # in a row, since copies stand together
     x, y, of = inputs[~held_out], rest[~held_out], classes[~held_out]
     tried = _Ridge(x, y)
     errors = [_error(tried.weights(ridge), inputs[held_out], rest[held_out]) for ridge in RIDGES]

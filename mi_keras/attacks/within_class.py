@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Attack, Evidence, Fitted
-from mi_keras.attacks.ridge import MOST_COMPONENTS, principal_axes, ridge_by_class
+from mi_keras.attacks.ridge import MOST_COMPONENTS, class_means, principal_axes, ridge_by_class
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.metrics.image import mse, ssim
@@ -198,24 +198,21 @@ class _Canonical:
 
     @classmethod
     def of(cls, pairs: _Pairs) -> "_Canonical":
-        width, whole = pairs.features.shape[1], pairs.images.mean(axis=0, dtype=np.float64)
+        width = pairs.features.shape[1]
         centre, deviation = np.zeros(width), np.zeros(width)
         if width:
             centre = pairs.features.mean(axis=0, dtype=np.float64)
             deviation = pairs.features.std(axis=0, dtype=np.float64)
         centres, deviations = np.tile(centre, (pairs.count, 1)), np.tile(deviation, (pairs.count, 1))
-        means = np.tile(whole, (pairs.count, 1, 1, 1))
         for number in range(pairs.count):
             of = pairs.classes == number
-            total = int(of.sum())
-            if total:  # one image of all images' mean: else that of a single image would be its class mean
-                means[number] = (pairs.images[of].sum(axis=0, dtype=np.float64) + whole) / (total + 1)
-            if total >= LEAST_OF_CLASS and width:
+            if of.sum() >= LEAST_OF_CLASS and width:
                 centres[number] = pairs.features[of].mean(axis=0, dtype=np.float64)
                 deviations[number] = pairs.features[of].std(axis=0, dtype=np.float64)
         # Below this a feature is constant within the class up to the rounding of float32
         floor = 1e-6 * np.maximum(np.abs(centres), 1e-30)
         deviations = np.where(deviations > floor, deviations, np.inf)
+        means = class_means(pairs.images, pairs.classes, pairs.count)
         float32 = {"centres": centres, "deviations": deviations, "means": means}
         return cls({name: array.astype(np.float32) for name, array in float32.items()})
 
