@@ -1,0 +1,43 @@
+"""Class means and ridges against what is known of the classes that images were drawn from."""
+
+import numpy as np
+import pytest
+
+from mi_keras.attacks.ridge import class_means, ridge_by_class
+
+
+@pytest.mark.parametrize("between", [0.0, 0.1, 1.0, 10.0, 100.0])
+def test_class_means_are_nearer_to_the_truth_than_means_and_than_means_drawn_in_by_one_image(
+    between: float,
+) -> None:
+    draw, errors = np.random.default_rng(0), []
+    for _ in range(20):
+        true = np.sqrt(between) * draw.standard_normal((10, 20, 1, 1))
+        classes = np.concatenate([np.arange(10), draw.integers(0, 10, 60)])
+        images = (true[classes] + draw.standard_normal((70, 20, 1, 1))).astype(np.float32)
+        plain = np.stack([images[classes == number].mean(axis=0) for number in range(10)])
+        sizes = np.bincount(classes)[:, None, None, None]
+        by_one = (sizes * plain + images.mean(axis=0)) / (sizes + 1)
+        tried = (class_means(images, classes, 10), plain, by_one)
+        errors.append([np.mean(np.square(means - true)) for means in tried])
+    found, plain_error, by_one_error = np.mean(errors, axis=0)
+    assert found <= 1.02 * plain_error
+    assert found <= 1.02 * by_one_error
+
+
+def test_a_class_without_images_has_the_mean_of_all_and_single_images_are_not_their_classes() -> None:
+    images = np.random.default_rng(0).random((6, 4, 4, 1)).astype(np.float32)
+    whole = images.mean(axis=0)
+    np.testing.assert_allclose(
+        class_means(images, np.zeros(6, np.int64), 2), np.stack([whole, whole]), atol=1e-6
+    )
+    alone = class_means(images, np.arange(6), 6)
+    np.testing.assert_allclose(alone, (images + whole) / 2, atol=1e-6)
+
+
+def test_copies_that_stand_together_do_not_choose_learning_by_heart() -> None:
+    draw = np.random.default_rng(0)
+    inputs = np.repeat(draw.standard_normal((25, 20)), 8, axis=0).astype(np.float32)
+    outputs = np.repeat(draw.standard_normal((25, 3)), 8, axis=0).astype(np.float32)  # nothing to be learned
+    weights = ridge_by_class(inputs, outputs, np.zeros(200, np.int64), 1)
+    assert np.square(inputs @ weights[0]).mean() < 0.1 * np.square(outputs).mean()

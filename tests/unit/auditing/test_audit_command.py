@@ -1,0 +1,96 @@
+"""The command `mi-keras audit`: what it refuses, what it lists, and the exit codes of `--fail-above`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_audits import band_reader, class_only, command, constant, in_bands, linear, pictures, stages, whole
+
+from mi_keras.auditing.command_line import main
+
+__all__ = ["linear"]
+
+
+def _files(folder: Path) -> tuple[str, str]:
+    images, labels = in_bands()
+    band_reader().save(folder / "model.keras")
+    np.savez(folder / "data.npz", images=images, labels=labels)
+    np.savez(folder / "unlabelled.npz", images=images)
+    return str(folder / "model.keras"), str(folder / "data.npz")
+
+
+def test_the_command_refuses_in_a_line_before_anything_is_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = _files(tmp_path)
+    refused = {
+        ("--model-input", "0..255"): "`--model-input 0..1` fits it",
+        ("--data", str(tmp_path / "unlabelled.npz")): "`--model-input` must be declared",
+        ("--at", "bans"): "alike: bands",
+        ("--at", "bands:all"): "must name a view",
+        ("--size", "8"): "`--size` must be H,W",
+        ("--tolerance", "found=2"): "`--tolerance` must be",
+        ("--adversaries", "nobody"): "`--adversaries` must be",
+        ("--output", "mean"): "`--output` must be one of bands",
+        ("--labels", "folder"): "must go with a folder",
+    }
+    for arguments, words in refused.items():
+        code, said = command([model, "--data", data, *arguments], tmp_path, capsys, monkeypatch)
+        assert code == 2, arguments
+        assert words in said
+        assert said.count("\n") == 1, said
+    assert not stages(tmp_path)
+
+
+def test_points_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = _files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main([model, "--list-points"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[-1] == "bands  10  (output)"
+    assert any(line.startswith("mean  1") for line in listed)
+    assert not stages(tmp_path)
+
+
+LIMIT = ["--fail-above", "found=0.2"]
+
+
+def test_exit_codes_say_whether_a_limit_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, linear: None
+) -> None:
+    models = {"constant": constant(), "whole": whole(), "many": class_only(100)}
+    np.savez(tmp_path / "data.npz", images=pictures())
+    for name, model in models.items():
+        model.save(tmp_path / f"{name}.keras")
+
+    def code(name: str, *arguments: str, data: str = "data") -> int:
+        given = [
+            str(tmp_path / f"{name}.keras"),
+            "--data",
+            str(tmp_path / f"{data}.npz"),
+            "--model-input",
+            "0..1",
+        ]
+        return command([*given, *arguments], tmp_path, capsys, monkeypatch)[0]
+
+    at = ["--at", "label"]
+    assert code("constant", *at, *LIMIT) == 0
+    assert code("many", *at, *LIMIT) == 4  # hardly a class has ten
+    assert code("whole", "--output-kind", "embedding") == 0  # it leaks, and nobody asked
+    assert code("whole", "--output-kind", "embedding", *LIMIT) == 3
+    np.savez(tmp_path / "few.npz", images=pictures(60))
+    for name in models:
+        assert code(name, *LIMIT, data="few") == 2
+
+
+def test_fewer_images_never_newly_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, linear: None
+) -> None:
+    whole().save(tmp_path / "whole.keras")
+    for count in (60, 120):
+        np.savez(tmp_path / "data.npz", images=pictures(count))
+        given = [str(tmp_path / "whole.keras"), "--data", str(tmp_path / "data.npz"), "--model-input", "0..1"]
+        code, _ = command([*given, "--output-kind", "embedding", *LIMIT], tmp_path, capsys, monkeypatch)
+        assert code in (2, 3, 4)
