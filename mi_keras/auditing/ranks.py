@@ -126,7 +126,7 @@ def _one_class(
     present, starts, sizes = np.unique(groups[columns], return_index=True, return_counts=True)
     place = np.argsort(columns)[np.searchsorted(columns, rows, sorter=np.argsort(columns))]
     directions = unit_vectors(truths[columns])
-    chances = _Chances(len(columns), among)
+    chances = Chances(len(columns), among)
     for block in _blocks(len(rows), len(columns)):
         images, own = rows[block], np.arange(len(rows[block]))
         cosines = unit_vectors(queries[images]) @ directions.T  # (images, columns)
@@ -150,7 +150,7 @@ def _one_class(
             number.change[present] += number.weight[images] @ step
 
 
-class _Chances:
+class Chances:
     """The chance that the truth is nearest among `among`, for all numbers of others up to `most`."""
 
     def __init__(self, most: int, among: int) -> None:
