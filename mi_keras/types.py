@@ -1,5 +1,6 @@
 """The frozen values that travel between data, models, attacks and reports."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +20,30 @@ class Rows(Protocol):
     def dtype(self) -> np.dtype[Any]: ...
     def __len__(self) -> int: ...
     def __getitem__(self, rows: Any, /) -> Any: ...
+
+
+class Redrawn:
+    """Rows of which there is another draw whenever it is asked for, by number; read as they are, they are the first.
+
+    Args:
+        first: draw 0.
+        draw: returns another one, equal for equal numbers.
+    """
+
+    def __init__(self, first: Rows, draw: Callable[[int], Rows]) -> None:
+        self.first, self.draw = first, draw
+        self.shape, self.dtype = first.shape, first.dtype
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self.first[rows]
+
+
+def redrawn(rows: Rows, number: int) -> Rows:
+    """Return a draw of rows by its number; rows that are no `Redrawn` are the same in each."""
+    return rows.draw(number) if isinstance(rows, Redrawn) and number else rows
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mi_keras.progress import Run
 from mi_keras.seeds import derive
 from mi_keras.settings import DecoderSettings, InverterSettings, check_whole
 from mi_keras.training.loop import Examples, FitSettings, FitterPool
-from mi_keras.types import Floats, Rows
+from mi_keras.types import Floats, Redrawn, Rows
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Learned(Attack):
         network, settings, images = self.network, self.settings, held.own_images.images
         inputs = assemble(known.parts, flat=network.flat)
         if self.images:
-            inputs, images = First(inputs, self.images), images[: self.images]
+            inputs, images = first(inputs, self.images), images[: self.images]
         model = network.build(inputs, images.shape[1:], derive(run.seed, "initial"))
         if before is not None:
             with_weights(model, before[0])
@@ -148,6 +148,13 @@ class First:
 
     def __getitem__(self, wanted: Any) -> Any:
         return self.rows[slice(*wanted.indices(len(self))) if isinstance(wanted, slice) else wanted]
+
+
+def first(rows: Rows, count: int) -> Rows:
+    """Return the first of some rows, of every draw of them where there are several."""
+    if isinstance(rows, Redrawn):
+        return Redrawn(First(rows.first, count), lambda number: First(rows.draw(number), count))
+    return First(rows, count)
 
 
 def assemble(parts: Sequence[Rows], *, flat: bool) -> Rows:

@@ -10,18 +10,21 @@ MOST_COMPONENTS = 256  # of images: they hold nearly all that differs between th
 MOST_WEIGHTS = 50_000_000  # of all classes together: 200 MB
 MOST_SHARED = 1e6  # images that the mean of all counts as, at most
 SMALLEST_NORM = 1e-12
+SMALLEST_SHARE = 1e-6  # of the largest variance along an axis: below it is the rounding of float32
 
 
 def principal_axes(rows: Floats, most: int) -> Floats:
-    """Return the directions in which rows `(count, units)` of mean 0 differ most, `(axes, units)` of length 1."""
+    """Return the directions in which rows `(count, units)` of mean 0 differ most, `(axes, units)` of length 1.
+
+    Zeros stand for axes along which nothing differs: rounding would give them the direction of the first ones.
+    """
     count = min(most, *rows.shape)
-    if rows.shape[1] <= len(
-        rows
-    ):  # by the smaller of both Gram matrices: units may be many times as many as rows
-        axes = np.linalg.eigh(rows.T @ rows)[1][:, : -count - 1 : -1].T
-    else:
-        axes = np.linalg.eigh(rows @ rows.T)[1][:, : -count - 1 : -1].T @ rows
-    return axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), SMALLEST_NORM)
+    is_wide = rows.shape[1] > len(rows)  # then by rows: units may be many times as many
+    values, vectors = np.linalg.eigh(rows @ rows.T if is_wide else rows.T @ rows)
+    values, axes = values[: -count - 1 : -1, None], vectors[:, : -count - 1 : -1].T
+    axes = axes @ rows if is_wide else axes
+    length = np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), SMALLEST_NORM)
+    return np.where(values > SMALLEST_SHARE * values[0], axes / length, np.float32(0))
 
 
 def class_means(images: Floats, classes: Ints, count: int) -> NDArray[np.float64]:
@@ -52,14 +55,16 @@ def class_means(images: Floats, classes: Ints, count: int) -> NDArray[np.float64
     return whole + share * (means - whole)
 
 
-def ridge_by_class(inputs: Floats, rest: Floats, classes: Ints, count: int) -> Floats:
-    """Return `(classes or 1, features, components)`: maps by class, drawn towards the shared one by a second ridge."""
+def ridge_by_class(inputs: Floats, rest: Floats, classes: Ints, count: int, *, images: int) -> Floats:
+    """Return `(classes or 1, features, components)`: maps by class, drawn towards the shared one by a second ridge.
+
+    Rows are of so many `images`, over and over; all of an image are held out together.
+    """
     width = inputs.shape[1]
     if not width:
         return np.zeros((1, 0, rest.shape[1]), np.float32)
-    held_out = (
-        np.arange(len(inputs)) >= len(inputs) - len(inputs) // 5
-    )  # in a row, since copies stand together
+    place = np.arange(len(inputs)) % images
+    held_out = place >= images - images // 5  # in a row, since copies stand together
     x, y, of = inputs[~held_out], rest[~held_out], classes[~held_out]
     tried = _Ridge(x, y)
     errors = [_error(tried.weights(ridge), inputs[held_out], rest[held_out]) for ridge in RIDGES]

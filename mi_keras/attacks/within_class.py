@@ -5,7 +5,7 @@ differences from the mean of their class. A model whose answers say the class al
 scale, is attacked as well as one whose answers differ much (Teterwak et al. 2021: logits hold detail of the image).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,11 +27,13 @@ from mi_keras.seeds import derive
 from mi_keras.settings import check_whole
 from mi_keras.training.loop import Examples, FitSettings, FitterPool
 from mi_keras.training.schedules import cosine
-from mi_keras.types import Floats, Ints, Observation
+from mi_keras.types import Floats, Ints, Observation, Redrawn, Rows, redrawn
 
 LEAST_OF_CLASS = 8  # images of a class that give it a mean and a deviation of its own
 MOST_DEVIATIONS = 6.0  # standardised answers are clipped there: a rare one must not outweigh all others
 BATCH = 256
+DRAWS = 4  # of answers that are drawn anew each time, to which a linear map is fitted
+MOST_DRAWN = 20_000_000  # numbers in all of these: 160 MB
 LOSSES = ("mse", "ssim")
 
 
@@ -40,7 +42,10 @@ class LinearWithinClass(Attack):
     """The best affine map from standardised answers to images: ridge regression, shared by the classes and then by class.
 
     The class mean where answers say nothing more. The two ridges are chosen on a fifth of the adversary's own images.
-    Images are drawn by their principal components, 256 at most, which hold nearly all that differs between them.
+    Images are drawn by their principal components, 256 at most, which hold nearly all that differs between them. Where
+    answers are drawn anew each time, the map is fitted to several draws of them. Their noise on the diagonal of the Gram
+    matrix would be exact for noise on the features alone; noise on logits that are shown as probabilities, that changes
+    the class or is clipped is none.
 
     Attributes:
         class_columns: how many of the last columns of an answer say the class as one-hot; 0: the class is the answer's
@@ -73,10 +78,19 @@ class LinearWithinClass(Attack):
         """Solve for the maps; arrays as of `_Canonical`, `weights` `(classes or 1, features, components)` and `basis`."""
         pairs = _pairs(known, held, self)
         canonical = _Canonical.of(pairs)
-        inputs = canonical.features(pairs.features, pairs.classes)
-        rest = (pairs.images - canonical.means[pairs.classes]).reshape(len(inputs), -1)
-        basis = principal_axes(rest, MOST_COMPONENTS)
-        weights = ridge_by_class(inputs, rest @ basis.T, pairs.classes, len(canonical.means))
+        rest = pairs.images - canonical.means[pairs.classes]
+        basis = principal_axes(rest.reshape(len(rest), -1), MOST_COMPONENTS)
+        inputs, outputs, classes = [], [], []
+        for number in range(_draws(pairs)):
+            features, of = pairs.drawn(number)
+            rest = (pairs.images - canonical.means[of]).reshape(len(of), -1)
+            inputs.append(canonical.features(features, of))
+            outputs.append(rest @ basis.T)
+            classes.append(of)
+        weights = ridge_by_class(
+            np.concatenate(inputs), np.concatenate(outputs), np.concatenate(classes), len(canonical.means),
+            images=len(pairs.images),
+        )  # fmt: skip
         return {**canonical.arrays, "weights": weights, "basis": basis}, {}
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
@@ -144,7 +158,9 @@ class NetworkWithinClass(Attack):
         """Train the network; arrays as of `_Canonical` beside its variables. Info: `history` of the loss."""
         pairs = _pairs(known, held, self)
         canonical = _Canonical.of(pairs)
-        inputs = canonical.joined(pairs.features, pairs.classes)
+        inputs: Rows = canonical.joined(pairs.features, pairs.classes)
+        if pairs.is_redrawn:
+            inputs = Redrawn(inputs, lambda number: canonical.joined(*pairs.drawn(number)))
         shape: tuple[int, int, int] = pairs.images.shape[1:]
         model = self._build(inputs.shape[1], shape, derive(run.seed, "initial"))
         history = _fitters.fit(
@@ -182,6 +198,8 @@ class _Pairs:
     classes: Ints
     images: Floats
     count: int  # of classes
+    drawn: Callable[[int], tuple[Floats, Ints]]  # another draw of features and classes
+    is_redrawn: bool  # it differs from the first
 
 
 class _Canonical:
@@ -231,10 +249,18 @@ def _pairs(known: Evidence | None, held: Holdings, attack: LinearWithinClass | N
         raise ValueError("`known` must hold the answers to the adversary's own images; got None.")
     own = held.own_images.images
     most = min(attack.images or len(own), len(own))
-    observation = known.observation
-    features, classes = _split(Observation(observation.values[:most], observation.point), attack)
-    count = attack.class_columns or (1 if attack.of_maps else observation.values.shape[1])
-    return _Pairs(features, classes, as_unit(own[:most]), count)
+    values, point = known.observation.values, known.observation.point
+
+    def drawn(number: int) -> tuple[Floats, Ints]:
+        return _split(Observation(redrawn(values, number)[:most], point), attack)
+
+    count = attack.class_columns or (1 if attack.of_maps else values.shape[1])
+    return _Pairs(*drawn(0), as_unit(own[:most]), count, drawn, isinstance(values, Redrawn))
+
+
+def _draws(pairs: _Pairs) -> int:
+    """Return how many draws a linear map is fitted to: as many as memory is there for."""
+    return min(DRAWS, max(1, MOST_DRAWN // max(pairs.features.size, 1))) if pairs.is_redrawn else 1
 
 
 def _split(observation: Observation, attack: LinearWithinClass | NetworkWithinClass) -> tuple[Floats, Ints]:

@@ -13,7 +13,7 @@ from mi_keras.progress import Arrays, Run
 from mi_keras.seeds import derive
 from mi_keras.training.optimizer import FusedAdam
 from mi_keras.training.schedules import Schedule, constant
-from mi_keras.types import Rows
+from mi_keras.types import Rows, redrawn
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class FitSettings:
 class Examples:
     """Pairs to learn from: `inputs` and `targets` with the same first axis, in memory or mapped from the disk.
 
-    Inputs of half precision are computed with in single precision.
+    Inputs of half precision are computed with in single precision. Inputs that are `Redrawn` are another draw in each
+    epoch: what a defence adds anew to every answer cannot be learned by heart.
     """
 
     inputs: Rows
@@ -105,13 +106,14 @@ class Fitter:
                 order = np.random.default_rng(derive(run.seed, "order", epoch)).permutation(
                     len(training.inputs)
                 )
+                examples = Examples(redrawn(training.inputs, epoch), training.targets)
                 total, seen = 0.0, 0
                 for start in range(0, len(order), settings.batch_size):
                     rows = order[start : start + settings.batch_size]
                     if len(rows) > 1:
                         share = settings.schedule(epoch + start / len(order))
                         self._optimizer.learning_rate.assign(settings.learning_rate * share)
-                        value = float(train_step(*_tensors(training, rows)))
+                        value = float(train_step(*_tensors(examples, rows)))
                         if not np.isfinite(value):
                             raise FloatingPointError(
                                 f"{run.label}: the loss is {value} at epoch {epoch + 1}, image {start}."

@@ -1,9 +1,9 @@
-"""Class means and ridges against what is known of the classes that images were drawn from."""
+"""Class means, axes and maps of the ridge regression, against closed forms and what images were drawn from."""
 
 import numpy as np
 import pytest
 
-from mi_keras.attacks.ridge import class_means, ridge_by_class
+from mi_keras.attacks.ridge import class_means, principal_axes, ridge_by_class
 
 
 @pytest.mark.parametrize("between", [0.0, 0.1, 1.0, 10.0, 100.0])
@@ -39,5 +39,39 @@ def test_copies_that_stand_together_do_not_choose_learning_by_heart() -> None:
     draw = np.random.default_rng(0)
     inputs = np.repeat(draw.standard_normal((25, 20)), 8, axis=0).astype(np.float32)
     outputs = np.repeat(draw.standard_normal((25, 3)), 8, axis=0).astype(np.float32)  # nothing to be learned
-    weights = ridge_by_class(inputs, outputs, np.zeros(200, np.int64), 1)
+    weights = ridge_by_class(inputs, outputs, np.zeros(200, np.int64), 1, images=200)
     assert np.square(inputs @ weights[0]).mean() < 0.1 * np.square(outputs).mean()
+
+
+@pytest.mark.parametrize("units", [20, 300])
+def test_rows_along_one_axis_have_one_axis(units: int) -> None:
+    """Whatever rounding leaves of the others must not be counted again."""
+    random = np.random.default_rng(1)
+    direction = random.standard_normal(units).astype(np.float32)
+    direction /= np.linalg.norm(direction)
+    rows = random.standard_normal((100, 1)).astype(np.float32) * direction
+    axes = principal_axes(rows, 50)
+    np.testing.assert_allclose(rows @ axes.T @ axes, rows, atol=1e-4)
+    assert np.linalg.norm(axes, axis=1).sum() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("units", [20, 300])
+def test_axes_are_those_of_the_singular_value_decomposition(units: int) -> None:
+    rows = np.random.default_rng(2).standard_normal((100, units)).astype(np.float32) * np.geomspace(
+        10, 0.1, units
+    )
+    rows = rows.astype(np.float32)
+    expected = np.linalg.svd(rows.astype(np.float64), full_matrices=False)[2][:5]
+    cosines = np.abs(np.sum(principal_axes(rows, 5) * expected, axis=1))
+    np.testing.assert_allclose(cosines, 1, atol=1e-3)
+
+
+def test_draws_of_an_image_are_held_out_together() -> None:
+    """Noise alone, each image four times: a map that is chosen on draws of images it learned from is not near 0."""
+    random = np.random.default_rng(3)
+    inputs = np.tile(random.standard_normal((101, 90)), (4, 1)).astype(np.float32)
+    rest = np.tile(random.standard_normal((101, 1)), (4, 1)).astype(np.float32)
+    classes = np.zeros(404, np.int64)
+    together = ridge_by_class(inputs, rest, classes, 1, images=101)
+    apart = ridge_by_class(inputs, rest, classes, 1, images=404)
+    assert np.linalg.norm(together) < 0.3 * np.linalg.norm(apart)
