@@ -112,20 +112,19 @@ class View:
         """Return what an adversary learns from, beside the class, `(count, features)` float32."""
         if self.form == "label":
             return np.zeros((len(values), 0), np.float32)
-        values = np.asarray(values, np.float32)
+        shown = self.shown(values, output)
         if self.form in ("raw", "logits"):
-            return self._shown(self._rounded(values))
-        if output.kind == "logits":
-            shifted = values - values.max(axis=1, keepdims=True)
-            weights = np.exp(shifted)
-            values = weights / weights.sum(
-                axis=1, keepdims=True
-            )  # float32, as the model itself would send them
-        return self._shown(np.log(self._floored(self._rounded(values)))) - (
-            0.0
-            if output.kind in ("logits", "probabilities")
-            else np.log(self._floored(1 - self._rounded(values)))
+            return self._shown(shown)
+        return self._shown(np.log(self._floored(shown))) - (
+            0.0 if output.kind in ("logits", "probabilities") else np.log(self._floored(1 - shown))
         )
+
+    def shown(self, values: NDArray[np.floating], output: Output) -> Floats:
+        """Return the numbers that an outsider is shown, but for those that `top` hides, `(count, width)`."""
+        values = np.asarray(values, np.float32)
+        if self.form == "probabilities" and output.kind == "logits":
+            values = softmax(values)  # float32, as the model itself would send them
+        return self._rounded(values)
 
     def bytes(self, width: int) -> int:
         """Return how many bytes leave for one image, without coding."""
@@ -148,6 +147,12 @@ class View:
             return values
         smallest = np.partition(values, -self.top, axis=1)[:, -self.top, None]
         return np.maximum(values, smallest)
+
+
+def softmax(logits: Floats) -> Floats:
+    """Return the probabilities of logits, `(count, classes)`."""
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def default_views(output: Output) -> tuple[View, ...]:

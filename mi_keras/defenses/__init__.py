@@ -7,6 +7,7 @@ from mi_keras import registered as lines
 REGISTERED = (  # module of this package : class
     "answers:Noise",
     "answers:Rounding",
+    "answers:Temperature",
     "answers:Truncation",
     "maps:KeptMaps",
     "maps:NoisyMaps",

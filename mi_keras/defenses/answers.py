@@ -1,4 +1,7 @@
-"""Defences that change the output vector before the adversary sees it: rounding and truncation (thesis 5.3, 5.4), noise."""
+"""Defences that change the output vector before the adversary sees it: rounding and truncation (thesis 5.3, 5.4).
+
+Noise and temperature are not in the text.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +12,7 @@ from numpy.typing import NDArray
 from mi_keras.defenses.defense import MOST_DECIMALS, AddedNoise, Defense
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
-from mi_keras.settings import check_whole
+from mi_keras.settings import check_positive, check_whole
 
 
 @dataclass(frozen=True)
@@ -85,3 +88,27 @@ class Noise(AddedNoise):
     @property
     def words(self) -> str:
         return f"noise of deviation {self.deviation:g}"
+
+
+@dataclass(frozen=True)
+class Temperature(Defense):
+    """Divides the logits, so that probabilities made of them are nearer to each other; not in the text.
+
+    The predicted class stays. Nothing is lost but what float32 cannot hold: who reads probabilities as their logarithm
+    reads the same as before on another scale.
+
+    Attributes:
+        temperature: by which logits are divided, > 0; above 1 the model seems less sure.
+    """
+
+    temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_positive("temperature", self.temperature)
+
+    @property
+    def words(self) -> str:
+        return f"temperature {self.temperature:g}"
+
+    def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
+        return (values / np.float32(self.temperature)).astype(values.dtype)

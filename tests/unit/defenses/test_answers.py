@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import numpy as np
 import pytest
 
-from mi_keras.defenses.answers import Noise, Rounding, Truncation
+from mi_keras.defenses.answers import Noise, Rounding, Temperature, Truncation
 from mi_keras.defenses.defense import Defense
 from mi_keras.errors import InputError
 from mi_keras.types import Observation
@@ -190,3 +190,22 @@ def test_words_and_which_defenses_draw(defense: Defense, words: str, draws: bool
 def test_a_broken_rule_is_named_with_what_came(make, message: str) -> None:
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         make()
+
+
+# Temperature
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0, 10.0])
+def test_temperature_takes_the_root_of_probabilities(temperature: float) -> None:
+    """p_T = p^(1 / T) / sum p^(1 / T), the definition without logits (Hinton et al. 2015)."""
+    logits = _logits(20, scale=2.0)
+    sent = np.exp(_sent(logits, Temperature(temperature)).astype(np.float64))
+    roots = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float64) ** (1 / temperature)
+    expected = roots / roots.sum(1, keepdims=True)
+    np.testing.assert_allclose(sent / sent.sum(1, keepdims=True), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), float("nan")])
+def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
+    with pytest.raises(InputError, match="`temperature` must be"):
+        Temperature(temperature)
