@@ -23,7 +23,7 @@ from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.models.target import Target
 from mi_keras.progress import Arrays, Progress, Workspace, flush
 from mi_keras.seeds import derive
-from mi_keras.types import Floats, Images, Observation, Rows
+from mi_keras.types import Floats, Images, Observation, Redrawn, Rows
 
 MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
 SAVE_EVERY = 20  # batches
@@ -151,10 +151,17 @@ class AuditBench(Bench):
         return self.asked("target", self.own, defense)
 
     def _values(self, subset: str, defense: Defense | None, seed: int) -> Rows:
+        """Return what is sent; to the adversary's own images drawn anew whenever it wants, however often it has to ask."""
+        sent = self._sent(subset, defense, seed)
+        if defense is None or not defense.draws or subset != OWN:
+            return sent
+        return Redrawn(sent, lambda number: self._sent(subset, defense, derive(seed, "draw", number)))
+
+    def _sent(self, subset: str, defense: Defense | None, seed: int) -> Rows:
         sent, subject = self.sent, self.subject
         values: Rows = self.raw(sent.point, subset).large("values")
         if defense is not None:
-            values = Defended(values, defense, self._measured(defense), seed)
+            values = Defended(values, defense, self.measured(defense), seed)
         classes = self.classes_of(subset)
         if sent.control == SHUFFLED:
             values = Permuted(values, self._shuffled(subset, classes))
@@ -163,19 +170,18 @@ class AuditBench(Bench):
         elif self.of_maps:
             return values
         elif sent.with_class:
-            features = sent.view.features(np.asarray(values[:]), subject.output)
+            answers = np.asarray(values[:])
+            features = sent.view.features(answers, subject.output)
+            classes = subject.classes_of(answers)  # what the adversary is shown, behind a defence
         else:
             features = np.asarray(values[:], np.float32).reshape(len(values), -1)
-        shown = np.eye(subject.classes, dtype=np.float32)
-        if sent.control != COMPONENTS and sent.with_class:
-            classes = subject.classes_of(
-                np.asarray(values[:])
-            )  # what the adversary is shown, behind a defence
-        told = shown[classes if sent.with_class else np.zeros(len(features), np.int64)]
-        told = told if sent.with_class else told[:, :1]
+        if not sent.with_class:
+            return np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1)
+        told = np.eye(subject.classes, dtype=np.float32)[classes]
         return np.concatenate([features, told], axis=1)
 
-    def _measured(self, defense: Defense) -> Arrays:
+    def measured(self, defense: Defense) -> Arrays:
+        """Return what the defender knows of what the point sends, from images that are not attacked."""
         return defense.measure(self.raw(self.sent.point, OWN).large("values")) if defense.measures else {}
 
     def _shuffled(self, subset: str, classes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -224,7 +230,7 @@ class AuditBench(Bench):
     def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
         values = self.subject.answers(self.sent.point)(images)
         if defense is not None:
-            values = defense.apply(values, self._measured(defense), seed=derive(seed, "query"))
+            values = defense.apply(values, self.measured(defense), seed=derive(seed, "query"))
         return Observation(values, self.sent.point)
 
     def truth_bytes(self, subset: str) -> NDArray[np.uint8]:
