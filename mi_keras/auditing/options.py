@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mi_keras.auditing.defence_specs import parse_spec
 from mi_keras.auditing.verdict import Tolerance
 from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST, check_whole
@@ -12,6 +13,7 @@ PRESETS = ("smoke", "quick", "full")
 DEFAULT_BUDGET = 20.0  # minutes; 0: no limit, and nothing is measured
 DEFAULT_ADVERSARIES = ("class", "unlimited")
 LARGEST_ATTACKED = 96  # pixels: what is reconstructed of larger inputs is an image of this size
+MOST_SENDS = 1_000
 SMALLEST_ATTACKED = 16  # below it SSIM has no window, and a picture shows nothing
 
 
@@ -41,6 +43,8 @@ class Options:
     tolerance: Tolerance | None = None
     among: int = 10
     budget: float = DEFAULT_BUDGET
+    defend: tuple[str, ...] = ()
+    sends: int = 1
 
     def __post_init__(self) -> None:
         for argument, value, legal in (
@@ -54,6 +58,9 @@ class Options:
                 raise InputError(f"`--adversaries` must be of {', '.join(ADVERSARIES)}; got {adversary!r}.")
         if not 0 <= self.budget <= LARGEST:
             raise InputError(f"`--budget` must be minutes >= 0, 0 for no limit; got {self.budget!r}.")
+        for text in self.defend:
+            parse_spec(text)
+        check_whole("--sends", self.sends, 1, MOST_SENDS)
         check_whole("--seed", self.seed, 0)
         check_whole("--attack-size", self.attack_size, SMALLEST_ATTACKED, 320)
         check_whole("--among", self.among, 2, 100)
