@@ -88,6 +88,7 @@ def _options(given: argparse.Namespace) -> Options:
         labels=given.labels, groups=given.groups, size=_size(given.size), trained_on=given.trained_on,
         class_names=tuple(given.class_names.split(",")) if given.class_names else None,
         class_of=given.class_of, attack_size=given.attack_size, among=given.among, budget=given.budget,
+        defend=tuple(given.defend), sends=given.sends,
         tolerance=Tolerance.parse(given.tolerance) if given.tolerance else None,
     )  # fmt: skip
 
@@ -185,6 +186,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="found=X",
         help="exit with 3 where the upper bound of a named number is above baseline + X",
     )
+    add("--defend", action="append", default=[], metavar="SPEC",
+        help="try a defence: of outputs rounding=D, top=K, temperature=T, noise=S (of the logits' spread) or label; of layers "
+        "bits=B, kept=M or kept=SHARE (maps) or noise=S (of each map's spread); several times")  # fmt: skip
+    add("--sends", type=int, default=1, metavar="K",
+        help="sends of an image that an adversary averages where a defence is noise (default: 1)")  # fmt: skip
     add(
         "--import",
         action="append",
