@@ -4,7 +4,8 @@ import itertools
 import os
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from mi_keras.auditing import controls
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import Contract, inspect
 from mi_keras.auditing.cost import Chosen, choose
+from mi_keras.auditing.defence_specs import Spec
+from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
 from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
 from mi_keras.auditing.ladder import SIZES, Envelope, Rung, climb, rungs
 from mi_keras.auditing.loading import load_model
@@ -22,13 +25,15 @@ from mi_keras.auditing.options import Options
 from mi_keras.auditing.permutation import permutation_p
 from mi_keras.auditing.report import (
     AttackRow,
+    DefenceRow,
     ModelFacts,
     PointReport,
     Report,
     Settings,
 )
+from mi_keras.auditing.statistics import Numbers
 from mi_keras.auditing.subject import ATTACKED, Subject
-from mi_keras.auditing.verdict import Tolerance, judge
+from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.auditing.views import View, default_views, parse_view
 from mi_keras.data.preprocess import as_unit
 from mi_keras.experiments.store import Store, home, versions
@@ -71,18 +76,25 @@ def audit(
         model = load_model(str(model), imports=imports)
     contract = inspect(model, name or model.name, data, options)
     sent = _points(contract.subjects[0], options)
+    defended = parse_defences(options.defend, sent, contract.subjects[0])
     store = store or Store(home())
     progress = progress or SilentProgress()
-    return _Audit(contract, sent, options, store, progress).report()
+    return _Audit(contract, sent, defended, options, store, progress).report()
 
 
 class _Audit:
     """One audit at work."""
 
     def __init__(
-        self, contract: Contract, sent: Sequence[Sent], options: Options, store: Store, progress: Progress
+        self,
+        contract: Contract,
+        sent: Sequence[Sent],
+        defended: Mapping[Sent, Sequence[Spec]],
+        options: Options,
+        store: Store,
+        progress: Progress,
     ) -> None:
-        self.contract, self.options, self.sent = contract, options, sent
+        self.contract, self.options, self.sent, self.defended = contract, options, sent, defended
         self.store, self.progress = store, progress
         self.sizes = SIZES[options.preset]
         self.tolerance = options.tolerance or Tolerance()
@@ -93,16 +105,16 @@ class _Audit:
         subject, options = self.contract.subjects[0], self.options
         self._answers()
         plans = {sent: self._plan(sent) for sent in self.sent}
-        self._announce(plans.values())
+        self._announce(plans)
         envelopes = {sent: self._envelope(sent, plan.places) for sent, plan in plans.items()}
         checks = controls.by_kind(self.sent, self._benches, self.sizes, options.among)
         same = controls.identity(self._benches(self.sent[0]), envelopes[self.sent[0]])
-        points = tuple(
-            self._point(
-                sent, envelope, controls.failed([*checks[controls.kind(self._benches(sent)[0])], same])
-            )
-            for sent, envelope in envelopes.items()
-        )
+        failed = {
+            sent: controls.failed([*checks[controls.kind(self._benches(sent)[0])], same])
+            for sent in self.sent
+        }
+        points = tuple(self._point(sent, envelope, failed[sent]) for sent, envelope in envelopes.items())
+        defences = self._defences(points, envelopes, plans, failed)
         layers = [sent for sent in self.sent if not sent.with_class]
         not_tried = [UNTRIED] if layers else []
         not_tried += ["shadow models", "a pool of candidates", "the model's conversion, such as TFLite"]
@@ -114,11 +126,11 @@ class _Audit:
             data=self.contract.data,
             settings=Settings(
                 options.preset, options.seed, options.adversaries, self.tolerance.found, self.tolerance.detail,
-                options.tolerance is None, options.among, options.class_of, options.budget,
+                options.tolerance is None, options.among, options.class_of, options.budget, options.defend, options.sends,
             ),
-            points=points, defences=(), controls=(*itertools.chain(*checks.values()), same), assumed=self.contract.assumed,
-            not_tried=tuple(not_tried),
-            warnings=(*self.contract.warnings, *_left_out(plans)), cheapest=_cheapest(points),
+            points=points, defences=defences, controls=(*itertools.chain(*checks.values()), same),
+            assumed=self.contract.assumed, not_tried=tuple(not_tried),
+            warnings=(*self.contract.warnings, *_left_out(plans)), cheapest=_cheapest(points, defences),
             versions={"python": platform.python_version()} | versions(), machine=_machine(), pictures=self.pictures,
         )  # fmt: skip
 
@@ -144,8 +156,13 @@ class _Audit:
         folds = self._rungs(sent)
         return choose(folds[0], budget=self.options.budget, points=len(self.sent) * len(folds))
 
-    def _announce(self, plans: Iterable[Chosen]) -> None:
-        seconds = sum(plan.seconds for plan in plans) * len(self.contract.subjects)
+    def _announce(self, plans: Mapping[Sent, Chosen]) -> None:
+        times = {
+            sent: 1 + len(self.defended.get(sent, ())) for sent in plans
+        }  # and again behind each defence
+        seconds = sum(plan.seconds * times[sent] for sent, plan in plans.items()) * len(
+            self.contract.subjects
+        )
         if seconds >= 60:
             self.progress.announce(
                 f"About {seconds / 60:.0f} minutes for the attacks on {len(self.sent)} points where nothing is stored yet, "
@@ -159,13 +176,7 @@ class _Audit:
     def _point(self, sent: Sent, envelope: Envelope, failed: Sequence[str]) -> PointReport:
         benches, options, numbers = self._benches(sent), self.options, envelope.numbers
         is_output = benches[0].point.is_output
-        judgement = judge(
-            numbers,
-            self.tolerance,
-            among=options.among,
-            failed_controls=failed,
-            untried="" if is_output else UNTRIED,
-        )
+        judgement = self._judged(numbers, is_output, failed)
         name = _name(sent)
         exposed, worst = (
             most_exposed(numbers),
@@ -192,6 +203,29 @@ class _Audit:
             members=compared.get("found") or compared.get("auc"), attacks=_rows(envelope),
             pictures=self._show(name, benches, envelope),
         )  # fmt: skip
+
+    def _judged(self, numbers: Numbers, is_output: bool, failed: Sequence[str]) -> Judgement:
+        untried = "" if is_output else UNTRIED
+        return judge(
+            numbers, self.tolerance, among=self.options.among, failed_controls=failed, untried=untried
+        )
+
+    def _defences(
+        self,
+        points: Sequence[PointReport],
+        envelopes: Mapping[Sent, Envelope],
+        plans: Mapping[Sent, Chosen],
+        failed: Mapping[Sent, Sequence[str]],
+    ) -> tuple[DefenceRow, ...]:
+        """Try what was asked for at every point that it is for, by the attacks that were run there without it."""
+        rows = []
+        for point, (sent, envelope) in zip(points, envelopes.items(), strict=True):
+            if specs := self.defended.get(sent, ()):
+                rows += defence_rows(
+                    point, envelope, specs, self._benches(sent), plans[sent].places, options=self.options, sizes=self.sizes,
+                    judged=partial(self._judged, is_output=point.is_output, failed=failed[sent]),
+                )  # fmt: skip
+        return tuple(rows)
 
     def _show(self, name: str, benches: Sequence[AuditBench], envelope: Envelope) -> int:
         """Keep pictures of the most, the median and the least exposed image."""
@@ -258,15 +292,16 @@ def _rows(envelope: Envelope) -> tuple[AttackRow, ...]:
     )  # fmt: skip
 
 
-def _cheapest(points: Sequence[PointReport]) -> str:
-    """Say what could be sent instead of what leaks, of what was looked at."""
+def _cheapest(points: Sequence[PointReport], defences: Sequence[DefenceRow]) -> str:
+    """Say what could be sent instead of what leaks, of what was looked at and of what was tried."""
+    tried = cheapest(points, defences)
     leaking = [point.name for point in points if point.verdict == "LEAKS"]
     below = [point.name for point in points if point.verdict == "BELOW TOLERANCE"]
     if not leaking:
         return ""
     if not below:
-        return "Nothing that was looked at is below the tolerance."
-    return f"Below the tolerance in place of {', '.join(leaking)}: {', '.join(below)}."
+        return tried or "Nothing that was looked at is below the tolerance."
+    return f"Below the tolerance in place of {', '.join(leaking)}: {', '.join(below)}. {tried}".strip()
 
 
 def _machine() -> dict[str, str]:

@@ -62,6 +62,8 @@ class Settings:
     among: int
     class_of: str
     budget_minutes: float
+    defend: tuple[str, ...] = ()
+    sends: int = 1
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,9 @@ class DefenceRow:
     Attributes:
         agreement: share of images on which the predicted class stays.
         accuracy: share of right answers behind the defence, where there are labels; `calibration`: its calibration error.
+        auc: stands for `found` where that has too few images.
+        bayes: of noise: share picked by the best possible attack that holds the candidates.
+        fano: of noise: a share that no attack is above, by information; loose.
     """
 
     point: str
@@ -138,6 +143,9 @@ class DefenceRow:
     reason: str
     found: Estimate | None
     detail: Estimate | None
+    auc: Estimate | None = None
+    bayes: Estimate | None = None
+    fano: float | None = None
 
 
 @dataclass(frozen=True)

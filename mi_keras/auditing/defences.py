@@ -1,0 +1,222 @@
+"""Defences in the same run: each is attacked by an adversary that knows it, and has its price beside it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.auditing.behind import Behind, as_maps
+from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bounds import bayes_pick, fano_pick
+from mi_keras.auditing.defence_specs import OF_LAYERS, OF_OUTPUTS, Spec, forms, parse_spec
+from mi_keras.auditing.ladder import MOST_NUMBERS, Envelope, Sizes, climb, rungs
+from mi_keras.auditing.options import Options
+from mi_keras.auditing.price import Price, price
+from mi_keras.auditing.report import DefenceRow, PointReport
+from mi_keras.auditing.statistics import Gallery, Numbers
+from mi_keras.auditing.subject import ATTACKED, CHOICE, OWN, Subject
+from mi_keras.auditing.verdict import Judgement, Verdict
+from mi_keras.auditing.views import SMALLEST, View
+from mi_keras.defenses.answers import Noise, Rounding, Temperature
+from mi_keras.defenses.defense import Defense
+from mi_keras.defenses.maps import KeptMaps, NoisyMaps, QuantizedMaps, map_statistics
+from mi_keras.defenses.selection import highest_variance
+from mi_keras.errors import InputError
+from mi_keras.seeds import derive
+
+NONE = "none"  # the row of what is sent without a defence
+
+
+def parse_defences(
+    texts: Sequence[str], sents: Sequence[Sent], subject: Subject
+) -> Mapping[Sent, tuple[Spec, ...]]:
+    """Return what is to be tried at each point: the defences of its kind, each once, in the order in which they are named.
+
+    Outputs that are rounded or cut already have their defence, and are left out.
+
+    Raises:
+        InputError: a defence is for none of the points.
+    """
+    found: dict[Sent, tuple[Spec, ...]] = {}
+    for spec in dict.fromkeys(map(parse_spec, texts)):
+        fitting = [sent for sent in sents if _fits(spec, sent, subject)]
+        if not fitting:
+            legal = "; ".join(dict.fromkeys(filter(None, (_legal(sent, subject) for sent in sents))))
+            legal = legal or "nothing, as all outputs are rounded, cut or a label already"
+            raise InputError(f"`--defend` must be for what is audited: {legal}; got {spec.text!r}.")
+        found |= {sent: (*found.get(sent, ()), spec) for sent in fitting}
+    return {sent: found[sent] for sent in sents if sent in found}
+
+
+def defence_rows(
+    point: PointReport,
+    envelope: Envelope,
+    specs: Sequence[Spec],
+    benches: Sequence[AuditBench],
+    places: Sequence[int],
+    *,
+    options: Options,
+    sizes: Sizes,
+    judged: Callable[[Numbers], Judgement],
+) -> list[DefenceRow]:
+    """Attack a point behind each defence, and return what that leaves and costs; what is sent without one comes first.
+
+    Args:
+        point: as it was attacked without a defence.
+        benches: one for each fold.
+        places: of the attacks that were run without a defence, among the rungs; where only the class is left, fewer are.
+        judged: returns the verdict on numbers, by the rules of the point itself.
+    """
+    first, output = benches[0], benches[0].subject.output
+    unchanged = Judgement(Verdict(point.verdict), "", {})  # its reason stands with the point
+    paid = price(benches, first.sent, None)
+    rows = [_row(point.name, NONE, point.bytes, paid, unchanged, envelope.numbers)]
+    for spec in specs:
+        sent, defense, said = _built(spec, first, options.sends)
+        every = [rungs(bench.at(sent), options.adversaries, sizes) for bench in benches]
+        folds = [[fold[place] for place in places if place < len(fold)] for fold in every]
+        behind = climb(folds, among=options.among, defense=defense)
+        size = sent.view.bytes(output.width)
+        if defense and not sent.with_class:
+            size = defense.bytes_per_image(first.raw(sent.point, OWN).large("values").shape[1:])
+        once = defense and _louder(defense, math.sqrt(options.sends))  # an honest user sends an image once
+        paid = price(benches, sent, once)
+        row = _row(point.name, said, size, paid, judged(behind.numbers), behind.numbers)
+        if defense and defense.draws:
+            row = _bounded(row, defense, benches, behind.numbers, behind.gallery, options.seed)
+        rows.append(row)
+    return rows
+
+
+def cheapest(points: Sequence[PointReport], rows: Sequence[DefenceRow]) -> str:
+    """Say which defence of those that were tried suffices at each point that leaks, at the smallest price."""
+    said = []
+    for point in points:
+        tried = [row for row in rows if row.point == point.name and row.words != NONE]
+        if point.verdict != Verdict.LEAKS or not tried:
+            continue
+        enough = [row for row in tried if row.verdict == Verdict.BELOW]
+        best = min(
+            enough, key=lambda r: (-(-1.0 if r.agreement is None else r.agreement), r.bytes), default=None
+        )
+        said.append(f"at {point.name} {best.words if best else 'no tried defence sufficed'}")
+    if not said:
+        return ""
+    return f"Cheapest defence that sufficed (most classes kept, then fewest bytes): {'; '.join(said)}."
+
+
+def _fits(spec: Spec, sent: Sent, subject: Subject) -> bool:
+    if not sent.with_class:
+        channels = subject.target(sent.point).point.shape[-1] or 0
+        return spec.name in OF_LAYERS and not (spec.name == "kept" and spec.number > channels)
+    is_known = spec.name in OF_OUTPUTS[subject.output.kind]
+    return _is_plain(sent) and is_known and not (spec.name == "top" and spec.number > subject.output.width)
+
+
+def _legal(sent: Sent, subject: Subject) -> str:
+    """Return what may be tried at a point, in words; "" for nothing."""
+    point = subject.target(sent.point).point
+    if not sent.with_class:
+        return f"{forms(OF_LAYERS)} at {point.name}, which has {point.shape[-1]} maps"
+    if not _is_plain(sent):
+        return ""
+    kind, width = subject.output.kind, subject.output.width
+    return f"{forms(OF_OUTPUTS[kind]).replace('top=K', f'top=1..{width}')} at the output ({kind})"
+
+
+def _is_plain(sent: Sent) -> bool:
+    return sent.view.form != "label" and sent.view.decimals < 0 and not sent.view.top
+
+
+def _built(spec: Spec, bench: AuditBench, sends: int) -> tuple[Sent, Behind | None, str]:
+    """Return what is sent behind a defence, what is done to it beyond a view, and both in words.
+
+    Who averages K sends of an image sees one send of noise that is smaller by sqrt(K), and that is what is drawn.
+    """
+    sent, view, whole = bench.sent, bench.sent.view, spec.whole
+    if spec.name == "rounding":
+        return replace(sent, view=replace(view, decimals=whole)), None, Rounding(whole).words
+    if spec.name == "top":
+        return replace(sent, view=replace(view, top=whole)), None, f"largest {whole} alone"
+    if spec.name == "label":
+        return replace(sent, view=View("label")), None, "label alone"
+    number, averaged = spec.number / math.sqrt(sends), f", {sends} sends averaged" if sends > 1 else ""
+    own = bench.raw(sent.point, OWN).large("values")
+    if sent.with_class:
+        kind = bench.subject.output.kind
+        if spec.name == "temperature":
+            behind = Behind(Temperature(spec.number), kind)
+            return sent, behind, behind.words
+        numbers = np.asarray(Behind(Noise(), kind).plain(np.asarray(own[:])), np.float64)
+        spread = float(np.sqrt(np.square(numbers - numbers.mean(axis=0)).mean())) or 1.0
+        name = {"probabilities": "log-probabilities'", "embedding": "answers'"}.get(kind, "logits'")
+        said = f"noise, {spec.number:g} of the {name} spread{averaged}"
+        return sent, Behind(Noise(number * spread), kind), said
+    inner: Defense
+    if spec.name == "noise":
+        inner, said = NoisyMaps(number), f"noise, {spec.number:g} of each map's spread{averaged}"
+    elif spec.name == "bits":
+        inner = QuantizedMaps(whole)
+        said = inner.words
+    else:
+        channels = own.shape[-1]
+        count = max(1, round(spec.number * channels)) if spec.is_share else whole
+        maps = own if own.ndim == 4 else as_maps(np.asarray(own[:]))
+        inner, said = KeptMaps(highest_variance(map_statistics(maps), count)), f"{count} of {channels} maps"
+    return sent, Behind(inner, maps=bench.of_maps), said
+
+
+def _louder(defense: Behind, factor: float) -> Behind:
+    """Return a defence with so many times the noise."""
+    inner = defense.inner
+    if isinstance(inner, Noise | NoisyMaps):
+        return replace(defense, inner=replace(inner, deviation=inner.deviation * factor))
+    return defense
+
+
+def _row(point: str, said: str, size: int, paid: Price, judgement: Judgement, numbers: Numbers) -> DefenceRow:
+    return DefenceRow(
+        point, said, size, paid.agreement, paid.accuracy, paid.calibration, str(judgement.verdict), judgement.reason,
+        numbers.found, numbers.detail, numbers.auc,
+    )  # fmt: skip
+
+
+def _bounded(
+    row: DefenceRow,
+    defense: Behind,
+    benches: Sequence[AuditBench],
+    numbers: Numbers,
+    gallery: Gallery,
+    seed: int,
+) -> DefenceRow:
+    """Add what noise leaves to the best attack; nothing where answers are too many to compare."""
+    signals = _signals(defense, benches)
+    if signals is None or numbers.found is None:
+        return row
+    # Each image of the gallery may be the one that was sent: the bounds are on a game in which all are as likely
+    classes, groups, among, images = gallery.classes, gallery.groups, numbers.among, len(gallery.classes)
+    seed = derive(seed, "bayes", row.point.replace("/", "."), row.words)
+    best = bayes_pick(signals, 1.0, classes, groups, images, among=among, seed=seed)
+    return replace(row, bayes=best, fano=fano_pick(signals, 1.0, classes, groups, images, among=among))
+
+
+def _signals(defense: Behind, benches: Sequence[AuditBench]) -> NDArray[Any] | None:
+    """Return the noiseless answers to the images of the gallery, in its order, in deviations of the noise."""
+    sides = [(bench, ATTACKED) for bench in benches] + ([(benches[0], CHOICE)] if len(benches) == 1 else [])
+    sent = benches[0].sent
+    rows = [bench.raw(sent.point, side).large("values") for bench, side in sides]
+    if sum(int(np.prod(values.shape)) for values in rows) > MOST_NUMBERS:
+        return None
+    plain = defense.plain(np.concatenate([np.asarray(values[:], np.float32) for values in rows]))
+    if isinstance(defense.inner, NoisyMaps):
+        spreads = np.mean([bench.measured(defense)["deviation"] for bench in benches], axis=0)
+        plain = plain / np.maximum(defense.inner.deviation * spreads, SMALLEST)
+    elif isinstance(defense.inner, Noise):
+        sum_to_one = benches[0].subject.output.kind in ("logits", "probabilities")
+        if sent.view.form == "probabilities" and sum_to_one:  # what all logits share is lost
+            plain = plain - plain.mean(axis=1, keepdims=True)
+        plain = plain / defense.inner.deviation
+    return plain.reshape(len(plain), -1)
