@@ -12,6 +12,7 @@ from mi_keras.auditing.screen import first_screen
 from mi_keras.auditing.tables import (
     Table,
     attacks_table,
+    bounds_table,
     controls_table,
     defences_table,
     exposure_table,
@@ -46,6 +47,8 @@ def card(report: Report) -> str:
             "Each was attacked by an adversary that knows it.",
             _table(defences_table(report)),
         ]
+        if (bounds := bounds_table(report)).rows:
+            parts += [f"### {_text(bounds.title)}", _table(bounds)]
     parts += ["### Who is hit hardest", _table(exposure_table(report)), "### All attacks"]
     for point in report.points:
         table = attacks_table(point, settings)
@@ -53,7 +56,7 @@ def card(report: Report) -> str:
     parts += ["### Controls", _table(controls_table(report))]
     for table in facts_tables(report):
         parts += [f"### {_text(table.title)}", _table(table)]
-    entries = meanings(classes=settings.class_of != "all").items()
+    entries = meanings(classes=settings.class_of != "all", defences=bool(report.defences)).items()
     explained = [f"- **{_text(word)}**: {_text(text)}" for word, text in entries]
     parts += ["### How to read this", "\n".join(explained)]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -43,7 +43,25 @@ NUMBERS = {
 }
 
 
-def meanings(*, classes: bool) -> dict[str, str]:
+DEFENCES = {
+    "Keeps the class": "The share of images for which the model's class is the same behind the defence.",
+    "Right answers": "The share of images whose class is the label's, behind the defence.",
+    "Calibration error": "By how much the model's own confidence misses how often it is right; 0 is best.",
+    "Spread": (
+        "The standard deviation over images that are not attacked: of all logits together, each less its own mean (of "
+        "probabilities: of their logarithm), or of each map. Noise is given in parts of it."
+    ),
+    "Best possible attack": (
+        "It holds the images to choose from, the model and the noise, and picks the image that fits the answer best. No "
+        "attack on the same answers, tried or not, picks the right one more often."
+    ),
+    "No attack is above": (
+        "The same from the information that gets through the noise, without a pool at hand. It is loose: often 100 %."
+    ),
+}
+
+
+def meanings(*, classes: bool, defences: bool = False) -> dict[str, str]:
     """Return all entries; without `classes`, where all images are one class, nothing is "alike"."""
-    entries = VERDICTS | NUMBERS
+    entries = VERDICTS | NUMBERS | (DEFENCES if defences else {})
     return entries if classes else {word: text for word, text in entries.items() if word != "Alike"}

@@ -65,7 +65,7 @@ _RULES = """
 .audit svg .dot { stroke-width: 2.5; fill: var(--mi-paper); } .audit svg .dot.leaks { fill: var(--mi-leaks); }
 .audit svg .whisker { stroke-width: 3; }
 .audit details { margin: .75rem 0; } .audit summary { cursor: pointer; font-weight: bold; }
-.audit ol.key { columns: 2 16rem; padding-left: 1.75rem; }
+.audit ol.key { columns: 2 14rem; column-gap: 2.5rem; padding-left: 1.75rem; }
 @container (max-width: 46rem) { .audit .points li, .audit dl { grid-template-columns: 1fr; } }
 @media print { .audit { max-width: none; } .audit nav { display: none; }
   .audit figure, .audit tr, .audit li { break-inside: avoid; } .audit h2, .audit h3 { break-after: avoid; } }

@@ -12,6 +12,7 @@ from mi_keras.auditing.report import Report
 from mi_keras.auditing.tables import (
     Table,
     attacks_table,
+    bounds_table,
     controls_table,
     defences_table,
     exposure_table,
@@ -121,8 +122,11 @@ def _defences(report: Report) -> Markup:
     marks = element("p", f"Further down leaks less, further right costs less. {_MARKS}") if parts else ""
     known = element("p", "Each defence was attacked by an adversary that knows it.")
     reasons = [f"{row.words} at {row.point}: {row.reason}" for row in report.defences if row.reason]
-    told = element("ul", *(element("li", words.sentence(text)) for text in reasons)) if reasons else ""
-    return join(known, _table(defences_table(report)), told, marks, *parts)
+    told = element("ul", *(element("li", words.sentence(text)) for text in reasons))
+    told = element("details", element("summary", "Why each verdict"), told) if reasons else join()
+    bounds = bounds_table(report)
+    left = [element("h3", bounds.title), _table(bounds)] if bounds.rows else []
+    return join(known, _table(defences_table(report)), told, *left, marks, *parts)
 
 
 def _attacks(report: Report) -> Markup:
@@ -147,7 +151,9 @@ def _basis(report: Report) -> Markup:
 def _meaning(report: Report) -> Markup:
     entries = [
         join(element("dt", word), element("dd", _joined(text)))
-        for word, text in meanings(classes=report.settings.class_of != "all").items()
+        for word, text in meanings(
+            classes=report.settings.class_of != "all", defences=bool(report.defences)
+        ).items()
     ]
     said = element("p", _joined(words.tolerance(report.settings)))
     return join(said, element("dl", *entries))

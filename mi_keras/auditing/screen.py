@@ -86,12 +86,17 @@ def _defences(report: Report, console: Console) -> None:
     numbers = [_Column(heading, "numbers") for heading in headings]
     for name, rows in groupby(report.defences, key=lambda row: row.point):
         columns = [_Column(f"Defence at {words.clean(name)}", "name"), _Column("Verdict"), *numbers]
-        _table(console, columns, [_defence(row) for row in rows])
+        group = list(rows)
+        _table(console, columns, [_defence(row) for row in group])
+        for row in group:
+            if left := words.left_by_noise(row):
+                _print(console, left)
     _print(console, "Each defence was attacked by an adversary that knows it.")
 
 
 def _defence(row: DefenceRow) -> list[str]:
-    numbers = [words.picks(row.found, None), words.estimate(row.detail), words.share(row.agreement)]
+    picks = words.picks(row.found, row.auc).replace("; AUC ", "; AUC\n")
+    numbers = [picks, words.estimate(row.detail), words.share(row.agreement)]
     return [words.clean(row.words), words.clean(row.verdict), *numbers, words.kilobytes(row.bytes)]
 
 

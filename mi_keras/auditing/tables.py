@@ -75,13 +75,34 @@ def defences_table(report: Report) -> Table:
     )  # fmt: skip
     rows = [
         (
-            row.words, row.point, row.verdict, words.picks(row.found, None), words.estimate(row.detail),
+            row.words, row.point, row.verdict, words.picks(row.found, row.auc), words.estimate(row.detail),
             words.share(row.agreement), words.share(row.accuracy),
             words.NONE if row.calibration is None else f"{row.calibration:.3f}", words.kilobytes(row.bytes),
         )
         for row in report.defences
     ]  # fmt: skip
     return _table("Defences", headings, rows, 3)
+
+
+def bounds_table(report: Report) -> Table:
+    """Return what noise leaves to attacks that were not tried; no row where no noise was."""
+    headings = (
+        "Noise",
+        "At",
+        "Picked by what was tried",
+        "By the best possible attack",
+        "No attack is above",
+    )
+    rows = [
+        (
+            row.words, row.point, words.picks(row.found, row.auc), words.estimate(row.bayes),
+            words.NONE if row.fano is None else words.percent(row.fano),
+        )
+        for row in report.defences
+        if row.bayes is not None or row.fano is not None
+    ]  # fmt: skip
+    title = f"What noise leaves to attacks that were not tried (chance {words.percent(1 / report.settings.among)})"
+    return _table(title, headings, rows, 2)
 
 
 def controls_table(report: Report) -> Table:
@@ -115,6 +136,7 @@ def facts_tables(report: Report) -> list[Table]:
         ("Tolerance, detail", words.percent(settings.detail_tolerance)),
         ("Set by", "the default: ours, not yours" if settings.tolerance_is_default else "the owner of the model"),
         ("Picked among", str(settings.among)), ("Class of an image", settings.class_of),
+        ("Defences", "; ".join(settings.defend) or "none"), ("Sends averaged", str(settings.sends)),
         ("Budget", f"{settings.budget_minutes:g} minutes" if settings.budget_minutes else "none"),
     ]  # fmt: skip
     ran = [*report.versions.items(), *report.machine.items()]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mi_keras.auditing.glossary import ADVERSARIES
 from mi_keras.auditing.intervals import Estimate
-from mi_keras.auditing.report import Control, PointReport, Report, Settings
+from mi_keras.auditing.report import Control, DefenceRow, PointReport, Report, Settings
 
 NONE = "-"  # in a cell that does not apply
 _LISTENERS = {"API client": "an API client", "Cloud, network": "someone in the cloud or on the network"}
@@ -74,6 +74,14 @@ def bounds(point: PointReport) -> str:
         names.get(name, f"{{}} in {clean(name)}").format(f"{bound:.2f}" if name == "auc" else percent(bound))
         for name, bound in (known | point.could_be).items()
     )
+
+
+def left_by_noise(row: DefenceRow) -> str:
+    """Return how often noise lets any attack pick the image; "" where that is not known."""
+    if row.bayes is None:
+        return ""
+    loose = "" if row.fano is None else f"; by information (loose) no attack is above {percent(row.fano)}"
+    return f"{clean(row.words)}: the best possible attack picks the image in {estimate(row.bayes)}{loose}."
 
 
 def heading_picks(settings: Settings) -> str:

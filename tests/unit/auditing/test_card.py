@@ -20,11 +20,11 @@ def test_every_row_has_as_many_cells_as_its_heading(made):
 
 
 def test_the_card_says_what_the_first_screen_says():
-    text = card(reports.digits_report())
+    text = card(reports.digits_report()).replace("\\", "")
     for needed in (
         "out of 10 alike in 47 % of cases (10 % is chance) and recovers 26 % of the detail within the class",
         "**BELOW TOLERANCE**", "ours, not yours", "Not tried: shadow, a conversion to TFLite.", "Assumed: pixels", "### Defences",
-        "Cheapest that sufficed",
+        "Cheapest that sufficed", "| noise of 0.5, one send | logits | 21 % [18..24] | 34 % [31..37] | 62 % |", "AUC 0.93",
     ):  # fmt: skip
         assert needed in text
     assert "safe" not in text.lower()
