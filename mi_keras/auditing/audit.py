@@ -1,7 +1,6 @@
 """`audit`: what can be rebuilt of an image from what a model sends out, point by point, with a verdict on each."""
 
 import itertools
-import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
 from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
 from mi_keras.auditing.ladder import SIZES, Envelope, Rung, climb, rungs
 from mi_keras.auditing.loading import load_model
+from mi_keras.auditing.machine import machine
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.permutation import permutation_p
 from mi_keras.auditing.report import (
@@ -130,8 +130,8 @@ class _Audit:
             ),
             points=points, defences=defences, controls=(*itertools.chain(*checks.values()), same),
             assumed=self.contract.assumed, not_tried=tuple(not_tried),
-            warnings=(*self.contract.warnings, *_left_out(plans)), cheapest=_cheapest(points, defences),
-            versions={"python": platform.python_version()} | versions(), machine=_machine(), pictures=self.pictures,
+            warnings=(*self.contract.warnings, *_left_out(plans)), cheapest=cheapest(points, defences),
+            versions={"python": platform.python_version()} | versions(), machine=machine(), pictures=self.pictures,
         )  # fmt: skip
 
     def _benches(self, sent: Sent) -> list[AuditBench]:
@@ -290,33 +290,3 @@ def _rows(envelope: Envelope) -> tuple[AttackRow, ...]:
         )
         for place, measured in enumerate(envelope.attacks)
     )  # fmt: skip
-
-
-def _cheapest(points: Sequence[PointReport], defences: Sequence[DefenceRow]) -> str:
-    """Say what could be sent instead of what leaks, of what was looked at and of what was tried."""
-    tried = cheapest(points, defences)
-    leaking = [point.name for point in points if point.verdict == "LEAKS"]
-    below = [point.name for point in points if point.verdict == "BELOW TOLERANCE"]
-    if not leaking:
-        return ""
-    if not below:
-        return tried or "Nothing that was looked at is below the tolerance."
-    return f"Below the tolerance in place of {', '.join(leaking)}: {', '.join(below)}. {tried}".strip()
-
-
-def _machine() -> dict[str, str]:
-    """Return what float sums depend on: the instruction set and the number of threads."""
-    import tensorflow as tf
-
-    flags = ""
-    if Path("/proc/cpuinfo").exists():
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    sets = [
-        name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if re.search(rf"\b{name}\b", flags)
-    ]
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
-    return {
-        "machine": platform.machine(),
-        "instructions": ", ".join(sets) or "not known",
-        "threads": str(threads),
-    }

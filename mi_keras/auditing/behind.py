@@ -35,7 +35,7 @@ class Behind(Defense):
         return self.inner.measures
 
     @property
-    def of_maps(self) -> bool:
+    def of_maps(self) -> bool:  # type: ignore[override]
         return self.maps
 
     @property

@@ -92,20 +92,25 @@ def defence_rows(
 
 
 def cheapest(points: Sequence[PointReport], rows: Sequence[DefenceRow]) -> str:
-    """Say which defence of those that were tried suffices at each point that leaks, at the smallest price."""
+    """Say what could be sent in place of what leaks, of what was looked at and of the defences that were tried."""
+    leaking = [point.name for point in points if point.verdict == Verdict.LEAKS]
+    below = [point.name for point in points if point.verdict == Verdict.BELOW]
     said = []
-    for point in points:
-        tried = [row for row in rows if row.point == point.name and row.words != NONE]
-        if point.verdict != Verdict.LEAKS or not tried:
-            continue
+    for name in leaking:
+        tried = [row for row in rows if row.point == name and row.words != NONE]
         enough = [row for row in tried if row.verdict == Verdict.BELOW]
-        best = min(
-            enough, key=lambda r: (-(-1.0 if r.agreement is None else r.agreement), r.bytes), default=None
+        best = min(enough, key=lambda row: (-(row.agreement or 0.0), row.bytes), default=None)
+        said += [f"at {name} {best.words if best else 'no tried defence sufficed'}"] if tried else []
+    sentences = []
+    if leaking and below:
+        sentences.append(f"Below the tolerance in place of {', '.join(leaking)}: {', '.join(below)}.")
+    if said:
+        sentences.append(
+            f"Cheapest defence that sufficed (most classes kept, then fewest bytes): {'; '.join(said)}."
         )
-        said.append(f"at {point.name} {best.words if best else 'no tried defence sufficed'}")
-    if not said:
-        return ""
-    return f"Cheapest defence that sufficed (most classes kept, then fewest bytes): {'; '.join(said)}."
+    if leaking and not sentences:
+        sentences.append("Nothing that was looked at is below the tolerance.")
+    return " ".join(sentences)
 
 
 def _fits(spec: Spec, sent: Sent, subject: Subject) -> bool:

@@ -19,7 +19,9 @@ from tests.unit.auditing import reports
 
 module = importlib.import_module("mi_keras.auditing.audit")
 CLASSES, DIMENSIONS, COUNT = 4, 3, 500
-OPTIONS = Options(preset="smoke", pixels="0..1", model_input="0..1", at=("logits", "probabilities", "maps"))
+OPTIONS = Options(
+    preset="smoke", budget=0, pixels="0..1", model_input="0..1", at=("logits", "probabilities", "maps")
+)
 DEFENCES = (
     "rounding=2",
     "label",
@@ -226,9 +228,12 @@ def test_the_cheapest_keeps_most_classes_then_sends_least():
         row("bits", 0.99, 9, "INCONCLUSIVE", "a/b"), row("label", 1.0, 1, at="label"),
     ]  # fmt: skip
     assert cheapest(points, rows) == (
-        "Cheapest defence that sufficed (most classes kept, then fewest bytes): at logits less; at a/b no tried defence sufficed."
+        "Below the tolerance in place of logits, a/b: label. Cheapest defence that sufficed (most classes kept, then fewest "
+        "bytes): at logits less; at a/b no tried defence sufficed."
     )
-    assert cheapest(points, []) == ""
+    assert cheapest(points, []) == "Below the tolerance in place of logits, a/b: label."
+    assert cheapest(points[:2], []) == "Nothing that was looked at is below the tolerance."
+    assert cheapest(points[2:], rows) == ""
 
 
 def test_a_failed_control_voids_defences_too(world, monkeypatch, tmp_path):
