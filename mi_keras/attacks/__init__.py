@@ -12,6 +12,8 @@ REGISTERED = (  # module of this package : class
     "feature_map:LastFeatureMap",
     "gradient:GradientImage",
     "learned:Learned",
+    "pool:PoolMatch",
+    "white_box:WhiteBox",
     "within_class:LinearWithinClass",
     "within_class:NetworkWithinClass",
 )

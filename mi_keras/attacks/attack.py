@@ -119,11 +119,13 @@ class Attack(Described):
         kinds: of its stages in the store: what is learned, and the reconstruction with its scores; by default made of the
             name of the class. "" for the first where nothing is learned.
         shared: what it learns depends on the adversary's images alone, so that all runs on the same images share it.
+        starts_behind: `start` is fitted behind the same defence, in place of without one.
         image_noise: mean and variance of the noise that it wants on its own images before they are answered.
     """
 
     kinds: ClassVar[tuple[str, str]]
     shared: ClassVar[bool] = False
+    starts_behind: ClassVar[bool] = False
 
     @property
     def image_noise(self) -> tuple[float, float]:
@@ -149,7 +151,7 @@ class Attack(Described):
 
     @property
     def start(self) -> "Attack | None":
-        """An attack, fitted without a defence, from which `fit` goes on."""
+        """An attack, fitted without a defence (but see `starts_behind`), from which `fit` goes on."""
         return None
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:

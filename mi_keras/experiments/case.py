@@ -172,8 +172,11 @@ def _fitted(
     attack, needs = case.attack, case.attack.needs
     asked = bench.known(attack, expected) if needs.answers != "nobody" else None
     known = parts(attack.inputs, asked, expected, bench) if asked else ()
-    undefended = replace(case, attack=attack.start, defense=None) if attack.start else None
-    start = _fitted(undefended, observed, None, bench)[1] if undefended else None
+    behind = attack.starts_behind
+    begun = (
+        replace(case, attack=attack.start, defense=case.defense if behind else None) if attack.start else None
+    )
+    start = _fitted(begun, observed, expected if behind else None, bench)[1] if begun else None
 
     def compute(workspace: Workspace) -> Fitted:
         held = bench.holdings(needs, case.defense, expected, subset=observed.images)
