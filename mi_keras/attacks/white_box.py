@@ -25,7 +25,8 @@ from mi_keras.types import Floats, Observation, Rows
 
 MOST_IMAGES = 1000  # whose principal axes are taken
 MOST_ANSWERS = 512  # that show how answers vary
-STAY = -1.0  # in the place of a weight: no step made the adversary's own images better
+WORTH = 0.99  # of the drawn images' error: less is gained by chance
+STAY = -1.0  # in the place of a weight: no step made the adversary's own images better by that much
 SAVED = "start_"  # before the names of what `first` learned
 
 
@@ -130,7 +131,7 @@ class WhiteBox(Attack):
         spread = spread_of(axes, (truth - drawn).reshape(count, -1))
         shown = known.observation.values[max(0, len(own) - MOST_ANSWERS) : len(own)]
         arrays = {"deviations": deviations_of(shown), "axes": axes, "spread": spread}
-        errors = {"start": _error(drawn, truth) if len(self.weights) > 1 else math.inf}
+        errors = {"start": WORTH * _error(drawn, truth) if len(self.weights) > 1 else math.inf}
         weight, averaged = STAY, False
         for tried in self.weights:
             found = self._walk(drawn, evidence.observation.values, arrays, tried, held, run)
