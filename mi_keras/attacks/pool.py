@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from mi_keras.attacks.access import UNLIMITED, Access, Holdings
 from mi_keras.attacks.attack import Attack, Evidence, Fitted
 from mi_keras.attacks.steps import deviations_of
 from mi_keras.errors import InputError
-from mi_keras.models.target import output_of
 from mi_keras.progress import Run
 from mi_keras.types import Floats
 
@@ -34,10 +33,6 @@ class PoolMatch(Attack):
 
     kinds: ClassVar[tuple[str, str]] = ("", "PoolMatch.scored")
     label: ClassVar[str] = "nearest answer in a pool"
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        return cls(), cls("weights")
 
     def __post_init__(self) -> None:
         if self.by not in HOW:
@@ -69,7 +64,7 @@ class PoolMatch(Attack):
             return np.asarray(held.query(held.pool).values[:], np.float32)
         assert held.target is not None
         batches = [held.pool[i : i + BATCH] for i in range(0, len(held.pool), BATCH)]
-        answers = [output_of(held.target(batch, training=False), held.point) for batch in batches]
+        answers = [held.target.send(batch) for batch in batches]
         return np.concatenate([np.asarray(answer, np.float32) for answer in answers])
 
     @staticmethod

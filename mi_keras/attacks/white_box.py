@@ -8,17 +8,15 @@ open stays as it was drawn (a Gaussian prior around the drawn image; compare Yin
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mi_keras.attacks import load
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Attack, Evidence, Fitted, Input
 from mi_keras.attacks.steps import Pace, Prior, axes_of, best, deviations_of, spread_of, walk
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
-from mi_keras.models.target import output_of
 from mi_keras.progress import Arrays, Run
 from mi_keras.settings import check_positive, check_whole
 from mi_keras.types import Floats, Observation, Rows
@@ -51,28 +49,12 @@ class WhiteBox(Attack):
     steps: int = 200
     learning_rate: float = 0.2
     starts: int = 2
-    weights: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1)
+    weights: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
     held_out: int = 48
     batch_size: int = 32
 
     starts_behind: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.02  # what rounding grows to where a unit of the model switches on or off
-
-    @classmethod
-    def example(cls) -> Self:
-        return cls.examples()[0]
-
-    @classmethod
-    def examples(cls) -> tuple[Self, ...]:
-        linear = load("within_class:LinearWithinClass")
-        small: dict[str, Any] = {
-            "steps": 8,
-            "learning_rate": 0.3,
-            "weights": (1.0,),
-            "held_out": 6,
-            "batch_size": 4,
-        }
-        return cls(linear(images=18), **small), cls(linear(images=18, maps=True), **small)
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("starts", 1), ("held_out", 2), ("batch_size", 1)):
@@ -164,11 +146,8 @@ class WhiteBox(Attack):
         assert held.target is not None  # as `needs` asks for the weights
         prior = Prior(arrays["axes"], arrays["spread"], weight)
         pace = Pace(self.steps, self.learning_rate, self.starts, self.batch_size)
-        target, point = held.target, held.point
-        return walk(
-            lambda images: output_of(target(images, training=False), point), drawn, observed, arrays["deviations"], prior, pace,
-            run=run, label=self.label,
-        )  # fmt: skip
+        answer = held.target.differentiable()
+        return walk(answer, drawn, observed, arrays["deviations"], prior, pace, run=run, label=self.label)
 
 
 def _part(evidence: Evidence, rows: slice) -> Evidence:

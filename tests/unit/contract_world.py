@@ -17,6 +17,8 @@ from mi_keras.attacks.baselines import ClassPrototype
 from mi_keras.attacks.feature_map import LastFeatureMap
 from mi_keras.attacks.gradient import GradientImage
 from mi_keras.attacks.learned import Learned
+from mi_keras.attacks.pool import PoolMatch
+from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.data.preprocess import as_unit
 from mi_keras.defenses.training import Distillation
@@ -52,6 +54,11 @@ EXAMPLES: dict[type[Any], list[Any]] = {
     ],
     LinearWithinClass: [LinearWithinClass(), LinearWithinClass(maps=True)],
     NetworkWithinClass: [NetworkWithinClass(loss, (4, 4, 4), epochs=2, batch_size=8) for loss in ("mse", "ssim")],
+    PoolMatch: [PoolMatch(), PoolMatch("weights")],
+    WhiteBox: [  # one weight: there is nothing to gain from noise, so that given the choice no step would be taken
+        WhiteBox(LinearWithinClass(images=18, maps=maps), 8, 0.3, weights=(1.0,), held_out=6, batch_size=4)
+        for maps in (False, True)
+    ],
 }  # fmt: skip
 present: "World | None" = None  # the world in which an attack runs: what one that cheats could get hold of
 
@@ -205,7 +212,7 @@ def images_of(attack: Attack, world: World, *, seed: int = 1, keeping: Workspace
 
 def examples(cls: type[Any]) -> list[Any]:
     """Return instances of a registered class, one for each way to use it."""
-    return EXAMPLES.get(cls, [cls()])
+    return EXAMPLES[cls] if cls in EXAMPLES else [cls()]
 
 
 def as_attack(each: Attack | Input) -> Attack:

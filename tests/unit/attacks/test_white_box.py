@@ -13,6 +13,7 @@ from mi_keras.attacks.steps import spread_of
 from mi_keras.attacks.white_box import STAY, WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.errors import InputError
+from mi_keras.models.target import observed_at, points
 from mi_keras.progress import Run
 from mi_keras.types import Images, Observation
 
@@ -39,7 +40,7 @@ def attacked(attack, target, answerer=None):
     images = np.random.default_rng(3).uniform(0.1, 0.9, (OWN + ATTACKED, *SHAPE)).astype(np.float32)
     answers = (answerer or target).predict(images, verbose=0)
     own = Images.unlabelled(images[:OWN])
-    held = Holdings(images=own, target=target, image_shape=SHAPE, classes=1)
+    held = Holdings(images=own, target=observed_at(target, points(target)[-1]), image_shape=SHAPE, classes=1)
     known, observed = (Evidence(Observation(part), [part]) for part in (answers[:OWN], answers[OWN:]))
     before = LINEAR.fit(known, held, Run(1))
     fitted = attack.fit(known, held, Run(1), before)
