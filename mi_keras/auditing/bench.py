@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack
+from mi_keras.attacks.learned import First
 from mi_keras.attacks.ridge import principal_axes
+from mi_keras.auditing.in_white import sends
+from mi_keras.auditing.rows import Permuted
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
 from mi_keras.auditing.views import View
 from mi_keras.data.preprocess import as_bytes, as_unit
@@ -29,7 +32,7 @@ MEANING = 1  # raise when a stage computes something else than before: older art
 SAVE_EVERY = 20  # batches
 LARGEST_HALF = 65_504.0  # of float16, in which maps are kept
 # The adversary asks the model itself; what it may use of that, `ladder` says
-GRANTED = Access(images=True, answers="target", queries=UNLIMITED, population=True, defense=True)
+GRANTED = Access(True, "target", queries=UNLIMITED, population=True, weights=True, pool=True, defense=True)
 SHUFFLED, COMPONENTS = "shuffled", "components"  # controls: what takes the place of the answers
 
 
@@ -59,19 +62,6 @@ class Sent:
         return f"{at}, {self.control}" if self.control else at
 
 
-class Permuted:
-    """Rows in another order, read on the way (see `types.Rows`)."""
-
-    def __init__(self, rows: Rows, order: NDArray[np.int64]) -> None:
-        self.rows, self.order, self.shape, self.dtype = rows, order, rows.shape, rows.dtype
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, wanted: Any) -> NDArray[Any]:
-        return np.asarray(self.rows[self.order[wanted]])
-
-
 class AuditBench(Bench):
     """Describes the stages of the audit of one model at one point; nothing is computed until a result is read."""
 
@@ -82,9 +72,9 @@ class AuditBench(Bench):
     attacked: ClassVar[str] = ATTACKED
 
     def __init__(
-        self, subject: Subject, sent: Sent, store: Store, progress: Progress, *, seed: int, fold: int
-    ) -> None:
-        self.subject, self.sent = subject, sent
+        self, subject: Subject, sent: Sent, store: Store, progress: Progress, *, seed: int, fold: int, most: int = 0
+    ) -> None:  # fmt: skip
+        self.subject, self.sent, self.most = subject, sent, most
         identity = {"meaning": MEANING, "data": dict(subject.data)}
         super().__init__(store, progress, identity, seed=seed, run=fold)
         self.image_shape, self.classes = subject.attack_shape, subject.classes
@@ -96,6 +86,16 @@ class AuditBench(Bench):
     def at(self, sent: Sent) -> "AuditBench":
         """Return the bench of the same images at another point or in another view."""
         return AuditBench(self.subject, sent, self.store, self.progress, seed=self._seed, fold=self._run)
+
+    def first(self, most: int) -> "AuditBench":
+        """Return the bench that lets no more than the first so many images of a side be attacked; 0: all."""
+        seed, fold = self._seed, self._run
+        return AuditBench(self.subject, self.sent, self.store, self.progress, seed=seed, fold=fold, most=most)
+
+    def attacked_count(self, subset: str) -> int:
+        """Return how many images of a side are attacked."""
+        count = len(self.truth_bytes(subset))
+        return min(self.most or count, count)
 
     # Answers
 
@@ -139,16 +139,22 @@ class AuditBench(Bench):
         if self.sent.with_class and self.sent.point != self.subject.output_name:
             stages.append(self.raw(self.subject.output_name, images))
         draws = defense is not None and defense.draws
-        identity = {"sent": asdict(self.sent)} | ({"defense": defense.identity} if defense else {})
+        few = self.most if images != self.own else 0
+        identity: dict[str, Any] = {"sent": asdict(self.sent)} | ({"first": few} if few else {})
+        identity |= {"defense": defense.identity} if defense else {}
         seed = self.derive("defense", images)
         return Asked(
-            images, tuple(stages), lambda: Observation(self._values(images, defense, seed), self.sent.point), identity,
+            images, tuple(stages), lambda: self._seen(images, defense, seed, few), identity,
             seeds=[("defense", images)] if draws else [("shuffle", images)] if self.sent.control == SHUFFLED else (),
             words=[self.sent.name, *([defense.words] if defense else [])],
         )  # fmt: skip
 
     def known(self, attack: Attack, defense: Defense | None) -> Asked:
         return self.asked("target", self.own, defense)
+
+    def _seen(self, subset: str, defense: Defense | None, seed: int, few: int) -> Observation:
+        values = self._values(subset, defense, seed)
+        return Observation(First(values, few) if few else values, self.sent.point)
 
     def _values(self, subset: str, defense: Defense | None, seed: int) -> Rows:
         """Return what is sent; to the adversary's own images drawn anew whenever it wants, however often it has to ask."""
@@ -158,7 +164,7 @@ class AuditBench(Bench):
         return Redrawn(sent, lambda number: self._sent(subset, defense, derive(seed, "draw", number)))
 
     def _sent(self, subset: str, defense: Defense | None, seed: int) -> Rows:
-        sent, subject = self.sent, self.subject
+        sent = self.sent
         values: Rows = self.raw(sent.point, subset).large("values")
         if defense is not None:
             values = Defended(values, defense, self.measured(defense), seed)
@@ -167,18 +173,22 @@ class AuditBench(Bench):
             values = Permuted(values, self._shuffled(subset, classes))
         if sent.control == COMPONENTS:
             features = self.components(subset)[:, : sent.components]
-        elif self.of_maps:
+            return self._told(features, classes)
+        return self._shown(values)
+
+    def _shown(self, values: Rows) -> Rows:
+        """Return what an adversary makes of what is sent: maps as they are, else features beside the class."""
+        if self.of_maps:
             return values
-        elif sent.with_class:
-            answers = np.asarray(values[:])
-            features = sent.view.features(answers, subject.output)
-            classes = subject.classes_of(answers)  # what the adversary is shown, behind a defence
-        else:
-            features = np.asarray(values[:], np.float32).reshape(len(values), -1)
-        if not sent.with_class:
-            return np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1)
-        told = np.eye(subject.classes, dtype=np.float32)[classes]
-        return np.concatenate([features, told], axis=1)
+        sent = np.asarray(values[:], np.float32)
+        if not self.sent.with_class:
+            return np.concatenate([sent.reshape(len(sent), -1), np.ones((len(sent), 1), np.float32)], axis=1)
+        # the class that the adversary is shown, behind a defence
+        features = self.sent.view.features(sent, self.subject.output)
+        return self._told(features, self.subject.classes_of(sent))
+
+    def _told(self, features: Floats, classes: NDArray[np.int64]) -> Floats:
+        return np.concatenate([features, np.eye(self.subject.classes, dtype=np.float32)[classes]], axis=1)
 
     def measured(self, defense: Defense) -> Arrays:
         """Return what the defender knows of what the point sends, from images that are not attacked."""
@@ -225,13 +235,16 @@ class AuditBench(Bench):
         return Images(images.images, self.classes_of(OWN), images.ids)
 
     def target(self, defense: Defense | None) -> Target:
-        return self.subject.target(self.sent.point)
+        sent = self.sent
+        return sends(self.subject, sent.point, sent.view, with_class=sent.with_class)
 
     def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
-        values = self.subject.answers(self.sent.point)(images)
+        send = self.subject.answers(self.sent.point)
+        values = np.concatenate([send(images[i : i + BATCH]) for i in range(0, len(images), BATCH)])
+        values = values.astype(np.float16) if self.of_maps else values
         if defense is not None:
             values = defense.apply(values, self.measured(defense), seed=derive(seed, "query"))
-        return Observation(values, self.sent.point)
+        return Observation(self._shown(values), self.sent.point)
 
     def truth_bytes(self, subset: str) -> NDArray[np.uint8]:
         """Return the images of one side at the size at which they are reconstructed."""
