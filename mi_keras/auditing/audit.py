@@ -18,13 +18,14 @@ from mi_keras.auditing.cost import Chosen, choose
 from mi_keras.auditing.defence_specs import Spec
 from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
 from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
-from mi_keras.auditing.ladder import SIZES, Envelope, Rung, climb, rungs
+from mi_keras.auditing.ladder import POOL, SIZES, Envelope, Rung, rungs
 from mi_keras.auditing.loading import load_model
 from mi_keras.auditing.machine import machine
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.permutation import permutation_p
 from mi_keras.auditing.report import (
     AttackRow,
+    Curve,
     DefenceRow,
     ModelFacts,
     PointReport,
@@ -32,6 +33,7 @@ from mi_keras.auditing.report import (
     Settings,
 )
 from mi_keras.auditing.statistics import Numbers
+from mi_keras.auditing.stronger import Climbed, beyond, climb_all, curve, untried
 from mi_keras.auditing.subject import ATTACKED, Subject
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.auditing.views import View, default_views, parse_view
@@ -99,6 +101,7 @@ class _Audit:
         self.sizes = SIZES[options.preset]
         self.tolerance = options.tolerance or Tolerance()
         self.pictures: dict[str, Floats] = {}
+        self.curves: list[Curve] = []
 
     def report(self) -> Report:
         """Attack every point, run the controls, and judge."""
@@ -106,18 +109,17 @@ class _Audit:
         self._answers()
         plans = {sent: self._plan(sent) for sent in self.sent}
         self._announce(plans)
-        envelopes = {sent: self._envelope(sent, plan.places) for sent, plan in plans.items()}
+        climbed = {sent: self._climbed(sent, plan.places) for sent, plan in plans.items()}
+        envelopes = {sent: each.whole for sent, each in climbed.items()}
         checks = controls.by_kind(self.sent, self._benches, self.sizes, options.among)
         same = controls.identity(self._benches(self.sent[0]), envelopes[self.sent[0]])
         failed = {
             sent: controls.failed([*checks[controls.kind(self._benches(sent)[0])], same])
             for sent in self.sent
         }
-        points = tuple(self._point(sent, envelope, failed[sent]) for sent, envelope in envelopes.items())
+        points = tuple(self._point(sent, each, failed[sent]) for sent, each in climbed.items())
         defences = self._defences(points, envelopes, plans, failed)
-        layers = [sent for sent in self.sent if not sent.with_class]
-        not_tried = [UNTRIED] if layers else []
-        not_tried += ["shadow models", "a pool of candidates", "the model's conversion, such as TFLite"]
+        not_tried = self._not_tried(climbed)
         return Report(
             model=ModelFacts(
                 subject.name, subject.target(subject.output_name).identity, subject.model.count_params(),
@@ -132,7 +134,16 @@ class _Audit:
             assumed=self.contract.assumed, not_tried=tuple(not_tried),
             warnings=(*self.contract.warnings, *_left_out(plans)), cheapest=cheapest(points, defences),
             versions={"python": platform.python_version()} | versions(), machine=machine(), pictures=self.pictures,
+            curves=tuple(self.curves),
         )  # fmt: skip
+
+    def _not_tried(self, climbed: Mapping[Sent, Climbed]) -> list[str]:
+        """Name the adversaries that a reader may miss, and why one that was asked for was not possible."""
+        left = {sent: untried(self._benches(sent)[0], self.options.adversaries) for sent in climbed}
+        not_tried = [UNTRIED] if any(why == " " and not sent.with_class for sent, why in left.items()) else []
+        not_tried += [f"{UNTRIED} at {_name(sent)}: {why}" for sent, why in left.items() if why.strip()]
+        pool = [] if POOL in self.options.adversaries else ["a pool of candidates"]
+        return [*not_tried, "shadow models", *pool, "the model's conversion, such as TFLite"]
 
     def _benches(self, sent: Sent) -> list[AuditBench]:
         return [
@@ -149,7 +160,14 @@ class _Audit:
                     bench.raw(sent.point, subset).computed()
 
     def _rungs(self, sent: Sent) -> list[list[Rung]]:
-        return [rungs(bench, self.options.adversaries, self.sizes) for bench in self._benches(sent)]
+        asked, benches = self.options.adversaries, self._benches(sent)
+        return [
+            [
+                *rungs(bench, asked, self.sizes, self.options.queries),
+                *beyond(bench, asked, self.sizes, len(benches)),
+            ]
+            for bench in benches
+        ]
 
     def _plan(self, sent: Sent) -> Chosen:
         """Say what is run at a point within its part of the budget."""
@@ -169,14 +187,18 @@ class _Audit:
                 "measured on 64 images."
             )
 
-    def _envelope(self, sent: Sent, places: Sequence[int]) -> Envelope:
+    def _climbed(self, sent: Sent, places: Sequence[int]) -> Climbed:
         folds = [[fold[place] for place in places] for fold in self._rungs(sent)]
-        return climb(folds, among=self.options.among)
+        if found := curve(folds, _name(sent), among=self.options.among):
+            self.curves.append(found)
+        return climb_all(folds, among=self.options.among)
 
-    def _point(self, sent: Sent, envelope: Envelope, failed: Sequence[str]) -> PointReport:
-        benches, options, numbers = self._benches(sent), self.options, envelope.numbers
+    def _point(self, sent: Sent, climbed: Climbed, failed: Sequence[str]) -> PointReport:
+        benches, options = self._benches(sent), self.options
         is_output = benches[0].point.is_output
-        judgement = self._judged(numbers, is_output, failed)
+        tried = is_output or climbed.part is not None
+        envelope, judgement = climbed.published(lambda found: self._judged(found.numbers, tried, failed))
+        numbers = envelope.numbers
         name = _name(sent)
         exposed, worst = (
             most_exposed(numbers),
@@ -184,7 +206,7 @@ class _Audit:
         )
         values = {"found": exposed.found, "detail": exposed.detail}
         compared = compare_members(envelope.members, numbers) if envelope.members else {}
-        strongest = [rung.adversary for rung in (measured.rung for measured in envelope.attacks)]
+        strongest = [each.rung.adversary for each in climbed.attacks if each.rung.adversary != POOL]
         shape = benches[0].point.shape
         size = (
             sent.view.bytes(shape[0] or 0)
@@ -200,12 +222,13 @@ class _Audit:
             p=permutation_p(envelope.scored, envelope.gallery, seed=options.seed) if numbers.auc else None,
             most_exposed={k: v for k, v in values.items() if not np.isnan(v)},
             worst_class=(str(worst.label % self.contract.subjects[0].classes), worst.estimate.value, worst.estimate.n) if worst else None,
-            members=compared.get("found") or compared.get("auc"), attacks=_rows(envelope),
+            members=compared.get("found") or compared.get("auc"), attacks=_rows(climbed, envelope),
             pictures=self._show(name, benches, envelope),
         )  # fmt: skip
 
-    def _judged(self, numbers: Numbers, is_output: bool, failed: Sequence[str]) -> Judgement:
-        untried = "" if is_output else UNTRIED
+    def _judged(self, numbers: Numbers, tried: bool, failed: Sequence[str]) -> Judgement:
+        """Return the verdict; `tried`: the strongest adversary of the point was."""
+        untried = "" if tried else UNTRIED
         return judge(
             numbers, self.tolerance, among=self.options.among, failed_controls=failed, untried=untried
         )
@@ -223,7 +246,7 @@ class _Audit:
             if specs := self.defended.get(sent, ()):
                 rows += defence_rows(
                     point, envelope, specs, self._benches(sent), plans[sent].places, options=self.options, sizes=self.sizes,
-                    judged=partial(self._judged, is_output=point.is_output, failed=failed[sent]),
+                    judged=partial(self._judged, tried=point.is_output, failed=failed[sent]),
                 )  # fmt: skip
         return tuple(rows)
 
@@ -281,12 +304,13 @@ def _name(sent: Sent) -> str:
     return "answers" if sent.view.form == "raw" else sent.view.name
 
 
-def _rows(envelope: Envelope) -> tuple[AttackRow, ...]:
+def _rows(climbed: Climbed, published: Envelope) -> tuple[AttackRow, ...]:
+    chosen = {name: published.attacks[place].rung for name, place in published.chosen.items()}
     return tuple(
         AttackRow(
             measured.rung.adversary, measured.rung.label, measured.numbers.found, measured.numbers.auc,
             measured.numbers.detail, float(np.mean(measured.scored.ssim)),
-            tuple(name for name, chosen in envelope.chosen.items() if chosen == place),
+            tuple(name for name, rung in chosen.items() if rung is measured.rung),
         )
-        for place, measured in enumerate(envelope.attacks)
+        for measured in climbed.attacks
     )  # fmt: skip

@@ -89,8 +89,16 @@ def _options(given: argparse.Namespace) -> Options:
         class_names=tuple(given.class_names.split(",")) if given.class_names else None,
         class_of=given.class_of, attack_size=given.attack_size, among=given.among, budget=given.budget,
         defend=tuple(given.defend), sends=given.sends,
+        queries=_counts(given.queries),
         tolerance=Tolerance.parse(given.tolerance) if given.tolerance else None,
     )  # fmt: skip
+
+
+def _counts(text: str | None) -> tuple[int, ...]:
+    parts = text.split(",") if text else []
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"`--queries` must be whole numbers with commas, such as 10,100,1000; got {text!r}.")
+    return tuple(int(part) for part in parts)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -126,6 +134,11 @@ def _parser() -> argparse.ArgumentParser:
         default=",".join(DEFAULT_ADVERSARIES),
         metavar="A,B",
         help=f"of {', '.join(ADVERSARIES)} (default: %(default)s)",
+    )
+    add(
+        "--queries",
+        metavar="N,N",
+        help='answers that the adversary "queries" has, several for a curve (default: 1000; smoke: 100)',
     )
     add("--preset", default="quick", choices=PRESETS, help="how hard the attacks try (default: quick)")
     add("--seed", type=int, default=1, help="root of all random choices (default: 1)")

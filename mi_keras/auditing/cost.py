@@ -1,20 +1,27 @@
 """What an audit will cost, measured on 64 images before it starts, and what a budget leaves out.
 
-What does not fit is left out in this order and named: networks that learn with 1 - SSIM, then all other networks and
+What does not fit is left out in this order and named: the white box, networks that learn with 1 - SSIM, then all other networks and
 decoders, of the point at hand. Linear maps, the class alone and the controls are never left out. What was decided for a
 point is stored: a point that is added later, or a faster hour, changes nothing of it.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mi_keras.attacks.attack import Evidence
 from mi_keras.attacks.learned import First, Learned
+from mi_keras.attacks.steps import Pace, Prior, walk
+from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import NetworkWithinClass
-from mi_keras.auditing.ladder import CLASS, Rung
+from mi_keras.auditing.bench import AuditBench
+from mi_keras.auditing.ladder import CLASS, WHITE_BOX, Rung
 from mi_keras.auditing.subject import OWN
+from mi_keras.data.preprocess import as_unit
 from mi_keras.experiments.store import Stage
 from mi_keras.progress import Arrays, Run, Workspace
 from mi_keras.types import Images, Observation
@@ -60,19 +67,26 @@ def choose(rungs: Sequence[Rung], *, budget: float, points: int) -> Chosen:
     return Chosen(tuple(info["kept"]), tuple(info["left_out"]), float(info["seconds"]))
 
 
-_NEVER = 2
+_NEVER = 3
 
 
 def _order(rung: Rung) -> int:
     """Return when an attack is left out: the smaller the sooner."""
+    if rung.adversary == WHITE_BOX:
+        return 0
     if rung.adversary == CLASS or not isinstance(rung.attack, NetworkWithinClass | Learned):
         return _NEVER
-    return 0 if isinstance(rung.attack, NetworkWithinClass) and rung.attack.loss == "ssim" else 1
+    return 1 if isinstance(rung.attack, NetworkWithinClass) and rung.attack.loss == "ssim" else 2
 
 
 def _cost(rung: Rung, rates: dict[object, float]) -> float:
     """Return the seconds that an attack takes to be trained; `rates`: seconds by image and epoch, measured once."""
     attack, bench = rung.attack, rung.bench
+    if isinstance(attack, WhiteBox):
+        sides = [side for side in bench.subject.sides if side != OWN]
+        walks = len(attack.weights) * attack.held_out + sum(bench.attacked_count(side) for side in sides)
+        first = _cost(replace(rung, attack=attack.first), rates)
+        return first + _seconds_of_a_step(attack, bench) * attack.steps * attack.starts * walks
     if isinstance(attack, NetworkWithinClass):
         epochs, images, short = attack.epochs, attack.images, replace(attack, epochs=1, images=0)
     elif isinstance(attack, Learned):
@@ -97,3 +111,20 @@ def _cost(rung: Rung, rates: dict[object, float]) -> float:
             rates[kind] = (time.perf_counter() - started) / len(few)
     total = images or len(bench.own_images())
     return (1 + DRAWING) * rates[kind] * epochs * total
+
+
+def _seconds_of_a_step(attack: WhiteBox, bench: AuditBench) -> float:
+    """Return the seconds that a step on an image takes, from few of them."""
+    drawn = as_unit(bench.truth_bytes(OWN)[: min(TIMED, attack.batch_size)])
+    seen = np.asarray(bench.asked("target", OWN, None).read().values[: len(drawn)], np.float32)
+    pixels = math.prod(drawn.shape[1:])
+    prior = Prior(np.zeros((1, pixels), np.float32), np.full(2, 1e-3, np.float32), 1.0)
+    answer, units = bench.target(None).differentiable(), np.ones(seen.shape[-1], np.float32)
+
+    def seconds(steps: int) -> float:
+        started, pace = time.perf_counter(), Pace(steps, 0.1, 1, len(drawn))
+        walk(answer, drawn, seen, units, prior, pace, run=Run(1), label=attack.label)
+        return time.perf_counter() - started
+
+    shorter, longer = seconds(1), seconds(6)  # both are traced
+    return max(longer - shorter, 0.0) / 5 / len(drawn)

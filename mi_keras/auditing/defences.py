@@ -76,7 +76,7 @@ def defence_rows(
     rows = [_row(point.name, NONE, point.bytes, paid, unchanged, envelope.numbers)]
     for spec in specs:
         sent, defense, said = _built(spec, first, options.sends)
-        every = [rungs(bench.at(sent), options.adversaries, sizes) for bench in benches]
+        every = [rungs(bench.at(sent), options.adversaries, sizes, options.queries) for bench in benches]
         folds = [[fold[place] for place in places if place < len(fold)] for fold in every]
         behind = climb(folds, among=options.among, defense=defense)
         size = sent.view.bytes(output.width)

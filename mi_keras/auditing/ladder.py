@@ -25,7 +25,7 @@ from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.settings import DecoderSettings
 from mi_keras.types import Floats
 
-CLASS, QUERIES, UNLIMITED = ADVERSARIES
+CLASS, QUERIES, UNLIMITED, WHITE_BOX, POOL = ADVERSARIES
 MOST_NUMBERS = 100_000_000  # in all maps together, for an attack that holds them in memory
 NUMBERS = ("found", "detail", "ssim_gain")
 
@@ -37,30 +37,34 @@ class Sizes:
     Attributes:
         epochs: of the networks that draw from vectors; `map_epochs`: of the decoders of maps.
         channels: of the networks that draw from vectors.
-        queries: answers that the adversary "queries" has.
+        queries: answers that the adversary "queries" has, where nobody asks for others.
+        steps: on an image of who has the weights, and `white_box`: on how many images.
     """
 
     epochs: int = 16
     map_epochs: int = 8
     channels: tuple[int, ...] = (128, 64, 32)
     queries: int = 1000
+    steps: int = 200
+    white_box: int = 200
 
 
 SIZES = {  # by preset
-    "smoke": Sizes(epochs=2, map_epochs=1, channels=(16, 8, 8), queries=100),
+    "smoke": Sizes(epochs=2, map_epochs=1, channels=(16, 8, 8), queries=100, steps=10, white_box=120),
     "quick": Sizes(),
-    "full": Sizes(epochs=60, map_epochs=30, channels=(256, 128, 64)),
+    "full": Sizes(epochs=60, map_epochs=30, channels=(256, 128, 64), steps=1000, white_box=1000),
 }
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One attack of one adversary, on what it sees."""
+    """One attack of one adversary, on what it sees, with so many `answers` to its own images; 0: to all, or none."""
 
     adversary: str
     attack: Attack
     bench: AuditBench
     label: str
+    answers: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,13 @@ class Envelope:
     of_class: NDArray[np.uint8]
 
 
-def rungs(bench: AuditBench, adversaries: Sequence[str], sizes: Sizes) -> list[Rung]:
-    """Return the attacks of some adversaries at the point of a bench, those of weaker ones first."""
+def rungs(
+    bench: AuditBench, adversaries: Sequence[str], sizes: Sizes, queries: Sequence[int] = ()
+) -> list[Rung]:
+    """Return the attacks of some adversaries at the point of a bench, those of weaker ones first.
+
+    Who has the weights, or a pool, has more still (`stronger.beyond`); the first has all answers too.
+    """
     columns = bench.subject.classes
     of_class = _class_bench(bench)
     found = [Rung(CLASS, LinearWithinClass(columns), of_class, "class mean")]
@@ -114,14 +123,14 @@ def rungs(bench: AuditBench, adversaries: Sequence[str], sizes: Sizes) -> list[R
         Rung(CLASS, attack, of_class, f"class alone, {attack.label}")
         for attack in _networks(columns, sizes, 0)
     ]
-    for adversary in ADVERSARIES[1:]:
-        most = sizes.queries if adversary == QUERIES else 0
-        if adversary not in adversaries or most >= len(bench.own_images()):
-            continue  # as many queries as there are images are all
-        name = f"{most} answers, " if most else ""
+    asked = sorted(set(queries or [sizes.queries])) if QUERIES in adversaries else []
+    for most in [count for count in asked if count < len(bench.own_images())]:  # as many as images are all
         found += [
-            Rung(adversary, attack, bench, name + attack.label) for attack in _attacks(bench, sizes, most)
+            Rung(QUERIES, attack, bench, f"{most:,} answers, {attack.label}", most)
+            for attack in _attacks(bench, sizes, most)
         ]
+    if UNLIMITED in adversaries or WHITE_BOX in adversaries:
+        found += [Rung(UNLIMITED, attack, bench, attack.label) for attack in _attacks(bench, sizes, 0)]
     return found
 
 
@@ -130,7 +139,7 @@ def control_rungs(bench: AuditBench, controlled: AuditBench, sizes: Sizes) -> li
     found = [Rung(CLASS, LinearWithinClass(bench.subject.classes), _class_bench(bench), "class mean")]
     attacks = _attacks(controlled, sizes, 0)[:2]
     if bench.of_maps and not controlled.of_maps:
-        attacks[1:] = [_decoder(sizes, 0)]  # of the components, in the place of maps
+        attacks[1:] = [decoder(sizes, 0)]  # of the components, in the place of maps
     return found + [Rung(UNLIMITED, attack, controlled, attack.label) for attack in attacks]
 
 
@@ -143,38 +152,40 @@ def _attacks(bench: AuditBench, sizes: Sizes, images: int) -> list[Attack]:
     if bench.of_maps:
         wide = len(bench.own_images()) * math.prod(n or 0 for n in bench.point.shape) > MOST_NUMBERS
         linear = [] if wide else [LinearWithinClass(images=images, maps=True)]
-        return [*linear, _decoder(sizes, images)]
+        return [*linear, decoder(sizes, images)]
     if bench.sent.view.form == "label":
         return []  # those of the class alone are all that there is to try
     columns = bench.subject.classes if bench.sent.with_class else 1
     return [LinearWithinClass(columns, images), *_networks(columns, sizes, images)]
 
 
-def climb(folds: Sequence[Sequence[Rung]], *, among: int, defense: Defense | None = None) -> Envelope:
-    """Run the attacks and return their envelope.
+def climb(
+    folds: Sequence[Sequence[Rung]], *, among: int, defense: Defense | None = None, most: int = 0
+) -> Envelope:
+    """Run the attacks and return their envelope. Who has a pool is measured too, and never chosen.
 
     Args:
         folds: the same attacks for each fold of the images.
         among: images to tell apart.
         defense: what stands between the model and the adversary, who knows it.
+        most: attacked images of each side that count, the first ones, of one fold; 0: all.
     """
-    count = len(folds[0])
-    choice = [_measured(folds, place, CHOICE, among, defense) for place in range(count)]
-    attacked = [_measured(folds, place, ATTACKED, among, defense) for place in range(count)]
-    chosen = {
-        name: max(range(count), key=lambda place: _value(choice[place][0].numbers, name)) for name in NUMBERS
-    }
+    places = [place for place, rung in enumerate(folds[0]) if rung.adversary != POOL]
+    choice = {place: _measured(folds, place, CHOICE, among, defense, most)[0] for place in places}
+    attacked = [_measured(folds, place, ATTACKED, among, defense, most) for place in range(len(folds[0]))]
+    chosen = {name: max(places, key=lambda place: _value(choice[place].numbers, name)) for name in NUMBERS}
     gallery = attacked[0][1]
     scored = _composed([measured.scored for measured, _ in attacked], chosen)
     members = None
     if MEMBERS in folds[0][0].bench.subject.sides:
         of_members = {  # once: every fold has the same
-            place: _measured(folds[:1], place, MEMBERS, among, defense) for place in set(chosen.values())
+            place: _measured(folds[:1], place, MEMBERS, among, defense, most)
+            for place in set(chosen.values())
         }
         composed = _composed({place: m.scored for place, (m, _) in of_members.items()}, chosen)
         members = measure(composed, next(iter(of_members.values()))[1], among=among)
     drawn, of_class = (
-        np.concatenate([_drawn(fold[place], ATTACKED, defense).images for fold in folds])
+        np.concatenate([_drawn(fold[place], ATTACKED, defense).images for fold in folds])[: len(scored.mse)]
         for place in (chosen["detail"], 0)
     )
     numbers = measure(scored, gallery, among=among)
@@ -190,7 +201,7 @@ def _networks(columns: int, sizes: Sizes, images: int) -> list[NetworkWithinClas
     ]
 
 
-def _decoder(sizes: Sizes, images: int) -> Learned:
+def decoder(sizes: Sizes, images: int) -> Learned:
     settings = DecoderSettings(
         "compact", epochs=sizes.map_epochs, batch_size=32, learning_rate=2e-3, schedule="cosine", mse=1.0,
         noise_mean=0.0, noise_variance=0.0,
@@ -199,16 +210,17 @@ def _decoder(sizes: Sizes, images: int) -> Learned:
 
 
 def _measured(
-    folds: Sequence[Sequence[Rung]], place: int, subset: str, among: int, defense: Defense | None
+    folds: Sequence[Sequence[Rung]], place: int, subset: str, among: int, defense: Defense | None, most: int
 ) -> tuple[Measured, Gallery]:
     """Return the numbers of one attack on one side, all folds together."""
     drawn = [_drawn(fold[place], subset, defense) for fold in folds]
     benches = [fold[place].bench for fold in folds]
     constants = [_constants(fold, subset) for fold in folds]
+    few = slice(most or None)
     scored = Scored(
-        np.concatenate([d.embedding for d in drawn]), np.concatenate([d.mse for d in drawn]),
-        np.concatenate([c[0] for c in constants]), np.concatenate([d.ssim for d in drawn]),
-        np.concatenate([c[1] for c in constants]),
+        np.concatenate([d.embedding[few] for d in drawn]), np.concatenate([d.mse[few] for d in drawn]),
+        np.concatenate([c[0][few] for c in constants]), np.concatenate([d.ssim[few] for d in drawn]),
+        np.concatenate([c[1][few] for c in constants]),
     )  # fmt: skip
     gallery = _gallery(benches, subset)
     return Measured(folds[0][place], scored, measure(scored, gallery, among=among)), gallery

@@ -8,7 +8,13 @@ from mi_keras.auditing.verdict import Tolerance
 from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST, check_whole
 
-ADVERSARIES = ("class", "queries", "unlimited")  # each may do what those before it do
+ADVERSARIES = (
+    "class",
+    "queries",
+    "unlimited",
+    "white_box",
+    "pool",
+)  # each but "pool" may do what those before it do
 PRESETS = ("smoke", "quick", "full")
 DEFAULT_BUDGET = 20.0  # minutes; 0: no limit, and nothing is measured
 DEFAULT_ADVERSARIES = ("class", "unlimited")
@@ -45,6 +51,7 @@ class Options:
     budget: float = DEFAULT_BUDGET
     defend: tuple[str, ...] = ()
     sends: int = 1
+    queries: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for argument, value, legal in (
@@ -61,6 +68,8 @@ class Options:
         for text in self.defend:
             parse_spec(text)
         check_whole("--sends", self.sends, 1, MOST_SENDS)
+        for count in self.queries:
+            check_whole("--queries", count, 2, LARGEST)
         check_whole("--seed", self.seed, 0)
         check_whole("--attack-size", self.attack_size, SMALLEST_ATTACKED, 320)
         check_whole("--among", self.among, 2, 100)

@@ -149,6 +149,24 @@ class DefenceRow:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """What an adversary gets that has so many `answers` to its own images."""
+
+    answers: int
+    found: Estimate | None
+    auc: Estimate | None
+    detail: Estimate | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What leaks at a point by the number of answers that an adversary has, in rising order."""
+
+    point: str
+    points: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
 class Control:
     """A check of the audit itself. `ok`: None where it was skipped; `text`: a few words for the first screen."""
 
@@ -167,6 +185,7 @@ class Report:
         not_tried: what a reader may miss and was not attacked.
         warnings: what limits the result.
         cheapest: the sentence on the cheapest defence that sufficed.
+        curves: where more than one number of answers was asked for.
         pictures: arrays `(count, height, width, channels)` in [0, 1]; not part of the JSON.
     """
 
@@ -183,6 +202,7 @@ class Report:
     versions: dict[str, str]
     machine: dict[str, str]
     pictures: dict[str, Floats]
+    curves: tuple[Curve, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document without pictures, as JSON values."""

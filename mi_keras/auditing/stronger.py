@@ -1,0 +1,173 @@
+"""Adversaries beyond answers: with the model's weights, and with a pool of candidates; and what more answers are worth.
+
+Steps on images cost minutes, so that the white box is tried on the first attacked images only. What it finds is held
+against the other attacks on the same images, and published in their place where the choice set prefers it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from mi_keras.attacks.attack import Attack
+from mi_keras.attacks.pool import PoolMatch
+from mi_keras.attacks.white_box import WhiteBox
+from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
+from mi_keras.auditing.bench import AuditBench
+from mi_keras.auditing.in_white import obstacle, probe
+from mi_keras.auditing.ladder import (
+    CLASS,
+    MOST_NUMBERS,
+    POOL,
+    QUERIES,
+    UNLIMITED,
+    WHITE_BOX,
+    Envelope,
+    Measured,
+    Rung,
+    Sizes,
+    climb,
+    decoder,
+)
+from mi_keras.auditing.report import Curve, CurvePoint
+from mi_keras.auditing.subject import ATTACKED, OWN
+from mi_keras.auditing.verdict import Judgement, Verdict
+from mi_keras.data.preprocess import as_unit
+from mi_keras.experiments.store import Stage
+
+GRAVITY = (Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.LEAKS, Verdict.VOID)
+HELD_OUT = 48  # own images by which the steps are chosen
+PIXELS = 32 * 96 * 96  # of all images that are optimised together, at the model's size
+AGREED = 0.5  # of the probed images
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """What adversaries get at a point.
+
+    Attributes:
+        whole: the envelope of all but the white box, on all attacked images.
+        part: of all, on the images on which the white box was tried; None where it was not.
+    """
+
+    whole: Envelope
+    part: Envelope | None
+
+    @property
+    def tried(self) -> int:
+        """On how many images the white box was tried."""
+        return len(self.part.scored.mse) if self.part else 0
+
+    @property
+    def attacks(self) -> tuple[Measured, ...]:
+        """All attacks, the white box last but for the pool."""
+        whole = self.whole.attacks
+        white = [each for each in self.part.attacks if each.rung.adversary == WHITE_BOX] if self.part else []
+        weaker = [each for each in whole if each.rung.adversary != POOL]
+        return (*weaker, *white, *(each for each in whole if each.rung.adversary == POOL))
+
+    def published(self, judged: Callable[[Envelope], Judgement]) -> tuple[Envelope, Judgement]:
+        """Return the envelope that counts, with its verdict.
+
+        It is that with the white box where the choice set prefers this for "found" or "detail"; but fewer images must not
+        make a verdict milder, since who has the weights can do without them.
+        """
+        whole = (self.whole, judged(self.whole))
+        if self.part is None:
+            return whole
+        part = (self.part, judged(self.part))
+        if self.tried == len(self.whole.scored.mse):
+            return part
+        is_chosen = any(
+            self.part.attacks[self.part.chosen[name]].rung.adversary == WHITE_BOX
+            for name in ("found", "detail")
+        )
+        milder = GRAVITY.index(part[1].verdict) < GRAVITY.index(whole[1].verdict)
+        return part if is_chosen and not milder else whole
+
+
+def beyond(bench: AuditBench, adversaries: Sequence[str], sizes: Sizes, folds: int) -> list[Rung]:
+    """Return the attacks of adversaries with weights or a pool at the point of a bench, as far as they are possible."""
+    found = []
+    if WHITE_BOX in adversaries and not untried(bench, adversaries):
+        # Folds are small; and the first images of all would not be those of each
+        few = bench.first(sizes.white_box if folds == 1 else 0)
+        label = f"white box on {few.attacked_count(ATTACKED):,} images, from "
+        attack = _white_box(bench, sizes)
+        found.append(Rung(WHITE_BOX, attack, few, label + attack.first.label))
+    if POOL in adversaries and bench.sent.view.form != "label":
+        numbers = len(bench.truth_bytes(ATTACKED)) * math.prod(n or 0 for n in bench.point.shape)
+        if numbers <= MOST_NUMBERS:
+            found.append(Rung(POOL, PoolMatch(), bench, PoolMatch.label))
+    return found
+
+
+def untried(bench: AuditBench, adversaries: Sequence[str]) -> str:
+    """Return why the white box is not tried at a point: a few words, "" where it is, and a space where nobody asked."""
+    if WHITE_BOX not in adversaries or bench.sent.view.form == "label":
+        return " "
+    if reason := obstacle(bench.subject):
+        return reason
+    agrees = _probed(bench).info["share"] >= AGREED
+    return "" if agrees else "the model's gradients are not those of its answers"
+
+
+def climb_all(folds: Sequence[Sequence[Rung]], *, among: int) -> Climbed:
+    """Run all attacks, see `Climbed`; `folds` as of `climb`."""
+    whole = climb([[r for r in fold if r.adversary != WHITE_BOX] for fold in folds], among=among)
+    white = [rung for rung in folds[0] if rung.adversary == WHITE_BOX]
+    if not white:
+        return Climbed(whole, None)
+    return Climbed(whole, climb(folds, among=among, most=white[0].bench.most))
+
+
+def curve(folds: Sequence[Sequence[Rung]], name: str, *, among: int) -> Curve | None:
+    """Return what an adversary gets by the number of answers that it has; None where fewer than two numbers were asked for."""
+    counts = sorted({rung.answers for rung in folds[0] if rung.adversary == QUERIES})
+    if len(counts) < 2:
+        return None
+    points = []
+    for count in [*counts, *([math.inf] if any(r.adversary == UNLIMITED for r in folds[0]) else [])]:
+        kept = [
+            [
+                r
+                for r in fold
+                if r.adversary == CLASS or (_is_answered(r) and (r.answers or math.inf) <= count)
+            ]
+            for fold in folds
+        ]
+        numbers = climb(kept, among=among).numbers
+        own = len(folds[0][0].bench.own_images())
+        points.append(
+            CurvePoint(own if count == math.inf else int(count), numbers.found, numbers.auc, numbers.detail)
+        )
+    return Curve(name, tuple(points))
+
+
+def _is_answered(rung: Rung) -> bool:
+    return rung.adversary in (QUERIES, UNLIMITED)
+
+
+def _white_box(bench: AuditBench, sizes: Sizes) -> WhiteBox:
+    """Return the attack, from a network for outputs, which say little, and else from what is linear where that fits."""
+    own, columns = len(bench.own_images()), bench.subject.classes
+    held_out = min(HELD_OUT, own // 4)
+    seen = own - held_out
+    first: Attack = LinearWithinClass(1, seen, bench.of_maps)
+    if bench.sent.with_class:
+        first = NetworkWithinClass("mse", sizes.channels, sizes.epochs, class_columns=columns, images=seen)
+    elif bench.of_maps and own * math.prod(n or 0 for n in bench.point.shape) > MOST_NUMBERS:
+        first = decoder(sizes, seen)
+    sides = zip(bench.subject.model.inputs[0].shape[1:3], bench.image_shape, strict=False)
+    together = int(np.clip(PIXELS // math.prod(n or given for n, given in sides), 1, 32))
+    return WhiteBox(first, sizes.steps, held_out=held_out, batch_size=together)
+
+
+def _probed(bench: AuditBench) -> Stage:
+    target = bench.target(None)
+
+    def compute(_: object) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        return {}, dict(probe(target, as_unit(bench.truth_bytes(OWN)[:8])))
+
+    return bench.stage("audit_gradients", compute, model=target.identity, sent=asdict(bench.sent))
