@@ -7,7 +7,7 @@ from mi_keras.auditing import words
 from mi_keras.auditing.glossary import VERDICTS, meanings
 from mi_keras.auditing.look import CLASSES, page_sheet, sheet
 from mi_keras.auditing.pictures import examples
-from mi_keras.auditing.plots import leakage_plots, trade_off_plot
+from mi_keras.auditing.plots import curve_plots, leakage_plots, trade_off_plot
 from mi_keras.auditing.report import Report
 from mi_keras.auditing.tables import (
     Table,
@@ -45,6 +45,7 @@ def page(report: Report, *, embedded: bool = False) -> str:
     sections = {
         "pictures": ("What it looks like", looks),
         "plots": ("Where it leaks", _plots(report)),
+        "answers": ("What more answers are worth", _curves(report)),
         "defences": ("What defences do, and their price", _defences(report)),
         "exposure": ("Who is hit hardest", _table(exposure_table(report))),
         "attacks": ("All attacks", _attacks(report)),
@@ -105,6 +106,17 @@ def _plots(report: Report) -> Markup:
         element("p", f"In per cent, outputs last. {_MARKS} Of kB, each line is ten times the one before."),
         element("div", *plots, class_="plots"),
     )
+
+
+def _curves(report: Report) -> Markup:
+    drawn = [(words.clean(curve.point), curve_plots(curve, report.settings)) for curve in report.curves]
+    parts = [
+        join(element("h3", f"At {name}"), element("div", *plots, class_="plots"))
+        for name, plots in drawn
+        if plots
+    ]
+    said = "The best attack of an adversary with so many answers to its own images. Bars: 95 % intervals."
+    return join(element("p", said), *parts) if parts else join()
 
 
 def _defences(report: Report) -> Markup:

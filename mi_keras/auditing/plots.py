@@ -1,19 +1,22 @@
-"""Plots of an audit as inline SVG: leakage and bytes by point, privacy against utility."""
+"""Plots of an audit as inline SVG: leakage and bytes by point, by number of answers, privacy against utility."""
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from mi_keras.auditing import words
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.look import CLASSES
-from mi_keras.auditing.report import DefenceRow, PointReport, Settings
+from mi_keras.auditing.report import Curve, DefenceRow, PointReport, Settings
 from mi_keras.reports.elements import Markup, element, join
 
 _WIDTH = 360  # as wide as a narrow telephone, so that letters keep their size there
 _LEFT, _RIGHT = 12, 268  # of the scale; numbers stand to its right
 _ROW, _TOP, _FOOT = 44, 60, 24
 _LONGEST = 46  # letters of a label in the width
+_DISC = "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z"
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_APART = 44  # between two numbers below an axis
 _BESIDE, _GAP = 15, 14  # between a dot and its number, and between two of them, one above the other
 
 
@@ -80,6 +83,57 @@ def trade_off_plot(rows: Sequence[DefenceRow], settings: Settings) -> Markup | N
         f"{n} {words.clean(row.words)}: {words.percent(leak.value)}" for n, row, _, leak in placed
     )
     return _svg(bottom + 46, f"{title} against images that keep their class. {told}", parts)
+
+
+def curve_plots(curve: Curve, settings: Settings) -> list[Markup]:
+    """Return what is picked, and the detail, over the number of answers, on a logarithmic scale; none without two points."""
+    chance = 1 / settings.among
+    shown = [
+        (f"Picks the image from {settings.among}", "found", chance + settings.found_tolerance),
+        ("Detail shown", "detail", settings.detail_tolerance),
+    ]
+    return [plot for title, name, limit in shown if (plot := _curve(curve, title, name, limit))]
+
+
+def _curve(curve: Curve, title: str, name: str, limit: float) -> Markup | None:
+    given = [(each.answers, getattr(each, name)) for each in curve.points]
+    placed: list[tuple[int, Estimate]] = [(answers, value) for answers, value in given if value is not None]
+    if len(placed) < 2:
+        return None
+    left, right, top, bottom = 48, 330, 34, 214
+    first, last = (math.log(answers) for answers in (placed[0][0], placed[-1][0]))
+
+    def across(answers: int) -> float:
+        return left + (math.log(answers) - first) / max(last - first, 1e-9) * (right - left)
+
+    def up(value: float) -> float:
+        return bottom - min(max(value, 0.0), 1.0) * (bottom - top)
+
+    parts = [
+        _text(0, 16, title, "title"),
+        _text(right, bottom + 38, "Answers that the adversary has", "soft", "end"),
+    ]
+    for tick in _TICKS:
+        parts.append(_line(left, up(tick), right, up(tick), "grid"))
+        parts.append(_text(left - 8, up(tick) + 4, words.percent(tick), "soft", "end"))
+    parts += [
+        _line(left, up(limit), right, up(limit), "limit"),
+        _text(left + 4, up(limit) - 5, "tolerance", "soft"),
+    ]
+    for (one, before), (other, after) in pairwise(placed):
+        parts.append(_line(across(one), up(before.value), across(other), up(after.value), "chance"))
+    taken = -math.inf
+    for answers, value in placed:
+        x = across(answers)
+        parts.append(_line(x, up(value.low), x, up(value.high), "whisker void"))
+        parts.append(
+            element("path", d=_DISC, transform=f"translate({x:.1f} {up(value.value):.1f})", class_="bar")
+        )
+        if x - taken >= _APART:  # else the numbers would lie on each other
+            parts.append(_text(x, bottom + 19, f"{answers:,}", "soft", "middle"))
+            taken = x
+    told = "; ".join(f"{answers:,}: {words.estimate(value)}" for answers, value in placed)
+    return _svg(bottom + 46, f"{title} at {words.clean(curve.point)} by answers. {told}", parts)
 
 
 def _free(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -169,7 +223,7 @@ def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
 def _dot(x: float, y: float, verdict: str) -> Markup:
     """Return a mark whose form tells the verdict, for eyes and printers without colours."""
     forms = {
-        "LEAKS": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",  # a full disc
+        "LEAKS": _DISC,
         "INCONCLUSIVE": "M0-6L6 0L0 6L-6 0z",  # a diamond
         "VOID": "M-5-5L5 5M-5 5L5-5",  # a cross
     }

@@ -11,6 +11,8 @@ from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.report import (
     AttackRow,
     Control,
+    Curve,
+    CurvePoint,
     DataFacts,
     DefenceRow,
     ModelFacts,
@@ -81,6 +83,16 @@ def layer(name, verdict, found, detail, **changes):
 def defence(words, agreement, accuracy, calibration, verdict, found, detail, *, at="logits", size=40):
     """Return a defence that was tried."""
     return DefenceRow(at, words, size, agreement, accuracy, calibration, verdict, "", found, detail)
+
+
+def curve():
+    """Return what leaks at the logits by the number of answers; with few of them, "found" could not be measured."""
+    measured = {10: (None, -0.01), 100: (0.19, 0.06), 1000: (0.38, 0.19), 2500: (0.471, 0.258)}
+    points = [
+        CurvePoint(n, found and about(found), about(0.7), about(detail))
+        for n, (found, detail) in measured.items()
+    ]
+    return Curve("logits", tuple(points))
 
 
 def digits_report():
@@ -176,6 +188,7 @@ def digits_report():
         versions={"mi_keras": "0.1.0", "keras": "3.12.0", "tensorflow": "2.20.0"},
         machine={"processor": "x86-64, AVX2", "threads": "2"},
         pictures=_digits(points),
+        curves=(curve(),),
     )
 
 
@@ -204,6 +217,7 @@ def photograph_report():
         settings=replace(report.settings, class_of="all", tolerance_is_default=False),
         points=(colour,),
         defences=(),
+        curves=(),
         controls=(Control(EVIL, False, EVIL, EVIL),),
         assumed=(EVIL,),
         not_tried=(),
