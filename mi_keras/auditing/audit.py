@@ -118,7 +118,7 @@ class _Audit:
             for sent in self.sent
         }
         points = tuple(self._point(sent, each, failed[sent]) for sent, each in climbed.items())
-        defences = self._defences(points, envelopes, plans, failed)
+        defences = self._defences(points, plans, failed)
         not_tried = self._not_tried(climbed)
         return Report(
             model=ModelFacts(
@@ -236,16 +236,15 @@ class _Audit:
     def _defences(
         self,
         points: Sequence[PointReport],
-        envelopes: Mapping[Sent, Envelope],
         plans: Mapping[Sent, Chosen],
         failed: Mapping[Sent, Sequence[str]],
     ) -> tuple[DefenceRow, ...]:
         """Try what was asked for at every point that it is for, by the attacks that were run there without it."""
         rows = []
-        for point, (sent, envelope) in zip(points, envelopes.items(), strict=True):
+        for point, (sent, plan) in zip(points, plans.items(), strict=True):
             if specs := self.defended.get(sent, ()):
                 rows += defence_rows(
-                    point, envelope, specs, self._benches(sent), plans[sent].places, options=self.options, sizes=self.sizes,
+                    point, specs, self._benches(sent), plan.places, options=self.options, sizes=self.sizes,
                     judged=partial(self._judged, tried=point.is_output, failed=failed[sent]),
                 )  # fmt: skip
         return tuple(rows)

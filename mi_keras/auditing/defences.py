@@ -12,7 +12,7 @@ from mi_keras.auditing.behind import Behind, as_maps
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.bounds import bayes_pick, fano_pick
 from mi_keras.auditing.defence_specs import OF_LAYERS, OF_OUTPUTS, Spec, forms, parse_spec
-from mi_keras.auditing.ladder import MOST_NUMBERS, Envelope, Sizes, climb, rungs
+from mi_keras.auditing.ladder import MOST_NUMBERS, Sizes, climb, rungs
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.price import Price, price
 from mi_keras.auditing.report import DefenceRow, PointReport
@@ -53,7 +53,6 @@ def parse_defences(
 
 def defence_rows(
     point: PointReport,
-    envelope: Envelope,
     specs: Sequence[Spec],
     benches: Sequence[AuditBench],
     places: Sequence[int],
@@ -73,7 +72,7 @@ def defence_rows(
     first, output = benches[0], benches[0].subject.output
     unchanged = Judgement(Verdict(point.verdict), "", {})  # its reason stands with the point
     paid = price(benches, first.sent, None)
-    rows = [_row(point.name, NONE, point.bytes, paid, unchanged, envelope.numbers)]
+    rows = [_row(point.name, NONE, point.bytes, paid, unchanged, point)]
     for spec in specs:
         sent, defense, said = _built(spec, first, options.sends)
         every = [rungs(bench.at(sent), options.adversaries, sizes, options.queries) for bench in benches]
@@ -182,7 +181,9 @@ def _louder(defense: Behind, factor: float) -> Behind:
     return defense
 
 
-def _row(point: str, said: str, size: int, paid: Price, judgement: Judgement, numbers: Numbers) -> DefenceRow:
+def _row(
+    point: str, said: str, size: int, paid: Price, judgement: Judgement, numbers: Numbers | PointReport
+) -> DefenceRow:
     return DefenceRow(
         point, said, size, paid.agreement, paid.accuracy, paid.calibration, str(judgement.verdict), judgement.reason,
         numbers.found, numbers.detail, numbers.auc,
@@ -210,7 +211,7 @@ def _bounded(
 
 def _signals(defense: Behind, benches: Sequence[AuditBench]) -> NDArray[Any] | None:
     """Return the noiseless answers to the images of the gallery, in its order, in deviations of the noise."""
-    sides = [(bench, ATTACKED) for bench in benches] + ([(benches[0], CHOICE)] if len(benches) == 1 else [])
+    sides = [(bench, side) for side in (ATTACKED, CHOICE) for bench in benches]
     sent = benches[0].sent
     rows = [bench.raw(sent.point, side).large("values") for bench, side in sides]
     if sum(int(np.prod(values.shape)) for values in rows) > MOST_NUMBERS:

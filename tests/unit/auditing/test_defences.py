@@ -79,7 +79,7 @@ def world(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ladder, "_networks", lambda *_: [])
         patch.setattr(
-            ladder, "_decoder", lambda sizes, images: ladder.LinearWithinClass(images=images, maps=True)
+            ladder, "decoder", lambda sizes, images: ladder.LinearWithinClass(images=images, maps=True)
         )
         patch.setattr(
             module, "permutation_p", lambda *_, **__: 1.0
@@ -244,3 +244,19 @@ def test_a_failed_control_voids_defences_too(world, monkeypatch, tmp_path):
     report = audit(world.model, (world.images, world.labels), options, store=Store(tmp_path))
     assert [row.verdict for row in report.defences] == ["VOID", "VOID"]
     assert "sufficed" not in report.cheapest
+
+
+def test_noise_is_bounded_where_images_are_attacked_in_folds_too(world, monkeypatch, tmp_path):
+    """Of 300 images each is attacked in one of four folds; weak noise hides none of them from who has the pool."""
+    monkeypatch.setattr(ladder, "_networks", lambda *_: [])
+    monkeypatch.setattr(module, "permutation_p", lambda *_, **__: 1.0)
+    monkeypatch.setattr(module.controls, "components", lambda *_: Control("components", None, "skipped", ""))
+    options = replace(OPTIONS, at=("logits",), defend=("noise=0.001",))
+    report = audit(world.model, (world.images[:300], world.labels[:300]), options, store=Store(tmp_path))
+    assert report.data.folds == 4
+    none, noisy = report.defences
+    assert noisy.bayes.value > 0.98
+    assert noisy.fano == 1
+    assert (none.found, none.detail, none.auc) == tuple(
+        getattr(report.points[0], n) for n in ("found", "detail", "auc")
+    )
