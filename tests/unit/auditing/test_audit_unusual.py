@@ -11,6 +11,7 @@ from small_audits import (
     Noise,
     any_size,
     audited,
+    class_only,
     half,
     layers,
     linear,
@@ -93,3 +94,15 @@ def test_members_are_attacked_once_though_there_are_four_folds(tmp_path: Path, l
     members = point_of(report, "logits").members
     assert members is not None
     assert members.n <= 200 + 220
+
+
+def test_in_folds_too_the_class_alone_tells_no_image_from_others(tmp_path: Path, linear: None) -> None:
+    values = []
+    for seed in (1, 2):
+        report = audited(class_only(6), pictures(120, seed=seed), tmp_path / str(seed), at=("label",))
+        assert report.data.folds == 4
+        auc = point_of(report, "label").auc
+        assert auc is not None
+        values.append(auc.value)
+    # Where images that an attack has learned from are among the others, it is 0.40
+    assert np.mean(values) == pytest.approx(0.5, abs=0.06)

@@ -116,7 +116,7 @@ def test_a_faint_leak_beside_the_class_is_found_and_rounding_takes_it_away(
 def test_logits_and_their_probabilities_show_the_same_where_nothing_is_saturated(
     tmp_path: Path, linear: None
 ) -> None:
-    model = network(5, scale=2.0)
+    model = network(5, scale=12.0)
     kernel, bias = model.get_weights()
     model.set_weights([kernel - kernel.mean(axis=1, keepdims=True), bias])  # logits of mean zero
     report = audited(model, pictures(800), tmp_path, at=("logits", "probabilities"))
