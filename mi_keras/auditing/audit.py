@@ -2,8 +2,8 @@
 
 import itertools
 import platform
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mi_keras.auditing.loading import load_model
 from mi_keras.auditing.machine import machine
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.permutation import permutation_p
+from mi_keras.auditing.points import name_of, sent_at
 from mi_keras.auditing.report import (
     AttackRow,
     Curve,
@@ -34,12 +35,11 @@ from mi_keras.auditing.report import (
 )
 from mi_keras.auditing.statistics import Numbers
 from mi_keras.auditing.stronger import Climbed, beyond, climb_all, curve, untried
-from mi_keras.auditing.subject import ATTACKED, Subject
+from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
-from mi_keras.auditing.views import View, default_views, parse_view
 from mi_keras.data.preprocess import as_unit
+from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home, versions
-from mi_keras.models.target import points
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 
@@ -56,7 +56,9 @@ def audit(
     store: Store | None = None,
     progress: Progress | None = None,
     name: str | None = None,
+    data_name: str | None = None,
     imports: Sequence[str] = (),
+    **settings: Any,
 ) -> Report:
     """Measure what can be rebuilt of an image from what a Keras model sends out.
 
@@ -64,24 +66,29 @@ def audit(
         model: the model, or the path of a `.keras` or `.h5` file, which is opened without running code from it.
         data: images, of which some become the adversary's own and some are attacked; see `pool.read_pool`.
         options: everything else.
+        settings: fields of `Options` by name, in place of those in `options`: `audit(model, images, pixels="0..1")`.
         store: where finished steps are kept; by default `$MI_KERAS_HOME`.
         progress: where steps are reported; by default nowhere.
-        name: of the model in tables.
+        name: of the model in tables; `data_name`: of the images.
         imports: modules with custom classes that a model file needs.
 
     Raises:
         InputError: model, images and options do not fit; raised before anything is trained.
     """
-    options = options or Options()
+    if unknown := sorted(settings.keys() - {field.name for field in fields(Options)}):
+        raise InputError(
+            f"`{unknown[0]}` must be an argument of `audit` or a field of `Options`; it is neither."
+        )
+    options = replace(options or Options(), **settings)
     if not isinstance(model, keras.Model):
         name = name or Path(model).name
         model = load_model(str(model), imports=imports)
     contract = inspect(model, name or model.name, data, options)
-    sent = _points(contract.subjects[0], options)
+    sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
     store = store or Store(home())
     progress = progress or SilentProgress()
-    return _Audit(contract, sent, defended, options, store, progress).report()
+    return _Audit(contract, sent, defended, options, store, progress, data_name).report()
 
 
 class _Audit:
@@ -95,7 +102,9 @@ class _Audit:
         options: Options,
         store: Store,
         progress: Progress,
+        data_name: str | None,
     ) -> None:
+        self.data_name = data_name
         self.contract, self.options, self.sent, self.defended = contract, options, sent, defended
         self.store, self.progress = store, progress
         self.sizes = SIZES[options.preset]
@@ -125,7 +134,7 @@ class _Audit:
                 subject.name, subject.target(subject.output_name).identity, subject.model.count_params(),
                 tuple(subject.model.inputs[0].shape[1:]), subject.output.kind, subject.output.classes,
             ),
-            data=self.contract.data,
+            data=replace(self.contract.data, name=self.data_name or self.contract.data.name),
             settings=Settings(
                 options.preset, options.seed, options.adversaries, self.tolerance.found, self.tolerance.detail,
                 options.tolerance is None, options.among, options.class_of, options.budget, options.defend, options.sends,
@@ -141,7 +150,7 @@ class _Audit:
         """Name the adversaries that a reader may miss, and why one that was asked for was not possible."""
         left = {sent: untried(self._benches(sent)[0], self.options.adversaries) for sent in climbed}
         not_tried = [UNTRIED] if any(why == " " and not sent.with_class for sent, why in left.items()) else []
-        not_tried += [f"{UNTRIED} at {_name(sent)}: {why}" for sent, why in left.items() if why.strip()]
+        not_tried += [f"{UNTRIED} at {name_of(sent)}: {why}" for sent, why in left.items() if why.strip()]
         pool = [] if POOL in self.options.adversaries else ["a pool of candidates"]
         return [*not_tried, "shadow models", *pool, "the model's conversion, such as TFLite"]
 
@@ -189,7 +198,7 @@ class _Audit:
 
     def _climbed(self, sent: Sent, places: Sequence[int]) -> Climbed:
         folds = [[fold[place] for place in places] for fold in self._rungs(sent)]
-        if found := curve(folds, _name(sent), among=self.options.among):
+        if found := curve(folds, name_of(sent), among=self.options.among):
             self.curves.append(found)
         return climb_all(folds, among=self.options.among)
 
@@ -199,7 +208,7 @@ class _Audit:
         tried = is_output or climbed.part is not None
         envelope, judgement = climbed.published(lambda found: self._judged(found.numbers, tried, failed))
         numbers = envelope.numbers
-        name = _name(sent)
+        name = name_of(sent)
         exposed, worst = (
             most_exposed(numbers),
             worst_class(envelope.scored, envelope.gallery, among=options.among),
@@ -259,48 +268,12 @@ class _Audit:
         return len(rows)
 
 
-def _points(subject: Subject, options: Options) -> tuple[Sent, ...]:
-    """Return what is asked for, each once: outputs in their views, or layers."""
-    is_vector = len(subject.target(subject.output_name).point.shape) == 1
-    if not options.at:
-        views = default_views(subject.output) if is_vector else (View("raw"),)
-        return tuple(Sent(subject.output_name, view, with_class=is_vector) for view in views)
-    found: dict[Sent, None] = {}
-    outputs = {point.name for point in points(subject.model) if point.is_output}
-    for text in options.at:
-        point, _, view = text.rpartition(":")
-        if point == subject.output_name or (
-            not point and text in (subject.output_name, "output") and is_vector
-        ):
-            views = (parse_view(view, subject.output),) if point else default_views(subject.output)[:1]
-            found.update({Sent(subject.output_name, each): None for each in views})
-        elif text not in outputs and is_vector and _is_view(text, subject):
-            found[Sent(subject.output_name, parse_view(text, subject.output))] = None
-        else:
-            subject.target(text)  # raises where there is no such point, naming those that are like it
-            found[Sent(text, View("raw"), with_class=False)] = None
-    return tuple(found)
-
-
-def _is_view(text: str, subject: Subject) -> bool:
-    names = {point.name for point in points(subject.model)}
-    return text not in names and bool(
-        re.fullmatch(r"(logits|probabilities|label)?,?((rounded|top)=\d+)?", text)
-    )
-
-
 def _left_out(plans: Mapping[Sent, Chosen]) -> list[str]:
     return [
-        f"Left out at {_name(sent)}, as the budget has it: {', '.join(plan.left_out)}."
+        f"Left out at {name_of(sent)}, as the budget has it: {', '.join(plan.left_out)}."
         for sent, plan in plans.items()
         if plan.left_out
     ]
-
-
-def _name(sent: Sent) -> str:
-    if not sent.with_class:
-        return sent.point
-    return "answers" if sent.view.form == "raw" else sent.view.name
 
 
 def _rows(climbed: Climbed, published: Envelope) -> tuple[AttackRow, ...]:

@@ -54,7 +54,13 @@ def _run(given: argparse.Namespace) -> int:
             options, pixels="0..1", trained_on=shown.trained_on, output="logits", model_input="0..1"
         )
         report = audit(
-            shown.model, (shown.images, shown.labels), options, store=store, progress=progress, name=demo.NAME
+            shown.model,
+            (shown.images, shown.labels),
+            options,
+            store=store,
+            progress=progress,
+            name=demo.NAME,
+            data_name=demo.DATA,
         )
     else:
         report = audit(
@@ -219,5 +225,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of page, card and JSON (default: audit)",
     )
+    add("--offline", action="store_true", help="never download; an audit never does")
     add("--json", action="store_true", help="print the JSON document instead of the first screen")
     return parser

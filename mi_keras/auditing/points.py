@@ -1,0 +1,50 @@
+"""From the words of `--at` to what is sent: an output in a view, or a layer."""
+
+import re
+from collections.abc import Sequence
+
+from mi_keras.auditing.bench import Sent
+from mi_keras.auditing.subject import Subject
+from mi_keras.auditing.views import View, default_views, parse_view
+from mi_keras.models.target import points
+
+
+def sent_at(subject: Subject, at: Sequence[str]) -> tuple[Sent, ...]:
+    """Return what is asked for, each once: outputs in their views, or layers; the views of the output where nothing is.
+
+    Raises:
+        InputError: there is no such point or view, or a connection bypasses it.
+    """
+    is_vector = len(subject.target(subject.output_name).point.shape) == 1
+    if not at:
+        views = default_views(subject.output) if is_vector else (View("raw"),)
+        return tuple(Sent(subject.output_name, view, with_class=is_vector) for view in views)
+    found: dict[Sent, None] = {}
+    outputs = {point.name for point in points(subject.model) if point.is_output}
+    for text in at:
+        point, _, view = text.rpartition(":")
+        if point == subject.output_name or (
+            not point and text in (subject.output_name, "output") and is_vector
+        ):
+            views = (parse_view(view, subject.output),) if point else default_views(subject.output)[:1]
+            found.update({Sent(subject.output_name, each): None for each in views})
+        elif text not in outputs and is_vector and _is_view(text, subject):
+            found[Sent(subject.output_name, parse_view(text, subject.output))] = None
+        else:
+            subject.target(text)  # raises where there is no such point, naming those that are like it
+            found[Sent(text, View("raw"), with_class=False)] = None
+    return tuple(found)
+
+
+def _is_view(text: str, subject: Subject) -> bool:
+    names = {point.name for point in points(subject.model)}
+    return text not in names and bool(
+        re.fullmatch(r"(logits|probabilities|label)?,?((rounded|top)=\d+)?", text)
+    )
+
+
+def name_of(sent: Sent) -> str:
+    """Return how tables call what is sent."""
+    if not sent.with_class:
+        return sent.point
+    return "answers" if sent.view.form == "raw" else sent.view.name
