@@ -85,6 +85,7 @@ def test_exit_codes_say_whether_a_limit_holds(
         assert code(name, *LIMIT, data="few") == 2
 
 
+@pytest.mark.slow
 def test_fewer_images_never_newly_pass(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, linear: None
 ) -> None:
