@@ -14,18 +14,17 @@ import numpy as np
 from mi_keras.auditing import controls
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import Contract, inspect
-from mi_keras.auditing.cost import Chosen, choose
+from mi_keras.auditing.cost import Chosen, choose, left_out
 from mi_keras.auditing.defence_specs import Spec
 from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
 from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
-from mi_keras.auditing.ladder import POOL, SIZES, Envelope, Rung, rungs
+from mi_keras.auditing.ladder import CLASS, POOL, SIZES, WHITE_BOX, Envelope, Rung, rungs
 from mi_keras.auditing.loading import load_model
 from mi_keras.auditing.machine import machine
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.permutation import permutation_p
 from mi_keras.auditing.points import name_of, sent_at
 from mi_keras.auditing.report import (
-    AttackRow,
     Curve,
     DefenceRow,
     ModelFacts,
@@ -34,7 +33,7 @@ from mi_keras.auditing.report import (
     Settings,
 )
 from mi_keras.auditing.statistics import Numbers
-from mi_keras.auditing.stronger import Climbed, beyond, climb_all, curve, untried
+from mi_keras.auditing.stronger import Climbed, attack_rows, beyond, climb_all, curve, untried
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.data.preprocess import as_unit
@@ -81,6 +80,10 @@ def audit(
         )
     options = replace(options or Options(), **settings)
     if not isinstance(model, keras.Model):
+        if not isinstance(model, str | Path):
+            raise InputError(
+                f"`model` must be a Keras model or the path of one; got a {type(model).__name__}."
+            )
         name = name or Path(model).name
         model = load_model(str(model), imports=imports)
     contract = inspect(model, name or model.name, data, options)
@@ -126,7 +129,9 @@ class _Audit:
             sent: controls.failed([*checks[controls.kind(self._benches(sent)[0])], same])
             for sent in self.sent
         }
-        points = tuple(self._point(sent, each, failed[sent]) for sent, each in climbed.items())
+        points = tuple(
+            self._point(sent, each, failed[sent], plans[sent].left_out) for sent, each in climbed.items()
+        )
         defences = self._defences(points, plans, failed)
         not_tried = self._not_tried(climbed)
         return Report(
@@ -141,7 +146,7 @@ class _Audit:
             ),
             points=points, defences=defences, controls=(*itertools.chain(*checks.values()), same),
             assumed=self.contract.assumed, not_tried=tuple(not_tried),
-            warnings=(*self.contract.warnings, *_left_out(plans)), cheapest=cheapest(points, defences),
+            warnings=(*self.contract.warnings, *left_out({name_of(sent): plan for sent, plan in plans.items()})), cheapest=cheapest(points, defences),
             versions={"python": platform.python_version()} | versions(), machine=machine(), pictures=self.pictures,
             curves=tuple(self.curves),
         )  # fmt: skip
@@ -149,7 +154,10 @@ class _Audit:
     def _not_tried(self, climbed: Mapping[Sent, Climbed]) -> list[str]:
         """Name the adversaries that a reader may miss, and why one that was asked for was not possible."""
         left = {sent: untried(self._benches(sent)[0], self.options.adversaries) for sent in climbed}
-        not_tried = [UNTRIED] if any(why == " " and not sent.with_class for sent, why in left.items()) else []
+        idle = [sent for sent, why in left.items() if why == " " and sent.view.form != "label"]
+        not_tried = [UNTRIED] if idle else []
+        if self.defended and WHITE_BOX in self.options.adversaries:
+            not_tried.append(f"{UNTRIED} behind defences")
         not_tried += [f"{UNTRIED} at {name_of(sent)}: {why}" for sent, why in left.items() if why.strip()]
         pool = [] if POOL in self.options.adversaries else ["a pool of candidates"]
         return [*not_tried, "shadow models", *pool, "the model's conversion, such as TFLite"]
@@ -202,11 +210,16 @@ class _Audit:
             self.curves.append(found)
         return climb_all(folds, among=self.options.among)
 
-    def _point(self, sent: Sent, climbed: Climbed, failed: Sequence[str]) -> PointReport:
+    def _point(
+        self, sent: Sent, climbed: Climbed, failed: Sequence[str], dropped: Sequence[str]
+    ) -> PointReport:
         benches, options = self._benches(sent), self.options
-        is_output = benches[0].point.is_output
-        tried = is_output or climbed.part is not None
-        envelope, judgement = climbed.published(lambda found: self._judged(found.numbers, tried, failed))
+        is_output = benches[0].point.is_output and sent.with_class  # whoever gets maps has a layer's
+        missing = [] if is_output or climbed.part else [UNTRIED]
+        answered = any(each.rung.adversary not in (CLASS, POOL) for each in climbed.attacks)
+        missing += [] if answered or sent.view.form == "label" else ["any attack on the answers"]
+        missing += dropped
+        envelope, judgement = climbed.published(lambda found: self._judged(found.numbers, missing, failed))
         numbers = envelope.numbers
         name = name_of(sent)
         exposed, worst = (
@@ -230,16 +243,24 @@ class _Audit:
             ssim_gain=numbers.ssim_gain, could_be=dict(judgement.could_be),
             p=permutation_p(envelope.scored, envelope.gallery, seed=options.seed) if numbers.auc else None,
             most_exposed={k: v for k, v in values.items() if not np.isnan(v)},
-            worst_class=(str(worst.label % self.contract.subjects[0].classes), worst.estimate.value, worst.estimate.n) if worst else None,
-            members=compared.get("found") or compared.get("auc"), attacks=_rows(climbed, envelope),
+            worst_class=(self._class_name(worst.label), worst.estimate.value, worst.estimate.n)
+            if worst and worst.number == "found" else None,
+            members=compared.get("found"), attacks=attack_rows(climbed, envelope),
             pictures=self._show(name, benches, envelope),
         )  # fmt: skip
 
-    def _judged(self, numbers: Numbers, tried: bool, failed: Sequence[str]) -> Judgement:
-        """Return the verdict; `tried`: the strongest adversary of the point was."""
-        untried = "" if tried else UNTRIED
+    def _class_name(self, label: int) -> str:
+        number, names = label % self.contract.subjects[0].classes, self.contract.class_names
+        return names[number] if len(names) == self.contract.subjects[0].classes else str(number)
+
+    def _judged(self, numbers: Numbers, missing: Sequence[str], failed: Sequence[str]) -> Judgement:
+        """Return the verdict; `missing`: attacks that would have to be tried before the point can be below tolerance."""
         return judge(
-            numbers, self.tolerance, among=self.options.among, failed_controls=failed, untried=untried
+            numbers,
+            self.tolerance,
+            among=self.options.among,
+            failed_controls=failed,
+            untried=", ".join(missing),
         )
 
     def _defences(
@@ -252,9 +273,11 @@ class _Audit:
         rows = []
         for point, (sent, plan) in zip(points, plans.items(), strict=True):
             if specs := self.defended.get(sent, ()):
+                needed = WHITE_BOX in self.options.adversaries or not point.is_output
+                missing = [*([f"{UNTRIED} behind the defence"] if needed else []), *plan.left_out]
                 rows += defence_rows(
                     point, specs, self._benches(sent), plan.places, options=self.options, sizes=self.sizes,
-                    judged=partial(self._judged, tried=point.is_output, failed=failed[sent]),
+                    judged=partial(self._judged, missing=missing, failed=failed[sent]),
                 )  # fmt: skip
         return tuple(rows)
 
@@ -266,23 +289,3 @@ class _Audit:
         for kind, images in (("truth", truth), ("rebuilt", envelope.drawn), ("class", envelope.of_class)):
             self.pictures[f"{name}:{kind}"] = as_unit(images[rows])
         return len(rows)
-
-
-def _left_out(plans: Mapping[Sent, Chosen]) -> list[str]:
-    return [
-        f"Left out at {name_of(sent)}, as the budget has it: {', '.join(plan.left_out)}."
-        for sent, plan in plans.items()
-        if plan.left_out
-    ]
-
-
-def _rows(climbed: Climbed, published: Envelope) -> tuple[AttackRow, ...]:
-    chosen = {name: published.attacks[place].rung for name, place in published.chosen.items()}
-    return tuple(
-        AttackRow(
-            measured.rung.adversary, measured.rung.label, measured.numbers.found, measured.numbers.auc,
-            measured.numbers.detail, float(np.mean(measured.scored.ssim)),
-            tuple(name for name, rung in chosen.items() if rung is measured.rung),
-        )
-        for measured in climbed.attacks
-    )  # fmt: skip

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack
 from mi_keras.attacks.learned import First
-from mi_keras.attacks.ridge import principal_axes
+from mi_keras.attacks.ridge import class_means, principal_axes
 from mi_keras.auditing.in_white import sends
 from mi_keras.auditing.rows import Permuted
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
@@ -195,11 +195,16 @@ class AuditBench(Bench):
         return defense.measure(self.raw(self.sent.point, OWN).large("values")) if defense.measures else {}
 
     def _shuffled(self, subset: str, classes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return an order in which every image has the answer to another one of its class."""
+        """Return an order in which every image has the answer to another one of its class.
+
+        Images that are alone in their class change places among each other: none keeps its own answer.
+        """
         draw = np.random.default_rng(self.derive("shuffle", subset))
         order = np.arange(len(classes))
-        for number in np.unique(classes):
-            of = draw.permutation(np.flatnonzero(classes == number))
+        numbers, sizes = np.unique(classes, return_counts=True)
+        alone = np.flatnonzero(np.isin(classes, numbers[sizes == 1]))
+        for same in (alone, *(np.flatnonzero(classes == number) for number in numbers[sizes > 1])):
+            of = draw.permutation(same)
             order[of] = np.roll(of, 1)
         return order
 
@@ -214,19 +219,16 @@ class AuditBench(Bench):
     @cached_property
     def _axes(self) -> tuple[Floats, Floats]:
         images, classes = as_unit(self.truth_bytes(OWN)), self.classes_of(OWN)
-        means = np.tile(images.mean(axis=0), (self.classes, 1, 1, 1))
-        for number in np.unique(classes):
-            means[number] = images[classes == number].mean(axis=0)
+        means = class_means(images, classes, self.classes).astype(np.float32)
         rest = (images - means[classes]).reshape(len(images), -1)
         return means, principal_axes(rest, self.sent.components)
 
-    def closed_form(self, subset: str) -> float:
-        """Return R2 within the class of the best reconstruction from the components, on the images of one side."""
+    def closed_form(self, subset: str) -> Floats:
+        """Return the best reconstructions from the components, of the images of one side."""
         means, axes = self._axes
-        rest = as_unit(self.truth_bytes(subset)) - means[self.classes_of(subset)]
-        rest = rest.reshape(len(rest), -1)
-        left = rest - rest @ axes.T @ axes
-        return float(1 - np.square(left).sum(dtype=np.float64) / np.square(rest).sum(dtype=np.float64))
+        truth, of = as_unit(self.truth_bytes(subset)), means[self.classes_of(subset)]
+        rest = (truth - of).reshape(len(truth), -1)
+        return np.asarray(of + (rest @ axes.T @ axes).reshape(truth.shape), np.float32)
 
     # What the adversary holds, and the truth
 

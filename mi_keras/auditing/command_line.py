@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from mi_keras.auditing.options import ADVERSARIES, DEFAULT_ADVERSARIES, DEFAULT_
 from mi_keras.auditing.verdict import Tolerance, parse_limits
 from mi_keras.command import OneLineErrors, console_for_tables, guarded
 from mi_keras.errors import InputError
+from mi_keras.files import check_writable
 
 GO_ON = "What is finished is kept; run the same command again to go on."
 
@@ -23,12 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    limits = parse_limits(given.fail_above) if given.fail_above else {}
+    limits = parse_limits(given.fail_above, among=given.among) if given.fail_above is not None else {}
     options = _options(given)
     if given.model is not None and given.data is None and not given.list_points:
         raise InputError("`--data` must be given with a model: a folder, a .zip or an .npz file; got none.")
     if given.model is None and given.data is not None:
         raise InputError(f"`MODEL` must be given with --data; got --data {given.data} alone.")
+    check_writable("--out", given.out)
+    if given.imports or ":" in (given.model_input or ""):
+        sys.path.insert(0, os.getcwd())  # modules of the user's own, which lie beside the model
     from mi_keras.quiet import quiet_libraries  # here: --help answers at once
 
     with quiet_libraries():
@@ -96,7 +102,7 @@ def _options(given: argparse.Namespace) -> Options:
         class_of=given.class_of, attack_size=given.attack_size, among=given.among, budget=given.budget,
         defend=tuple(given.defend), sends=given.sends,
         queries=_counts(given.queries),
-        tolerance=Tolerance.parse(given.tolerance) if given.tolerance else None,
+        tolerance=Tolerance.parse(given.tolerance) if given.tolerance is not None else None,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What must hold before anything is trained: model and images fit each other, and what was taken for granted is said."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from mi_keras.auditing.subject import (
     MEMBERS,
     OWN,
     SIDES,
+    Prepare,
     Side,
     Subject,
     attacked_size,
@@ -38,6 +40,7 @@ from mi_keras.errors import InputError
 from mi_keras.models.target import Target, observed_at, points
 
 MOST_OWN = {"smoke": 400, "quick": 4_000, "full": 100_000}  # images that the adversary learns from, by preset
+FEW = 8  # images that show whether code has changed
 SAMPLE = 512  # images that show what a model's answers are
 SAME = 1e-5  # of the largest answer
 NO_CLASS = ("embedding", "several labels")  # kinds of answers whose largest is no class
@@ -51,12 +54,14 @@ class Contract:
         subjects: one for each fold.
         data: facts for the report.
         assumed, warnings: sentences for the report.
+        class_names: of the labels, () without any.
     """
 
     subjects: tuple[Subject, ...]
     data: DataFacts
     assumed: tuple[str, ...]
     warnings: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
 
 
 def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contract:
@@ -94,7 +99,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     most_own = MOST_OWN[options.preset]
     identity = {
         "most_own": most_own, "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
-        "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
+        "code": _code(prepare, images, None if random else sample), "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
     }  # fmt: skip
     copies: dict[str, Target] = {}  # of the model: the folds share them
     subjects = tuple(
@@ -118,7 +123,16 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         )
     if facts.grouped_by == "image":
         warnings.append("Images are their own groups: one person may be on both sides (see --groups).")
-    return Contract(subjects, facts, tuple(s for s in assumed if s), tuple(warnings))
+    return Contract(subjects, facts, tuple(s for s in assumed if s), tuple(warnings), pool.class_names)
+
+
+def _code(prepare: Prepare, images: NDArray[Any], answers: NDArray[Any] | None) -> str:
+    """Return a hash of what the model is given of the first images and answers: code of the user's own, before the model
+    or in it, may change under one name."""
+    digest = hashlib.sha256(np.ascontiguousarray(prepare(as_unit(images[:FEW])), np.float32).tobytes())
+    if answers is not None:
+        digest.update(answers[:FEW].astype(np.float32).round(3).tobytes())
+    return digest.hexdigest()
 
 
 def _channels(model: keras.Model) -> Any:

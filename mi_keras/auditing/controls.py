@@ -11,9 +11,10 @@ import numpy as np
 from mi_keras.auditing.bench import COMPONENTS, SHUFFLED, AuditBench, Sent
 from mi_keras.auditing.ladder import Envelope, Rung, Sizes, climb, control_rungs
 from mi_keras.auditing.report import Control
-from mi_keras.auditing.statistics import measure
+from mi_keras.auditing.statistics import Numbers, measure
+from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.views import default_views
-from mi_keras.metrics.retrieval import image_embedding
+from mi_keras.types import Floats
 
 MOST_COMPONENTS = 32
 LEAST_CLOSED_FORM = 0.05  # of R2: below it there is too little to be reached
@@ -81,14 +82,16 @@ def components(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Contr
     count = _components(benches[0])
     sent = replace(benches[0].sent, control=COMPONENTS, components=count, with_class=True)
     heads = [bench.at(sent) for bench in benches]
-    weights = [len(bench.truth_bytes("attacked")) for bench in heads]
-    closed = float(np.average([bench.closed_form("attacked") for bench in heads], weights=weights))
+    envelope = _climbed(benches, sent, sizes, among)
+    drawn = np.concatenate([bench.closed_form(ATTACKED) for bench in heads])
+    best = _scored(benches, drawn, envelope).detail
+    closed = best.value if best else 0.0
     if closed < LEAST_CLOSED_FORM:
         return Control(
             "components", None, f"{count} components skipped",
             f"{count} principal components hold R2 {closed:.3f} in closed form, too little to be reached: skipped.",
         )  # fmt: skip
-    reached = _climbed(benches, sent, sizes, among).numbers.detail
+    reached = envelope.numbers.detail
     share = (reached.value if reached else 0.0) / closed
     ok = share >= NEEDED
     return Control(
@@ -100,11 +103,7 @@ def components(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Contr
 
 def identity(benches: Sequence[AuditBench], envelope: Envelope) -> Control:
     """Score the true images as if they had been reconstructed: all are found, and no detail is missing."""
-    truth = np.concatenate([bench.truth("attacked") for bench in benches])
-    scored = replace(
-        envelope.scored, embeddings=image_embedding(truth), mse=np.zeros(len(truth)), ssim=np.ones(len(truth))
-    )
-    numbers = measure(scored, envelope.gallery, among=envelope.numbers.among)
+    numbers = _scored(benches, np.concatenate([bench.truth(ATTACKED) for bench in benches]), envelope)
     values = [e.value for e in (numbers.found, numbers.auc, numbers.detail) if e is not None]
     ok = bool(values) and min(values) >= NEAR_ONE
     return Control(
@@ -112,6 +111,19 @@ def identity(benches: Sequence[AuditBench], envelope: Envelope) -> Control:
         f"The images themselves score {min(values, default=0.0):.3f} at least, {NEAR_ONE} wanted: less means images "
         "that are nearly equal within a class.",
     )  # fmt: skip
+
+
+def _scored(benches: Sequence[AuditBench], images: Floats, envelope: Envelope) -> Numbers:
+    """Return the numbers of images in the place of what an attack drew of the attacked ones, whole and in order."""
+    ends = np.cumsum([len(bench.truth_bytes(ATTACKED)) for bench in benches])[:-1]
+    found = [
+        bench.score([part], ATTACKED) for bench, part in zip(benches, np.split(images, ends), strict=True)
+    ]
+    mse, alike, embeddings = (
+        np.concatenate([f[name] for f in found]) for name in ("mse", "ssim", "embedding")
+    )
+    scored = replace(envelope.scored, embeddings=embeddings, mse=mse, ssim=alike)
+    return measure(scored, envelope.gallery, among=envelope.numbers.among)
 
 
 def _climbed(benches: Sequence[AuditBench], sent: Sent, sizes: Sizes, among: int) -> Envelope:

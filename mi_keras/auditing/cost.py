@@ -62,9 +62,21 @@ def choose(rungs: Sequence[Rung], *, budget: float, points: int) -> Chosen:
         left = [rung.label for place, rung in enumerate(rungs) if place not in kept]
         return {}, {"kept": kept, "left_out": left, "seconds": sum(costs[i] for i in kept)}
 
-    stage: Stage = bench.stage("audit_plan", compute, attacks=attacks, budget=budget)
+    target = bench.subject.target(bench.sent.point)
+    stage: Stage = bench.stage(
+        "audit_plan", compute, attacks=attacks, budget=budget, model=target.identity, point=target.point.name
+    )
     info = stage.info
     return Chosen(tuple(info["kept"]), tuple(info["left_out"]), float(info["seconds"]))
+
+
+def left_out(plans: Mapping[str, Chosen]) -> list[str]:
+    """Return a sentence for each point, by its name, at which the budget left attacks out."""
+    return [
+        f"Left out at {name}, as the budget has it: {', '.join(plan.left_out)}."
+        for name, plan in plans.items()
+        if plan.left_out
+    ]
 
 
 _NEVER = 3
@@ -94,7 +106,11 @@ def _cost(rung: Rung, rates: dict[object, float]) -> float:
         epochs, images, short = attack.settings.epochs, attack.images or 0, replace(attack, settings=settings)  # type: ignore[assignment]
     else:
         return 0.0
-    kind = (type(attack), short.label, bench.sent.point if bench.of_maps else bench.classes)
+    kind = (
+        type(attack),
+        short.label,
+        bench.sent.point if bench.of_maps else bench.asked("target", OWN, None).read().values.shape[1],
+    )
     if kind not in rates:
         held, seen = bench.holdings(attack.needs), bench.asked("target", OWN, None).read()
         own = held.own_images
@@ -126,5 +142,5 @@ def _seconds_of_a_step(attack: WhiteBox, bench: AuditBench) -> float:
         walk(answer, drawn, seen, units, prior, pace, run=Run(1), label=attack.label)
         return time.perf_counter() - started
 
-    shorter, longer = seconds(1), seconds(6)  # both are traced
-    return max(longer - shorter, 0.0) / 5 / len(drawn)
+    shorter, longer = seconds(1), seconds(6)  # both are traced, which may take longer than the steps, and more or less
+    return (longer - shorter if longer > shorter else longer) / 5 / len(drawn)

@@ -18,7 +18,7 @@ from mi_keras.auditing.price import Price, price
 from mi_keras.auditing.report import DefenceRow, PointReport
 from mi_keras.auditing.statistics import Gallery, Numbers
 from mi_keras.auditing.subject import ATTACKED, CHOICE, OWN, Subject
-from mi_keras.auditing.verdict import Judgement, Verdict
+from mi_keras.auditing.verdict import NOT_TRIED, Judgement, Verdict
 from mi_keras.auditing.views import SMALLEST, View
 from mi_keras.defenses.answers import Noise, Rounding, Temperature
 from mi_keras.defenses.defense import Defense
@@ -99,7 +99,10 @@ def cheapest(points: Sequence[PointReport], rows: Sequence[DefenceRow]) -> str:
         tried = [row for row in rows if row.point == name and row.words != NONE]
         enough = [row for row in tried if row.verdict == Verdict.BELOW]
         best = min(enough, key=lambda row: (-(row.agreement or 0.0), row.bytes), default=None)
-        said += [f"at {name} {best.words if best else 'no tried defence sufficed'}"] if tried else []
+        none = "no tried defence sufficed"
+        if any(row.reason.startswith(NOT_TRIED) for row in tried):
+            none = "no tried defence could be shown to suffice, as an attack was not tried behind it"
+        said += [f"at {name} {best.words if best else none}"] if tried else []
     sentences = []
     if leaking and below:
         sentences.append(f"Below the tolerance in place of {', '.join(leaking)}: {', '.join(below)}.")
@@ -204,7 +207,7 @@ def _bounded(
         return row
     # Each image of the gallery may be the one that was sent: the bounds are on a game in which all are as likely
     classes, groups, among, images = gallery.classes, gallery.groups, numbers.among, len(gallery.classes)
-    seed = derive(seed, "bayes", row.point.replace("/", "."), row.words)
+    seed = derive(seed, "bayes", row.words)
     best = bayes_pick(signals, 1.0, classes, groups, images, among=among, seed=seed)
     return replace(row, bayes=best, fano=fano_pick(signals, 1.0, classes, groups, images, among=among))
 

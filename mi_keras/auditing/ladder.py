@@ -124,12 +124,14 @@ def rungs(
         for attack in _networks(columns, sizes, 0)
     ]
     asked = sorted(set(queries or [sizes.queries])) if QUERIES in adversaries else []
-    for most in [count for count in asked if count < len(bench.own_images())]:  # as many as images are all
+    own = len(bench.own_images())
+    for most in [count for count in asked if count < own]:
         found += [
             Rung(QUERIES, attack, bench, f"{most:,} answers, {attack.label}", most)
             for attack in _attacks(bench, sizes, most)
         ]
-    if UNLIMITED in adversaries or WHITE_BOX in adversaries:
+    # As many answers as there are images are all
+    if {UNLIMITED, WHITE_BOX} & {*adversaries} or any(count >= own for count in asked):
         found += [Rung(UNLIMITED, attack, bench, attack.label) for attack in _attacks(bench, sizes, 0)]
     return found
 
@@ -173,7 +175,7 @@ def climb(
     places = [place for place, rung in enumerate(folds[0]) if rung.adversary != POOL]
     choice = {place: _measured(folds, place, CHOICE, among, defense, most)[0] for place in places}
     attacked = [_measured(folds, place, ATTACKED, among, defense, most) for place in range(len(folds[0]))]
-    chosen = {name: max(places, key=lambda place: _value(choice[place].numbers, name)) for name in NUMBERS}
+    chosen = {name: max(places, key=lambda place: _value(choice[place], name)) for name in NUMBERS}
     gallery = attacked[0][1]
     scored = _composed([measured.scored for measured, _ in attacked], chosen)
     members = None
@@ -227,10 +229,10 @@ def _measured(
 
 
 def _constants(fold: Sequence[Rung], subset: str) -> tuple[Floats, Floats]:
-    """Return the error of the class mean, and the similarity of the better class constant, of each image."""
-    of_class = [_drawn(rung, subset, None) for rung in fold if rung.adversary == CLASS]
-    best = max(of_class, key=lambda drawn: float(drawn.ssim.mean()))
-    return of_class[0].mse, best.ssim
+    """Return the error of the class mean, and the similarity of the class constant that the choice set prefers."""
+    of_class = [rung for rung in fold if rung.adversary == CLASS]
+    best = max(of_class, key=lambda rung: float(_drawn(rung, CHOICE, None).ssim.mean()))
+    return _drawn(of_class[0], subset, None).mse, _drawn(best, subset, None).ssim
 
 
 def _gallery(benches: Sequence[AuditBench], subset: str) -> Gallery:
@@ -258,6 +260,14 @@ def _composed(scored: Sequence[Scored] | Mapping[int, Scored], chosen: Mapping[s
     return replace(picks, mse=details.mse, ssim=alike.ssim)
 
 
-def _value(numbers: Numbers, name: str) -> float:
-    estimate = numbers.auc if name == "found" else getattr(numbers, name)
-    return float("-inf") if estimate is None else estimate.value
+def _value(measured: Measured, name: str) -> float:
+    """Return what attacks are ranked by; for "found" the AUC, which has values where classes are small too.
+
+    Plain means over images: a choice set of one group has no interval, and attacks must be ranked all the same.
+    """
+    scored, auc = measured.scored, measured.numbers.each.auc
+    if name == "found":
+        return float(np.nanmean(auc)) if not np.isnan(auc).all() else 0.0
+    if name == "detail":
+        return -float(np.mean(scored.mse, dtype=np.float64))
+    return float(np.mean(scored.ssim, dtype=np.float64))

@@ -54,6 +54,9 @@ class Options:
     queries: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("at", "adversaries", "defend", "queries", "class_names"):
+            if isinstance(value := getattr(self, name), str):
+                raise InputError(f"`{name}` must be a tuple, such as ({value!r},); got a text.")
         for argument, value, legal in (
             ("--preset", self.preset, PRESETS),
             ("--class-of", self.class_of, ("prediction", "all")),
@@ -68,6 +71,10 @@ class Options:
         for text in self.defend:
             parse_spec(text)
         check_whole("--sends", self.sends, 1, MOST_SENDS)
+        if self.queries and "queries" not in self.adversaries:
+            raise InputError(
+                f"`--queries` must go with the adversary queries; `--adversaries` has {', '.join(self.adversaries)}."
+            )
         for count in self.queries:
             check_whole("--queries", count, 2, LARGEST)
         check_whole("--seed", self.seed, 0)

@@ -3,9 +3,13 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from mi_keras.auditing.bench import Sent
-from mi_keras.auditing.subject import Subject
+from mi_keras.auditing.ladder import MOST_NUMBERS
+from mi_keras.auditing.subject import OWN, Subject
 from mi_keras.auditing.views import View, default_views, parse_view
+from mi_keras.errors import InputError
 from mi_keras.models.target import points
 
 
@@ -33,6 +37,7 @@ def sent_at(subject: Subject, at: Sequence[str]) -> tuple[Sent, ...]:
         else:
             subject.target(text)  # raises where there is no such point, naming those that are like it
             found[Sent(text, View("raw"), with_class=False)] = None
+    _check_size(subject, tuple(found))
     return tuple(found)
 
 
@@ -48,3 +53,16 @@ def name_of(sent: Sent) -> str:
     if not sent.with_class:
         return sent.point
     return "answers" if sent.view.form == "raw" else sent.view.name
+
+
+def _check_size(subject: Subject, sent: Sequence[Sent]) -> None:
+    """Refuse a layer whose vectors, or sequences of them, would not fit into memory as what an attack learns from."""
+    own = len(subject.sides[OWN].images)
+    for each in sent:
+        shape = subject.target(each.point).point.shape
+        width = int(np.prod([n or 0 for n in shape]))
+        if len(shape) != 3 and own * width > MOST_NUMBERS:
+            raise InputError(
+                f"`at` must name a layer of at most {MOST_NUMBERS // own:,} numbers for {own:,} images of the adversary; "
+                f"{each.point} sends {width:,}."
+            )

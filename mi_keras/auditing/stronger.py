@@ -30,7 +30,7 @@ from mi_keras.auditing.ladder import (
     climb,
     decoder,
 )
-from mi_keras.auditing.report import Curve, CurvePoint
+from mi_keras.auditing.report import AttackRow, Curve, CurvePoint
 from mi_keras.auditing.subject import ATTACKED, OWN
 from mi_keras.auditing.verdict import Judgement, Verdict
 from mi_keras.data.preprocess import as_unit
@@ -143,6 +143,19 @@ def curve(folds: Sequence[Sequence[Rung]], name: str, *, among: int) -> Curve | 
             CurvePoint(own if count == math.inf else int(count), numbers.found, numbers.auc, numbers.detail)
         )
     return Curve(name, tuple(points))
+
+
+def attack_rows(climbed: Climbed, published: Envelope) -> tuple[AttackRow, ...]:
+    """Return all attacks of a point as a report shows them, with what each was chosen for."""
+    chosen = {name: published.attacks[place].rung for name, place in published.chosen.items()}
+    return tuple(
+        AttackRow(
+            measured.rung.adversary, measured.rung.label, measured.numbers.found, measured.numbers.auc,
+            measured.numbers.detail, float(np.mean(measured.scored.ssim)),
+            tuple(name for name, rung in chosen.items() if rung is measured.rung),
+        )
+        for measured in climbed.attacks
+    )  # fmt: skip
 
 
 def _is_answered(rung: Rung) -> bool:

@@ -10,6 +10,7 @@ from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.statistics import LEAST, Numbers
 from mi_keras.errors import InputError
 
+NOT_TRIED = "not tried: "  # how a verdict's reason begins where only that stands against it
 TOLERATED = ("found", "detail")
 PASSED, LEAKED, UNDECIDED = 0, 3, 4  # exit codes; 1 and 2 are those of every command
 
@@ -67,8 +68,11 @@ class Judgement(NamedTuple):
     could_be: Mapping[str, float]
 
 
-def parse_limits(text: str, *, argument: str = "--fail-above") -> dict[str, float]:
+def parse_limits(text: str, *, argument: str = "--fail-above", among: int = 0) -> dict[str, float]:
     """Return the numbers that a text like "found=0.2" names, each in [0, 1).
+
+    Args:
+        among: images to tell apart: a limit of "found" that chance alone brings to 1 could never be passed. 0: any.
 
     Raises:
         InputError: the text is of another form, names a number twice, or has one outside its range.
@@ -82,6 +86,10 @@ def parse_limits(text: str, *, argument: str = "--fail-above") -> dict[str, floa
                 f"`{argument}` must be found=NUMBER, detail=NUMBER or both with a comma, each >= 0 and < 1; got {text!r}."
             )
         limits[name] = float(number)
+    if among and limits.get("found", 0.0) >= 1 - 1 / among:
+        raise InputError(
+            f"`{argument}` must have found < {1 - 1 / among:g}, as chance is {1 / among:g}; got {text!r}."
+        )
     return limits
 
 
@@ -137,7 +145,7 @@ def judge(
     if open_ends:
         return Judgement(Verdict.INCONCLUSIVE, "; ".join(open_ends), could_be)
     if untried:
-        return Judgement(Verdict.INCONCLUSIVE, f"not tried: {untried}", could_be)
+        return Judgement(Verdict.INCONCLUSIVE, f"{NOT_TRIED}{untried}", could_be)
     below = [
         f"{word} at most {_percent(number.upper)}, below {_percent(limit)}"
         for word, number, limit in held

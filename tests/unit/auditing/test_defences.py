@@ -127,7 +127,7 @@ def test_verdicts_are_those_of_what_is_known_to_leak(world):
         assert shown[name].found.value > 0.99
     # The white box was not tried: a layer cannot be below the tolerance
     maps = rows_of(world.defended, "maps")["noise, 50 of each map's spread"]
-    assert (maps.verdict, maps.reason) == ("INCONCLUSIVE", "not tried: white box")
+    assert (maps.verdict, maps.reason) == ("INCONCLUSIVE", "not tried: white box behind the defence")
 
 
 def test_the_price_is_paid_by_the_honest_user(world):

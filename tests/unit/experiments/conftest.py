@@ -11,6 +11,10 @@ from mi_keras.models import mobilenet
 @pytest.fixture(autouse=True, scope="session")
 def _built_once():
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((mobilenet, "encoder_of"), (mobilenet, "map_count"), (sources, "read_embedded_mnist")):
+        for module, name in (
+            (mobilenet, "encoder_of"),
+            (mobilenet, "map_count"),
+            (sources, "read_embedded_mnist"),
+        ):
             patch.setattr(module, name, functools.cache(getattr(module, name)))
         yield
