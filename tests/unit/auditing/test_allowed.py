@@ -215,6 +215,7 @@ def test_the_legacy_format_is_checked_by_the_same_rules(name, change, legacy, tm
     assert name in refusal(changed_h5(legacy, tmp_path / "bad.h5", change))
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_ends_by_one_line_and_runs_nothing(tmp_path, good, canary) -> None:
     command = f"touch {canary}"
     bad = replaced(

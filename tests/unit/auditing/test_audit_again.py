@@ -63,6 +63,7 @@ def test_copies_in_another_format_are_counted_and_change_no_verdict(tmp_path: Pa
     assert verdicts(twice) == verdicts(audited(network(), images, tmp_path / "once", **options))
 
 
+@pytest.mark.slow
 def test_another_point_or_order_changes_nothing_of_a_point(tmp_path: Path, linear: None) -> None:
     images, model = pictures(), network()
     alone = audited(model, images, tmp_path / "a", at=("rounded=1",))

@@ -57,6 +57,7 @@ def test_points_are_listed(
 LIMIT = ["--fail-above", "found=0.2"]
 
 
+@pytest.mark.slow
 def test_exit_codes_say_whether_a_limit_holds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, linear: None
 ) -> None:

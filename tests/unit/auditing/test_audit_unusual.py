@@ -40,7 +40,14 @@ WHOLE_AUDITS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", ["map output", "small colour images, not square", "several labels in folds"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "small colour images, not square",
+        pytest.param("map output", marks=pytest.mark.slow),
+        "several labels in folds",
+    ],
+)
 def test_unusual_models_are_audited(case: str, tmp_path: Path, linear: None) -> None:
     _check_audited(case, tmp_path)
 
@@ -86,6 +93,7 @@ def test_the_model_is_left_as_it_was(tmp_path: Path, linear: None) -> None:
     assert [len(layer._inbound_nodes) for layer in model.layers] == nodes
 
 
+@pytest.mark.slow
 def test_members_are_attacked_once_though_there_are_four_folds(tmp_path: Path, linear: None) -> None:
     seen = np.arange(420) < 220
     found = inspect(network(), "model", pictures(), Options(model_input="0..1", trained_on=seen))
@@ -96,6 +104,7 @@ def test_members_are_attacked_once_though_there_are_four_folds(tmp_path: Path, l
     assert members.n <= 200 + 220
 
 
+@pytest.mark.slow
 def test_in_folds_too_the_class_alone_tells_no_image_from_others(tmp_path: Path, linear: None) -> None:
     values = []
     for seed in (1, 2):

@@ -38,7 +38,7 @@ def _check_seed(seed: int, folder: Path) -> None:
     assert verdicts(shown) == {"answers": "LEAKS"}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_no_leak_is_seen_where_the_class_alone_is_sent_and_one_where_the_image_is(
     seed: int, tmp_path: Path, linear: None
 ) -> None:
@@ -46,7 +46,7 @@ def test_no_leak_is_seen_where_the_class_alone_is_sent_and_one_where_the_image_i
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3, 23))
+@pytest.mark.parametrize("seed", range(2, 22))
 def test_no_seed_sees_a_leak_where_there_is_none(seed: int, tmp_path: Path) -> None:
     _check_seed(seed, tmp_path)
 

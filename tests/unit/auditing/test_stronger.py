@@ -64,6 +64,7 @@ def audited(monkeypatch, tmp_path, made, **options):
     return auditing.audit(made, blurred(), given, store=Store(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_layer_can_be_below_tolerance_once_the_white_box_was_tried(monkeypatch, tmp_path) -> None:
     silent = model(0.0)
     (capped,) = audited(monkeypatch, tmp_path, silent, at=("vector",)).points
@@ -75,6 +76,7 @@ def test_a_layer_can_be_below_tolerance_once_the_white_box_was_tried(monkeypatch
     assert not [text for text in report.not_tried if "white box" in text or "pool" in text]
 
 
+@pytest.mark.slow
 def test_who_has_the_weights_finds_more_and_a_pool_is_shown_alone(monkeypatch, tmp_path) -> None:
     monkeypatch.setitem(auditing.SIZES, "smoke", replace(auditing.SIZES["smoke"], steps=40, white_box=110))
     report = audited(
@@ -175,7 +177,10 @@ def test_a_small_budget_leaves_the_white_box_out_first(tmp_path, monkeypatch) ->
     assert chosen.left_out == ("white box on 120 images, from linear map",)
 
 
-@pytest.mark.parametrize("given", [{"queries": (1,), "adversaries": ("queries",)}, {"queries": (10,)}, {"adversaries": ("shadow",)}])
+@pytest.mark.parametrize(
+    "given",
+    [{"queries": (1,), "adversaries": ("queries",)}, {"queries": (10,)}, {"adversaries": ("shadow",)}],
+)
 def test_options_that_are_none_are_refused(given) -> None:
     with pytest.raises(InputError, match=f"`--{next(iter(given))}` must"):
         Options(**given)
