@@ -15,6 +15,7 @@ from mi_keras.command import OneLineErrors, console_for_tables, guarded
 from mi_keras.errors import InputError
 from mi_keras.files import check_writable
 
+ENDS = {3: "an upper bound is above a limit", 4: "a verdict is void, or there are too few images to say"}
 GO_ON = "What is finished is kept; run the same command again to go on."
 
 
@@ -78,7 +79,11 @@ def _run(given: argparse.Namespace) -> int:
     else:
         first_screen(report, console_for_tables())
         print(f"Page, model card and JSON: {page}")
-    return fails(report.points, limits, among=options.among)
+    code = fails(report.points, limits, among=options.among)
+    if code:
+        told = f"--fail-above {given.fail_above}: {ENDS[code]}, exit code {code}."
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    return code
 
 
 def _list_points(given: argparse.Namespace) -> int:

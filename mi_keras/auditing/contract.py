@@ -87,6 +87,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         else to_unit(pool.images, pool.pixels)
     )
     target = observed_at(model, _output_name(model, options.output))
+    _check_labels(pool, target, options)
     given, input_words = _model_input(target, images, pool, channels, options)
     prepare = model_input(given, channels=channels)
     sample = _call(target, prepare)(images[:SAMPLE])
@@ -117,6 +118,10 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         *pool.notes,
     )  # fmt: skip
     warnings = [divided.warning] if divided.warning else []
+    if _is_constant(sample):
+        warnings.append(
+            "The model answers the same for every image: were its weights loaded, and is it given what it expects?"
+        )
     if random:
         warnings.append(
             "The model answers at random: two calls on the same images differ. Each image is sent once."
@@ -133,6 +138,24 @@ def _code(prepare: Prepare, images: NDArray[Any], answers: NDArray[Any] | None) 
     if answers is not None:
         digest.update(answers[:FEW].astype(np.float32).round(3).tobytes())
     return digest.hexdigest()
+
+
+def _is_constant(answers: NDArray[Any]) -> bool:
+    """Tell whether answers differ by no more than rounding."""
+    flat = answers.reshape(len(answers), -1)
+    return bool((np.ptp(flat, axis=0) <= SAME * np.maximum(np.abs(flat).max(axis=0), 1e-30)).all())
+
+
+def _check_labels(pool: Pool, target: Target, options: Options) -> None:
+    """Refuse labels of more classes than the model tells apart."""
+    width = target.point.shape[0] if len(target.point.shape) == 1 else None
+    if options.class_of == "all" or options.output_kind or width is None or width < 2:
+        return
+    if len(pool.class_names) > width:
+        raise InputError(
+            f"`--labels` must be classes of the model, which answers in {width} numbers; got {len(pool.class_names)} classes: "
+            f"{', '.join(pool.class_names[:3])}, ... Without --labels, subfolders mean nothing."
+        )
 
 
 def _channels(model: keras.Model) -> Any:

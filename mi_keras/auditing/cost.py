@@ -142,5 +142,8 @@ def _seconds_of_a_step(attack: WhiteBox, bench: AuditBench) -> float:
         walk(answer, drawn, seen, units, prior, pace, run=Run(1), label=attack.label)
         return time.perf_counter() - started
 
-    shorter, longer = seconds(1), seconds(6)  # both are traced, which may take longer than the steps, and more or less
+    shorter, longer = (
+        seconds(1),
+        seconds(6),
+    )  # both are traced, which may take longer than the steps, and more or less
     return (longer - shorter if longer > shorter else longer) / 5 / len(drawn)

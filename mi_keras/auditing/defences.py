@@ -93,7 +93,9 @@ def defence_rows(
 def cheapest(points: Sequence[PointReport], rows: Sequence[DefenceRow]) -> str:
     """Say what could be sent in place of what leaks, of what was looked at and of the defences that were tried."""
     leaking = [point.name for point in points if point.verdict == Verdict.LEAKS]
-    below = [point.name for point in points if point.verdict == Verdict.BELOW]
+    # Only an output can be sent in place of another without running more of the model where images are
+    replaced = [point.name for point in points if point.verdict == Verdict.LEAKS and point.is_output]
+    below = [point.name for point in points if point.verdict == Verdict.BELOW and point.is_output]
     said = []
     for name in leaking:
         tried = [row for row in rows if row.point == name and row.words != NONE]
@@ -104,8 +106,8 @@ def cheapest(points: Sequence[PointReport], rows: Sequence[DefenceRow]) -> str:
             none = "no tried defence could be shown to suffice, as an attack was not tried behind it"
         said += [f"at {name} {best.words if best else none}"] if tried else []
     sentences = []
-    if leaking and below:
-        sentences.append(f"Below the tolerance in place of {', '.join(leaking)}: {', '.join(below)}.")
+    if replaced and below:
+        sentences.append(f"Below the tolerance in place of {', '.join(replaced)}: {', '.join(below)}.")
     if said:
         sentences.append(
             f"Cheapest defence that sufficed (most classes kept, then fewest bytes): {'; '.join(said)}."

@@ -16,7 +16,8 @@ VERDICTS = {
         "make the interval narrower."
     ),
     "BELOW TOLERANCE": (
-        "With 95 % confidence the attacks that were tried get less than the tolerance, in the pick and in the detail. "
+        "With 95 % confidence the attacks that were tried get less than the tolerance, in the pick and in the detail, "
+        "as far as the best of them was chosen on images kept apart. "
         "It says nothing about an attack that was not tried."
     ),
     "VOID": "A control failed, so that the numbers of this point cannot be relied on.",
@@ -32,6 +33,10 @@ NUMBERS = {
     "Detail shown": (
         "The share of what sets images of a class apart, pixel by pixel, that the rebuilt images show: 0 % is the mean "
         "of the class, 100 % the image itself, below 0 % is worse than the mean (R2 within the class)."
+    ),
+    "Strongest in": (
+        "Of several attacks that is published which did best on images kept apart for the choice, for each number its own: "
+        "the best on the attacked images themselves would be the luckiest. Another one may so stand above it by chance."
     ),
     "Class image": "What the class alone tells about an image. It is the same for all images of the class.",
     "[94..99]": "The 95 % interval over the attacked images.",

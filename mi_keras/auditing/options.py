@@ -56,7 +56,7 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("at", "adversaries", "defend", "queries", "class_names"):
             if isinstance(value := getattr(self, name), str):
-                raise InputError(f"`{name}` must be a tuple, such as ({value!r},); got a text.")
+                object.__setattr__(self, name, (value,))  # one of them
         for argument, value, legal in (
             ("--preset", self.preset, PRESETS),
             ("--class-of", self.class_of, ("prediction", "all")),

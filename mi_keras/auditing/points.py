@@ -35,10 +35,21 @@ def sent_at(subject: Subject, at: Sequence[str]) -> tuple[Sent, ...]:
         elif text not in outputs and is_vector and _is_view(text, subject):
             found[Sent(subject.output_name, parse_view(text, subject.output))] = None
         else:
-            subject.target(text)  # raises where there is no such point, naming those that are like it
+            _find(text, subject)
             found[Sent(text, View("raw"), with_class=False)] = None
     _check_size(subject, tuple(found))
     return tuple(found)
+
+
+def _find(text: str, subject: Subject) -> None:
+    """Raise where there is no such point, naming those that are like it, and how views are asked for."""
+    try:
+        subject.target(text)
+    except InputError as error:
+        kind, width = subject.output.kind, subject.output.width
+        raise InputError(
+            f"{error} A view of the output ({kind}) is logits, probabilities, label, rounded=0..7 or top=1..{width}."
+        ) from None
 
 
 def _is_view(text: str, subject: Subject) -> bool:

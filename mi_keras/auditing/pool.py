@@ -151,7 +151,8 @@ def _kind(data: str) -> tuple[str, str]:
         return "npz", data
     if os.path.isfile(path) and (data.lower().endswith(".zip") or zipfile.is_zipfile(path)):
         return "zip", data
-    raise InputError(f"`--data` must be {FORMS}; got {data!r}.")
+    what = "which is none of these" if os.path.exists(path) else "and there is no such file or folder"
+    raise InputError(f"`--data` must be {FORMS}; got {data!r}, {what}.")
 
 
 def _sorted_by_content(

@@ -209,6 +209,14 @@ class Report:
         document = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "pictures"}
         return {"schema": SCHEMA, **document}
 
+    def __str__(self) -> str:
+        shown = ", ".join(f"{point.name} {point.verdict}" for point in self.points)
+        return f"Report on {self.model.name}: {shown}"
+
+    def save(self, folder: "str | Path") -> Path:
+        """Write page, model card, JSON and pictures into a folder (see `write`); return the page's path."""
+        return write(self, Path(folder))
+
     def _repr_html_(self) -> str:
         from mi_keras.auditing.page import page
 

@@ -70,7 +70,7 @@ def _points(report: Report, console: Console) -> None:
         if point.verdict == "VOID":
             _print(console, f"{words.clean(point.name)}: VOID: {words.sentence(point.reason)}", "bold")
         elif point.found is None and point.found_note:
-            _print(console, f"{words.clean(point.name)}: too few: {words.sentence(point.found_note)}")
+            _print(console, f"{words.clean(point.name)}: {words.sentence(point.found_note)}")
     if any(point.found is None and point.auc is not None for point in report.points):
         _print(console, f"AUC: {AUC}")
 

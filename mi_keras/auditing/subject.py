@@ -91,7 +91,9 @@ class Subject:
     def answers(self, point: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
         """Return the function from images as they were given to what is sent at a point, `(count, ...)` float32."""
         head = self.target(point).head
-        call = tf.function(lambda batch: head(batch, training=False), autograph=False)
+        image = self.model.inputs[0]
+        seen = tf.TensorSpec([None, *image.shape[1:]], image.dtype)
+        call = tf.function(lambda batch: head(batch, training=False), [seen], autograph=False)
         size = input_size(self.model)
 
         def answer(images: NDArray[Any]) -> NDArray[Any]:

@@ -228,10 +228,10 @@ def test_the_cheapest_keeps_most_classes_then_sends_least():
         row("bits", 0.99, 9, "INCONCLUSIVE", "a/b"), row("label", 1.0, 1, at="label"),
     ]  # fmt: skip
     assert cheapest(points, rows) == (
-        "Below the tolerance in place of logits, a/b: label. Cheapest defence that sufficed (most classes kept, then fewest "
+        "Below the tolerance in place of logits: label. Cheapest defence that sufficed (most classes kept, then fewest "
         "bytes): at logits less; at a/b no tried defence sufficed."
     )
-    assert cheapest(points, []) == "Below the tolerance in place of logits, a/b: label."
+    assert cheapest(points, []) == "Below the tolerance in place of logits: label."
     assert cheapest(points[:2], []) == "Nothing that was looked at is below the tolerance."
     assert cheapest(points[2:], rows) == ""
 
