@@ -45,10 +45,8 @@ def _normalised(x: keras.KerasTensor, filters: int, stride: int, name: str) -> k
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="npz:FILE with x_train, y_train, x_test, y_test; or tfds:NAME")
-    parser.add_argument("out", help="the .keras file to write")
-    parser.add_argument(
-        "--images", type=int, default=6_000, help="how many of x_train to train on (default: 6000)"
-    )
+    parser.add_argument("out", help="path of the files to write, without ending")
+    parser.add_argument("--images", type=int, default=6_000, help="how many to train on (default: 6000)")
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
     keras.utils.set_random_seed(1)
