@@ -10,6 +10,9 @@ from mi_keras.experiments.registry import SECTIONS
 from mi_keras.reports.paper_items import FIGURES, TABLES
 from tests.integration.command import load, reproduce
 
+pytestmark = (
+    pytest.mark.slow
+)  # half a minute; sections 5.2, split 6 and 7 run for themselves, all are described in test_pinned_stages
 EVERYTHING = ("--preset", "smoke", "--section", "all")
 
 

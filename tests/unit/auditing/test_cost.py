@@ -42,6 +42,7 @@ def test_without_a_budget_everything_runs_and_nothing_is_measured(subject, tmp_p
     assert not list((tmp_path / "stages").glob("audit_plan/*"))
 
 
+@pytest.mark.slow
 def test_a_large_budget_leaves_nothing_out_and_says_what_it_takes(subject, tmp_path) -> None:
     rungs_here = attacks(subject, tmp_path)
     chosen = choose(rungs_here, budget=60, points=1)
@@ -60,6 +61,7 @@ def test_a_small_budget_leaves_out_the_networks_and_never_the_linear_map(subject
     assert chosen.left_out == ("network, MSE", "network, 1 - SSIM")
 
 
+@pytest.mark.slow
 def test_of_two_networks_that_with_ssim_is_left_out_first(subject, tmp_path, monkeypatch) -> None:
     ticks = itertools.count()
     monkeypatch.setattr("mi_keras.auditing.cost.time.perf_counter", lambda: float(next(ticks)))  # equal times
@@ -69,6 +71,7 @@ def test_of_two_networks_that_with_ssim_is_left_out_first(subject, tmp_path, mon
     assert chosen.left_out == ("network, 1 - SSIM",)
 
 
+@pytest.mark.slow
 def test_what_was_decided_for_a_point_stays_when_points_are_added(subject, tmp_path) -> None:
     first = choose(attacks(subject, tmp_path), budget=60, points=1)
     later = choose(attacks(subject, tmp_path), budget=60, points=1_000_000_000)

@@ -69,6 +69,7 @@ def living(folder):
     return [line for line in found.stdout.splitlines() if str(folder) in line]
 
 
+@pytest.mark.slow
 def test_a_chief_and_two_workers_run_the_trials_of_a_single_process(tmp_path, task):
     together = run(task(together=True, diverge=True), tmp_path / "together", workers=2)
     calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
