@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -33,7 +34,8 @@ def _run(given: argparse.Namespace) -> int:
         raise InputError("`--data` must be given with a model: a folder, a .zip or an .npz file; got none.")
     if given.model is None and given.data is not None:
         raise InputError(f"`MODEL` must be given with --data; got --data {given.data} alone.")
-    check_writable("--out", given.out)
+    if not given.list_points:
+        check_writable("--out", given.out)
     if given.imports or ":" in (given.model_input or ""):
         sys.path.insert(0, os.getcwd())  # modules of the user's own, which lie beside the model
     from mi_keras.quiet import quiet_libraries  # here: --help answers at once
@@ -55,8 +57,6 @@ def _run(given: argparse.Namespace) -> int:
         from mi_keras.auditing import demo
 
         shown = demo.demo(store, progress, preset=options.preset, seed=options.seed)
-        from dataclasses import replace
-
         options = replace(
             options, pixels="0..1", trained_on=shown.trained_on, output="logits", model_input="0..1"
         )
