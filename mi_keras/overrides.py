@@ -62,6 +62,10 @@ def _replace(config: Any, key: str, path: list[str], text: str) -> Any:
 
 
 def _parse(key: str, kind: Any, text: str) -> Any:
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise InputError(f"`--set {key}` must be true or false; got {text!r}.")
+        return text.lower() == "true"
     if get_origin(kind) is tuple:
         return tuple(_parse(key, get_args(kind)[0], part.strip()) for part in text.split(",") if part.strip())
     try:
@@ -71,4 +75,6 @@ def _parse(key: str, kind: Any, text: str) -> Any:
 
 
 def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

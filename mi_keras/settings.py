@@ -7,6 +7,7 @@ from mi_keras.errors import InputError
 COMBINATIONS = ("o", "a", "x", "o+a", "o+x", "a+x", "o+a+x")
 OBJECTIVES = ("logit_mse", "cross_entropy")
 STARTS = ("class_average", "class_instance", "random")
+KNOWN = ("solved", "extracted")  # A^L of the adversary's own images; the first is what stages of old have
 ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it something else was meant
 DECODERS = ("transposed", "bicubic", "compact", "large")
@@ -74,7 +75,7 @@ class GradientSettings:
     """Gradient reconstruction X~ (thesis 3.4 and 5.1).
 
     Attributes:
-        steps: exact number of updates per image.
+        steps: exact number of updates per image; 0 leaves the start.
         start: "class_average", "class_instance" or "random".
         optimizer: "adam" or "gradient_descent"; the text does not say which (docs/gradient_settings.md has
             the measurements behind this choice).
@@ -94,7 +95,7 @@ class GradientSettings:
     batch_size: int = 128
 
     def __post_init__(self) -> None:
-        _at_least("steps", self.steps, 1)
+        _at_least("steps", self.steps, 0)
         _one_of("start", self.start, STARTS)
         _one_of("optimizer", self.optimizer, ("adam", "gradient_descent"))
         check_positive("learning_rate", self.learning_rate)
@@ -113,6 +114,8 @@ class ActivationSettings:
         threshold: tau, the mean squared error of the logits below which a vector stops moving.
         learning_rate: eta of the update.
         max_steps: bound on the number of updates; vectors still above tau are counted and reported.
+        known: A^L of the adversary's own images, from which M_I learns: "solved" from their output vectors, as those of
+            the attacked ones (thesis 3.7), or "extracted" by a forward pass of the shadow model (thesis 1, 3.5).
     """
 
     method: str = "gradient_descent"
@@ -120,9 +123,11 @@ class ActivationSettings:
     threshold: float = 1.5
     learning_rate: float = 0.1
     max_steps: int = 10_000
+    known: str = KNOWN[0]
 
     def __post_init__(self) -> None:
         _one_of("method", self.method, ("gradient_descent", "minimum_norm"))
+        _one_of("known", self.known, KNOWN)
         _one_of("start", self.start, ("random", "zeros"))
         check_positive("threshold", self.threshold)
         check_positive("learning_rate", self.learning_rate)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import keras
@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Fitted, Input, Solver
-from mi_keras.models.cnn import last_linear_layer
+from mi_keras.data.preprocess import as_unit
+from mi_keras.models.cnn import activations_of, last_linear_layer
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
 from mi_keras.settings import ActivationSettings
@@ -29,6 +30,16 @@ class Activations(Input):
     label: ClassVar[str] = "A^L"
     needs: ClassVar[Access] = Access(surrogates=1)
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        settings = asdict(self.settings)
+        del settings["known"]  # says what stands in its place for own images
+        return {"settings": settings}
+
+    @property
+    def for_own(self) -> Input:
+        return ExtractedActivations() if self.settings.known == "extracted" else self
+
     def seed_names(self, images: str) -> list[tuple[object, ...]]:
         return [("activations", images)]
 
@@ -37,6 +48,22 @@ class Activations(Input):
 
     def in_graph(self, held: Holdings, run: Run) -> Solver:
         return recovery_in_graph(held.surrogate, self.settings, seed=run.seed)
+
+
+@dataclass(frozen=True)
+class ExtractedActivations(Input):
+    """A^L of the adversary's own images by a forward pass of its surrogate; no answers are looked at (thesis 1, 3.5)."""
+
+    kind: ClassVar[str] = "extracted_activations"
+    array: ClassVar[str] = "activations"
+    label: ClassVar[str] = "A^L"
+    needs: ClassVar[Access] = Access(surrogates=1, images=True)
+
+    def seed_names(self, images: str) -> list[tuple[object, ...]]:
+        return []  # it draws nothing
+
+    def derive(self, observation: Observation, held: Holdings, run: Run) -> Fitted:
+        return {self.array: activations_of(held.surrogate, as_unit(held.own_images.images))}, {}
 
 
 def recover_activations(

@@ -86,6 +86,11 @@ class Input(Described):
     def __init_subclass__(cls) -> None:
         cls.kind = cls.__dict__.get("kind", cls.__name__)
 
+    @property
+    def for_own(self) -> "Input":
+        """What takes its place where the answers are those to the adversary's own images, of which it knows more."""
+        return self
+
     def seed_names(self, images: str) -> list[tuple[object, ...]]:
         """Return the names of its random choices for one set of images; the first is `Run.seed`, all are in `Run.seeds`."""
         return [(type(self).__name__, images)]
@@ -200,7 +205,7 @@ def all_needs(attack: Attack) -> Access:
     """Return what an attack needs together with its inputs, and with the attack that it goes on from."""
     needs = attack.needs
     for each in attack.inputs:
-        needs |= each.needs
+        needs |= each.needs | (each.for_own.needs if needs.answers != "nobody" else Access())
     return needs | all_needs(attack.start) if attack.start else needs
 
 

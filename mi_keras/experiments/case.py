@@ -21,6 +21,7 @@ SPENT = "queries"  # of what a fit tells: images that the target answered
 # What stages carry beside the settings of an attack or defence
 RESERVED = {
     "kind", "compute", "upstream", "seeds", "words", "subset", "role", "meaning", "data", "encoder", "seed", "run", "scores",
+    "repetition",
 }  # fmt: skip
 
 
@@ -132,7 +133,8 @@ def evidence(asked: Asked, found: Sequence[Part]) -> Evidence:
 
 def _check(case: Case, bench: Bench) -> None:
     attack, defense = case.attack, case.defense
-    if any(each.needs.queries or each.needs.pool or each.needs.population for each in attack.inputs):
+    inputs = [one for each in attack.inputs for one in (each, each.for_own)]
+    if any(each.needs.queries or each.needs.pool or each.needs.population for each in inputs):
         raise InputError(
             f"`inputs` must make do with answers, own images and models; those of {attack.label} do not."
         )
@@ -141,7 +143,7 @@ def _check(case: Case, bench: Bench) -> None:
         raise InputError(
             f"`defense` must be for {kinds[bench.of_maps]}, which are sent here; {defense.words} is for {kinds[defense.of_maps]}."
         )
-    described: list[Described | Defense] = [attack, *attack.inputs, *([defense] if defense else [])]
+    described: list[Described | Defense] = [attack, *inputs, *([defense] if defense else [])]
     for part in described:
         if taken := sorted(RESERVED & part.identity.keys()):
             raise InputError(
@@ -171,7 +173,7 @@ def _fitted(
 ) -> tuple[tuple[Part, ...], Stage]:
     attack, needs = case.attack, case.attack.needs
     asked = bench.known(attack, expected) if needs.answers != "nobody" else None
-    known = parts(attack.inputs, asked, expected, bench) if asked else ()
+    known = parts([each.for_own for each in attack.inputs], asked, expected, bench) if asked else ()
     behind = attack.starts_behind
     begun = (
         replace(case, attack=attack.start, defense=case.defense if behind else None) if attack.start else None

@@ -103,8 +103,20 @@ def last_linear_layer(model: keras.Model, output: str | None = None) -> tuple[Fl
 
 def observe(cnn: keras.Model, images: Floats, *, batch_size: int = 256) -> Observation:
     """Query a classifier as an outsider would: `(count, height, width, channels)` images in, output vectors out."""
-    batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
-    return Observation(np.concatenate([cnn(batch, training=False)["logits"].numpy() for batch in batches]))
+    return Observation(_outputs(cnn, images, "logits", batch_size))
+
+
+def activations_of(cnn: keras.Model, images: Floats, *, batch_size: int = 256) -> Floats:
+    """Return A^L of images `(count, height, width, channels)`, `(count, 50)`, as the owner of a classifier reads it.
+
+    Raises:
+        InputError: the model is no CNN of `build_cnn`.
+    """
+    if "activations" not in cnn.output_names:
+        raise InputError(
+            f"`cnn` must have an output `activations`; {cnn.name!r} has {', '.join(cnn.output_names)}."
+        )
+    return _outputs(cnn, images, "activations", batch_size)
 
 
 def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -134,6 +146,11 @@ def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         return vector
 
     return logits
+
+
+def _outputs(cnn: keras.Model, images: Floats, name: str, batch_size: int) -> Floats:
+    batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+    return np.concatenate([cnn(batch, training=False)[name].numpy() for batch in batches])
 
 
 def _fast_path(model: keras.Model, point: str) -> Callable[[tf.Tensor], tf.Tensor] | None:

@@ -80,6 +80,7 @@ def _in_words(rows: Mapping[K, Row], name: K, metric: str) -> str:
     """Name a row and its mean; where others have the same label, its note tells them apart."""
     row = rows[name]
     alike = sum(other.label == row.label for other in rows.values()) > 1
-    variant = " with " + row.note.partition(": ")[2] if alike and row.note else ""
+    readings = ", ".join(part.partition(": ")[2] for part in row.note.split("; "))
+    variant = f" with {readings}" if alike and row.note else ""
     unit = "" if metric == "ssim" else f"{METRICS[metric].label} "
     return f"{row.label}{variant}: {unit}{row.mean(metric):.4f}"

@@ -1,5 +1,6 @@
 """The thesis's attack as a bench: two CNNs on disjoint sets, output vectors, and scores against the true images."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from mi_keras.data.splits import Splits
 from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.experiments.bench import SHADOW, TARGET, Asked, Bench
 from mi_keras.experiments.case import Plan
-from mi_keras.experiments.store import Stage, Store
+from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.classification import confusion_matrix, weighted_f1
 from mi_keras.metrics.image import score
 from mi_keras.models.cnn import build_cnn, observe
@@ -41,7 +42,8 @@ class ThesisBench(Bench):
         splits: the five disjoint sets.
         data: what identifies `splits`, see `describe_data`.
         classifier: of target and shadow model.
-        run: number of the repetition, from 1; all random choices but the splits derive from it.
+        run: number of the repetition of all models, from 1; all random choices but the splits derive from it.
+        repetition: of what is learned from answers, from 1, where all else is that of the run.
     """
 
     access: ClassVar[Access] = GRAY_BOX
@@ -60,12 +62,21 @@ class ThesisBench(Bench):
         *,
         seed: int,
         run: int,
+        repetition: int = 1,
     ) -> None:
         super().__init__(store, progress, {"meaning": MEANING, "data": dict(data)}, seed=seed, run=run)
-        self.splits, self.settings = splits, classifier
+        self.splits, self.settings, self.repetition = splits, classifier, repetition
+        self._other: ThesisBench | None = None  # whose target model is attacked, in place of its own
         self.classes = len(splits.class_names)
         height, width, channels = splits.shadow_train.images.shape[1:]
         self.image_shape = (height, width, channels)
+
+    def against(self, run: int) -> "ThesisBench":
+        """Return the same adversary, with its shadow model and what it learned, against the target model of another run."""
+        other, pair = copy.copy(self), copy.copy(self)
+        other._run, other._identity = run, {**self._identity, "run": run}
+        pair._other = other
+        return pair
 
     # Models
 
@@ -75,6 +86,8 @@ class ThesisBench(Bench):
         `head` is for comparing variants: the attacks take classifiers with the text's. Info: `history`, `f1` and
         `confusion` on its validation set.
         """
+        if role == TARGET and self._other:
+            return self._other.classifier(role, head)
         training, validation = self.splits.sets[f"{role}_train"], self.splits.sets[f"{role}_validation"]
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
@@ -96,6 +109,8 @@ class ThesisBench(Bench):
 
     def model(self, role: str, defense: Defense | None = None) -> Stage:
         """Return the model that answers: the classifier, or what a defence that changes models puts in its place."""
+        if role == TARGET and self._other:
+            return self._other.model(role, defense)
         classifier = self.classifier(role)
         if defense is None or not defense.hardens:
             return classifier
@@ -124,6 +139,8 @@ class ThesisBench(Bench):
 
     def output_vector(self, role: str, subset: str, defense: Defense | None = None) -> Stage:
         """Query a model with one of the sets: the output vectors O, as they leave it behind a defence (thesis 5.3, 5.4)."""
+        if role == TARGET and self._other:
+            return self._other.output_vector(role, subset, defense)
         model, images = self.model(role, defense), self.splits.sets[subset]
 
         def answer(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
@@ -156,6 +173,14 @@ class ThesisBench(Bench):
     def upstream(self, needs: Access, defense: Defense | None, expected: Defense | None) -> list[Stage]:
         shadow = [self.model(SHADOW, expected)] if needs.surrogates else []
         return shadow + ([self.model(TARGET, defense)] if needs.weights or needs.queries else [])
+
+    def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
+        if self.repetition > 1 and attack.needs.answers != "nobody":
+            again = ("repetition", self.repetition)
+            seeds = [(*names, *again) for names in described["seeds"]]
+            words = [*described["words"], f"repetition {self.repetition}"]
+            described |= {"seeds": seeds, "words": words, "repetition": self.repetition}
+        return super().fit_stage(attack, compute, **described)
 
     def own_images(self) -> Images:
         return self.splits.sets[self.own]

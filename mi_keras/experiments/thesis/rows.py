@@ -12,7 +12,7 @@ from mi_keras.experiments.store import Stage
 from mi_keras.experiments.thesis.sizes import Inverted
 from mi_keras.experiments.thesis.work import Benches
 from mi_keras.results import Claim, ExperimentResult, Figure, Paper, Row, Table, figures, score_values
-from mi_keras.settings import PrototypeSettings
+from mi_keras.settings import KNOWN, PrototypeSettings
 from mi_keras.types import Images, Scores
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 AVERAGE, PROTOTYPE = BASELINES = ("class_average", "class_prototype")
 MATCHED, ONE_HOT = "logit_mse", "cross_entropy"  # what X~ matches: the whole output vector, or its class
 OBJECTIVE_WORDS = {MATCHED: "logit MSE", ONE_HOT: "one-hot cross-entropy"}
+SOLVED, EXTRACTED = KNOWN
+KNOWN_WORDS = {SOLVED: "own ones solved", EXTRACTED: "own ones extracted"}
 COLUMNS = ("ssim", "mse", "instance_gain")
 
 
@@ -33,29 +35,36 @@ class Name:
         method: the inputs of M_I such as "o+x", a baseline, or a way to X~.
         at: where it stands if there are several: the defence, the set of images, or who answered.
         objective: of X~, where it is not the usual one.
+        known: how the adversary has A^L of its own images, where it is not the usual way.
     """
 
     method: str
     at: str = ""
     objective: str = MATCHED
+    known: str = SOLVED
 
     def __str__(self) -> str:
         where = f"@{self.at}" if self.at else ""
-        return f"{self.method}{where}" + (f"[{self.objective}]" if self.objective != MATCHED else "")
+        unusual = [f"[{o}]" for o in (self.objective,) if o != MATCHED]
+        unusual += [f"[{k}]" for k in (self.known,) if k != SOLVED]
+        return f"{self.method}{where}{''.join(unusual)}"
 
 
 Plans = Mapping[Name, Sequence[Plan]]  # by row, its plan in every run
 
 
-def inversion(config: Inverted, combination: str, objective: str = MATCHED) -> "Learned":
-    """Return M_I of a combination of O, A^L and X~ as an attack (thesis 3.6)."""
+def inversion(
+    config: Inverted, combination: str, objective: str = MATCHED, known: str | None = None
+) -> "Learned":
+    """Return M_I of a combination of O, A^L and X~ as an attack (thesis 3.6); `known` in place of the settings' own."""
     from mi_keras.attacks.activations import Activations
     from mi_keras.attacks.attack import Answers
     from mi_keras.attacks.gradient import GradientImage
     from mi_keras.attacks.learned import Learned
 
+    activation = replace(config.activation, known=known or config.activation.known)
     inputs: dict[str, Input] = {
-        "o": Answers(), "a": Activations(config.activation), "x": GradientImage(config.gradient, objective),
+        "o": Answers(), "a": Activations(activation), "x": GradientImage(config.gradient, objective),
     }  # fmt: skip
     return Learned(tuple(inputs[letter] for letter in combination.split("+")), config.inverter, combination)
 
@@ -108,11 +117,11 @@ class Attacked:
     costs: Mapping[Name, Row] = field(default_factory=dict)
 
     def table(
-        self, file: str, title: str, first_column: str, names: Iterable[Name], best: str = "ssim"
-    ) -> Table:
+        self, file: str, title: str, first_column: str, names: Iterable[Name], best: str = "ssim", notes: Sequence[str] = ()
+    ) -> Table:  # fmt: skip
         """Return the table of those rows that were measured."""
         rows = [self.rows[name] for name in names if name in self.rows]
-        return Table(file, title, first_column, COLUMNS, rows, best)
+        return Table(file, title, first_column, COLUMNS, rows, best, notes)
 
     def result(
         self, tables: Sequence[Table], claims: Sequence[Claim], drawn: Sequence[Figure], more: Mapping[str, Any] = {},
@@ -146,23 +155,28 @@ def attack(
         own = Name(PROTOTYPE, name.at)
         rows[name] = image_row(
             name, ", ".join(filter(None, words)), plans, own if own in plans else Name(PROTOTYPE),
-            paper=published.get(replace(name, objective=MATCHED)),
+            paper=published.get(replace(name, objective=MATCHED, known=SOLVED)),
         )  # fmt: skip
     return Attacked(benches, plans, rows)
 
 
 def image_row(name: Name, label: str, plans: Plans, prototype: Name, *, paper: Paper | None = None) -> Row:
     """Return a row of SSIM, MSE and instance gain: SSIM minus that of the class prototype on the same images."""
+    from mi_keras.attacks.activations import Activations
     from mi_keras.attacks.gradient import GradientImage
 
     values, known = _scores(plans[name]), name.method in BASELINES
     if not known:
         values["instance_gain"] = values["ssim"] - _scores(plans[prototype])["ssim"]
     first = plans[name][0]
-    uses_x = any(isinstance(each, GradientImage) for each in first.case.attack.inputs)
+    notes = []
+    for each in first.case.attack.inputs:
+        if isinstance(each, GradientImage):
+            notes.append(f"X~: {OBJECTIVE_WORDS[each.objective]}")
+        elif isinstance(each, Activations):
+            notes.append(f"A^L: {KNOWN_WORDS[each.settings.known]}")
     return Row(
-        str(name), label, "baseline" if known else "attack", values, len(first.scored.arrays["ssim"]), paper,
-        f"X~: {OBJECTIVE_WORDS[name.objective]}" if uses_x else "",
+        str(name), label, "baseline" if known else "attack", values, len(first.scored.arrays["ssim"]), paper, "; ".join(notes)
     )  # fmt: skip
 
 

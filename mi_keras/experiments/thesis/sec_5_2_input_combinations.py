@@ -18,7 +18,6 @@ Deviations:   X~ is computed for two readings of its objective (see `attacks.gra
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from mi_keras.data.splits import class_counts
@@ -27,11 +26,14 @@ from mi_keras.experiments.case import Case
 from mi_keras.experiments.presets import check_choices
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.store import Stage
+from mi_keras.experiments.thesis import table_4
 from mi_keras.experiments.thesis.rows import (
     BASELINES,
+    EXTRACTED,
     MATCHED,
     ONE_HOT,
     PROTOTYPE,
+    SOLVED,
     Name,
     Plans,
     attack,
@@ -42,27 +44,16 @@ from mi_keras.experiments.thesis.rows import (
     histogram,
     inversion,
     medians,
-    published,
 )
 from mi_keras.experiments.thesis.sizes import Inverted, presets
+from mi_keras.experiments.thesis.table_4 import ALONE, JUDGED, WITH_A, WITH_X, own
 from mi_keras.experiments.thesis.work import THESIS, Benches
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, figures
-from mi_keras.results.claims import ahead
+from mi_keras.results import ExperimentResult, Figure, figures
 from mi_keras.settings import COMBINATIONS
 
-ALONE = "gradient_reconstruction"  # the method of X~ without M_I
-JUDGED = {Name("o"): "M_I(O)", Name("x"): "M_I(X~)"}  # where M_S answers too
-WITH_X = tuple(name for name in COMBINATIONS if "x" in name.split("+"))
-
-PUBLISHED = {
-    "o": published("Table 4", (0.2298, 0.0041), (0.0966, 0.0011)),
-    "a": published("Table 4", (0.1218, 0.0043), (0.1077, 0.0014)),
-    "x": published("Table 4", (0.3727, 0.0030), (0.0649, 0.0009)),
-    "o+a": published("Table 4", (0.1619, 0.0027), (0.1055, 0.0016)),
-    "o+x": published("Table 4", (0.2467, 0.0013), (0.0904, 0.0013)),
-    "a+x": published("Table 4", (0.1822, 0.0051), (0.0961, 0.0012)),
-    "o+a+x": published("Table 4", (0.2194, 0.0016), (0.0927, 0.0011)),
-    ALONE: published("Table 3", (0.2409, 0.0068), (0.0672, 0.0021)),
+SPREADS = {  # by `same_models`
+    False: "Each run has a target and a shadow model of its own: the spread is that over pairs of models.",
+    True: "All runs have one target and one shadow model: the spread is that of training M_I again.",
 }
 FIGURES = {"x": "13 and 14", "o": "27", "a": "28", "o+a": "29", "o+x": "30", "a+x": "31", "o+a+x": "32"}
 
@@ -74,31 +65,35 @@ class Config(Inverted):
     Attributes:
         combinations: inputs of M_I to compare, with X~ from the logit objective.
         second_combinations: those with X~ to repeat with the one-hot cross-entropy objective.
+        extracted_combinations: those with A^L to repeat with activations of the adversary's own images that M_S computed of
+            the images themselves; A^L of the attacked images is solved from O as always.
         own_answers: combinations to apply to the shadow model's answers to the test images too; those that are not
             among `combinations` are left out.
     """
 
     combinations: tuple[str, ...] = COMBINATIONS
     second_combinations: tuple[str, ...] = ("x", "o+x", "a+x", "o+a+x")
+    extracted_combinations: tuple[str, ...] = WITH_A
     own_answers: tuple[str, ...] = COMBINATIONS
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choices("second_combinations", self.second_combinations, WITH_X)
+        check_choices("extracted_combinations", self.extracted_combinations, WITH_A)
         check_choices("own_answers", self.own_answers, COMBINATIONS)
 
 
 PAPER = Config()
 PRESETS = presets(
     PAPER,
-    smoke={"second_combinations": ("x",), "own_answers": ("o",)},
+    smoke={"second_combinations": ("x",), "extracted_combinations": ("a",), "own_answers": ("o",)},
     quick={"second_combinations": ("x",), "own_answers": ("o", "a", "o+a")},
 )
 
 
 def run(config: Config, benches: Benches) -> ExperimentResult:
     """Train and score every combination in every run."""
-    papers = {Name(method): paper for method, paper in PUBLISHED.items()}
+    papers = {Name(method): paper for method, paper in table_4.PUBLISHED.items()}
     found = attack(benches, _cells(config), {SHADOW: "answered by M_S"}, papers)
     rows = {n: replace(row, group="baseline") if n.method == ALONE else row for n, row in found.rows.items()}
     found = replace(found, rows=rows)  # X~ alone is what M_I has to beat
@@ -107,11 +102,13 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     models = {role: [bench.classifier(role) for bench in benches] for role in (TARGET, SHADOW)}
     more = _curves(models, found.plans)
     more |= {f"class_counts.{subset}": counts for subset, counts in class_counts(benches[0].splits).items()}
-    tables = [found.table("table_4", "Table 4: inputs of the inversion model", "combination", by_target)]
+    spread = [SPREADS[config.same_models]] if config.runs > 1 else []
+    title = "Table 4: inputs of the inversion model"
+    tables = [found.table("table_4", title, "combination", by_target, notes=spread)]
     if by_shadow:
         title = "The same inversion models and images, answered by M_S instead of M_T"
-        tables.append(found.table("own_answers", title, "combination", by_shadow))
-    claims, notes = [*_claims(by_target), *_own_claims(rows)], _model_notes(models, found.plans)
+        tables.append(found.table("own_answers", title, "combination", by_shadow, notes=spread))
+    claims, notes = [*table_4.claims(by_target), *table_4.own_claims(rows)], _model_notes(models, found.plans)
     return found.result(tables, claims, _figures(config), more, notes=notes)
 
 
@@ -121,22 +118,29 @@ def _cells(config: Config) -> dict[Name, Case]:
     from mi_keras.attacks.gradient import GradientImage
 
     cells: dict[Name, Case] = {}
-    for objective, combinations in ((MATCHED, config.combinations), (ONE_HOT, config.second_combinations)):
-        for combination in combinations:
-            name = Name(combination, objective=objective)
-            cells[name] = Case(inversion(config, combination, objective))
-            if objective == MATCHED and combination in config.own_answers:
-                cells[_own(name)] = replace(cells[name], answered_by=SHADOW)
+    for name in _models(config):
+        cells[name] = Case(inversion(config, name.method, name.objective, name.known))
+        if name.objective == MATCHED and name.method in config.own_answers:
+            cells[own(name)] = replace(cells[name], answered_by=SHADOW)
+    for objective in (MATCHED, ONE_HOT):
         cells[Name(ALONE, objective=objective)] = Case(Direct(GradientImage(config.gradient, objective)))
     known = baselines(config.prototype)
     if any(name.at == SHADOW for name in cells):
-        known |= {_own(name): replace(case, answered_by=SHADOW) for name, case in known.items()}
+        known |= {own(name): replace(case, answered_by=SHADOW) for name, case in known.items()}
     return cells | known
 
 
-def _own(name: Name) -> Name:
-    """Return the name of a row of Table 4 where M_S answers."""
-    return replace(name, at=SHADOW)
+def _models(config: Config) -> list[Name]:
+    """Return the rows of M_I, each once."""
+    usual = config.activation.known
+
+    def row(combination: str, objective: str = MATCHED, known: str = usual) -> Name:
+        return Name(combination, objective=objective, known=known if combination in WITH_A else SOLVED)
+
+    rows = [row(combination) for combination in config.combinations]
+    rows += [row(combination, known=EXTRACTED) for combination in config.extracted_combinations]
+    rows += [row(combination, ONE_HOT) for combination in config.second_combinations]
+    return list(dict.fromkeys(rows))
 
 
 def _curves(models: Mapping[str, Sequence[Stage]], plans: Plans) -> dict[str, Any]:
@@ -150,51 +154,6 @@ def _curves(models: Mapping[str, Sequence[Stage]], plans: Plans) -> dict[str, An
         if name.method == ALONE:
             found[f"gradient_loss.{name.objective}"] = gradient_losses(runs)
     return found
-
-
-def _claims(rows: Mapping[Name, Row]) -> list[Claim]:
-    """Hold the section's sentences and its table, and the question they leave open, against the rows.
-
-    Where a sentence speaks of X~ it is judged on the plain rows (logit MSE); the two that compare M_I(X~) with the
-    plain methods also on formula 2's one-hot rows.
-    """
-    x, o, alone = Name("x"), Name("o"), Name(ALONE)
-    others = [Name(name) for name in COMBINATIONS if name != "x"]
-    with_x = [Name(name) for name in WITH_X if name != "x"]
-    without_a = [Name(name) for name in COMBINATIONS if name != "a"]
-    attacks = [name for name, row in rows.items() if row.group == "attack"]
-    best = max(attacks, key=lambda name: rows[name].mean("ssim"))
-    one_hot, alone_one_hot = Name("x", objective=ONE_HOT), Name(ALONE, objective=ONE_HOT)
-    claim = partial(ahead, rows, source="thesis 5.2")
-    return [
-        claim("M_I(X~) gives the highest SSIM of the seven combinations", x, others),
-        claim("Adding inputs to X~ lowers SSIM", x, with_x),
-        claim("M_I(A^L) gives the lowest SSIM of the seven combinations", Name("a"), without_a, sign=-1, source="thesis Table 4"),
-        claim("M_I(X~) has a higher SSIM than X~ alone", x, [alone], published="+54.73 %"),
-        claim("M_I(X~) has a higher SSIM than M_I(O)", x, [o], published="+62.19 %"),
-        claim("The same against X~ alone, both with one-hot cross-entropy", one_hot, [alone_one_hot], published="+54.73 %"),
-        claim("The same against M_I(O), with one-hot cross-entropy", one_hot, [o], published="+62.19 %"),
-        claim(
-            "Even the best row of M_I, chosen on the test images, shows more than the class: it beats the class prototype",
-            best, [Name(PROTOTYPE)], source="not in the text",
-        ),
-    ]  # fmt: skip
-
-
-def _own_claims(rows: Mapping[Name, Row]) -> list[Claim]:
-    """Say where the score of M_I(O) and M_I(X~) is lost: nothing but the model that answers differs from Table 4."""
-    claim = partial(ahead, rows, source="not in the text")
-    claims: list[Claim] = []
-    for name, label in JUDGED.items():
-        beats = (
-            f"Answered by the shadow model, {label} shows more than the class: it beats the class prototype"
-        )
-        loses = f"{label} loses SSIM from the shadow model's answers to the target's"
-        claims += [
-            claim(beats, _own(name), [_own(Name(PROTOTYPE))]),
-            claim(loses, name, [_own(name)], sign=-1),
-        ]
-    return claims
 
 
 def _model_notes(models: Mapping[str, Sequence[Stage]], plans: Plans) -> list[str]:
@@ -218,15 +177,14 @@ def _model_notes(models: Mapping[str, Sequence[Stage]], plans: Plans) -> list[st
 
 
 def _figures(config: Config) -> list[Figure]:
-    second = [Name(name, objective=ONE_HOT) for name in config.second_combinations]
-    models = [*(Name(name) for name in config.combinations), *second]
+    models = _models(config)
     rows = [str(name) for name in models]
     everything = [*rows, ALONE, str(Name(ALONE, objective=ONE_HOT)), *BASELINES]
     drawn: list[Figure] = [
         figures.ClassCounts(
             file="figure_3.png", title="Figure 3: class distributions of the five sets", caption="Images per class and set."
         ),
-        *(_best(config, name) for name in sorted(models, key=lambda name: (name in second, FIGURES[name.method]))),
+        *(_best(config, name) for name in sorted(models, key=lambda name: (_variant(name), FIGURES[name.method]))),
         medians(
             "median_per_class.png", "The median image of each class, by every method", everything, "under the first method"
         ),
@@ -240,26 +198,34 @@ def _figures(config: Config) -> list[Figure]:
     both = [
         name for name in JUDGED if name.method in config.combinations and name.method in config.own_answers
     ]
-    pairs = [str(row) for name in both for row in (name, _own(name))]
+    pairs = [str(row) for name in both for row in (name, own(name))]
     title = "The same inversion models and images, answered by M_T and by M_S"
-    own = medians("own_answers.png", title, [*pairs, PROTOTYPE], "under the first row, answered by M_T,")
-    return [*drawn, own] if pairs else drawn
+    shown = medians("own_answers.png", title, [*pairs, PROTOTYPE], "under the first row, answered by M_T,")
+    return [*drawn, shown] if pairs else drawn
 
 
 def _best(config: Config, name: Name) -> Figure:
-    """Return the figure of the best image per class: the text's of that number, or one of ours with one-hot targets."""
+    """Return the figure of the best image per class: the text's of that number, or one of ours with another reading."""
     label = inversion(config, name.method).label
-    if name.objective == MATCHED:
+    if not _variant(name):
         numbers = FIGURES[name.method]
         file = f"figure_{numbers.replace(' and ', '_')}.png"
         title = f"{'Figures' if ' and ' in numbers else 'Figure'} {numbers}: {label}, best image per class"
     else:
-        file = f"best_{name.method.replace('+', '_')}_{name.objective}.png"
-        title = f"{label}, best image per class, X~ from one-hot cross-entropy"
+        file = f"best_{name.method.replace('+', '_')}_{_variant(name)}.png"
+        reading = (
+            "X~ from one-hot cross-entropy" if name.objective == ONE_HOT else "A^L of own images extracted"
+        )
+        title = f"{label}, best image per class, {reading}"
     return figures.BestPerClass(
         file=file, rows=[str(name)], title=title,
         caption="Row 1 targets, row 2 reconstructions. The best of each class flatters the attack: see the medians.",
     )  # fmt: skip
+
+
+def _variant(name: Name) -> str:
+    """Return which reading a row is that the text's figures are not named by, "" for none."""
+    return "_".join(each for each in (name.objective, name.known) if each not in (MATCHED, SOLVED))
 
 
 SECTION = Section(THESIS, PRESETS, run)

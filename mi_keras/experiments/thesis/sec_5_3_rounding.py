@@ -99,7 +99,7 @@ def _figures(config: Config, defenses: Sequence[str]) -> list[Figure]:
         figures.Sweep(
             file="rounding_sweep.png", x_label="decimals kept", ticks=ticks, series=series_over(config, along),
             metrics=["ssim", "instance_gain"], title="Rounding of the output vector: what the attack loses",
-            caption="Mean and standard deviation over runs, which differ in their pair of models.",
+            caption="Mean and standard deviation over runs.",
         ),
         figures.Sweep(
             file="rounding_cost.png", x_label="decimals kept", ticks=ticks, series=[SweepSeries("honest user", along)],

@@ -48,11 +48,14 @@ class Inverted(Reconstructed):
 
     Attributes:
         combinations: inputs of M_I.
+        same_models: repeat M_I alone, on the first run's target and shadow model, in place of all models; the text's
+            spreads suggest that it did.
     """
 
     combinations: tuple[str, ...] = ATTACKED
     activation: ActivationSettings = ActivationSettings()
     inverter: InverterSettings = InverterSettings()
+    same_models: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,7 +7,7 @@ from mi_keras.data.source import Source
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import Splits, make_splits
 from mi_keras.experiments.store import Store
-from mi_keras.experiments.thesis.sizes import Classified
+from mi_keras.experiments.thesis.sizes import Classified, Inverted
 from mi_keras.progress import Progress
 from mi_keras.seeds import derive
 
@@ -38,10 +38,14 @@ class ThesisWork:
         from mi_keras.experiments.thesis.bench import ThesisBench, describe_data
 
         described = describe_data(data, config.data, derive(seed, "data"))
+        same_models = isinstance(config, Inverted) and config.same_models
         return [
-            ThesisBench(data, described, config.classifier, store, progress, seed=seed, run=number)
+            ThesisBench(
+                data, described, config.classifier, store, progress, seed=seed,
+                run=1 if same_models else number, repetition=number if same_models else 1,
+            )
             for number in range(1, config.runs + 1)
-        ]
+        ]  # fmt: skip
 
     def describe(self, data: Splits) -> dict[str, object]:
         """Return the fields of a result that tell of its data."""
