@@ -7,6 +7,7 @@ from mi_keras.errors import InputError
 COMBINATIONS = ("o", "a", "x", "o+a", "o+x", "a+x", "o+a+x")
 OBJECTIVES = ("logit_mse", "cross_entropy")
 STARTS = ("class_average", "class_instance", "random")
+OPTIMIZERS = ("adam", "gradient_descent")
 KNOWN = ("solved", "extracted")  # A^L of the adversary's own images; the first is what stages of old have
 ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it something else was meant
@@ -97,7 +98,7 @@ class GradientSettings:
     def __post_init__(self) -> None:
         _at_least("steps", self.steps, 0)
         _one_of("start", self.start, STARTS)
-        _one_of("optimizer", self.optimizer, ("adam", "gradient_descent"))
+        _one_of("optimizer", self.optimizer, OPTIMIZERS)
         check_positive("learning_rate", self.learning_rate)
         _at_least("l2_weight", self.l2_weight, 0)
         _at_least("tv_weight", self.tv_weight, 0)

@@ -11,6 +11,8 @@ SECTIONS = [
     Experiment("thesis", "4.2", "Training of the target and shadow CNN", f"{_THESIS}.sec_4_2_classifiers"),
     Experiment("thesis", "5.1", "Regularisation and start of the gradient reconstruction", f"{_THESIS}.sec_5_1_gradient"),
     Experiment("thesis", "5.2", "Input combinations of the inversion model", f"{_THESIS}.sec_5_2_input_combinations"),
+    Experiment("thesis", "5.2-pairs", "Table 4 over pairs of models", f"{_THESIS}.sec_5_2_pairs", study=True),
+    Experiment("thesis", "5.2-search", "What X~ holds of the answer", f"{_THESIS}.sec_5_2_search", study=True),
     Experiment("thesis", "5.3", "Rounding of the output vector", f"{_THESIS}.sec_5_3_rounding"),
     Experiment("thesis", "5.4", "Truncation of the output vector", f"{_THESIS}.sec_5_4_truncation"),
     Experiment("thesis", "7", "Future work: other inputs and defences", f"{_THESIS}.sec_7_future_work"),
@@ -19,7 +21,7 @@ SECTIONS = [
 ]  # fmt: skip
 GROUP = "mi_keras.sections"  # entry points by which installed packages add an `Experiment` each
 WORKS = ("split", "thesis")
-ALL = "all"  # in place of a number: every section of a work
+ALL = "all"  # in place of a number: every section of a work that is no study
 
 
 def register(experiment: Experiment) -> None:
@@ -55,13 +57,15 @@ def all_sections() -> tuple[Experiment, ...]:
 
 
 def find(work: str, number: str) -> tuple[Experiment, ...]:
-    """Return the section of a work by its number, or every one of them for "all"; also those of installed packages.
+    """Return the section of a work by its number, or for "all" each that is no study; also those of installed packages.
 
     Raises:
         InputError: no such section; the message lists those there are.
     """
     there = [section for section in all_sections() if section.work == work]
-    found = tuple(section for section in there if number in (section.number, ALL))
+    found = tuple(
+        section for section in there if section.number == number or (number == ALL and not section.study)
+    )
     if not found:
         known = ", ".join(section.number for section in there)
         raise InputError(f"`--section` of work {work} must be one of: {known}, {ALL}; got {number}.")

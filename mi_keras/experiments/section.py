@@ -112,6 +112,7 @@ class Experiment:
         module: dotted path of a module with a `SECTION`; "" where `code` is given.
         code: the section itself.
         subfolder: of its results, below the folder of all results; "" for that of the work and the number.
+        study: not a section of the text but a question about one, too long to be asked with all of them.
     """
 
     work: str
@@ -120,6 +121,7 @@ class Experiment:
     module: str = ""
     code: "AnySection | None" = None
     subfolder: str = ""
+    study: bool = False
 
     @property
     def folder(self) -> str:

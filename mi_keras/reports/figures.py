@@ -12,6 +12,7 @@ from mi_keras.reports.feature_maps import layers, maps
 from mi_keras.reports.image_grids import best_per_class, chosen_images, class_images, median_per_class
 from mi_keras.reports.matrices import confusion
 from mi_keras.reports.photographs import normalised_photographs, photographs
+from mi_keras.reports.run_scores import run_scores
 from mi_keras.reports.searches import search
 from mi_keras.reports.sweeps import sweep
 from mi_keras.reports.trade_offs import trade_off
@@ -23,6 +24,7 @@ KINDS: Mapping[str, Callable[[Any, StoredResult, Arrays], Figure]] = {
     "training_curves": training_curves,
     "gradient_curves": gradient_curves,
     "histogram": histogram,
+    "run_scores": run_scores,
     "class_counts": class_counts,
     "chosen_images": chosen_images,
     "class_images": class_images,

@@ -16,6 +16,7 @@ from mi_keras.results.figures import (
     NormalisedPhotographs,
     Panel,
     Photographs,
+    RunScores,
     Search,
     Sweep,
     SweepSeries,
@@ -31,7 +32,7 @@ from mi_keras.results.schema import SCHEMA, read_result
 __all__ = [
     "METRICS", "SCHEMA", "AnyFigure", "BestPerClass", "ChosenImages", "Claim", "ClassCounts", "ClassImages", "Confusion",
     "ExperimentResult", "Figure", "GradientCurves", "Histogram", "Layers", "Maps", "MedianPerClass", "Metric",
-    "NormalisedPhotographs", "Panel", "Paper", "Photographs", "Row", "Search", "StoredResult", "Sweep", "SweepSeries",
+    "NormalisedPhotographs", "Panel", "Paper", "Photographs", "Row", "RunScores", "Search", "StoredResult", "Sweep", "SweepSeries",
     "Table", "TradeOff", "TradeOffSeries", "TrainingCurves", "read_result",
     "score_values",
 ]  # fmt: skip

@@ -88,6 +88,19 @@ class Histogram(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunScores(Figure):
+    """A score of every run, a line of points per row, and the published value where the row has one; `each` is its word."""
+
+    kind = "run_scores"
+    metric: str = "ssim"
+    each: str = "run"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_metrics("metric", self.metric)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassCounts(Figure):
     """Images per class and set."""
 
@@ -265,7 +278,7 @@ class Layers(Figure):
 
 AnyFigure = (
     BestPerClass | MedianPerClass | TrainingCurves | GradientCurves | Histogram | ClassCounts | ChosenImages
-    | ClassImages | Confusion | Search | Sweep | TradeOff | Photographs | NormalisedPhotographs | Maps | Layers
+    | RunScores | ClassImages | Confusion | Search | Sweep | TradeOff | Photographs | NormalisedPhotographs | Maps | Layers
 )  # fmt: skip
 
 
