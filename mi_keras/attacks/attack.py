@@ -209,7 +209,14 @@ def all_needs(attack: Attack) -> Access:
     return needs | all_needs(attack.start) if attack.start else needs
 
 
-def gather(attack: Attack, observation: Observation, held: Holdings, run: Run) -> Evidence:
-    """Return what the inputs of an attack make of answers, all computed now: for use outside an experiment."""
-    parts = [each.derive(observation, held, run)[0][each.array] for each in attack.inputs]
+def gather(
+    attack: Attack, observation: Observation, held: Holdings, run: Run, *, own: bool = False
+) -> Evidence:
+    """Return what the inputs of an attack make of answers, all computed now: for use outside an experiment.
+
+    Args:
+        own: the answers are those to the adversary's own images, in their order.
+    """
+    inputs = [each.for_own if own else each for each in attack.inputs]
+    parts = [each.derive(observation, held, run)[0][each.array] for each in inputs]
     return Evidence(observation, parts)

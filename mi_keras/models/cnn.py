@@ -112,9 +112,10 @@ def activations_of(cnn: keras.Model, images: Floats, *, batch_size: int = 256) -
     Raises:
         InputError: the model is no CNN of `build_cnn`.
     """
-    if "activations" not in cnn.output_names:
+    names = list(cnn.output) if isinstance(cnn.output, dict) else []
+    if "activations" not in names:
         raise InputError(
-            f"`cnn` must have an output `activations`; {cnn.name!r} has {', '.join(cnn.output_names)}."
+            f"`cnn` must have an output `activations`; {cnn.name!r} has {', '.join(names) or 'no names'}."
         )
     return _outputs(cnn, images, "activations", batch_size)
 

@@ -19,8 +19,20 @@ from mi_keras.reports.text import distinct_labels, metric_label, provenance, row
 from mi_keras.results import RunScores, StoredResult
 
 _LINE = 0.55  # inches per row
-_POINT: dict[str, Any] = {"color": COLORS[0], "marker": "o", "linestyle": "none", "markersize": 6, "alpha": 0.6}
-_MEAN: dict[str, Any] = {"color": COLORS[0], "marker": "|", "linestyle": "none", "markersize": 22, "markeredgewidth": 2}
+_POINT: dict[str, Any] = {
+    "color": COLORS[0],
+    "marker": "o",
+    "linestyle": "none",
+    "markersize": 6,
+    "alpha": 0.6,
+}
+_MEAN: dict[str, Any] = {
+    "color": COLORS[0],
+    "marker": "|",
+    "linestyle": "none",
+    "markersize": 22,
+    "markeredgewidth": 2,
+}
 _TEXT: dict[str, Any] = {"color": COLORS[1], "marker": "*", "linestyle": "none", "markersize": 15}
 
 

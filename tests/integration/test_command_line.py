@@ -44,7 +44,7 @@ from tests.processes import loaded_by
         (["--section", "5.2", "--set", "steps=3"], "`--set steps` must name a setting"),
         (
             ["--section", "5.2", "--set", "gradient.steps=-1"],
-            "`gradient.steps` must be >= 1; got -1",
+            "`gradient.steps` must be >= 0; got -1",
         ),
         (["--section", "5.2", "--set", "combinations=o,q"], "`combinations` must be among"),
         (["--section", "5.2", "--data", "imagenet"], "`--data` must be"),

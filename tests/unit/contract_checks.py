@@ -187,7 +187,7 @@ def check_described(each: Any) -> None:
         raise AssertionError(f"{type(each).__name__} is not frozen")
     words = each.label if isinstance(each, Attack | Input) else each.words
     assert words.strip() == words != "", f"{type(each).__name__} has no words"
-    texts = [json.dumps(other.identity, sort_keys=True) for other in (each, *variants(each))]
+    texts = [json.dumps(_identities(other), sort_keys=True) for other in (each, *variants(each))]
     assert len(set(texts)) == len(texts), f"{type(each).__name__} has one identity for two settings: {texts}"
 
 
@@ -206,6 +206,12 @@ def variants(value: Any) -> Iterator[Any]:
             if not is_nested:
                 break
         yield from made
+
+
+def _identities(each: Any) -> list[Any]:
+    """An input is told apart by what it is for attacked answers and for own ones together."""
+    own = each.for_own if isinstance(each, Input) else each
+    return [each.identity, type(own).__name__, own.identity]
 
 
 def check_equal_weights(before: dict[str, Any], model: keras.Model, message: str) -> None:

@@ -50,6 +50,10 @@ EXAMPLES: dict[type[Any], list[Any]] = {
     LastFeatureMap: [LastFeatureMap(steps=3)],
     Learned: [
         Learned(settings=InverterSettings((3, 4, 5), epochs=2, batch_size=8, input_noise=0.1)),
+        Learned(
+            (Activations(ActivationSettings(max_steps=50, known="extracted")),),
+            InverterSettings((3, 4, 5), epochs=2, batch_size=8),
+        ),
         Learned(settings=DecoderSettings("transposed", epochs=2, batch_size=8)),
     ],
     LinearWithinClass: [LinearWithinClass(), LinearWithinClass(maps=True)],
@@ -240,7 +244,8 @@ def _evidence(
     keeping: Workspaces,
 ) -> Evidence:
     parts = []
-    for number, each in enumerate(attack.inputs):
+    inputs = [each.for_own if name == "known" else each for each in attack.inputs]
+    for number, each in enumerate(inputs):
         run = Run(derive(seed, name, number), workspace=keeping(f"{name} {number}"))
         parts.append(each.derive(observation, world.holdings(each.needs), run)[0][each.array])
     return Evidence(observation, parts)

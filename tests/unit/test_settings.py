@@ -22,7 +22,7 @@ BROKEN_RULES = {
         ({"method": "sorted"}, "`method` must be one of random, stratified; got 'sorted'."),
     ],
     settings.GradientSettings: [
-        ({"steps": 0}, "`steps` must be >= 1; got 0."),
+        ({"steps": -1}, "`steps` must be >= 0; got -1."),
         ({"start": "zeros"}, "`start` must be one of class_average, class_instance, random; got 'zeros'."),
         ({"optimizer": "sgd"}, "`optimizer` must be one of adam, gradient_descent; got 'sgd'."),
         *[
@@ -39,6 +39,7 @@ BROKEN_RULES = {
         ({"threshold": 0}, "`threshold` must be a positive finite number; got 0."),
         ({"learning_rate": -0.1}, f"{LEARNING_RATE} -0.1."),
         ({"max_steps": 0}, "`max_steps` must be >= 1; got 0."),
+        ({"known": "guessed"}, "`known` must be one of solved, extracted; got 'guessed'."),
     ],
     settings.PrototypeSettings: [
         ({"steps": 0}, "`steps` must be >= 1; got 0."),
@@ -79,7 +80,7 @@ def test_a_broken_rule_is_named_with_what_came(kind: type, change: dict, message
     ("kind", "change"),
     [
         (settings.SplitSettings, {"train_per_class": 2, "test_per_class": 3, "method": "stratified"}),
-        (settings.GradientSettings, {"steps": 1, "l2_weight": 0, "tv_weight": 0, "batch_size": 1}),
+        (settings.GradientSettings, {"steps": 0, "l2_weight": 0, "tv_weight": 0, "batch_size": 1}),
         (settings.ActivationSettings, {"max_steps": 1}),
         (settings.ClassifierSettings, {"channels": (1, 1, 1), "epochs": 1, "batch_size": 2}),
         (settings.HeadSettings, {"activation": "silu", "dropout": 0}),

@@ -37,7 +37,8 @@ class Paired(Inverted):
         targets: target models, those of the first so many runs; the shadow model of each run attacks all of them.
     """
 
-    targets: int = 5
+    runs: int = 4
+    targets: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()

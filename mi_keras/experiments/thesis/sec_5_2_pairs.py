@@ -45,7 +45,7 @@ LEAD = "lead"  # of M_I(X~) over M_I(O)
 
 @dataclass(frozen=True)
 class Config(Paired):
-    """Settings of the study; the sizes are the text's.
+    """Settings of the study; the sizes of models and images are the text's.
 
     Attributes:
         combinations: inputs of M_I whose scores and order are compared, O and X~ among them for the lead.
@@ -58,7 +58,7 @@ PAPER = Config()
 _SIZED = presets(PAPER)
 PRESETS = _SIZED | {
     "smoke": replace(_SIZED["smoke"], runs=2, targets=2),
-    "quick": replace(_SIZED["quick"], runs=4, targets=4, data=SplitSettings()),
+    "quick": replace(_SIZED["quick"], runs=4, data=SplitSettings()),
 }
 
 

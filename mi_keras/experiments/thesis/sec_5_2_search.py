@@ -57,12 +57,13 @@ TEXT: dict[Any, Paper] = {
 
 @dataclass(frozen=True)
 class Config(Paired):
-    """Settings of the study; the sizes are the text's.
+    """Settings of the study; the sizes of models and images are the text's.
 
     Attributes:
         steps, rates, optimizers: of X~, every combination; 0 steps leave the class average.
     """
 
+    runs: int = 1
     steps: tuple[int, ...] = (0, 10, 30, 60, 120, 400)
     rates: tuple[float, ...] = (0.003, 0.01, 0.03)
     optimizers: tuple[str, ...] = OPTIMIZERS
@@ -83,7 +84,7 @@ PAPER = Config()
 _SIZED = presets(PAPER)
 PRESETS = _SIZED | {
     "smoke": replace(_SIZED["smoke"], targets=2, steps=(0, 5), rates=(0.01,)),
-    "quick": replace(_SIZED["quick"], runs=1, targets=4, data=SplitSettings()),
+    "quick": replace(_SIZED["quick"], runs=1, data=SplitSettings()),
 }
 
 

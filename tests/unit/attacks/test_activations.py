@@ -8,10 +8,15 @@ import pytest
 import tensorflow as tf
 from oracles import torch_weights
 
-from mi_keras.attacks.activations import recover_activations, recovery_in_graph
-from mi_keras.models.cnn import last_linear_layer
+from mi_keras.attacks.access import Access, Holdings
+from mi_keras.attacks.activations import Activations, recover_activations, recovery_in_graph
+from mi_keras.attacks.attack import all_needs, gather
+from mi_keras.attacks.learned import Learned
+from mi_keras.errors import InputError
+from mi_keras.models.cnn import activations_of, last_linear_layer, observe
+from mi_keras.progress import Run
 from mi_keras.settings import ActivationSettings
-from mi_keras.types import Observation
+from mi_keras.types import Images, Observation
 
 ZEROS = ActivationSettings(start="zeros")
 CLOSED_FORM = ActivationSettings(method="minimum_norm")
@@ -171,3 +176,43 @@ def test_the_shadow_model_stays_bit_identical(attack, shadow, settings: Activati
     before = [v.numpy().tobytes() for v in shadow.variables]
     attack(settings)
     assert [v.numpy().tobytes() for v in shadow.variables] == before
+
+
+# Two readings of A^L of the adversary's own images
+
+EXTRACTED = Activations(ActivationSettings(max_steps=50, known="extracted"))
+
+
+@pytest.fixture
+def own(shadow: keras.Model) -> Holdings:
+    images = np.random.default_rng(3).random((7, *shadow.input_shape[1:]), np.float32)
+    return Holdings(Images.unlabelled(images), [shadow], classes=10)
+
+
+def test_extracted_activations_are_those_from_which_the_last_layer_makes_the_output_vector(shadow, own):
+    """Exactly, where solved ones explain it up to the threshold and by another point of 40 dimensions."""
+    answers = observe(shadow, own.own_images.images)
+    attack = Learned((EXTRACTED,))
+    extracted, solved = (gather(attack, answers, own, Run(), own=flag).parts[0] for flag in (True, False))
+    weights, bias = last_linear_layer(shadow)
+    np.testing.assert_allclose(extracted @ weights + bias, answers.vectors, atol=1e-5)
+    assert np.abs(extracted - solved).max() > 1
+    again = gather(Learned((Activations(ActivationSettings(max_steps=50)),)), answers, own, Run(), own=True)
+    np.testing.assert_array_equal(again.parts[0], solved)
+
+
+def test_attacked_answers_do_not_know_the_reading_and_own_images_are_needed_for_one_only():
+    solved = Activations(ActivationSettings(max_steps=50))
+    assert (EXTRACTED.kind, EXTRACTED.identity) == (solved.kind, solved.identity)
+    assert "known" not in EXTRACTED.identity["settings"]
+    assert solved.for_own is solved
+    assert EXTRACTED.for_own.needs == Access(surrogates=1, images=True)
+    assert all_needs(Learned((EXTRACTED,))) == Access(images=True, answers="surrogate", surrogates=1)
+
+
+def test_a_model_without_such_an_output_is_named(own):
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3, name="answer")]
+    )
+    with pytest.raises(InputError, match=r"^`cnn` must have an output `activations`; .* has no names\.$"):
+        activations_of(model, np.zeros((1, 4, 4, 1), np.float32))

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from mi_keras.experiments.registry import PRESETS, SECTIONS
-from mi_keras.experiments.thesis import loops, search_table
+from mi_keras.experiments.thesis import loops, search_table, table_4
 from mi_keras.experiments.thesis import sec_4_2_classifiers as classifiers
 from mi_keras.experiments.thesis import sec_5_1_gradient as gradient
 from mi_keras.experiments.thesis import sec_5_3_rounding as rounding
 from mi_keras.experiments.thesis import sec_5_4_truncation as truncation
 from mi_keras.experiments.thesis import sec_7_future_work as future
-from mi_keras.experiments.thesis.rows import ONE_HOT, Name
+from mi_keras.experiments.thesis.rows import EXTRACTED, ONE_HOT, Name
 from mi_keras.results import Row
 from mi_keras.types import Images
 
@@ -60,6 +60,27 @@ def test_the_starts_of_the_text():
     assert "-20.1 %; text: -20.1 %" in claims[2].numbers
     without = gradient._claims(published(gradient), "logit_mse")
     assert [claim.holds for claim in without] == [True, True, True, *[None] * 5]
+
+
+@pytest.mark.parametrize("known", ["solved", EXTRACTED])
+def test_the_input_combinations_of_the_text_are_judged_with_each_reading_of_a(known):
+    """The text's table must hold under the reading that gives it, and be open under the one that was not measured."""
+    rows = {
+        Name(name, known=known if name in table_4.WITH_A else "solved"): row(
+            name, ssim=paper.values["ssim"][0]
+        )
+        for name, paper in table_4.PUBLISHED.items()
+    } | {Name("class_prototype"): replace(row("class_prototype", ssim=0.43), group="baseline")}
+    found = {claim.text: claim for claim in table_4.claims(rows)}
+    with_a = [claim for text, claim in found.items() if text.endswith(", own A^L extracted")]
+    without = [found[claim.text.removesuffix(", own A^L extracted")] for claim in with_a]
+    judged, open_ = (with_a, without) if known == EXTRACTED else (without, with_a)
+    assert [claim.holds for claim in judged] == [True] * 5
+    assert [claim.holds for claim in open_] == [None] * 5
+    assert all("not measured" in claim.numbers for claim in open_)
+    x, a = (Name(name, known=known if name == "a" else "solved") for name in ("x", "a"))
+    swapped = {claim.text: claim.holds for claim in table_4.claims(rows | {x: rows[a], a: rows[x]})}
+    assert [swapped[claim.text] for claim in judged] == [False, False, False, True, False]
 
 
 class FakeSearch:
@@ -159,14 +180,15 @@ def test_every_section_has_every_preset_and_its_paper_is_the_default(section):
     assert section.load() is module.SECTION
     assert tuple(section.load().presets) == tuple(PRESETS)
     assert module.SECTION.presets["paper"] == module.Config()
-    assert module.Config().runs == {"thesis": 5, "split": 1}[section.work]
+    assert section.study or module.Config().runs == {"thesis": 5, "split": 1}[section.work]
     for word in ("Text claims:", "Command:", "Measured:", "Cost:", "Threat model:", "Deviations:"):
         assert word in module.__doc__
 
 
 def test_quick_sections_share_their_sizes_and_so_their_stages():
     quick = {
-        work: [s.load().presets["quick"] for s in SECTIONS if s.work == work] for work in ("thesis", "split")
+        work: [s.load().presets["quick"] for s in SECTIONS if s.work == work and not s.study]
+        for work in ("thesis", "split")
     }
     assert len({(c.data, c.classifier) for c in quick["thesis"]}) == 1
     assert len({(c.faces, c.encoder, c.compact) for c in quick["split"]}) == 1
