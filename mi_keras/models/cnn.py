@@ -112,11 +112,9 @@ def activations_of(cnn: keras.Model, images: Floats, *, batch_size: int = 256) -
     Raises:
         InputError: the model is no CNN of `build_cnn`.
     """
-    names = list(cnn.output) if isinstance(cnn.output, dict) else []
+    names = list(trace(cnn).outputs)
     if "activations" not in names:
-        raise InputError(
-            f"`cnn` must have an output `activations`; {cnn.name!r} has {', '.join(names) or 'no names'}."
-        )
+        raise InputError(f"`cnn` must have an output `activations`; {cnn.name!r} has {', '.join(names)}.")
     return _outputs(cnn, images, "activations", batch_size)
 
 

@@ -66,7 +66,8 @@ class Config(Inverted):
         combinations: inputs of M_I to compare, with X~ from the logit objective.
         second_combinations: those with X~ to repeat with the one-hot cross-entropy objective.
         extracted_combinations: those with A^L to repeat with activations of the adversary's own images that M_S computed of
-            the images themselves; A^L of the attacked images is solved from O as always.
+            the images themselves; A^L of the attacked images is solved from O as always. Those that are not among
+            `combinations` are left out.
         own_answers: combinations to apply to the shadow model's answers to the test images too; those that are not
             among `combinations` are left out.
     """
@@ -138,7 +139,8 @@ def _models(config: Config) -> list[Name]:
         return Name(combination, objective=objective, known=known if combination in WITH_A else SOLVED)
 
     rows = [row(combination) for combination in config.combinations]
-    rows += [row(combination, known=EXTRACTED) for combination in config.extracted_combinations]
+    again = [each for each in config.extracted_combinations if each in config.combinations]
+    rows += [row(combination, known=EXTRACTED) for combination in again]
     rows += [row(combination, ONE_HOT) for combination in config.second_combinations]
     return list(dict.fromkeys(rows))
 

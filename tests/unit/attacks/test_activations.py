@@ -214,5 +214,5 @@ def test_a_model_without_such_an_output_is_named(own):
     model = keras.Sequential(
         [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3, name="answer")]
     )
-    with pytest.raises(InputError, match=r"^`cnn` must have an output `activations`; .* has no names\.$"):
+    with pytest.raises(InputError, match=r"^`cnn` must have an output `activations`; .* has answer\.$"):
         activations_of(model, np.zeros((1, 4, 4, 1), np.float32))

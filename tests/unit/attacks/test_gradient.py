@@ -120,6 +120,14 @@ def test_each_vector_starts_at_its_predicted_class(attack, oracle) -> None:
     np.testing.assert_allclose(attack(settings).images, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("objective", ["logit_mse", "cross_entropy"])
+def test_without_a_step_the_start_is_left_as_it_is(attack, oracle, objective: str) -> None:
+    result = attack(GradientSettings(steps=0), objective=objective)
+    expected = oracle["starts"][oracle["output_vector"].argmax(axis=1)]
+    np.testing.assert_array_equal(result.images, expected)
+    assert result.losses.shape == (0, 4)
+
+
 # How they are solved
 
 

@@ -29,7 +29,7 @@ def test_values_take_the_type_of_what_they_replace():
         ("gradient=1", "`--set gradient` must name a setting"),
         ("gradient.steps.more=1", "`--set gradient.steps.more` must name a setting"),
         ("gradient.steps=1.5", "`--set gradient.steps` must be a whole number; got '1.5'"),
-        ("gradient.steps=0", "`gradient.steps` must be >= 1; got 0"),
+        ("gradient.steps=-1", "`gradient.steps` must be >= 0; got -1"),
         ("gradient.tv_weight=-1", "`gradient.tv_weight` must be >= 0; got -1.0"),
         ("gradient.tv_weight=nan", "`gradient.tv_weight` must be >= 0; got nan"),
         ("gradient.learning_rate=many", "`--set gradient.learning_rate` must be a number; got 'many'"),
@@ -68,6 +68,15 @@ def test_a_list_can_be_emptied_and_filled_again():
     emptied = apply_overrides(PAPER, ["second_combinations="])
     assert emptied.second_combinations == ()
     assert apply_overrides(emptied, ["second_combinations=x"]).second_combinations == ("x",)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("True", True), ("false", False)])
+def test_a_switch_is_true_or_false_and_leads_back_to_itself(text, value):
+    changed = apply_overrides(PAPER, [f"same_models={text}"])
+    assert changed.same_models is value
+    assert changed_keys(changed, PAPER) == ["same_models=true"] * value
+    with pytest.raises(InputError, match=r"^`--set same_models` must be true or false; got '1'\.$"):
+        apply_overrides(PAPER, ["same_models=1"])
 
 
 def test_changed_keys_name_what_differs_and_lead_back_to_it():

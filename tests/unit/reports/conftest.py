@@ -35,6 +35,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "training_curves": {},
     "gradient_curves": {},
     "histogram": {"rows": ["o", "x"]},
+    "run_scores": {"rows": ["o", "o+x"]},
     "class_counts": {},
     "confusion": {"rows": ["target", "shadow"]},
     "search": {"axes": ["l2_weight", "tv_weight"]},

@@ -9,6 +9,7 @@ from mi_keras.reports.style import wrap_label
 
 SCORED = {  # images behind what is drawn; the others show no scores of images
     "confusion": 30, "best_per_class": 60, "median_per_class": 60, "chosen_images": 60, "histogram": 60, "sweep": 60,
+    "run_scores": 60,
     "trade_off": 60, "photographs": 60,
 }  # fmt: skip
 

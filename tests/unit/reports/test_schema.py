@@ -110,6 +110,7 @@ def test_a_field_that_breaks_the_schema_is_named(make, path, value, message):
         ("training_curves", {"loss": 1}, ".loss` must be a string where it is given; got 1."),
         ("histogram", {"metric": "beauty"}, ".metric` must be among ssim, "),
         ("histogram", {"baseline": "o"}, ".baseline` must be a list of strings where it is given; got 'o'."),
+        ("run_scores", {"metric": "beauty"}, ".metric` must be among ssim, "),
         ("trade_off", {"panels": []}, ".panels` must hold one at least; got []."),
         ("trade_off", {"series": []}, ".series` must hold one at least; got []."),
         ("trade_off", {"panels": [{"x": "mse", "y": "ssim"}]}, ".panels[0].log_x` must be true or false; got None."),

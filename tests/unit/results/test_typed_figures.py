@@ -36,6 +36,7 @@ def test_what_was_measured_with_dictionaries_is_read_and_written_alike(path):
         (results.TrainingCurves(**NAMED, models="Decoders"), {"kind": "training_curves", "models": "Decoders"}),
         (results.Histogram(**NAMED, baseline=["class_prototype"]), {"kind": "histogram"}),
         (results.Histogram(**NAMED, metric="psnr", baseline=()), {"kind": "histogram", "metric": "psnr", "baseline": []}),
+        (results.RunScores(**NAMED, rows=["o"], each="pair"), {"kind": "run_scores", "rows": ["o"], "each": "pair"}),
         (results.Photographs(**NAMED, images=(0,)), {"kind": "photographs", "images": [0], "metric": ""}),
         (results.Maps(**NAMED, array="sent"), {"kind": "maps", "array": "sent"}),
         (
