@@ -160,9 +160,10 @@ def _curves(models: Mapping[str, Sequence[Stage]], plans: Plans) -> dict[str, An
 
 def _model_notes(models: Mapping[str, Sequence[Stage]], plans: Plans) -> list[str]:
     """Say how good the classifiers are, and whether every A^L was found."""
-    f1 = {role: ", ".join(f"{stage.info['f1']:.4f}" for stage in stages) for role, stages in models.items()}
+    distinct = {role: {stage.key: stage.info["f1"] for stage in stages} for role, stages in models.items()}
+    f1 = {role: ", ".join(f"{value:.4f}" for value in values.values()) for role, values in distinct.items()}
     notes = [
-        f"Weighted F1 on the validation sets, run by run: target model {f1[TARGET]}; shadow model {f1[SHADOW]} "
+        f"Weighted F1 on the validation sets, model by model: target model {f1[TARGET]}; shadow model {f1[SHADOW]} "
         "(text, MNIST: 0.9856, 0.9866)."
     ]
     solved = {
