@@ -1,18 +1,21 @@
 """Thesis 5.2: which of the seven combinations of {O, A^L, X~} gives the inversion model M_I the best images.
 
 Text claims:  M_I(X~) is best (SSIM 0.3727), ahead of the plain gradient reconstruction and of M_I(O);
-              more inputs do not help.
+              more inputs do not help, least of all A^L (M_I(A^L) 0.1218).
 Command:      python scripts/reproduce.py --section 5.2
-Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(X~) 0.395 +- 0.067, M_I(O) 0.358 +- 0.068, X~ alone 0.254, class
-              prototype 0.429; no row beats the prototype. With M_S's answers to the same images M_I(O) 0.511 +- 0.016.
+Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(X~) 0.376 +- 0.057, M_I(O) 0.348 +- 0.066, X~ alone 0.254, class
+              prototype 0.429; no row beats the prototype. With M_S's answers to the same images M_I(O) 0.513 +- 0.006.
+              M_I(A^L) 0.363 +- 0.065 with A^L solved for own and attacked images, 0.202 +- 0.049 with own ones extracted.
               paper, 1 run: M_I(O) 0.325, M_I(X~) 0.316; with M_S's answers M_I(O) 0.584. All rows: docs/results.md
-Cost:         on 2 CPU cores `quick` under 10 minutes; `paper`, by its parts, about 4 hours a run for O, X~ and
+Cost:         on 2 CPU cores `quick` about 10 minutes; `paper`, by its parts, about 4 hours a run for O, X~ and
               O + X~ with one X~.
 Threat model: gray box. The adversary knows the architecture of M_T, has 10,000 images of the same distribution
               (disjoint from M_T's), and sees the output vectors of M_T on the images it reconstructs.
 Deviations:   X~ is computed for two readings of its objective (see `attacks.gradient`): rows named by the
               combination alone match the whole output vector; rows marked [cross_entropy] use formula 2 with one-hot
-              targets, where all images of a class share one X~. Rows for class average and class prototype are ours, and
+              targets, where all images of a class share one X~. A^L has two readings too: sections 1 and 3.5 of the text
+              extract it from the shadow model, 3.7 solves it from the output vector. Attacked images leave no choice; rows
+              marked [extracted] have a forward pass for the adversary's own. `same_models` repeats M_I alone. Rows for class average and class prototype are ours, and
               so is the table of the shadow model's own answers: what the adversary would get if M_T were M_S.
 """
 
