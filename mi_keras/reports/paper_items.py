@@ -82,7 +82,7 @@ EQUATIONS = (
     PaperEquation(
         "3.5, update of A^L", "last-linear-layer activations",
         "mi_keras.attacks.activations:recover_activations", "tests/unit/attacks/test_activations.py",
-        "the threshold is checked per vector, not per batch",
+        "the threshold is checked per vector, not per batch; `activation.known` says how own images have theirs",
     ),
     PaperEquation(
         "5", "weighted F1", "mi_keras.metrics.classification:weighted_f1", "tests/unit/metrics/test_classification.py"

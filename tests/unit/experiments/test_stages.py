@@ -51,6 +51,7 @@ ATTACK = {"known_a", "a", "known_x", "x", "inverter", "inversion", "scored"}
     [
         ({"classifier": replace(CLASSIFIER, epochs=2)}, {"target", "shadow", "known", "observed", *ATTACK}),
         ({"activation": replace(ACTIVATION, threshold=1.0)}, {"known_a", "a", "inverter", "inversion"}),
+        ({"activation": replace(ACTIVATION, known="extracted")}, {"known_a", "inverter", "inversion"}),
         ({"gradient": replace(GRADIENT, tv_weight=0.0)}, {"known_x", "x", "inverter", "inversion", "scored"}),
         (
             {"gradient": replace(GRADIENT, start="random")},
