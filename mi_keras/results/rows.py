@@ -128,7 +128,10 @@ class Row:
     def summary(self, metric: str) -> tuple[float, float | None]:
         """Mean and sample standard deviation over runs; no deviation of a single run."""
         values = self.values[metric]
-        return float(values.mean()), float(np.std(values, ddof=1)) if len(values) > 1 else None
+        if len(values) == 1:
+            return float(values[0]), None
+        # not rounding's 1e-17 where nothing differs, as where models are repeated on which a row does not depend
+        return float(values.mean()), float(np.std(values, ddof=1)) if np.ptp(values) else 0.0
 
     def stored(self) -> StoredRow:
         """Return the row as in the result schema.
