@@ -12,7 +12,10 @@ KNOWN = ("solved", "extracted")  # A^L of the adversary's own images; the first 
 ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it something else was meant
 DECODERS = ("transposed", "bicubic", "compact", "large")
-PUBLISHED_DECODERS = ("transposed", "bicubic")  # which answer ImageNet-normalised images
+RELEASED = (
+    "released"  # the transposed decoder as the published code has it; `DECODERS` has it from the text's count
+)
+PUBLISHED_DECODERS = ("transposed", "bicubic", RELEASED)  # which answer ImageNet-normalised images
 GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
 # split 4.1 normalises "as per the model requirements": mean and deviation of red, green, blue on ImageNet, as PyTorch's
@@ -204,7 +207,8 @@ class DecoderSettings:
     """A decoder and its training; the defaults are the text's (split 4.1).
 
     Attributes:
-        decoder: one of `DECODERS`; those of the text are compared with normalised images, as they answer such.
+        decoder: one of `DECODERS`, or "released"; those of the text are compared with normalised images, as they
+            answer such.
         schedule: of the learning rate: "step" (times 0.93 after every third epoch) or "cosine" (to zero).
         mse, l1, ms_ssim: weights of mean squared error, mean absolute error and 1 - MS-SSIM in the loss.
         noise_mean, noise_variance: of Gaussian noise on each normalised training image, before the encoder.
@@ -222,7 +226,7 @@ class DecoderSettings:
     noise_variance: float = 0.02
 
     def __post_init__(self) -> None:
-        _one_of("decoder", self.decoder, DECODERS)
+        _one_of("decoder", self.decoder, (*DECODERS, RELEASED))
         _one_of("schedule", self.schedule, ("step", "cosine"))
         _at_least("epochs", self.epochs, 1)
         _at_least("batch_size", self.batch_size, 2)

@@ -1,28 +1,24 @@
 """Decoders from feature maps to images: the two published ones and two of ours (split 4, Table 1 of 5)."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mi_keras.errors import InputError
-from mi_keras.models.layers import FusedBatchNormalization, VectorToMap, torch_uniform
-from mi_keras.models.sizes import (
-    checked_image_shape,
-    doublings,
-    doublings_of_vector,
-    fit,
-    ladder,
-    start_size,
-)
+from mi_keras.models.decoder_parts import activated, begin, pointwise, published_end, torch_initial
+from mi_keras.models.layers import FusedBatchNormalization
+from mi_keras.models.sizes import fit, ladder
 from mi_keras.models.upsampling import Doubling, PixelShuffle
 from mi_keras.seeds import derive
-from mi_keras.settings import DECODERS, IMAGENET_DEVIATION, IMAGENET_MEAN
+from mi_keras.settings import DECODERS, IMAGENET_DEVIATION, IMAGENET_MEAN, RELEASED
 
 TRANSPOSED = (112, 80, 80, 16, 16)
 BICUBIC = (112, 480, 80, 16)
+# Widths, and kernels that are the strides too
+RELEASED_STEPS = ((112, 1), (80, 2), (80, 2), (16, 1), (16, 4))
 COMPACT = (128, 64, 32)
 LARGE = (256, 128, 64)
 
@@ -55,6 +51,8 @@ def build_decoder(
     """
     if name == "transposed":
         return build_transposed_decoder(map_shape, image_shape, image_channels=image_channels, seed=seed)
+    if name == RELEASED:
+        return build_released_decoder(map_shape, image_shape, image_channels=image_channels, seed=seed)
     if name == "bicubic":
         return build_bicubic_decoder(map_shape, image_shape, image_channels=image_channels, seed=seed)
     if name in ("compact", "large"):
@@ -64,7 +62,7 @@ def build_decoder(
         return build_residual_decoder(
             map_shape, image_shape, image_channels=image_channels, seed=seed, **size
         )
-    raise InputError(f"`name` must be one of {', '.join(DECODERS)}; got {name!r}.")
+    raise InputError(f"`name` must be one of {', '.join((*DECODERS, RELEASED))}; got {name!r}.")
 
 
 def build_transposed_decoder(
@@ -82,7 +80,7 @@ def build_transposed_decoder(
     mean can be answered; 143,663 parameters with batch normalisation's statistics. Inferred: all widths, that each
     doubling is by two and that no batch normalisation follows it. Of ladders that never widen, in widths from 8 to 160
     that MobileNets use, this is the only one of six layers with four equal doublings which gives that count; without
-    these conditions others do too.
+    these conditions others do too, and one of these is what the code has (`build_released_decoder`).
 
     # Deviates: the text calls the convolutions depth-wise; here none is, and the count leaves no room for more kernels.
     # The text does not name the activation function inside; hard-swish is MobileNet's own.
@@ -90,14 +88,45 @@ def build_transposed_decoder(
     Its answers are normalised images >= 0 (see `unit_range`); arguments as of `build_decoder`, and `channels`: widths
     before the image, of which the second to the last belong to doublings.
     """
-    start = _start(map_shape, image_shape, channels, len(channels) - 1, image_channels, seed)
+    start = begin(map_shape, image_shape, channels, len(channels) - 1, image_channels, seed)
     widths = ladder(channels, start.doublings + 1)
-    maps = _pointwise(start.maps, widths[0], "hard_swish", "block_0", seed)
+    maps = pointwise(start.maps, widths[0], "hard_swish", "block_0", seed)
     for step, filters in enumerate(widths[1:], start=1):
-        initial = _initial(4 * filters, derive(seed, "up", step))  # PyTorch counts the outputs as the fan-in
+        initial = torch_initial(4 * filters, derive(seed, "up", step))  # PyTorch counts outputs as fan-in
         maps = keras.layers.Conv2DTranspose(filters, 2, 2, **initial, name=f"up_{step}")(maps)
         maps = keras.layers.Activation("hard_swish", name=f"up_{step}_activation")(maps)
-    return _normalised(start, maps, "transposed_decoder", seed)
+    return published_end(start, maps, "transposed_decoder", seed)
+
+
+def build_released_decoder(
+    map_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int] | None = None,
+    *,
+    image_channels: int = 3,
+    seed: int = 1,
+) -> keras.Model:
+    """Build the transposed decoder as the published code has it: two doublings, a pointwise layer and a quadrupling.
+
+    As many parameters as `build_transposed_decoder`, 143,663, in other places: batch normalisation follows every
+    layer, and the last blocks are of 4x4 pixels. Arguments and answers are those of the other.
+
+    Raises:
+        InputError: as `build_decoder`, or the image is not 16 times as high and wide as the maps.
+    """
+    start = begin(map_shape, image_shape, (RELEASED_STEPS[0][0],), 4, image_channels, seed)
+    maps = start.maps
+    if start.image_shape[:2] != (16 * maps.shape[1], 16 * maps.shape[2]):
+        raise InputError(
+            f"`image_shape` must be 16 times the maps' height and width; got {image_shape!r} for {map_shape!r}."
+        )
+    for step, (filters, kernel) in enumerate(RELEASED_STEPS):
+        if kernel == 1:
+            maps = pointwise(maps, filters, "hard_swish", f"block_{step}", seed)
+            continue
+        initial = torch_initial(kernel**2 * filters, derive(seed, "up", step))
+        maps = keras.layers.Conv2DTranspose(filters, kernel, kernel, **initial, name=f"up_{step}")(maps)
+        maps = activated(maps, "hard_swish", f"up_{step}_activation", f"up_{step}_norm")
+    return published_end(start, maps, "released_decoder", seed)
 
 
 def build_bicubic_decoder(
@@ -122,13 +151,13 @@ def build_bicubic_decoder(
     Its answers are those of the transposed decoder in kind, and so are the arguments, but that a doubling follows each
     of the `channels`.
     """
-    start = _start(map_shape, image_shape, channels, len(channels), image_channels, seed)
+    start = begin(map_shape, image_shape, channels, len(channels), image_channels, seed)
     maps = start.maps
     for step, filters in enumerate(ladder(channels, max(1, start.doublings))):
-        maps = _pointwise(maps, filters, "hard_swish", f"block_{step}", seed)
+        maps = pointwise(maps, filters, "hard_swish", f"block_{step}", seed)
         if step < start.doublings:
             maps = Doubling("bicubic", name=f"up_{step}")(maps)
-    return _normalised(start, maps, "bicubic_decoder", seed)
+    return published_end(start, maps, "bicubic_decoder", seed)
 
 
 def build_residual_decoder(
@@ -161,7 +190,7 @@ def build_residual_decoder(
         raise InputError(
             f"`residuals` must be >= 0 and `convolutions` >= 1; got {residuals} and {convolutions}."
         )
-    start = _start(map_shape, image_shape, channels, len(channels) + 1, image_channels, seed)
+    start = begin(map_shape, image_shape, channels, len(channels) + 1, image_channels, seed)
     at_half = image_shape is None or start.doublings >= 4
     widths = ladder(channels, max(0, start.doublings - 1 - at_half) + 1)
     maps = _convolution(start.maps, widths[0], 1, "entry", seed)
@@ -202,64 +231,6 @@ def unit_range(normalised: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(normalised * deviation + mean, 0.0, 1.0)
 
 
-class _Start(NamedTuple):
-    """Where a decoder begins, `maps` being what it is given or makes of a vector, and what it must reach."""
-
-    inputs: keras.KerasTensor
-    maps: keras.KerasTensor
-    image_shape: tuple[int, int, int]
-    doublings: int
-
-
-def _start(
-    map_shape: Sequence[int],
-    image_shape: Sequence[int] | None,
-    channels: Sequence[int],
-    own: int,
-    image_channels: int,
-    seed: int,
-) -> _Start:
-    """Check the shapes and choose the doublings, `own` where the image's shape is None."""
-    if len(map_shape) not in (1, 3) or any(not isinstance(n, int) or n < 1 for n in map_shape):
-        raise InputError(
-            f"`map_shape` must be (height, width, channels) or (width,), each >= 1; got {map_shape!r}."
-        )
-    if not channels or min(channels) < 1:
-        raise InputError(f"`channels` must be one or more numbers >= 1; got {channels!r}.")
-    if image_channels < 1:
-        raise InputError(f"`image_channels` must be >= 1; got {image_channels}.")
-    inputs = maps = keras.Input(map_shape, name="feature_maps")
-    if len(map_shape) == 1:
-        if image_shape is None:
-            raise InputError(f"`image_shape` must be given for a vector; got None for {map_shape!r}.")
-        height, width, outputs = checked_image_shape(image_shape)
-        count = doublings_of_vector((height, width))
-        size = start_size((height, width), count)
-        maps = VectorToMap(channels[0], size=size, seed=derive(seed, "vector"), name="spread")(inputs)
-    else:
-        default = (map_shape[0] << own, map_shape[1] << own, image_channels)
-        height, width, outputs = checked_image_shape(default if image_shape is None else image_shape)
-        count = doublings((map_shape[0], map_shape[1]), (height, width))
-    return _Start(inputs, maps, (height, width, outputs), count)
-
-
-def _normalised(start: _Start, maps: keras.KerasTensor, name: str, seed: int) -> keras.Model:
-    """Return the model that ends as the published decoders do."""
-    height, width, outputs = start.image_shape
-    maps = fit(maps, (height, width), start.doublings)
-    return keras.Model(start.inputs, _pointwise(maps, outputs, "relu", "normalised_image", seed), name=name)
-
-
-def _pointwise(
-    maps: keras.KerasTensor, filters: int, activation: str, name: str, seed: int
-) -> keras.KerasTensor:
-    initial = _initial(maps.shape[-1], derive(seed, name))
-    maps = keras.layers.Conv2D(filters, 1, **initial, name=f"{name}_conv")(maps)
-    norm = FusedBatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_norm")  # MobileNet's epsilon
-    maps = norm(maps)
-    return keras.layers.Activation(activation, name=name)(maps)
-
-
 def _convolution(maps: keras.KerasTensor, filters: int, size: int, name: str, seed: int) -> keras.KerasTensor:
     normal = keras.initializers.HeNormal(seed=derive(seed, name))
     maps = keras.layers.Conv2D(
@@ -279,7 +250,3 @@ def _residual(maps: keras.KerasTensor, name: str, seed: int) -> keras.KerasTenso
     )(maps)
     mixed = _convolution(mixed, maps.shape[-1], 1, f"{name}_pointwise", seed)
     return keras.layers.Add(name=name)([maps, mixed])
-
-
-def _initial(fan_in: int, seed: int) -> dict[str, keras.initializers.Initializer]:
-    return {f"{name}_initializer": torch_uniform(fan_in, derive(seed, name)) for name in ("kernel", "bias")}

@@ -94,7 +94,7 @@ def build_split_mobilenet(
     if classes < 1 or (weights == "imagenet" and classes != 1000):
         raise InputError(f"`classes` must be >= 1, and 1000 with the weights of imagenet; got {classes}.")
     whole = _whole(input_shape, minimalistic, classes)
-    layer = _cut_layer(whole, cut)  # before the weights: a wrong name should not cost a download
+    layer = cut_layer(whole, cut)  # before the weights: a wrong name should not cost a download
     if weights == "random":
         _draw_weights(whole, minimalistic, seed)
     elif weights == "imagenet":
@@ -131,7 +131,7 @@ def map_count(settings: EncoderSettings, size: int) -> int:
     """
     with _names_of_settings():
         whole = _whole((size, size, 3), settings.variant == "minimalistic", classes=1)
-        return int(_cut_layer(whole, settings.cut).output.shape[-1])
+        return int(cut_layer(whole, settings.cut).output.shape[-1])
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def build_embedding(split: SplitModel) -> keras.Model:
     return embedding
 
 
-def _cut_layer(model: keras.Model, cut: str) -> keras.layers.Layer:
+def cut_layer(model: keras.Model, cut: str) -> keras.layers.Layer:
     """Return the layer that `cut` names, after a look at what would reach the tail beside it."""
     name = canonical_cut(cut)
     by_name = {layer.name: layer for layer in model.layers}

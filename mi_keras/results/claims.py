@@ -62,6 +62,29 @@ def unchanged(
     return Claim(text, source, True if inside else False if outside else None, numbers)
 
 
+def within(
+    rows: Mapping[K, Row], text: str, name: K, published: float, margin: float, *, source: str, metric: str
+) -> Claim:
+    """Say whether a row's mean is a published value, give or take `margin`."""
+    if lacking := _lacking(rows, [name], metric):
+        return Claim(text, source, None, lacking)
+    difference = rows[name].mean(metric) - published
+    numbers = f"{_in_words(rows, name, metric)} against {published:g} published, difference {difference:+.4f}"
+    return Claim(text, source, bool(abs(difference) <= margin), numbers)
+
+
+def nearer(
+    rows: Mapping[K, Row], text: str, name: K, other: K, published: float, *, source: str, metric: str
+) -> Claim:
+    """Say whether a row's mean is nearer to a published value than another's: undecided where both are about as near."""
+    if lacking := _lacking(rows, [name, other], metric):
+        return Claim(text, source, None, lacking)
+    gain = abs(rows[other].mean(metric) - published) - abs(rows[name].mean(metric) - published)
+    own, before = _in_words(rows, name, metric), _in_words(rows, other, metric)
+    numbers = f"{own} against {before}, {published:g} published: {gain:+.4f} nearer"
+    return Claim(text, source, None if abs(gain) <= METRICS[metric].negligible else gain > 0, numbers)
+
+
 def _lacking(rows: Mapping[K, Row], names: Sequence[K], metric: str) -> str:
     """Say which of the rows are not there to compare; nothing where all are."""
     missing = [str(name) for name in names if name not in rows or metric not in rows[name].values]

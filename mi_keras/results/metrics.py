@@ -36,6 +36,7 @@ METRICS: Mapping[str, Metric] = {
     "ms_ssim": Metric("MS-SSIM", True),
     # The split text's convention: on ImageNet-normalised values
     "psnr_paper": Metric("PSNR, text's convention (dB)", True, 0.1, digits=2),
+    "psnr_paper_batch": Metric("PSNR of a batch, text's convention (dB)", True, 0.1, digits=2),
     "ssim_paper": Metric("SSIM, text's convention", True),
     "ms_ssim_paper": Metric("MS-SSIM, text's convention", True),
     "feature_distance": Metric("feature distance", False),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import keras
 import numpy as np
@@ -17,14 +17,13 @@ from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.errors import InputError
 from mi_keras.experiments.bench import TARGET, Asked, Bench
 from mi_keras.experiments.case import Plan
+from mi_keras.experiments.split.sending import NoisyPictures, Send, fill_maps
 from mi_keras.experiments.split.work import Faces
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.image import ms_ssim, ms_ssim_paper, psnr, psnr_paper, ssim, ssim_paper
 from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.models.mobilenet import SplitModel
 from mi_keras.progress import Arrays, Progress, Run, Workspace, flush
-from mi_keras.seeds import derive
-from mi_keras.settings import IMAGENET_DEVIATION
 from mi_keras.types import Floats, Images, Observation, Rows
 
 MEANING = 2  # raise when a stage computes something else than before: older artifacts are then left alone
@@ -35,7 +34,6 @@ IMAGE_SCORES = {
 TRAINING, HELD_OUT = "training", "held_out"
 DISTRACTORS = 1000  # a gallery has at least so many images, where there are as many
 BATCH = 50  # images encoded or scored together
-SAVE_EVERY = 20  # batches
 # The head is in the adversary's hands as a black box, which it can ask as often as it likes (split 4)
 BLACK_BOX = Access(images=True, answers=TARGET, queries=UNLIMITED, population=True, defense=True)
 
@@ -117,27 +115,19 @@ class SplitBench(Bench):
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             pictures = self.pictures(side)
-            shape = (len(pictures), *self.map_shape)
-            self._announce(what, shape, np.float16)
-            maps = workspace.large("maps", shape, np.float16)
-            saved = workspace.load("progress")
-            done = int(saved["done"]) if saved else 0
-            with self.progress.bar(what, len(pictures), "img", done) as bar:
-                for number, start in enumerate(range(done, len(pictures), BATCH), start=1):
-                    images = as_unit(pictures[start : start + BATCH])
-                    images = _with_noise(images, noise, self.faces.seed, start) if any(noise) else images
-                    maps[start : start + len(images)] = self.encoder.send(images).numpy()
-                    bar.advance(len(images))
-                    if number % SAVE_EVERY == 0:
-                        flush(maps)
-                        workspace.save("progress", {"done": np.array(start + len(images))})
-            flush(maps)
-            if not all(np.isfinite(batch).all() for batch in _batches(maps)):
-                raise FloatingPointError("feature maps: a value is not finite, or too large for float16.")
+            images = NoisyPictures(pictures, noise, self.faces.seed) if any(noise) else pictures
+            self._filled(workspace, what, images, lambda batch, _: self.encoder.send(batch).numpy())
             return {}, {}
 
         drawn = [float(number) for number in noise]
         return self._of_encoder("maps", compute, [self.images()], side=side, noise=drawn)
+
+    def _filled(
+        self, workspace: Workspace, what: str, images: Rows, send: Send, size: int | None = None
+    ) -> None:
+        self._announce(what, (len(images), *self.map_shape), np.float16)
+        progress, size = self.progress, size or BATCH
+        fill_maps(workspace, what, images, send, self.map_shape, size=size, progress=progress)
 
     def measured(self, defense: Defense) -> Stage:
         """Return what a defence measured of the maps of training images before the first was sent."""
@@ -160,8 +150,13 @@ class SplitBench(Bench):
         """Return the maps of the training images, with the noise that the attack wants on these."""
         return self._asked(self.own, defense, attack.image_noise)
 
+    def compared(self, side: str) -> Rows:
+        """Return what decoders are trained towards and scored against: the images of one side, uint8 or in [0, 1]."""
+        return self.pictures(side)
+
     def own_images(self) -> Images:
-        return Images.unlabelled(self.pictures(TRAINING))
+        rows = self.compared(TRAINING)
+        return Images.unlabelled(cast("NDArray[Any]", rows))  # read some at a time, as mapped ones are
 
     def target(self, defense: Defense | None) -> SplitModel:
         return self.encoder
@@ -171,7 +166,7 @@ class SplitBench(Bench):
         return Observation(self._behind(defense, maps, seed)[:], self.encoder.cut)
 
     def truth(self, subset: str) -> Floats:
-        return as_unit(self.pictures(subset))
+        return as_unit(self.compared(subset)[:])
 
     def sent(
         self, side: str, defense: Defense | None = None, *, noise: tuple[float, float] = (0.0, 0.0)
@@ -215,7 +210,7 @@ class SplitBench(Bench):
         Args:
             scores: names of `IMAGE_SCORES`, all by default; MS-SSIM takes as long as all others together.
         """
-        pictures, found, start = self.pictures(subset), [], 0
+        pictures, found, start = self.compared(subset), [], 0
         for drawn in images:
             truth = as_unit(pictures[start : start + len(drawn)])
             start += len(drawn)
@@ -279,11 +274,3 @@ def _batches(rows: Rows) -> Iterator[Any]:
 
 def _joined(parts: Sequence[Arrays]) -> Arrays:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _with_noise(images: Floats, noise: tuple[float, float], seed: int, first: int) -> Floats:
-    """Add Gaussian noise to images in [0, 1] that has this mean and variance once they are normalised."""
-    mean, deviation = noise[0], noise[1] ** 0.5
-    draws = [np.random.default_rng(derive(seed, "image noise", first + row)) for row in range(len(images))]
-    drawn = np.stack([draw.standard_normal(images.shape[1:], np.float32) for draw in draws])
-    return images + (mean + deviation * drawn) * np.array(IMAGENET_DEVIATION, np.float32)

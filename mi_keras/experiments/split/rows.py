@@ -78,16 +78,21 @@ def picture_arrays(
     plans: Plans, bench: "SplitBench", numbers: Sequence[int], shown: Iterable[Name]
 ) -> dict[str, Any]:
     """Return the scores per image of every row, `(runs, images)`, and of the first run what some rows make of some images."""
+    arrays = score_arrays(plans) | {
+        "shown.numbers": np.array(numbers),
+        "shown.targets": bench.pictures(bench.attacked)[list(numbers)],
+    }
+    return arrays | {f"shown.{name}": bench.shown(plans[name][0], numbers) for name in shown}
+
+
+def score_arrays(plans: Plans) -> dict[str, Any]:
+    """Return the scores per image of every row, `(runs, images)`."""
     arrays: dict[str, Any] = {}
     for name, of_runs in plans.items():
         runs = [each.scored.arrays for each in of_runs]
         measured = [metric for metric in IMAGE_COLUMNS if metric in runs[0]]
         arrays |= {f"{metric}.{name}": np.stack([run[metric] for run in runs]) for metric in measured}
-    arrays |= {
-        "shown.numbers": np.array(numbers),
-        "shown.targets": bench.pictures(bench.attacked)[list(numbers)],
-    }
-    return arrays | {f"shown.{name}": bench.shown(plans[name][0], numbers) for name in shown}
+    return arrays
 
 
 def measured_on(bench: "SplitBench") -> str:
@@ -123,14 +128,19 @@ def picture_notes(config: Any, bench: "SplitBench") -> list[str]:
     ]  # fmt: skip
 
 
+def image_means(arrays: Mapping[str, Any]) -> dict[str, float]:
+    """Return the mean over images of every score of a scored stage."""
+    return {
+        metric: float(arrays[metric].mean(dtype=np.float64)) for metric in IMAGE_COLUMNS if metric in arrays
+    }
+
+
 def _means(stage: "Stage", gallery: "Stage") -> dict[str, float]:
     from mi_keras.metrics.retrieval import cosine_distance, retrieval_probability
 
     arrays, true = stage.arrays, gallery.arrays
     count = len(arrays["psnr"])
-    means = {
-        metric: float(arrays[metric].mean(dtype=np.float64)) for metric in IMAGE_COLUMNS if metric in arrays
-    }
+    means = image_means(arrays)
     means["feature_distance"] = float(cosine_distance(arrays["features"], true["features"][:count]).mean())
     for prefix, kind in (("", "features"), ("pixel_", "pixels")):
         queries, looked_through = _centred(arrays[kind]), _centred(true[kind])
