@@ -1,4 +1,4 @@
-"""Both sections of the split attack through the command line, on tiles of photographs and a random encoder."""
+"""The sections of the split attack through the command line, on tiles of photographs and a random encoder."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,8 @@ import pytest
 
 from mi_keras.cli import main
 
-TINY = [
-    *("--set", "faces.faces=40", "--set", "encoder.variant=minimalistic"),
-    *("--set", "compact.epochs=1", "--set", "compact.batch_size=8"),
-]
+FEW = ("--set", "faces.faces=40", "--set", "encoder.variant=minimalistic")
+TINY = (*FEW, "--set", "compact.epochs=1", "--set", "compact.batch_size=8")
 SMALL_CUT = "encoder.cut=expanded_conv_6_project_bn"  # of stride 16 and 80 maps
 
 
@@ -20,12 +18,14 @@ def home(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
-def reproduce(home: Path, section: str, *more: str, weights: str = "random") -> int:
+def reproduce(
+    home: Path, section: str, *more: str, weights: str = "random", tiny: tuple[str, ...] = TINY
+) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MI_KERAS_HOME", str(home / "store"))
         return main([
             "--work", "split", "--section", section, "--preset", "smoke", "--encoder-weights", weights, "--out",
-            str(home / "results"), *TINY, *more,
+            str(home / "results"), *tiny, *more,
         ])  # fmt: skip
 
 
@@ -60,6 +60,22 @@ def test_section_6_reports_every_decoder_beside_the_mean_face(home, capsys):
     for row in table["rows"]:  # psnr_paper exceeds psnr by what normalisation and the factor of 255 make
         assert 30 < row["values"]["psnr_paper"]["mean"] - row["values"]["psnr"]["mean"] < 40
     assert "mean face" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_section_6_published_shows_the_text_each_behaviour_and_all_of_them(home):
+    assert reproduce(home, "6-published", tiny=FEW) == 0
+    result, folder = load(home, "6-published")
+    check_files(result, folder)
+    (table,) = result["tables"]
+    transposed = ["", "@layers", "@in_place", "@batch_statistics", "@trained_on", "@all"]
+    bicubic = [at for at in transposed if at != "@layers"]
+    names = [f"transposed{at}" for at in transposed] + [f"bicubic{at}" for at in bicubic]
+    assert [row["name"] for row in table["rows"]] == [*names, "mean_face", "mean_face@all"]
+    assert table["rows"][0]["paper"]["values"]["psnr_paper_batch"]["mean"] == 46
+    judged = [claim for claim in result["claims"] if claim["source"] == "split Table 1"]
+    assert len(judged) == 6
+    assert all(claim["holds"] is not None for claim in judged)
 
 
 @pytest.mark.slow
@@ -102,7 +118,7 @@ def test_a_second_run_leaves_no_figure_of_other_settings_and_nothing_else_is_tou
     [
         (
             ("--work", "split", "--section", "5"),
-            "`--section` of work split must be one of: 6, 7, all; got 5.",
+            "`--section` of work split must be one of: 6, 6-published, 7, all; got 5.",
         ),
         (
             ("--section", "5.2", "--encoder-weights", "random"),

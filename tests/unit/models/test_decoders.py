@@ -23,7 +23,9 @@ def _maps(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-@pytest.mark.parametrize(("name", "count"), [("transposed", 143_663), ("bicubic", 172_207)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("transposed", 143_663), ("released", 143_663), ("bicubic", 172_207)]
+)
 def test_published_decoders_have_the_published_parameter_counts(name: str, count: int) -> None:
     assert build_decoder(name, C4).count_params() == count
 
@@ -126,6 +128,19 @@ def test_the_transposed_decoder_draws_each_position_alone_and_ours_does_not() ->
         own[16:32, 32:48] = True
         assert changed[own].any()
         assert changed[~own].any() != alone
+
+
+def test_the_released_decoder_ends_in_blocks_of_4x4_pixels_for_maps_of_stride_16_only() -> None:
+    model = build_decoder("released", (2, 3, 5), (32, 48, 3))
+    assert model.output_shape == (None, 32, 48, 3)
+    kernels = [layer.kernel_size for layer in model.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
+    assert kernels == [(2, 2), (2, 2), (4, 4)]
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) == 6
+    with pytest.raises(
+        InputError, match=r"^`image_shape` must be 16 times the maps' height and width; got \(16"
+    ):
+        build_decoder("released", (2, 3, 5), (16, 24, 3))
 
 
 def test_ladders_decide_widths_and_doublings() -> None:
