@@ -1,4 +1,4 @@
-"""What the thesis's evaluation consists of, and where this package has each of it: tables, figures, equations."""
+"""What the texts' evaluations consist of, and where this package has each of it: tables, figures, equations."""
 
 from dataclasses import dataclass
 
@@ -37,6 +37,19 @@ class PaperEquation:
     difference: str = ""
 
 
+@dataclass(frozen=True)
+class SplitRow:
+    """A row of the split text's Table 1: `name` there, and the rows of section 6-published as the text says, and with all."""
+
+    name: str
+    row: str
+    together: str
+
+
+SPLIT_ROWS = (
+    SplitRow("Decoder with ConvTranspose", "transposed", "transposed@all"),
+    SplitRow("Decoder with Upsampling+Conv", "bicubic", "bicubic@all"),
+)
 TABLES = (
     PaperTable(1, "4.2", "table_1", "none+dropout", "f1"),
     PaperTable(2, "4.2", "table_2", "shadow", "f1"),

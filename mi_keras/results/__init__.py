@@ -24,13 +24,13 @@ from mi_keras.results.figures import (
     TradeOffSeries,
     TrainingCurves,
 )
-from mi_keras.results.metrics import METRICS, Metric
+from mi_keras.results.metrics import EXPLAINED_WITHIN, METRICS, Metric
 from mi_keras.results.result import ExperimentResult, StoredResult
 from mi_keras.results.rows import Claim, Paper, Row, Table, score_values
 from mi_keras.results.schema import SCHEMA, read_result
 
 __all__ = [
-    "METRICS", "SCHEMA", "AnyFigure", "BestPerClass", "ChosenImages", "Claim", "ClassCounts", "ClassImages", "Confusion",
+    "EXPLAINED_WITHIN", "METRICS", "SCHEMA", "AnyFigure", "BestPerClass", "ChosenImages", "Claim", "ClassCounts", "ClassImages", "Confusion",
     "ExperimentResult", "Figure", "GradientCurves", "Histogram", "Layers", "Maps", "MedianPerClass", "Metric",
     "NormalisedPhotographs", "Panel", "Paper", "Photographs", "Row", "RunScores", "Search", "StoredResult", "Sweep", "SweepSeries",
     "Table", "TradeOff", "TradeOffSeries", "TrainingCurves", "read_result",

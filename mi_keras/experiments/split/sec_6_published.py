@@ -37,7 +37,7 @@ from mi_keras.experiments.split.rows import (
 )
 from mi_keras.experiments.split.sec_6_decoders import BY_BICUBIC, BY_TRANSPOSED, PUBLISHED
 from mi_keras.experiments.split.work import SPLIT
-from mi_keras.results import Claim, ExperimentResult, Row, Table, figures
+from mi_keras.results import EXPLAINED_WITHIN, Claim, ExperimentResult, Row, Table, figures
 from mi_keras.results.claims import nearer, within
 from mi_keras.settings import RELEASED, DecoderSettings, EncoderSettings, FaceSettings, check_whole
 
@@ -57,8 +57,6 @@ TEXT, ALL = "", "all"
 DECODERS = {"transposed": "transposed", "bicubic": "bicubic"}
 SCORES = ("psnr", "psnr_paper", "ssim_paper", "ms_ssim_paper")
 BY_BATCH = "psnr_paper_batch"
-# How near the published number counts as explained: half of what the two rows of Table 1 differ by, or its rounding
-WITHIN = {BY_BATCH: 1.0, "ssim_paper": 0.01, "ms_ssim_paper": 0.02}
 
 
 @dataclass(frozen=True)
@@ -232,7 +230,7 @@ def _claims(rows: Mapping[Name, Row], config: Config) -> list[Claim]:
                 rows, f"{rows[together].label}: this explains the published value within {margin:g}", together, published[metric], margin,
                 source="split Table 1", metric=metric,
             )
-            for metric, margin in WITHIN.items()
+            for metric, margin in EXPLAINED_WITHIN.items()
         ]  # fmt: skip
     return claims
 

@@ -218,7 +218,10 @@ def test_one_part_is_asked_for():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"decoder": "z"}, "`decoder` must be one of transposed, bicubic, compact, large; got 'z'."),
+        (
+            {"decoder": "z"},
+            "`decoder` must be one of transposed, bicubic, compact, large, released; got 'z'.",
+        ),
         ({"schedule": "z"}, "`schedule` must be one of step, cosine; got 'z'."),
         ({"mse": 0.0}, "`mse`, `l1` and `ms_ssim` must not all be 0."),
         ({"l1": -1.0}, "`l1` must be >= 0; got -1.0."),

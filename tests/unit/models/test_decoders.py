@@ -177,7 +177,7 @@ def test_a_decoder_comes_back_from_its_configuration() -> None:
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (lambda: build_decoder("other", C4), "`name` must be one of transposed, bicubic, compact, large; got 'other'."),
+        (lambda: build_decoder("other", C4), "`name` must be one of transposed, bicubic, compact, large, released; got 'other'."),
         (lambda: build_decoder("large", (20, 20)), "`map_shape` must be (height, width, channels) or (width,), each >= 1; got (20, 20)."),
         (lambda: build_decoder("large", (9,)), "`image_shape` must be given for a vector; got None for (9,)."),
         (lambda: build_decoder("large", C4, (0, 9, 1)), "`image_shape` must be (height, width, channels), each >= 1; got (0, 9, 1)."),
