@@ -8,7 +8,7 @@ from mi_keras.experiments.thesis.sec_5_2_input_combinations import PAPER, PRESET
 from mi_keras.experiments.thesis.table_4 import ALONE, PUBLISHED
 from mi_keras.experiments.thesis.table_4 import claims as _claims
 from mi_keras.results import Row, Table, score_values
-from mi_keras.results.claims import ahead, unchanged
+from mi_keras.results.claims import ahead, nearer, unchanged, within
 from mi_keras.settings import COMBINATIONS
 from mi_keras.types import Scores
 
@@ -123,6 +123,22 @@ def test_unchanged_judges_a_single_run_and_says_so():
     claim = unchanged(rows, "No change", "after", "before", source="here")
     assert claim.holds is False
     assert "in a single run" in claim.numbers
+
+
+def test_a_published_value_is_explained_within_a_margin_and_approached_by_more_than_is_negligible():
+    rows = {name: row(name, mean) for name, mean in (("text", 0.40), ("more", 0.32), ("past", 0.203))}
+
+    def explained(name, margin):
+        return within(rows, "", name, 0.30, margin, source="", metric="ssim")
+
+    assert [explained("more", margin).holds for margin in (0.03, 0.01)] == [True, False]
+    assert "0.3 published, difference +0.0200" in explained("more", 0.03).numbers
+    assert explained("less", 0.03).holds is None
+    verdicts = [
+        nearer(rows, "", name, other, 0.30, source="", metric="ssim").holds
+        for name, other in (("more", "text"), ("text", "more"), ("past", "text"), ("less", "text"))
+    ]
+    assert verdicts == [True, False, None, None]
 
 
 def test_a_table_says_what_its_columns_are():
