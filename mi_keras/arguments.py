@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, section: str) -> None:
     )
     parser.add_argument(
         "--set",
+        dest="overrides",
         action="append",
         default=[],
         metavar="KEY=VALUE",
@@ -56,6 +57,6 @@ def request_of(options: argparse.Namespace, **more: Any) -> Request:
     if options.encoder_weights and options.work != "split":
         raise InputError(f"`--encoder-weights` must go with --work split; got --work {options.work}.")
     return Request(
-        section=options.section, work=options.work, preset=options.preset, overrides=options.set, seed=options.seed,
+        section=options.section, work=options.work, preset=options.preset, overrides=options.overrides, seed=options.seed,
         data=options.data, offline=options.offline, encoder_weights=options.encoder_weights, **more,
     )  # fmt: skip

@@ -23,17 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in COMMANDS:
         return run_command(arguments[0], arguments[1:])
+    parser = _parser()
     if arguments and not arguments[0].startswith("-"):
-        _parser().error(
+        parser.error(
             f"the first argument must be an option or one of {', '.join(COMMANDS)}; got {arguments[0]}"
         )
-    options = _parser().parse_args(arguments)
+    options = parser.parse_args(arguments)
     if options.list:
         return guarded(_list_sections)
     again = (
         "run it again without --force to go on." if options.force else "run the same command again to go on."
     )
-    return guarded(lambda: _reproduce(options), f"What is finished is kept; {again}")
+    return guarded(lambda: _reproduce(options), f"What is finished is kept; {again}", parser)
 
 
 def _reproduce(options: argparse.Namespace) -> None:
@@ -68,7 +69,7 @@ def _list_sections() -> None:
         )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> OneLineErrors:
     parser = OneLineErrors(
         prog="mi-keras", description="Reproduce image reconstruction attacks, section by section.",
         epilog="Results go to OUT/SECTION/PRESET; finished stages are kept in $MI_KERAS_HOME (default: .mi_keras). "

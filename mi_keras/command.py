@@ -4,6 +4,7 @@ import argparse
 import errno
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -26,9 +27,26 @@ class OneLineErrors(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"{self.prog}: {message}\n")
 
+    def in_options(self, message: str) -> str:
+        """Return a message of the library, which names arguments, with the options that they come from.
 
-def guarded(command: Callable[[], object], go_on: str = "") -> int:
+        "`trained_on=seen` must be ..." becomes "`--trained-on seen` must be ...".
+        """
+        options = {
+            action.dest: action.option_strings[-1] for action in self._actions if action.option_strings
+        }
+
+        def named(found: re.Match[str]) -> str:
+            name, value = found.groups()
+            return f"`{options[name]}{f' {value}' if value else ''}`" if name in options else found.group()
+
+        return re.sub(r"`(\w+)(?:=([^`]*))?`", named, message)
+
+
+def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineErrors | None = None) -> int:
     """Call `command` and turn the ways it can end early into one line on standard error and an exit code.
+
+    With `parser`, arguments in the messages of the library are named as the options of the command.
 
     Returns 0, or 2 for bad input, 130 for Ctrl-C, 1 for a full disk or other trouble with files, too little memory,
     a diverged run, or a result that failed its check.
@@ -41,7 +59,7 @@ def guarded(command: Callable[[], object], go_on: str = "") -> int:
         sys.stdout.flush()
         return 0
     except InputError as error:
-        return _say(messages, str(error), BAD_INPUT)
+        return _say(messages, parser.in_options(str(error)) if parser else str(error), BAD_INPUT)
     except (FloatingPointError, MemoryError, CheckFailed) as error:
         return _say(messages, f"stopped: {str(error) or 'not enough memory'}. {go_on}", STOPPED)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`

@@ -21,7 +21,7 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
-            raise InputError(f"`--set` must be key=value; got {assignment!r}.")
+            raise InputError(f"`overrides` must be key=value; got {assignment!r}.")
         config = _replace(config, key.strip(), key.strip().split("."), text.strip())
     return config
 
@@ -51,7 +51,7 @@ def _replace(config: Any, key: str, path: list[str], text: str) -> Any:
     names = [item.name for item in fields(config)]
     if path[0] not in names or is_dataclass(getattr(config, path[0])) != (len(path) > 1):
         legal = ", ".join(name for name, _ in list_keys(config))
-        raise InputError(f"`--set {key}` must name a setting: {legal}; got {'.'.join(path)!r}.")
+        raise InputError(f"`overrides={key}` must name a setting: {legal}; got {'.'.join(path)!r}.")
     old = getattr(config, path[0])
     kind = get_type_hints(type(config))[path[0]]
     new = _replace(old, key, path[1:], text) if len(path) > 1 else _parse(key, kind, text)
@@ -64,14 +64,14 @@ def _replace(config: Any, key: str, path: list[str], text: str) -> Any:
 def _parse(key: str, kind: Any, text: str) -> Any:
     if kind is bool:
         if text.lower() not in ("true", "false"):
-            raise InputError(f"`--set {key}` must be true or false; got {text!r}.")
+            raise InputError(f"`overrides={key}` must be true or false; got {text!r}.")
         return text.lower() == "true"
     if get_origin(kind) is tuple:
         return tuple(_parse(key, get_args(kind)[0], part.strip()) for part in text.split(",") if part.strip())
     try:
         return kind(text)
     except ValueError:
-        raise InputError(f"`--set {key}` must be {_IN_WORDS[kind]}; got {text!r}.") from None
+        raise InputError(f"`overrides={key}` must be {_IN_WORDS[kind]}; got {text!r}.") from None
 
 
 def _as_text(value: Any) -> str:

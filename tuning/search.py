@@ -106,8 +106,10 @@ class Workers:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Search and print every trial; return the exit code (see `command.guarded`)."""
-    options = _parser().parse_args(arguments)
-    return guarded(lambda: _search(options), "Finished trials are kept; run the same command again to go on.")
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    go_on = "Finished trials are kept; run the same command again to go on."
+    return guarded(lambda: _search(options), go_on, parser)
 
 
 def _search(options: argparse.Namespace) -> None:
@@ -116,7 +118,7 @@ def _search(options: argparse.Namespace) -> None:
 
     search = SPACES[options.space](Workers(options.workers, options.patience))
     request = Request(
-        section=options.space, work=search.work, preset=options.preset, overrides=options.set, seed=options.seed,
+        section=options.space, work=search.work, preset=options.preset, overrides=options.overrides, seed=options.seed,
         data=options.data, out=options.out, offline=options.offline,
     )  # fmt: skip
     (folder,) = runner.run_experiments([search], request, Console(stderr=True))
@@ -199,7 +201,7 @@ def _arrays(search: "Stage") -> dict[str, NDArray[Any]]:
     return {f"search.{name}": values for name, values in search.arrays.items()}
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> OneLineErrors:
     parser = OneLineErrors(
         prog="python -m tuning.search", description="Search settings at random on the adversary's own images."
     )  # fmt: skip
@@ -216,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
         help="as of scripts/reproduce.py (default: mnist; photographs for decoder)",
     )
     changes = "change a setting, for example search.images=100"
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help=changes)
+    add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=changes)
     add(
         "--out",
         type=Path,

@@ -38,7 +38,7 @@ def read_npz_pool(file: str, *, trained_on: str | None, size: Size | None, chann
         wanted = [*itertools.chain(*PARTS), *IMAGES, *LABELS, "groups", *([trained_on] if trained_on else [])]
         return [key for key in found if key in wanted]
 
-    name = f"`--data npz:{file}`"
+    name = f"`data=npz:{file}`"
     return _of_arrays(f"npz:{file}", name, read_npz_arrays(name, file, choose), trained_on, size, channels)
 
 
@@ -49,7 +49,7 @@ def read_mnist_pool(*, trained_on: str | None, size: Size | None, channels: int 
         "x_train": source.train_images, "y_train": source.train_labels,
         "x_test": source.test_images, "y_test": source.test_labels,
     }  # fmt: skip
-    return _of_arrays("mnist", "`--data mnist`", arrays, trained_on, size, channels)
+    return _of_arrays("mnist", "`data=mnist`", arrays, trained_on, size, channels)
 
 
 def read_array_pool(
@@ -143,7 +143,7 @@ def _of_arrays(
         parts = [(x, next((key for key in LABELS if key in arrays), y)) for x, y in parts[:1]]
     if not parts:
         raise InputError(f"{name} {NPZ_RULE}; got {', '.join(arrays) or 'none of them'}.")
-    images = [_checked_images(f"{name}: `{x}`", arrays[x]) for x, _ in parts]
+    images = [_checked_images(f"{name}: {x!r}", arrays[x]) for x, _ in parts]
     sizes = [len(part) for part in images]
     if len({(part.dtype, part.shape[1:]) for part in images}) > 1:
         shown = " and ".join(f"{part.shape[1:]} {part.dtype}" for part in images)
@@ -153,7 +153,7 @@ def _of_arrays(
     labelled = [y for _, y in parts if y in arrays]
     if labelled and len(labelled) < len(parts):
         raise InputError(f"{name} must have `y_train` and `y_test`, or neither; got `{labelled[0]}` alone.")
-    labels = [_per_image(f"{name}: `{y}`", _class_numbers(f"{name}: `{y}`", arrays[y]), n) for y, n in zip(labelled, sizes, strict=False)]  # fmt: skip
+    labels = [_per_image(f"{name}: {y!r}", _class_numbers(f"{name}: {y!r}", arrays[y]), n) for y, n in zip(labelled, sizes, strict=False)]  # fmt: skip
     together = np.concatenate(images) if len(images) > 1 else images[0]
     groups = arrays.get("groups")
     return Given(
@@ -161,7 +161,7 @@ def _of_arrays(
         images=with_channels(name, resized(together, size), channels),
         names=tuple(f"{x}[{row}]" for (x, _), n in zip(parts, sizes, strict=True) for row in range(n)),
         labels=np.concatenate(labels) if labels else None,
-        groups=None if groups is None else _per_image(f"{name}: `groups`", groups, len(together)),
+        groups=None if groups is None else _per_image(f"{name}: 'groups'", groups, len(together)),
         trained_on=_seen(name, arrays, trained_on, [x for x, _ in parts], sizes),
     )
 
@@ -176,10 +176,10 @@ def _seen(
     mask = arrays.get(trained_on)
     if mask is None or mask.dtype != np.bool_:
         raise InputError(
-            f"`--trained-on` must be {', '.join(keys)}, or a key of booleans, one for each image, of {name}; "
+            f"`trained_on` must be {', '.join(keys)}, or a key of booleans, one for each image, of {name}; "
             f"got {trained_on!r}{'' if mask is None else f', {mask.dtype}'}."
         )
-    return _per_image(f"`--trained-on {trained_on}`", mask, sum(sizes))
+    return _per_image(f"`trained_on={trained_on}`", mask, sum(sizes))
 
 
 def _checked_images(name: str, images: NDArray[Any]) -> NDArray[Any]:

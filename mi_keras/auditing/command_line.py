@@ -22,20 +22,21 @@ GO_ON = "What is finished is kept; run the same command again to go on."
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code: that of `command.guarded`, or 3 and 4 as `--fail-above` has them."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     codes = [0]
-    return guarded(lambda: codes.append(_run(options)), GO_ON) or codes[-1]
+    return guarded(lambda: codes.append(_run(options)), GO_ON, parser) or codes[-1]
 
 
 def _run(given: argparse.Namespace) -> int:
     limits = parse_limits(given.fail_above, among=given.among) if given.fail_above is not None else {}
     options = _options(given)
     if given.model is not None and given.data is None and not given.list_points:
-        raise InputError("`--data` must be given with a model: a folder, a .zip or an .npz file; got none.")
+        raise InputError("`data` must be given with a model: a folder, a .zip or an .npz file; got none.")
     if given.model is None and given.data is not None:
         raise InputError(f"`MODEL` must be given with --data; got --data {given.data} alone.")
     if not given.list_points:
-        check_writable("--out", given.out)
+        check_writable("out", given.out)
     if given.imports or ":" in (given.model_input or ""):
         sys.path.insert(0, os.getcwd())  # modules of the user's own, which lie beside the model
     from mi_keras.quiet import quiet_libraries  # here: --help answers at once
@@ -114,7 +115,7 @@ def _options(given: argparse.Namespace) -> Options:
 def _counts(text: str | None) -> tuple[int, ...]:
     parts = text.split(",") if text else []
     if not all(part.isdecimal() for part in parts):
-        raise InputError(f"`--queries` must be whole numbers with commas, such as 10,100,1000; got {text!r}.")
+        raise InputError(f"`queries` must be whole numbers with commas, such as 10,100,1000; got {text!r}.")
     return tuple(int(part) for part in parts)
 
 
@@ -123,11 +124,11 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     parts = text.split(",")
     if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
-        raise InputError(f"`--size` must be H,W, whole numbers >= 1; got {text!r}.")
+        raise InputError(f"`size` must be H,W, whole numbers >= 1; got {text!r}.")
     return int(parts[0]), int(parts[1])
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> OneLineErrors:
     parser = OneLineErrors(
         prog="mi-keras audit", description="Find out what can be rebuilt of an image from what a Keras model sends out.",
         epilog="Without MODEL: a demonstration on embedded digits. Finished steps are kept in $MI_KERAS_HOME (default: "

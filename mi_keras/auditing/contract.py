@@ -75,7 +75,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     fixed = (height, width) if height and width else None
     if options.size and fixed and options.size != fixed:
         raise InputError(
-            f"`--size` must be {fixed[0]},{fixed[1]}, the model's input, or not given; got {options.size}."
+            f"`size` must be {fixed[0]},{fixed[1]}, the model's input, or not given; got {options.size}."
         )
     pool = read_pool(
         data, labels=options.labels, groups=options.groups, size=fixed or options.size, channels=channels,
@@ -127,7 +127,9 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
             "The model answers at random: two calls on the same images differ. Each image is sent once."
         )
     if facts.grouped_by == "image":
-        warnings.append("Images are their own groups: one person may be on both sides (see --groups).")
+        warnings.append(
+            "Images are their own groups: one person may be on both sides unless groups are declared."
+        )
     return Contract(subjects, facts, tuple(s for s in assumed if s), tuple(warnings), pool.class_names)
 
 
@@ -153,8 +155,8 @@ def _check_labels(pool: Pool, target: Target, options: Options) -> None:
         return
     if len(pool.class_names) > width:
         raise InputError(
-            f"`--labels` must be classes of the model, which answers in {width} numbers; got {len(pool.class_names)} classes: "
-            f"{', '.join(pool.class_names[:3])}, ... Without --labels, subfolders mean nothing."
+            f"`labels` must be classes of the model, which answers in {width} numbers; got {len(pool.class_names)} classes: "
+            f"{', '.join(pool.class_names[:3])}, ... Without `labels`, subfolders mean nothing."
         )
 
 
@@ -168,10 +170,10 @@ def _output_name(model: keras.Model, wanted: str | None) -> str:
     names = [point.name for point in outputs]
     if wanted is None and len(outputs) > 1:
         raise InputError(
-            f"`--output` must name the output that tells the class, one of {', '.join(names)}; got none."
+            f"`output` must name the output that tells the class, one of {', '.join(names)}; got none."
         )
     if wanted is not None and wanted not in names:
-        raise InputError(f"`--output` must be one of {', '.join(names)}; got {wanted!r}.")
+        raise InputError(f"`output` must be one of {', '.join(names)}; got {wanted!r}.")
     return wanted or names[0]
 
 
@@ -203,7 +205,7 @@ def _model_input(
     shown, dtype = options.model_input, target.head.inputs[0].dtype
     if shown in candidates(channels) and shown != "0..255" and np.dtype(dtype).kind in "iu":
         raise InputError(
-            f"`--model-input` must be 0..255 or MODULE:FUNCTION for a model that takes whole numbers ({dtype}); "
+            f"`model_input` must be 0..255 or MODULE:FUNCTION for a model that takes whole numbers ({dtype}); "
             f"got {shown!r}."
         )
     tells_class = (
@@ -213,7 +215,7 @@ def _model_input(
         why = "answers that tell one" if pool.labels is not None else "labels"
         if shown is None:
             raise InputError(
-                f"`--model-input` must be declared where there are no {why} to find it by: one of "
+                f"`model_input` must be declared where there are no {why} to find it by: one of "
                 f"{', '.join(candidates(channels))}, or MODULE:FUNCTION."
             )
         return shown, f"The model expects {shown} (declared, not checked: no {why})."
@@ -233,7 +235,7 @@ def _model_input(
     if shown is None:
         if max(found.values()) <= chance:
             raise InputError(
-                f"`--model-input` must be declared where no conversion is right more often than one class is, {chance:.2f}; "
+                f"`model_input` must be declared where no conversion is right more often than one class is, {chance:.2f}; "
                 f"got accuracies {', '.join(f'{n} {a:.2f}' for n, a in found.items())}."
             )
         shown = choose_model_input(found, count=count)

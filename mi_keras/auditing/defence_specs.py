@@ -57,7 +57,7 @@ def parse_spec(text: str) -> Spec:
     if _NUMBER.fullmatch(number) and name in _LEGAL and _LEGAL[name](float(number), "." not in number):
         return Spec(text, name, float(number), name == "kept" and "." in number)
     raise InputError(
-        f"`--defend` must be one of {forms(OF_OUTPUTS['logits'])} for an output, {forms(OF_LAYERS)} for a layer; got {text!r}."
+        f"`defend` must be one of {forms(OF_OUTPUTS['logits'])} for an output, {forms(OF_LAYERS)} for a layer; got {text!r}."
     )
 
 

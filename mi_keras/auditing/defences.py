@@ -46,7 +46,7 @@ def parse_defences(
         if not fitting:
             legal = "; ".join(dict.fromkeys(filter(None, (_legal(sent, subject) for sent in sents))))
             legal = legal or "nothing, as all outputs are rounded, cut or a label already"
-            raise InputError(f"`--defend` must be for what is audited: {legal}; got {spec.text!r}.")
+            raise InputError(f"`defend` must be for what is audited: {legal}; got {spec.text!r}.")
         found |= {sent: (*found.get(sent, ()), spec) for sent in fitting}
     return {sent: found[sent] for sent in sents if sent in found}
 

@@ -120,7 +120,7 @@ def divide(
             f"{None if trained_on is None else len(trained_on)}."
         )
     if len(images) < LEAST:
-        raise InputError(f"`--data` must hold at least {LEAST} images; got {len(images)}.")
+        raise InputError(f"`data` must hold at least {LEAST} images; got {len(images)}.")
     seen = np.zeros(len(images), np.bool_) if trained_on is None else trained_on
     given = np.unique(groups, return_inverse=True)[1].astype(np.int64)
     merged = merge_near_duplicates(images, given, near=near)
@@ -130,7 +130,7 @@ def divide(
     count = sum(map(len, others))
     if count < LEAST:
         raise InputError(
-            f"`--trained-on` must leave at least {LEAST} images that the target has not seen, copies of seen ones not "
+            f"`trained_on` must leave at least {LEAST} images that the target has not seen, copies of seen ones not "
             f"counted; got {count} of {len(images)}."
         )
     members = _joined(_filled([rows[seen[rows]] for rows in member_groups], [shares.most_attacked])[0])

@@ -54,7 +54,7 @@ def stacked(name: str, images: Sequence[NDArray[Any]], size: Size | None) -> NDA
     if len(shapes) > 1 and size is None:
         (low, wide, *_), (high, narrow, *_) = shapes[0], shapes[-1]
         raise InputError(
-            f"`--size H,W` must be given for images of several sizes; {name} has {len(shapes)} of them, such as "
+            f"`size=H,W` must be given for images of several sizes; {name} has {len(shapes)} of them, such as "
             f"{low}x{wide} and {high}x{narrow} (height x width)."
         )
     return np.stack([resized(image[np.newaxis], size)[0] if size else image for image in images])

@@ -70,7 +70,7 @@ def obstacle(subject: Subject) -> str:
     if np.dtype(subject.model.inputs[0].dtype).kind in "iu":
         return "the model takes in whole numbers"
     if subject.prepare not in CONVERSIONS.values():
-        return "--model-input is a function of NumPy, which has no gradients"
+        return "what prepares its input is a function of NumPy, which has no gradients"
     if subject.random:
         return "the model answers at random"
     layers = subject.model._flatten_layers(include_self=False, recursive=True)

@@ -45,14 +45,12 @@ def model_input(spec: str, *, channels: int) -> ModelInput:
             where MODULE:FUNCTION fails or gives something else than finite numbers for each image.
     """
     if spec in NEED_COLOUR and channels != 3:
-        raise InputError(f"`--model-input {spec}` must have images of 3 channels; got {channels}.")
+        raise InputError(f"`model_input={spec}` must have images of 3 channels; got {channels}.")
     if spec in CONVERSIONS:
         return CONVERSIONS[spec]
     module, colon, function = spec.partition(":")
     if not (module and colon and function):
-        raise InputError(
-            f"`--model-input` must be {', '.join(CONVERSIONS)} or MODULE:FUNCTION; got {spec!r}."
-        )
+        raise InputError(f"`model_input` must be {', '.join(CONVERSIONS)} or MODULE:FUNCTION; got {spec!r}.")
     return _imported(spec, module, function)
 
 
@@ -100,7 +98,7 @@ def choose_model_input(accuracies: Mapping[str, float], *, count: int) -> str:
     if all(first >= CLEAR * other and _is_apart(first, other, count) for _, other in others):
         return best
     raise InputError(
-        f"`--model-input` must be declared where no accuracy is twice the next; {_shown(accuracies, count)}, taking class "
+        f"`model_input` must be declared where no accuracy is twice the next; {_shown(accuracies, count)}, taking class "
         "number k for the model's output k."
     )
 
@@ -124,12 +122,10 @@ def check_model_input(declared: str, accuracies: Mapping[str, float], *, count: 
         return ""
     if accuracy >= CLEAR * accuracies[declared]:
         raise InputError(
-            f"`--model-input {declared}` must be what the model expects; `--model-input {best}` fits it: "
+            f"`model_input={declared}` must be what the model expects; `model_input={best}` fits it: "
             f"{_shown(accuracies, count)}."
         )
-    return (
-        f"`--model-input {best}` is more accurate than the declared {declared}: {_shown(accuracies, count)}."
-    )
+    return f"{best} is more accurate than the declared {declared}: {_shown(accuracies, count)}."
 
 
 def _ranked(accuracies: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -148,7 +144,7 @@ def _shown(accuracies: Mapping[str, float], count: int) -> str:
 
 
 def _imported(spec: str, module: str, function: str) -> ModelInput:
-    name = f"`--model-input {spec}`"
+    name = f"`model_input={spec}`"
     try:
         found = getattr(import_module(module), function)
     except Exception as error:  # an imported module may raise anything

@@ -58,25 +58,25 @@ class Options:
             if isinstance(value := getattr(self, name), str):
                 object.__setattr__(self, name, (value,))  # one of them
         for argument, value, legal in (
-            ("--preset", self.preset, PRESETS),
-            ("--class-of", self.class_of, ("prediction", "all")),
+            ("preset", self.preset, PRESETS),
+            ("class_of", self.class_of, ("prediction", "all")),
         ):
             if value not in legal:
                 raise InputError(f"`{argument}` must be one of {', '.join(legal)}; got {value!r}.")
         for adversary in self.adversaries:
             if adversary not in ADVERSARIES:
-                raise InputError(f"`--adversaries` must be of {', '.join(ADVERSARIES)}; got {adversary!r}.")
+                raise InputError(f"`adversaries` must be of {', '.join(ADVERSARIES)}; got {adversary!r}.")
         if not 0 <= self.budget <= LARGEST:
-            raise InputError(f"`--budget` must be minutes >= 0, 0 for no limit; got {self.budget!r}.")
+            raise InputError(f"`budget` must be minutes >= 0, 0 for no limit; got {self.budget!r}.")
         for text in self.defend:
             parse_spec(text)
-        check_whole("--sends", self.sends, 1, MOST_SENDS)
+        check_whole("sends", self.sends, 1, MOST_SENDS)
         if self.queries and "queries" not in self.adversaries:
             raise InputError(
-                f"`--queries` must go with the adversary queries; `--adversaries` has {', '.join(self.adversaries)}."
+                f"`queries` must go with the adversary queries; `adversaries` has {', '.join(self.adversaries)}."
             )
         for count in self.queries:
-            check_whole("--queries", count, 2, LARGEST)
-        check_whole("--seed", self.seed, 0)
-        check_whole("--attack-size", self.attack_size, SMALLEST_ATTACKED, 320)
-        check_whole("--among", self.among, 2, 100)
+            check_whole("queries", count, 2, LARGEST)
+        check_whole("seed", self.seed, 0)
+        check_whole("attack_size", self.attack_size, SMALLEST_ATTACKED, 320)
+        check_whole("among", self.among, 2, 100)

@@ -96,16 +96,16 @@ def read_pool(
     Raises:
         InputError: `data` has no legal form or cannot be read, or one of the rules above is broken.
     """
-    for argument, value in (("--labels", labels), ("--groups", groups)):
+    for argument, value in (("labels", labels), ("groups", groups)):
         if value not in ("none", "folder"):
             raise InputError(f"`{argument}` must be none or folder; got {value!r}.")
     if channels not in (None, 1, 3):
         raise InputError(f"`channels` must be 1, 3 or None; got {channels!r}.")
     if size is not None and not (len(size) == 2 and min(size) >= 1):
-        raise InputError(f"`--size` must be H,W, at least 1 each; got {size!r}.")
+        raise InputError(f"`size` must be H,W, at least 1 each; got {size!r}.")
     levels = [level for level, value in (("class", labels), ("group", groups)) if value == "folder"]
     given = _read(data, levels, size, channels, trained_on)
-    images, found = check_pixels(f"`--data {given.name}`", given.images, pixels)
+    images, found = check_pixels(f"`data={given.name}`", given.images, pixels)
     return _sorted_by_content(given, images, found, class_names)
 
 
@@ -116,7 +116,7 @@ def _read(data: Any, levels: list[str], size: Size | None, channels: int | None,
     if scheme in ("folder", "zip"):
         if trained_on is not None:
             raise InputError(
-                f"`--trained-on` must go with an npz file or arrays; got {trained_on!r} with {scheme}."
+                f"`trained_on` must go with an npz file or arrays; got {trained_on!r} with {scheme}."
             )
         source = open_folder(value) if scheme == "folder" else open_zip(value)
         return read_pictures(
@@ -124,7 +124,7 @@ def _read(data: Any, levels: list[str], size: Size | None, channels: int | None,
         )
     if levels:
         raise InputError(
-            f"`--labels folder` and `--groups folder` must go with a folder or a zip file; got {scheme or 'arrays'}."
+            f"`labels=folder` and `groups=folder` must go with a folder or a zip file; got {scheme or 'arrays'}."
         )
     if scheme == "npz":
         return read_npz_pool(value, trained_on=trained_on, size=size, channels=channels)
@@ -152,13 +152,13 @@ def _kind(data: str) -> tuple[str, str]:
     if os.path.isfile(path) and (data.lower().endswith(".zip") or zipfile.is_zipfile(path)):
         return "zip", data
     what = "which is none of these" if os.path.exists(path) else "and there is no such file or folder"
-    raise InputError(f"`--data` must be {FORMS}; got {data!r}, {what}.")
+    raise InputError(f"`data` must be {FORMS}; got {data!r}, {what}.")
 
 
 def _sorted_by_content(
     given: Given, images: NDArray[Any], pixels: str, class_names: Sequence[str] | None
 ) -> Pool:
-    name = f"`--data {given.name}`"
+    name = f"`data={given.name}`"
     labels: Ints | None = None
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

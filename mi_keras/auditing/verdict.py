@@ -45,7 +45,7 @@ class Tolerance:
                 raise InputError(f"`tolerance` must have `{name}` >= 0 and < 1; got {getattr(self, name)!r}.")
 
     @classmethod
-    def parse(cls, text: str, *, argument: str = "--tolerance") -> "Tolerance":
+    def parse(cls, text: str, *, argument: str = "tolerance") -> "Tolerance":
         """Return the tolerance of a text like "found=0.20,detail=0.05"; what it does not name is at its default.
 
         Raises:
@@ -68,7 +68,7 @@ class Judgement(NamedTuple):
     could_be: Mapping[str, float]
 
 
-def parse_limits(text: str, *, argument: str = "--fail-above", among: int = 0) -> dict[str, float]:
+def parse_limits(text: str, *, argument: str = "fail_above", among: int = 0) -> dict[str, float]:
     """Return the numbers that a text like "found=0.2" names, each in [0, 1).
 
     Args:

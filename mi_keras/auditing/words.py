@@ -126,7 +126,7 @@ def tolerance(settings: Settings) -> str:
         f"{percent(settings.detail_tolerance)} of the detail"
     )
     if settings.tolerance_is_default:
-        return f"{text}. It is ours, not yours: set your own with --tolerance."
+        return f"{text}. It is ours, not yours: declare your own."
     return f"{text}, as the owner set it."
 
 

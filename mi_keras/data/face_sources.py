@@ -34,10 +34,10 @@ def open_faces(spec: str, *, offline: bool = False) -> FaceSource:
     elif scheme == "tfds" and name:
         source = open_tfds(name, offline=offline)
     else:
-        raise InputError(f"`--data` must be photographs, folder:PATH, zip:PATH or tfds:NAME; got {spec!r}.")
+        raise InputError(f"`data` must be photographs, folder:PATH, zip:PATH or tfds:NAME; got {spec!r}.")
     if not source.keys:
         raise InputError(
-            f"`--data {spec}` must hold images (.jpg, .jpeg, .png, .bmp or .webp; hidden files and links that lead "
+            f"`data={spec}` must hold images (.jpg, .jpeg, .png, .bmp or .webp; hidden files and links that lead "
             "out of a folder do not count); got none."
         )
     return source

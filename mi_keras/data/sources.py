@@ -29,4 +29,4 @@ def load_source(spec: str, *, offline: bool = False) -> Source:
         return read_tfds(name, offline=offline)
     if scheme == "npz" and name:
         return read_npz(name)
-    raise InputError(f"`--data` must be mnist, tfds:NAME or npz:FILE; got {spec!r}.")
+    raise InputError(f"`data` must be mnist, tfds:NAME or npz:FILE; got {spec!r}.")

@@ -113,7 +113,7 @@ def _check_classes_present(splits: Splits) -> None:
         if counts[name].min() == 0:
             raise InputError(
                 f"`data.method` random left class {splits.class_names[int(counts[name].argmin())]!r} out of {name}; "
-                "use --set data.method=stratified or a larger data.train_per_class."
+                "use `overrides=data.method=stratified` or a larger data.train_per_class."
             )
 
 
@@ -138,9 +138,9 @@ def _check_available(source: Source, part: str, available: Ints, per_class: int)
         return
     least = 2 if part == "train" else 3
     remedy = (
-        f"use --set data.{part}_per_class={available[scarcest]} or less"
+        f"use `overrides=data.{part}_per_class={available[scarcest]}` or less"
         if available[scarcest] >= least
-        else f"{least} is the least that can be cut, so use another --data"
+        else f"{least} is the least that can be cut, so use another `data`"
     )
     raise InputError(
         f"`data.{part}_per_class` must be at most the number of distinct {part} images of every class: class "

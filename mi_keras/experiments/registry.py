@@ -69,5 +69,5 @@ def find(work: str, number: str) -> tuple[Experiment, ...]:
     )
     if not found:
         known = ", ".join(section.number for section in there)
-        raise InputError(f"`--section` of work {work} must be one of: {known}, {ALL}; got {number}.")
+        raise InputError(f"`section` of work {work} must be one of: {known}, {ALL}; got {number}.")
     return found

@@ -38,7 +38,7 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
     for experiment in experiments:
         folder = request.out / experiment.folder / request.preset
         ready.append((experiment, experiment.load().prepare(request), folder))
-        check_writable("--out", folder)
+        check_writable("out", folder)
     store = Store(home(), force=request.force)
     for experiment, prepared, folder in ready:
         _run_one(experiment, prepared, folder, request, store, console)

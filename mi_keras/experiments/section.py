@@ -166,7 +166,7 @@ class Section(Generic[Source, C, Data, Bench]):
     def configure(self, request: Request) -> C:
         """Return the settings of a preset with what the request changes."""
         if request.preset not in self.presets:
-            raise InputError(f"`--preset` must be one of {', '.join(self.presets)}; got {request.preset!r}.")
+            raise InputError(f"`preset` must be one of {', '.join(self.presets)}; got {request.preset!r}.")
         weights = [f"encoder.weights={request.encoder_weights}"] if request.encoder_weights else []
         config = apply_overrides(self.presets[request.preset], [*weights, *request.overrides])
         if request.runs is not None:

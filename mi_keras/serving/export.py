@@ -35,8 +35,9 @@ Config = sec_5_2_input_combinations.Config | sec_6_decoders.Config
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code (see `command.guarded`)."""
-    options = _parser().parse_args(arguments)
-    return guarded(lambda: _run(options))
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    return guarded(lambda: _run(options), parser=parser)
 
 
 def default_name(options: argparse.Namespace) -> str:
@@ -146,7 +147,7 @@ def reproduce_command(options: argparse.Namespace, config: Config) -> str:
             words += [f"--{name.replace('_', '-')}", str(value)]
     if options.run > config.runs:
         words += ["--runs", str(options.run)]
-    assignments = list(options.set)
+    assignments = list(options.overrides)
     key = "decoders" if options.decoder else "combinations"
     if options.objective not in (None, OBJECTIVE):
         key = "second_combinations"
@@ -155,7 +156,7 @@ def reproduce_command(options: argparse.Namespace, config: Config) -> str:
     return shlex.join([*words, *(word for assignment in assignments for word in ("--set", assignment))])
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> OneLineErrors:
     parser = OneLineErrors(
         prog="mi-keras export",
         description="Write a trained attack from the store as a SavedModel for TensorFlow Serving. Nothing is trained.",

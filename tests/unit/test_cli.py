@@ -1,10 +1,13 @@
 """How a run that ends early is reported: one line on standard error, an exit code, no traceback."""
 
+import ast
 import errno
+from pathlib import Path
 
 import pytest
 
-from mi_keras.command import guarded
+import mi_keras
+from mi_keras.command import OneLineErrors, guarded
 from mi_keras.errors import InputError, Interrupted
 
 
@@ -40,3 +43,46 @@ def test_a_programming_error_is_not_hidden():
 
     with pytest.raises(ZeroDivisionError):
         guarded(work)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("`trained_on` must be a key; got 1.", "`--trained-on` must be a key; got 1."),
+        ("`trained_on=a b` must fit `trained_on=c`.", "`--trained-on a b` must fit `--trained-on c`."),
+        ("`overrides=steps=3` must name one.", "`--set steps=3` must name one."),
+        ("`model` has no `x_train`, `data.seed` or seed.", "`model` has no `x_train`, `data.seed` or seed."),
+    ],
+)
+def test_a_command_names_its_options_where_the_library_names_arguments(said, shown, capsys):
+    parser = OneLineErrors()
+    parser.add_argument("model")
+    parser.add_argument("-t", "--trained-on")
+    parser.add_argument("--set", dest="overrides")
+    parser.add_argument("--seed")
+
+    def work():
+        raise InputError(said)
+
+    assert guarded(work, parser=parser) == 2
+    assert capsys.readouterr().err.strip() == shown
+
+
+def test_the_library_names_no_option_of_a_command():
+    """What raises in Python must not speak of a command line; that of a command may."""
+    root, found = Path(mi_keras.__file__).parent, []
+    for path in root.rglob("*.py"):
+        if "argparse" in path.read_text() or path.parent.name == "serving":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("InputError", "check_whole"):
+                found += [
+                    f"{path.relative_to(root)}:{node.lineno}"
+                    for part in ast.walk(node)
+                    if _names_an_option(part)
+                ]
+    assert not found
+
+
+def _names_an_option(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and "--" in node.value

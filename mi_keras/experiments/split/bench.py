@@ -90,7 +90,7 @@ class SplitBench(Bench):
                 info["skipped"] += [list(pair) for pair in loaded.skipped]
             if min(info[HELD_OUT], info[TRAINING]) < 2:
                 raise InputError(
-                    f"`--data` must hold readable images; {faces.source.name} has {info[TRAINING]} to train on "
+                    f"`data` must hold readable images; {faces.source.name} has {info[TRAINING]} to train on "
                     f"and {info[HELD_OUT]} held out, and {len(info['skipped'])} were skipped."
                 )
             return {}, info

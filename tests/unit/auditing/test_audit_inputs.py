@@ -80,14 +80,14 @@ def test_logits_can_be_declared_where_all_lie_between_0_and_1() -> None:
 
 REFUSED = {
     "several inputs": (_two_inputs, pictures(), "must have one input", {}),
-    "no output named": (two_outputs, pictures(), "`--output` must name the output .* age, kind", {}),
-    "unknown output": (two_outputs, pictures(), "`--output` must be one of age, kind", {"output": "sex"}),
+    "no output named": (two_outputs, pictures(), "`output` must name the output .* age, kind", {}),
+    "unknown output": (two_outputs, pictures(), "`output` must be one of age, kind", {"output": "sex"}),
     "five channels": (lambda: network(shape=(SIDE, SIDE, 5)), pictures(), "must take images", {}),
     "nothing says what is expected": (network, pictures(), "no labels to find it by", {"model_input": None}),
     "whole numbers in 0..1": (lambda: network(dtype="uint8"), pictures(), "whole numbers", {}),
     "too few": (network, pictures(60), "at least 100 images; got 60", {}),
-    "floats of unknown range": (network, pictures() / 255, "`--pixels` must be declared", {}),
-    "another size": (network, pictures(), "`--size` must be 16,16", {"size": (8, 8)}),
+    "floats of unknown range": (network, pictures() / 255, "`pixels` must be declared", {}),
+    "another size": (network, pictures(), "`size` must be 16,16", {"size": (8, 8)}),
     "not finite": (lambda: network(scale=1e38), pictures() * 1.0, "finite", {"pixels": "0..255", "model_input": "0..255"}),
     "embedding unchecked": (network, (pictures(), np.arange(420) % 3), "no answers that tell one",
                             {"model_input": None, "output_kind": "embedding"}),

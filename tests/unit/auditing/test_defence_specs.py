@@ -32,14 +32,14 @@ def test_a_defence_is_read(text, expected):
 )  # fmt: skip
 def test_what_is_no_defence_is_refused_where_options_are_made(text):
     with pytest.raises(
-        InputError, match=r"`--defend` must be one of rounding=0\.\.7.*label for an output, bits=1"
+        InputError, match=r"`defend` must be one of rounding=0\.\.7.*label for an output, bits=1"
     ) as caught:
         Options(defend=(text,))
     assert "\n" not in str(caught.value)
 
 
 def test_sends_are_whole_numbers():
-    with pytest.raises(InputError, match="`--sends` must be"):
+    with pytest.raises(InputError, match="`sends` must be"):
         Options(sends=0)
 
 

@@ -208,7 +208,7 @@ def test_a_defence_for_nothing_that_is_audited_is_refused_before_anything_is_tra
     world, at, spec, told, tmp_path
 ):
     options, store = replace(OPTIONS, at=at, defend=(spec,)), Store(tmp_path / "empty")
-    with pytest.raises(InputError, match=f"`--defend` must be for what is audited: .*{told}"):
+    with pytest.raises(InputError, match=f"`defend` must be for what is audited: .*{told}"):
         audit(world.model, (world.images, world.labels), options, store=store)
     assert not [path for path in (tmp_path / "empty").rglob("*") if path.is_file()]
 

@@ -106,7 +106,7 @@ def test_few_images_are_attacked_in_four_folds(count: int) -> None:
 
 
 def test_too_few_images_or_groups_are_refused() -> None:
-    assert "`--data` must hold at least 100 images; got 99" in message_of(
+    assert "`data` must hold at least 100 images; got 99" in message_of(
         divide, noise_images(99), alone(99), seed=1
     )
     for count in (120, 600):
@@ -153,7 +153,7 @@ def test_members_are_the_same_in_every_fold() -> None:
 
 def test_a_target_that_has_seen_nearly_all_is_refused() -> None:
     text = message_of(divide, noise_images(500), alone(500), seed=1, trained_on=np.arange(500) < 450)
-    assert "`--trained-on` must leave at least 100 images" in text
+    assert "`trained_on` must leave at least 100 images" in text
     assert "got 50 of 500" in text
 
 

@@ -40,7 +40,7 @@ def test_plain_ranges() -> None:
 def test_imagenet_means_need_colour() -> None:
     assert set(candidates(3)) == {"0..1", "0..255", "-1..1", "caffe", "torch"}
     assert set(candidates(1)) == {"0..1", "0..255", "-1..1"}
-    assert "`--model-input caffe` must have images of 3 channels; got 1" in message_of(
+    assert "`model_input=caffe` must have images of 3 channels; got 1" in message_of(
         model_input, "caffe", channels=1
     )
 
@@ -71,7 +71,7 @@ def test_the_one_that_fits_is_found(expected: str) -> None:
     assert choose_model_input(measured, count=512) == expected
     assert check_model_input(expected, measured, count=512) == ""
     text = message_of(check_model_input, "0..1", measured, count=512)
-    assert f"`--model-input {expected}` fits it" in text
+    assert f"`model_input={expected}` fits it" in text
 
 
 def test_one_that_is_near_to_another_must_be_declared_and_the_better_one_is_said() -> None:
@@ -81,7 +81,7 @@ def test_one_that_is_near_to_another_must_be_declared_and_the_better_one_is_said
     assert measured["torch"] == 1 > measured["-1..1"] > 0.5
     assert "torch 1.000, -1..1 0." in message_of(choose_model_input, measured, count=512)
     assert check_model_input("torch", measured, count=512) == ""
-    assert "`--model-input torch` is more accurate" in check_model_input("-1..1", measured, count=512)
+    assert "torch is more accurate" in check_model_input("-1..1", measured, count=512)
 
 
 def test_at_most_512_images_are_asked() -> None:
@@ -120,8 +120,7 @@ def test_twice_the_next_and_not_by_chance(measured: dict[str, float], chosen: st
         return
     text = message_of(choose_model_input, measured, count=512)
     assert (
-        "`--model-input` must be declared where no accuracy is twice the next; accuracy on 512 images: "
-        in text
+        "`model_input` must be declared where no accuracy is twice the next; accuracy on 512 images: " in text
     )
     assert all(f"{name} {accuracy:.3f}" in text for name, accuracy in measured.items())
 
@@ -129,9 +128,9 @@ def test_twice_the_next_and_not_by_chance(measured: dict[str, float], chosen: st
 def test_a_declared_one_is_refused_only_where_another_is_twice_as_good() -> None:
     measured = {"0..1": 0.4, "0..255": 0.81, "caffe": 0.1}
     text = message_of(check_model_input, "0..1", measured, count=512)
-    assert "`--model-input 0..1` must be what the model expects; `--model-input 0..255` fits it" in text
+    assert "`model_input=0..1` must be what the model expects; `model_input=0..255` fits it" in text
     assert "0..255 0.810, 0..1 0.400, caffe 0.100" in text
-    assert "0..255` is more accurate" in check_model_input("0..1", {**measured, "0..255": 0.79}, count=512)
+    assert "0..255 is more accurate" in check_model_input("0..1", {**measured, "0..255": 0.79}, count=512)
     assert check_model_input("0..1", {**measured, "0..255": 0.41}, count=512) == ""
     assert check_model_input("0..1", {"0..1": 1 / 512, "0..255": 3 / 512}, count=512) == ""
 
@@ -178,14 +177,14 @@ def test_what_an_own_function_gives_is_checked(own: ModuleType, function: Any, s
     own.function = function  # type: ignore[attr-defined]
     convert = model_input("own_input_of_a_test:function", channels=3)
     text = message_of(convert, IMAGES)
-    assert text.startswith("`--model-input own_input_of_a_test:function` must ")
+    assert text.startswith("`model_input=own_input_of_a_test:function` must ")
     assert said in text
 
 
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("0..2", "`--model-input` must be 0..1, 0..255, -1..1, caffe, torch or MODULE:FUNCTION; got '0..2'"),
+        ("0..2", "`model_input` must be 0..1, 0..255, -1..1, caffe, torch or MODULE:FUNCTION; got '0..2'"),
         ("module:", "or MODULE:FUNCTION; got 'module:'"),
         ("no_such_module:f", "must be a function that can be imported; got ModuleNotFoundError: "),
         ("os:no_such_function", "must be a function that can be imported; got AttributeError: "),

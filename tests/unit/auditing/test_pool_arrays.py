@@ -58,9 +58,9 @@ def test_what_the_target_was_trained_on_can_be_named(tmp_path: Path) -> None:
     assert len({pool.fingerprint, by_mask.fingerprint, read_pool(data).fingerprint}) == 3
     for name in ("y_train", "nothing"):
         text = message_of(read_pool, data, trained_on=name)
-        assert "`--trained-on` must be x_train, x_test, or a key of booleans" in text
+        assert "`trained_on` must be x_train, x_test, or a key of booleans" in text
     bad = npz_of(tmp_path / "b.npz", **arrays, seen=mask[:5])
-    assert "`--trained-on seen` must be (18,)" in message_of(read_pool, bad, trained_on="seen")
+    assert "`trained_on=seen` must be (18,)" in message_of(read_pool, bad, trained_on="seen")
 
 
 def test_groups_and_the_other_names_of_keys(tmp_path: Path) -> None:
@@ -86,17 +86,17 @@ def test_a_folder_and_an_npz_of_the_same_pixels_are_equal(tmp_path: Path) -> Non
 FLOATS = np.full((12, 6, 5, 3), 0.5)
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"z": IMAGES}, "must have x_train or x_test, with y_train and y_test, or images (or x), with labels (or y); got none"),
-    ({"x": IMAGES[0, 0]}, "`x` must be (count, height, width) or"),
-    ({"x": IMAGES.astype(str)}, "`x` must be numbers; got <U"),
-    ({"x": IMAGES, "y": LABELS[:5]}, "`y` must be (12,), one for each image; got (5,)"),
+    ({"x": IMAGES[0, 0]}, "'x' must be (count, height, width) or"),
+    ({"x": IMAGES.astype(str)}, "'x' must be numbers; got <U"),
+    ({"x": IMAGES, "y": LABELS[:5]}, "'y' must be (12,), one for each image; got (5,)"),
     ({"x": IMAGES, "y": LABELS + 0.5}, "must have labels that are class numbers or names; got float64"),
     ({"x": IMAGES, "y": LABELS - 1}, "must have class numbers >= 0; got -1"),
-    ({"x": IMAGES, "y": np.ones((12, 3))}, "`y` must be one class for each image, or rows with a single 1"),
-    ({"x": IMAGES, "groups": LABELS[:3]}, "`groups` must be (12,), one for each image; got (3,)"),
+    ({"x": IMAGES, "y": np.ones((12, 3))}, "'y' must be one class for each image, or rows with a single 1"),
+    ({"x": IMAGES, "groups": LABELS[:3]}, "'groups' must be (12,), one for each image; got (3,)"),
     ({"x": IMAGES, "groups": LABELS / 2}, "must have groups that are whole numbers or names; got float64"),
     ({"x_train": IMAGES, "x_test": IMAGES[:, :4]}, "`x_train` and `x_test` must have images of one shape and type"),
     ({"x_train": IMAGES, "x_test": IMAGES, "y_train": LABELS}, "must have `y_train` and `y_test`, or neither; got `y_train` alone"),
-    ({"x": FLOATS}, "`--pixels` must be declared for"),
+    ({"x": FLOATS}, "`pixels` must be declared for"),
     ({"x": np.array([{}], object)}, "`x` must be readable, without pickle"),
 ]  # fmt: skip
 
@@ -137,9 +137,9 @@ def test_arrays_in_memory_equal_the_file(tmp_path: Path) -> None:
     [
         ((IMAGES, LABELS, LABELS, LABELS), {}, "`data` must be images, (images, labels) or (images, labels, groups); got 4"),
         (IMAGES.transpose(0, 3, 1, 2), {"channels": 3}, "must have 3 channels, and the channels stand last; got images of (3, 6, 5)"),
-        (IMAGES, {"labels": "folder"}, "`--labels folder` and `--groups folder` must go with a folder or a zip file; got arrays"),
-        ((IMAGES, LABELS), {"class_names": ("a", "b")}, "`class_names` must name every class of `--data arrays`, 3 at least; got 2"),
-        (IMAGES, {"trained_on": LABELS}, "`--trained-on` must be images, or a key of booleans"),
+        (IMAGES, {"labels": "folder"}, "`labels=folder` and `groups=folder` must go with a folder or a zip file; got arrays"),
+        ((IMAGES, LABELS), {"class_names": ("a", "b")}, "`class_names` must name every class of `data=arrays`, 3 at least; got 2"),
+        (IMAGES, {"trained_on": LABELS}, "`trained_on` must be images, or a key of booleans"),
     ],
 )  # fmt: skip
 def test_arrays_that_do_not_fit_are_refused(data: Any, options: dict[str, Any], said: str) -> None:
@@ -192,8 +192,8 @@ def test_a_dataset_gives_what_its_arrays_give(form: Callable[[Any], Any]) -> Non
 def test_a_dataset_of_floats_must_be_declared() -> None:
     floats = IMAGES.astype(np.float32)
     text = message_of(read_pool, dataset(floats))
-    assert "`--pixels` must be declared for `--data dataset`" in text
-    assert "`--pixels 0..255` fits them" in text
+    assert "`pixels` must be declared for `data=dataset`" in text
+    assert "`pixels=0..255` fits them" in text
     assert read_pool(dataset(floats), pixels="0..255").pixels == "0..255"
 
 
@@ -214,5 +214,5 @@ def test_anything_with_the_iterator_is_taken_and_sizes_may_differ() -> None:
         def as_numpy_iterator(self) -> Any:
             yield from (IMAGES[0], IMAGES[1, :4], IMAGES[2])
 
-    assert "`--size H,W` must be given" in message_of(read_pool, Stream())
+    assert "`size=H,W` must be given" in message_of(read_pool, Stream())
     assert read_pool(Stream(), size=(6, 5)).images.shape == (3, 6, 5, 3)

@@ -79,7 +79,7 @@ def test_deep_greys_fill_the_full_range(tmp_path: Path, bits: int, note: str) ->
 def test_files_of_several_sizes_need_a_size(tmp_path: Path) -> None:
     data = folder_of(tmp_path, {"a.png": encoded(noise(1, 12, 10)), "b.png": encoded(noise(2, 20, 30))})
     text = message_of(read_pool, data)
-    assert "`--size H,W` must be given for images of several sizes" in text
+    assert "`size=H,W` must be given for images of several sizes" in text
     assert "12x10 and 20x30" in text
     pool = read_pool(data, size=(8, 16))
     assert pool.images.shape == (2, 8, 16, 3)
@@ -190,12 +190,12 @@ def test_other_data_is_refused(data: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"labels": "class"}, "`--labels` must be none or folder; got 'class'"),
-        ({"groups": "name"}, "`--groups` must be none or folder; got 'name'"),
-        ({"size": (0, 8)}, "`--size` must be H,W, at least 1 each; got (0, 8)"),
+        ({"labels": "class"}, "`labels` must be none or folder; got 'class'"),
+        ({"groups": "name"}, "`groups` must be none or folder; got 'name'"),
+        ({"size": (0, 8)}, "`size` must be H,W, at least 1 each; got (0, 8)"),
         ({"channels": 2}, "`channels` must be 1, 3 or None; got 2"),
-        ({"trained_on": "x_train"}, "`--trained-on` must go with an npz file or arrays; got 'x_train' with folder"),
-        ({"pixels": "0..1"}, "`--pixels 0..1` must fit the data"),
+        ({"trained_on": "x_train"}, "`trained_on` must go with an npz file or arrays; got 'x_train' with folder"),
+        ({"pixels": "0..1"}, "`pixels=0..1` must fit the data"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:

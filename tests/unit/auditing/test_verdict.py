@@ -138,9 +138,9 @@ def test_other_texts_are_refused_in_one_line(text: str) -> None:
     with pytest.raises(InputError) as refused:
         Tolerance.parse(text)
     assert str(refused.value) == (
-        f"`--tolerance` must be found=NUMBER, detail=NUMBER or both with a comma, each >= 0 and < 1; got {text!r}."
+        f"`tolerance` must be found=NUMBER, detail=NUMBER or both with a comma, each >= 0 and < 1; got {text!r}."
     )
-    with pytest.raises(InputError, match="`--fail-above` must be"):
+    with pytest.raises(InputError, match="`fail_above` must be"):
         parse_limits(text)
 
 

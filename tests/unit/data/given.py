@@ -22,7 +22,7 @@ def refusal(door: Callable[..., object], spec: str, *, offline: bool = True) -> 
         door(spec, offline=offline)
     text = str(caught.value)
     assert "\n" not in text
-    assert text.startswith("`--data")
+    assert text.startswith(("`data`", "`data="))
     return text
 
 

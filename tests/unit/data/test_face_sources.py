@@ -15,7 +15,7 @@ from mi_keras.data.face_sources import DEFAULT_FACES, open_faces
 from tests.processes import loaded_by
 from tests.unit.data.given import refusal
 
-LEGAL = "`--data` must be photographs, folder:PATH, zip:PATH or tfds:NAME; got "
+LEGAL = "`data` must be photographs, folder:PATH, zip:PATH or tfds:NAME; got "
 
 message_of = partial(refusal, open_faces)
 
@@ -85,6 +85,6 @@ def test_photographs_that_are_not_installed_are_not_replaced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
-    assert "`--data photographs` must find astronaut.png in scikit-image, reinstall it; got" in message_of(
+    assert "`data=photographs` must find astronaut.png in scikit-image, reinstall it; got" in message_of(
         "photographs"
     )

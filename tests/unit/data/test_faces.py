@@ -183,7 +183,7 @@ def test_a_memory_map_is_filled(pictures: dict[str, bytes], tmp_path: Path) -> N
 def test_an_error_of_the_source_arrives_as_it_was_raised(pictures: dict[str, bytes]) -> None:
     def read(wanted: Any) -> Any:
         yield wanted[0], pictures[wanted[0]]
-        raise InputError("`--data` must stay where it is.")
+        raise InputError("`data` must stay where it is.")
 
     source = FaceSource("made", tuple(pictures), read, "0")
     with pytest.raises(InputError, match="must stay where it is"):

@@ -29,7 +29,7 @@ message_of = partial(refusal, load_source)
     "spec", ["", "MNIST", "mnist:", "tfds", "tfds:", "npz:", "cifar10", "http://x/y.npz"]
 )
 def test_an_unknown_form_lists_the_legal_ones(spec: str) -> None:
-    assert message_of(spec) == f"`--data` must be mnist, tfds:NAME or npz:FILE; got {spec!r}."
+    assert message_of(spec) == f"`data` must be mnist, tfds:NAME or npz:FILE; got {spec!r}."
 
 
 def test_importing_the_door_does_not_import_tensorflow() -> None:

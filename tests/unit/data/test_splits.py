@@ -149,11 +149,11 @@ def test_duplicates_are_dropped_before_selection(made: Source) -> None:
     assert int(image_ids(test_images)[2]) not in held_out(ids_of(splits))
 
     with pytest.raises(
-        InputError, match=r"class 'ant' of made has 19, got 20; use --set data.train_per_class=19 or"
+        InputError, match=r"class 'ant' of made has 19, got 20; use `overrides=data.train_per_class=19` or"
     ):
         make_splits(source, SplitSettings(train_per_class=20, test_per_class=10), seed=0)
     with pytest.raises(
-        InputError, match=r"class 'bee' of made has 10, got 11; use --set data.test_per_class=10 or"
+        InputError, match=r"class 'bee' of made has 10, got 11; use `overrides=data.test_per_class=10` or"
     ):
         make_splits(source, SplitSettings(train_per_class=19, test_per_class=11), seed=0)
 
@@ -163,7 +163,7 @@ def test_a_class_too_small_names_itself_and_a_size_that_works(made: Source) -> N
     scarce = replace(made, train_images=made.train_images[kept], train_labels=made.train_labels[kept])
     message = (
         "`data.train_per_class` must be at most the number of distinct train images of every class: "
-        "class 'bee' of made has 5, got 2000; use --set data.train_per_class=5 or less."
+        "class 'bee' of made has 5, got 2000; use `overrides=data.train_per_class=5` or less."
     )
     with pytest.raises(InputError) as caught:
         make_splits(scarce, SplitSettings(), seed=0)
@@ -197,6 +197,9 @@ def test_random_halves_that_lack_a_class_are_refused_with_the_remedy():
         for seed in range(50):
             make_splits(source, settings, seed=seed)
 
-    with pytest.raises(InputError, match=r"`data.method` random left class '.' out of .*_train; use --set"):
+    with pytest.raises(
+        InputError,
+        match=r"`data.method` random left class '.' out of .*_train; use `overrides=data.method=stratified`",
+    ):
         many_seeds()
     make_splits(source, replace(settings, method="stratified"), seed=1)

@@ -23,16 +23,16 @@ def test_values_take_the_type_of_what_they_replace():
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("gradient.steps", "`--set` must be key=value; got 'gradient.steps'"),
-        ("nonsense=1", "`--set nonsense` must name a setting: runs, data.train_per_class, "),
-        ("gradient.nonsense=1", "`--set gradient.nonsense` must name a setting"),
-        ("gradient=1", "`--set gradient` must name a setting"),
-        ("gradient.steps.more=1", "`--set gradient.steps.more` must name a setting"),
-        ("gradient.steps=1.5", "`--set gradient.steps` must be a whole number; got '1.5'"),
+        ("gradient.steps", "`overrides` must be key=value; got 'gradient.steps'"),
+        ("nonsense=1", "`overrides=nonsense` must name a setting: runs, data.train_per_class, "),
+        ("gradient.nonsense=1", "`overrides=gradient.nonsense` must name a setting"),
+        ("gradient=1", "`overrides=gradient` must name a setting"),
+        ("gradient.steps.more=1", "`overrides=gradient.steps.more` must name a setting"),
+        ("gradient.steps=1.5", "`overrides=gradient.steps` must be a whole number; got '1.5'"),
         ("gradient.steps=-1", "`gradient.steps` must be >= 0; got -1"),
         ("gradient.tv_weight=-1", "`gradient.tv_weight` must be >= 0; got -1.0"),
         ("gradient.tv_weight=nan", "`gradient.tv_weight` must be >= 0; got nan"),
-        ("gradient.learning_rate=many", "`--set gradient.learning_rate` must be a number; got 'many'"),
+        ("gradient.learning_rate=many", "`overrides=gradient.learning_rate` must be a number; got 'many'"),
         (
             "gradient.start=middle",
             "`gradient.start` must be one of class_average, class_instance, random; got 'middle'",
@@ -75,7 +75,7 @@ def test_a_switch_is_true_or_false_and_leads_back_to_itself(text, value):
     changed = apply_overrides(PAPER, [f"same_models={text}"])
     assert changed.same_models is value
     assert changed_keys(changed, PAPER) == ["same_models=true"] * value
-    with pytest.raises(InputError, match=r"^`--set same_models` must be true or false; got '1'\.$"):
+    with pytest.raises(InputError, match=r"^`overrides=same_models` must be true or false; got '1'\.$"):
         apply_overrides(PAPER, ["same_models=1"])
 
 

@@ -138,14 +138,14 @@ def test_an_unknown_section_is_refused_with_those_there_are(tmp_path, mine):
     with pytest.raises(InputError) as caught:
         run(Request(section="9.2", out=tmp_path / "results"))
     assert str(caught.value) == (
-        f"`--section` of work thesis must be one of: {', '.join(KNOWN)}, 9.1, all; got 9.2."
+        f"`section` of work thesis must be one of: {', '.join(KNOWN)}, 9.1, all; got 9.2."
     )
     assert not (tmp_path / "results").exists()
 
 
 def test_what_prepare_refuses_is_found_before_the_store_is_touched(tmp_path, mine):
     registry.register(mine)
-    with pytest.raises(InputError, match=r"^`--set gradient.tv_weight` must be a number; got 'much'\.$"):
+    with pytest.raises(InputError, match=r"^`overrides=gradient.tv_weight` must be a number; got 'much'\.$"):
         run(Request(section="9.1", overrides=["gradient.tv_weight=much"], out=tmp_path / "results"))
     assert not (tmp_path / "store").exists()
 

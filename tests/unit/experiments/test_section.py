@@ -28,7 +28,7 @@ class Numbers:
     def open_data(self, spec, *, offline):
         kind, _, count = spec.partition(":")
         if kind != "range":
-            raise InputError(f"`--data` must be range:COUNT; got {spec!r}.")
+            raise InputError(f"`data` must be range:COUNT; got {spec!r}.")
         return range(int(count))
 
     def prepare(self, source, config, *, seed):
@@ -70,12 +70,12 @@ def test_a_request_is_applied_to_the_preset_and_told_apart_from_it():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"preset": "quick"}, "`--preset` must be one of smoke, paper; got 'quick'."),
-        ({"overrides": ["sise=4"]}, "`--set sise` must name a setting: runs, size, words; got 'sise'."),
-        ({"overrides": ["size=four"]}, "`--set size` must be a whole number; got 'four'."),
+        ({"preset": "quick"}, "`preset` must be one of smoke, paper; got 'quick'."),
+        ({"overrides": ["sise=4"]}, "`overrides=sise` must name a setting: runs, size, words; got 'sise'."),
+        ({"overrides": ["size=four"]}, "`overrides=size` must be a whole number; got 'four'."),
         ({"runs": 0}, "`runs` must be between 1 and 1000; got 0."),
-        ({"encoder_weights": "random"}, "`--set encoder.weights` must name a setting: runs, size, words; got 'encoder.weights'."),
-        ({"data": "mnist"}, "`--data` must be range:COUNT; got 'mnist'."),
+        ({"encoder_weights": "random"}, "`overrides=encoder.weights` must name a setting: runs, size, words; got 'encoder.weights'."),
+        ({"data": "mnist"}, "`data` must be range:COUNT; got 'mnist'."),
         ({"data": "range:9"}, "`size` must be at most 9; got 10."),
         ({"overrides": ["size=5"]}, "`size` must be even; got 5."),
     ],
