@@ -1,5 +1,8 @@
 """The two ways a run ends early by the user's doing: wrong input, and Ctrl-C."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """A setting, file or name given by the user breaks a rule.
@@ -12,3 +15,12 @@ class InputError(ValueError):
 
 class Interrupted(Exception):
     """Ctrl-C: the message names the stage that was cut off. What was finished before it is kept."""
+
+
+@contextmanager
+def interruptible(step: Callable[[], str]) -> Iterator[None]:
+    """Turn Ctrl-C into `Interrupted`; `step` tells in what."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(step()) from None

@@ -13,7 +13,7 @@ from rich.console import Console
 from mi_keras.auditing.options import ADVERSARIES, DEFAULT_ADVERSARIES, DEFAULT_BUDGET, PRESETS, Options
 from mi_keras.auditing.verdict import Tolerance, parse_limits
 from mi_keras.command import OneLineErrors, console_for_tables, guarded
-from mi_keras.errors import InputError
+from mi_keras.errors import InputError, interruptible
 from mi_keras.files import check_writable
 
 ENDS = {3: "an upper bound is above a limit", 4: "a verdict is void, or there are too few images to say"}
@@ -54,26 +54,22 @@ def _run(given: argparse.Namespace) -> int:
 
     console = Console(stderr=True)
     store, progress = Store(home()), TerminalProgress(console)
-    if given.model is None:
-        from mi_keras.auditing import demo
+    with interruptible(lambda: store.current or "reading and weighing what is there"):
+        if given.model is None:
+            from mi_keras.auditing import demo
 
-        shown = demo.demo(store, progress, preset=options.preset, seed=options.seed)
-        options = replace(
-            options, pixels="0..1", trained_on=shown.trained_on, output="logits", model_input="0..1"
-        )
-        report = audit(
-            shown.model,
-            (shown.images, shown.labels),
-            options,
-            store=store,
-            progress=progress,
-            name=demo.NAME,
-            data_name=demo.DATA,
-        )
-    else:
-        report = audit(
-            given.model, given.data, options, store=store, progress=progress, imports=given.imports
-        )
+            shown = demo.demo(store, progress, preset=options.preset, seed=options.seed)
+            options = replace(
+                options, pixels="0..1", trained_on=shown.trained_on, output="logits", model_input="0..1"
+            )
+            report = audit(
+                shown.model, (shown.images, shown.labels), options, store=store, progress=progress,
+                name=demo.NAME, data_name=demo.DATA,
+            )  # fmt: skip
+        else:
+            report = audit(
+                given.model, given.data, options, store=store, progress=progress, imports=given.imports
+            )
     page = write(report, given.out)
     if given.json:
         print(json.dumps(report.to_json(), indent=1))

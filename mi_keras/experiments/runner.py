@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mi_keras.console import TerminalProgress
-from mi_keras.errors import Interrupted
+from mi_keras.errors import interruptible
 from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, home, versions
@@ -50,12 +50,10 @@ def _run_one(
 ) -> None:
     store.start_record()
     started = time.perf_counter()
-    try:
+    with interruptible(lambda: store.current or "reading the store"):
         with quiet_libraries():  # TensorFlow takes seconds to import
             import tensorflow  # noqa: F401
         result = prepared.run(store, TerminalProgress(console))
-    except KeyboardInterrupt:
-        raise Interrupted(store.current or "reading the store") from None
     timings = [
         *store.timings,
         {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False},

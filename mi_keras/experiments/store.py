@@ -42,6 +42,7 @@ log = logging.getLogger("mi_keras")
 
 HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
 ARRAYS, META = "arrays.npz", "meta.json"
+UNSAID = ("defense", "model")  # in words: the first is said otherwise, the second is a hash
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
 Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 
@@ -273,7 +274,7 @@ class Store:
 
 def describe(stage: Stage) -> str:
     """Return a stage in words: kind, its text values such as role and objective, what tells it apart, number of the run."""
-    texts = [value for name, value in stage.identity.items() if isinstance(value, str) and name != "defense"]
+    texts = [text for name, text in stage.identity.items() if isinstance(text, str) and name not in UNSAID]
     run = stage.identity.get("run")
     return " ".join([stage.kind, *texts, *all_words(stage), *([f"(run {run})"] if run else [])])
 

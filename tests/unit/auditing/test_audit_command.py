@@ -1,11 +1,13 @@
 """The command `mi-keras audit`: what it refuses, what it lists, and the exit codes of `--fail-above`."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_audits import band_reader, class_only, command, constant, in_bands, linear, pictures, stages, whole
 
+from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing.command_line import main
 
 __all__ = ["linear"]
@@ -52,6 +54,18 @@ def test_points_are_listed(
     assert listed[-1] == "bands  10  (output)"
     assert any(line.startswith("mean  1") for line in listed)
     assert not stages(tmp_path)
+
+
+def test_ctrl_c_names_the_step_and_keeps_those_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = _files(tmp_path)
+    monkeypatch.setattr(LinearWithinClass, "fit", lambda *_: signal.raise_signal(signal.SIGINT))
+    code, said = command([model, "--data", data], tmp_path, capsys, monkeypatch)
+    assert code == 130
+    kept = "What is finished is kept; run the same command again to go on."
+    assert said == f"stopped by Ctrl-C in: LinearWithinClass.fitted bands as label (run 1). {kept}\n"
+    assert [folder.parent.name for folder in stages(tmp_path)] == ["audit_answers"] * 3
 
 
 LIMIT = ["--fail-above", "found=0.2"]
