@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.auditing.given import Given, Size, resized, stacked, with_channels
+from mi_keras.auditing.given import Given, Size, note_on_channels, resized, stacked, with_channels
 from mi_keras.data.mnist import read_embedded_mnist
 from mi_keras.data.npz_source import read_npz_arrays
 from mi_keras.errors import InputError
@@ -163,6 +163,7 @@ def _of_arrays(
         labels=np.concatenate(labels) if labels else None,
         groups=None if groups is None else _per_image(f"{name}: 'groups'", groups, len(together)),
         trained_on=_seen(name, arrays, trained_on, [x for x, _ in parts], sizes),
+        notes=note_on_channels(len(together) if channels not in (None, together.shape[3]) else 0, channels),
     )
 
 

@@ -80,6 +80,15 @@ def with_channels(name: str, images: NDArray[Any], channels: int | None) -> NDAr
     return (images.astype(np.float32) @ LUMA)[..., np.newaxis]
 
 
+def note_on_channels(count: int, channels: int | None) -> tuple[str, ...]:
+    """Return a sentence on images that came in another number of channels than the model takes; nothing on none."""
+    if not count:
+        return ()
+    if channels == 1:
+        return (f"{count:,} colour images were turned grey (ITU-R 601): the model takes one channel.",)
+    return (f"{count:,} grey images were given three equal channels: the model takes colour.",)
+
+
 def resized(images: NDArray[Any], size: Size | None) -> NDArray[Any]:
     """Return `(count, *size, channels)`, by bicubic interpolation with antialiasing, as files are resized.
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mi_keras.auditing.given import Given, Size, stacked
-from mi_keras.data.decoding import is_deep_grey, open_picture, to_pixels
+from mi_keras.auditing.given import Given, Size, note_on_channels, stacked
+from mi_keras.data.decoding import is_deep_grey, is_grey, open_picture, to_pixels
 from mi_keras.data.face_source import FaceSource
 from mi_keras.data.source import first_line
 from mi_keras.errors import InputError
@@ -42,7 +42,7 @@ def read_pictures(
         for key in source.keys
         if len(folders[key]) < len(levels)
     ]
-    images, refused, depth = _decoded(source, usable, size, channels)
+    images, refused, depth, converted = _decoded(source, usable, size, channels)
     skipped += refused
     if not images:
         first = f"; the first of {len(skipped)} files: {skipped[0][0]}, {skipped[0][1]}" if skipped else ""
@@ -59,7 +59,7 @@ def read_pictures(
         labels=of_level.get("class"),
         groups=of_level.get("group"),
         skipped=tuple(sorted(skipped)),
-        notes=notes,
+        notes=(*notes, *note_on_channels(converted, channels)),
     )
 
 
@@ -78,13 +78,17 @@ def _folders(
 
 def _decoded(
     source: FaceSource, keys: Sequence[str], size: Size | None, channels: int
-) -> tuple[dict[str, Pixels], list[tuple[str, str]], int]:
-    """Return the pixels of each picture, `(key, reason)` of those refused, and the bits of deep greys, 0 without any."""
+) -> tuple[dict[str, Pixels], list[tuple[str, str]], int, int]:
+    """Return the pixels of each picture, `(key, reason)` of those refused, the bits of deep greys, 0 without any, and how
+    many pictures were grey where colour is wanted, or the other way round."""
     images: dict[str, Pixels] = {}
     brightest: dict[str, int] = {}
+    converted: set[str] = set()
 
     def convert(key: str, picture: Image.Image, grey_bits: int = 16) -> None:
         images[key] = to_pixels(picture, size, channels=channels, grey_bits=grey_bits, on_white=True)
+        if is_grey(picture) != (channels == 1):
+            converted.add(key)
 
     def convert_or_measure(key: str, picture: Image.Image) -> None:
         if is_deep_grey(picture):
@@ -94,11 +98,11 @@ def _decoded(
 
     skipped = _for_each(source, keys, convert_or_measure)
     if not brightest:
-        return images, skipped, 0
+        return images, skipped, 0, len(converted)
     # How many bits are in use shows over all of them together: one dark picture alone would come out too bright.
     depth = next(bits for bits in DEPTHS if max(brightest.values()) < 2**bits)
     skipped += _for_each(source, list(brightest), lambda key, picture: convert(key, picture, depth))
-    return images, skipped, depth
+    return images, skipped, depth, len(converted)
 
 
 def _for_each(

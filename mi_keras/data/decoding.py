@@ -63,6 +63,11 @@ def is_deep_grey(picture: Image.Image) -> bool:
     return picture.mode.startswith("I")
 
 
+def is_grey(picture: Image.Image) -> bool:
+    """Whether a picture has no colour, by its format."""
+    return is_deep_grey(picture) or Image.getmodebase(picture.mode) == "L"
+
+
 def to_pixels(
     picture: Image.Image,
     size: tuple[int, int] | None = None,

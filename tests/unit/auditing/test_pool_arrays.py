@@ -149,7 +149,10 @@ def test_arrays_that_do_not_fit_are_refused(data: Any, options: dict[str, Any], 
 def test_size_and_channels_are_as_of_files(tmp_path: Path) -> None:
     data = folder_of(tmp_path, {f"{row}.png": encoded(image) for row, image in enumerate(IMAGES)})
     for options in ({"size": (9, 4), "channels": 3}, {"channels": 1}, {"size": (3, 3), "channels": 3}):
-        assert facts(read_pool(IMAGES, **options)) == facts(read_pool(data, **options))  # type: ignore[arg-type]
+        of_arrays, of_files = read_pool(IMAGES, **options), read_pool(data, **options)  # type: ignore[arg-type]
+        assert facts(of_arrays) == facts(of_files)
+        assert of_arrays.notes == of_files.notes
+        assert bool(of_arrays.notes) == (options["channels"] == 1)  # the images are colour
 
 
 def test_resized_floats_stay_in_their_range() -> None:

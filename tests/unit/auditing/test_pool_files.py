@@ -76,6 +76,26 @@ def test_deep_greys_fill_the_full_range(tmp_path: Path, bits: int, note: str) ->
     assert [note in text for text in pool.notes] == ([True] if note else [])
 
 
+def test_what_becomes_grey_or_colour_is_counted_and_said(tmp_path: Path) -> None:
+    deep = encoded(GREY.astype(np.uint16) << 8)
+    mixed = {
+        "a.png": encoded(GREY),
+        "b.png": encoded(COLOUR),
+        "c.png": encoded(noise(3, 12, 12)),
+        "d.png": deep,
+    }
+    data = folder_of(tmp_path, mixed)
+    assert read_pool(data, channels=1).notes == (
+        "2 colour images were turned grey (ITU-R 601): the model takes one channel.",
+    )
+    assert read_pool(data, channels=3).notes == (
+        "2 grey images were given three equal channels: the model takes colour.",
+    )
+    (tmp_path / "d.png").unlink()
+    (tmp_path / "a.png").unlink()
+    assert read_pool(data, channels=3).notes == ()
+
+
 def test_files_of_several_sizes_need_a_size(tmp_path: Path) -> None:
     data = folder_of(tmp_path, {"a.png": encoded(noise(1, 12, 10)), "b.png": encoded(noise(2, 20, 30))})
     text = message_of(read_pool, data)
