@@ -110,12 +110,13 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         )
         for fold in range(len(divided.folds))
     )  # fmt: skip
-    facts = _facts(pool, divided, (*size, channels), given, most_own)
+    spare = max(0, len(divided.folds[0].own) - most_own)  # in folds there are fewer than any preset takes
+    facts = _facts(pool, divided, (*size, channels), given, spare)
     assumed = (
         f"Pixels {pool.pixels} ({'declared' if options.pixels else 'bytes'}).", input_words, output_words,
         "Images that the model was trained on: "
         + (f"{facts.sides[MEMBERS]:,} are attacked apart." if facts.sides[MEMBERS] else "unknown."),
-        *pool.notes,
+        _left_out(spare, divided.left_out, f"preset {options.preset} takes {most_own:,}"), *pool.notes,
     )  # fmt: skip
     warnings = [divided.warning] if divided.warning else []
     if _is_constant(sample):
@@ -270,14 +271,21 @@ def _sides(
     return sides
 
 
-def _facts(pool: Pool, divided: Divided, shape: tuple[int, int, int], given: str, most_own: int) -> DataFacts:
+def _left_out(own: int, seen: int, taken: str) -> str:
+    """Return the sentence on images that are on no side, "" without any."""
+    parts = [f"{own:,} of the adversary's own, of which {taken}"] if own else []
+    parts += [f"{seen:,} that the model was trained on, or of a group with one that it was"] if seen else []
+    return f"Left out: {'; '.join(parts)}." if parts else ""
+
+
+def _facts(pool: Pool, divided: Divided, shape: tuple[int, int, int], given: str, spare: int) -> DataFacts:
     sides = {name: len(getattr(divided.folds[0], name)) for name in SIDES}
-    sides[OWN] = min(sides[OWN], most_own)
+    sides[OWN] -= spare
     if len(divided.folds) > 1:
         sides = {**sides, "attacked": sum(len(fold.attacked) for fold in divided.folds)}
     return DataFacts(
         name=pool.name, fingerprint=pool.fingerprint, images=len(pool), groups=len(np.unique(divided.groups)),
         grouped_by="declared group" if pool.group_names else "image", labelled=pool.labels is not None, sides=sides,
         moved=divided.moved, skipped=pool.skipped, pixels=pool.pixels, model_input=given, attack_shape=shape,
-        folds=len(divided.folds),
+        folds=len(divided.folds), left_out=spare + divided.left_out,
     )  # fmt: skip

@@ -32,7 +32,8 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The images. `sides`: how many in each of the four; `grouped_by`: what a group is, such as "image" or "folder"."""
+    """The images. `sides`: how many in each of the four, and `left_out`: on none; `grouped_by`: what a group is, such as
+    "image" or "folder"."""
 
     name: str
     fingerprint: str
@@ -47,6 +48,7 @@ class DataFacts:
     model_input: str
     attack_shape: tuple[int, int, int]
     folds: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

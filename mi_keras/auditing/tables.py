@@ -125,7 +125,7 @@ def facts_tables(report: Report) -> list[Table]:
     about_data = [
         ("Name", data.name), ("SHA-256", data.fingerprint), ("Images", f"{data.images:,}"),
         ("Groups", f"{data.groups:,} ({data.grouped_by})"), ("Labels", "yes" if data.labelled else "no"), *sides,
-        ("Near-duplicates moved", str(data.moved)), ("Files skipped", skipped), ("Pixels hold", data.pixels),
+        ("On no side", f"{data.left_out:,}"), ("Near-duplicates moved", str(data.moved)), ("Files skipped", skipped), ("Pixels hold", data.pixels),
         ("The model expects", data.model_input), ("Attacked at", words.dimensions(data.attack_shape)),
         ("Folds", str(data.folds)),
     ]  # fmt: skip

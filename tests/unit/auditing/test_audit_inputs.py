@@ -163,6 +163,21 @@ def test_other_sides_are_never_attacked() -> None:
     assert sum(map(len, digests)) == len(set.union(*digests)) == 420
 
 
+def test_images_on_no_side_are_counted_and_said() -> None:
+    seen, groups = np.arange(1_000) < 100, np.arange(1_000)
+    groups[99:102] = 99  # one that was seen, with two that were not
+    found = inspected(network(), (pictures(1_000), None, groups), trained_on=seen)
+    spare = 898 - round(898 / 3) - round(898 / 8) - 400
+    (said,) = [sentence for sentence in found.assumed if sentence.startswith("Left out")]
+    assert said == (
+        f"Left out: {spare} of the adversary's own, of which preset smoke takes 400; "
+        "2 that the model was trained on, or of a group with one that it was."
+    )
+    assert found.data.left_out == spare + 2
+    assert sum(found.data.sides.values()) + found.data.left_out == 1_000
+    assert not any(sentence.startswith("Left out") for sentence in inspected(network(), pictures()).assumed)
+
+
 def test_a_constant_model_has_one_class() -> None:
     assert inspected(constant(), pictures()).subjects[0].output.kind == "logits"
     assert inspected(whole(), pictures(), output_kind="embedding").subjects[0].classes == 1
