@@ -22,14 +22,13 @@ VERDICTS = {
     ),
     "VOID": "A control failed, so that the numbers of this point cannot be relied on.",
 }
-AUC = "how often the right image is picked from two of its class, itself and another; 0.5 is chance."
 NUMBERS = {
     "Alike": "Images of the class that the model predicts. To tell such images apart takes more than the class.",
     "Picks the image": (
         "The rebuilt image is laid beside the truth and others alike; how often the truth is the nearest. An attack "
         "that knows nothing but the class gets it right by chance."
     ),
-    "AUC": AUC[0].upper() + AUC[1:],
+    "AUC": "How often the right image is picked from two of its class, itself and another; 0.5 is chance.",
     "Detail shown": (
         "The share of what sets images of a class apart, pixel by pixel, that the rebuilt images show: 0 % is the mean "
         "of the class, 100 % the image itself, below 0 % is worse than the mean (R2 within the class)."
@@ -46,8 +45,20 @@ NUMBERS = {
     "p": "How often shuffled pairs of rebuilt and true images of a class do as well.",
     "SSIM": "Structural similarity of the rebuilt image and the truth, 1 where they are the same.",
 }
-
-
+# The same where all images are one class
+NUMBERS_OF_ALL = {
+    "Picks the image": (
+        "The rebuilt image is laid beside the truth and others; how often the truth is the nearest. An attack that knows "
+        "nothing of the image gets it right by chance."
+    ),
+    "AUC": "How often the right image is picked from two, itself and another; 0.5 is chance.",
+    "Detail shown": (
+        "The share of what sets images apart, pixel by pixel, that the rebuilt images show: 0 % is the mean of all images, "
+        "100 % the image itself, below 0 % is worse than the mean (R2)."
+    ),
+    "Mean image": "The mean of the attacker's own images: what is known of an image without any answer.",
+    "p": "How often shuffled pairs of rebuilt and true images do as well.",
+}
 DEFENCES = {
     "Keeps the class": "The share of images for which the model's class is the same behind the defence.",
     "Right answers": "The share of images whose class is the label's, behind the defence.",
@@ -68,5 +79,6 @@ DEFENCES = {
 
 def meanings(*, classes: bool, defences: bool = False) -> dict[str, str]:
     """Return all entries; without `classes`, where all images are one class, nothing is "alike"."""
-    entries = VERDICTS | NUMBERS | (DEFENCES if defences else {})
-    return entries if classes else {word: text for word, text in entries.items() if word != "Alike"}
+    others = {word: text for word, text in NUMBERS.items() if word not in ("Alike", "Class image")}
+    numbers = NUMBERS if classes else others | NUMBERS_OF_ALL
+    return VERDICTS | numbers | (DEFENCES if defences else {})

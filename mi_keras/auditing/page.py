@@ -95,7 +95,7 @@ def _first_screen(report: Report) -> Markup:
 def _pictures(report: Report) -> Markup:
     shown = [(point, examples(report, point)) for point in report.points]
     parts = [join(element("h3", f"At {words.clean(point.name)}"), found) for point, found in shown if found]
-    return join(element("p", _PICTURES), *parts) if parts else join()
+    return join(element("p", words.fitting(_PICTURES, report.settings)), *parts) if parts else join()
 
 
 def _plots(report: Report) -> Markup:

@@ -19,14 +19,15 @@ def examples(report: Report, point: PointReport) -> Markup:
     """Return a figure for each image that a point shows; empty where there are none."""
     arrays = {kind: report.pictures.get(f"{point.name}:{kind}") for kind in _KINDS}
     count = min([point.pictures, *(0 if array is None else len(array) for array in arrays.values())])
+    kinds = {kind: words.fitting(text, report.settings) for kind, text in _KINDS.items()}
     names = EXAMPLES if count == len(EXAMPLES) else [f"example {n}" for n in range(1, count + 1)]
     figures = []
     for number, name in enumerate(names[:count]):
         shown = [
             element(
                 "div",
-                _image(array[number], f"{_KINDS[kind]}, {name} image at {words.clean(point.name)}"),
-                element("p", _KINDS[kind], class_="label"),
+                _image(array[number], f"{kinds[kind]}, {name} image at {words.clean(point.name)}"),
+                element("p", kinds[kind], class_="label"),
             )
             for kind, array in arrays.items()
             if array is not None

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_keras.auditing import words
-from mi_keras.auditing.glossary import AUC
+from mi_keras.auditing.glossary import meanings
 from mi_keras.auditing.report import DefenceRow, PointReport, Report
 
 # None is needed to read it, and none is green
@@ -72,7 +72,8 @@ def _points(report: Report, console: Console) -> None:
         elif point.found is None and point.found_note:
             _print(console, f"{words.clean(point.name)}: {words.sentence(point.found_note)}")
     if any(point.found is None and point.auc is not None for point in report.points):
-        _print(console, f"AUC: {AUC}")
+        meaning = meanings(classes=report.settings.class_of != "all")["AUC"]
+        _print(console, f"AUC: {meaning}")
 
 
 def _point(point: PointReport) -> list[str]:

@@ -1,7 +1,7 @@
 """The tables of an audit as plain text: the page and the model card show the same ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mi_keras.auditing import words
 from mi_keras.auditing.glossary import ADVERSARIES
@@ -38,7 +38,7 @@ def exposure_table(report: Report) -> Table:
     """Return who is hit hardest at every point."""
     headings = (
         "At", "Worst class", "Could be up to", "Most exposed tenth: picked", "Most exposed tenth: detail", "Trained on",
-        "SSIM over the class image", "p",
+        words.fitting("SSIM over the class image", report.settings), "p",
     )  # fmt: skip
     rows = [
         (
@@ -48,7 +48,8 @@ def exposure_table(report: Report) -> Table:
         )
         for point in report.points
     ]  # fmt: skip
-    return _table("Who is hit hardest", headings, rows, 3)
+    table = _table("Who is hit hardest", headings, rows, 3)
+    return table if report.settings.class_of != "all" else _without(table, 1)  # one class is not the worst
 
 
 def attacks_table(point: PointReport, settings: Settings) -> Table:
@@ -58,7 +59,7 @@ def attacks_table(point: PointReport, settings: Settings) -> Table:
     )  # fmt: skip
     rows = [
         (
-            row.adversary, row.attack, ", ".join(row.chosen_for) or words.NONE, words.estimate(row.found),
+            words.fitting(row.adversary, settings), words.fitting(row.attack, settings), ", ".join(row.chosen_for) or words.NONE, words.estimate(row.found),
             words.decimals(row.auc), words.estimate(row.detail), f"{row.ssim:.3f}",
         )
         for row in point.attacks
@@ -108,7 +109,10 @@ def bounds_table(report: Report) -> Table:
 def controls_table(report: Report) -> Table:
     """Return the checks of the audit itself."""
     outcomes = {True: "ok", False: "FAILED", None: "skipped"}
-    rows = [(control.name, outcomes[control.ok], control.detail) for control in report.controls]
+    rows = [
+        (control.name, outcomes[control.ok], words.fitting(control.detail, report.settings))
+        for control in report.controls
+    ]
     return _table("Controls", ("Control", "Outcome", "Measured"), rows, 3)
 
 
@@ -131,11 +135,11 @@ def facts_tables(report: Report) -> list[Table]:
     ]  # fmt: skip
     asked = [
         ("Preset", settings.preset), ("Seed", str(settings.seed)),
-        ("Adversaries", "; ".join(f"{a}: {ADVERSARIES.get(a, words.NONE)}" for a in settings.adversaries)),
+        ("Adversaries", "; ".join(f"{a}: {words.fitting(ADVERSARIES.get(a, words.NONE), settings)}" for a in settings.adversaries)),
         ("Tolerance, picked above chance", words.percent(settings.found_tolerance)),
         ("Tolerance, detail", words.percent(settings.detail_tolerance)),
         ("Set by", "the default: ours, not yours" if settings.tolerance_is_default else "the owner of the model"),
-        ("Picked among", str(settings.among)), ("Class of an image", settings.class_of),
+        ("Picked among", str(settings.among)), ("Picked from", f"images of the same {'predicted class' if settings.class_of != 'all' else 'pool'}"),
         ("Defences", "; ".join(settings.defend) or "none"), ("Sends averaged", str(settings.sends)),
         ("Budget", f"{settings.budget_minutes:g} minutes" if settings.budget_minutes else "none"),
     ]  # fmt: skip
@@ -152,6 +156,11 @@ def facts_tables(report: Report) -> list[Table]:
 def _table(title: str, headings: Row, rows: Sequence[Row], numbers: int, key: int = 0) -> Table:
     cells = tuple(tuple(words.clean(cell) for cell in row) for row in rows)
     return Table(words.clean(title), headings, cells, numbers, key)
+
+
+def _without(table: Table, column: int) -> Table:
+    headings, *rows = ((*row[:column], *row[column + 1 :]) for row in (table.headings, *table.rows))
+    return replace(table, headings=headings, rows=tuple(rows), numbers=table.numbers - 1)
 
 
 def _worst(point: PointReport) -> str:

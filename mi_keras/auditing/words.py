@@ -8,6 +8,17 @@ from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.report import Control, DefenceRow, PointReport, Report, Settings
 
 NONE = "-"  # in a cell that does not apply
+# What is said of classes, and in its place where all images are one: there nothing is known without an answer
+_OF_ALL = {
+    ADVERSARIES["class"]: "who sees no answer",
+    "what the class alone tells": "what is known without an answer",
+    "class alone": "no answer",
+    "class image": "mean image",
+    "class mean": "mean image",
+    " within their class": "",
+    " within a class": "",
+    " within the class": "",
+}
 _LISTENERS = {"API client": "an API client", "Cloud, network": "someone in the cloud or on the network"}
 
 
@@ -15,6 +26,15 @@ def clean(text: str) -> str:
     """Return `text` on one line without characters that steer a terminal or turn the direction of writing."""
     shown = (" " if c.isspace() else "?" if unicodedata.category(c).startswith("C") else c for c in text)
     return " ".join("".join(shown).split())
+
+
+def fitting(text: str, settings: Settings) -> str:
+    """Return a text of the audit itself in words that fit what it took for a class."""
+    if settings.class_of != "all":
+        return text
+    for said, instead in _OF_ALL.items():
+        text = text.replace(said, instead)
+    return "no answer" if text == "class" else text
 
 
 def percent(share: float) -> str:
@@ -95,7 +115,8 @@ def headline(point: PointReport, settings: Settings) -> str:
     if point.verdict == "VOID":
         return f"What leaves at {name} could not be measured: {_inside(point.reason)}."
     listener = _LISTENERS.get(point.listener, clean(point.listener))
-    who = f"{listener} {ADVERSARIES.get(point.adversary, f'({clean(point.adversary)})')}"
+    knows = fitting(ADVERSARIES.get(point.adversary, f"({clean(point.adversary)})"), settings)
+    who = f"{listener} {knows}"
     if point.found is not None:
         done = (
             f"picks the right image out of {settings.among}{_alike(settings)} in {percent(point.found.value)} "
@@ -110,8 +131,8 @@ def headline(point: PointReport, settings: Settings) -> str:
         done = f"had too few images to pick from ({_inside(point.found_note) or 'see the warnings'})"
     detail = ""
     if point.detail is not None:
-        whose = "in which images differ" if settings.class_of == "all" else "within the class"
-        detail = f" and recovers {_some(point.detail.value)} of the detail {whose}"
+        whose = fitting(" within the class", settings) or " in which images differ"
+        detail = f" and recovers {_some(point.detail.value)} of the detail{whose}"
     limits = bounds(point) if point.verdict == "INCONCLUSIVE" else ""
     could = f" It could be up to {limits}." if limits else ""
     return f"From {name}, {who} {done}{detail}.{could}"

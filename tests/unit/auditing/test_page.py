@@ -14,10 +14,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
+from mi_keras.auditing.card import card
 from mi_keras.auditing.look import DARK, LIGHT, page_sheet, sheet
 from mi_keras.auditing.page import page
 from mi_keras.auditing.pictures import png
+from mi_keras.auditing.report import Control
+from mi_keras.auditing.screen import first_screen
 from mi_keras.reports.elements import POLICY
 from tests.unit.auditing import reports
 
@@ -85,7 +89,9 @@ def test_every_picture_and_plot_has_words(made, embedded):
     reader = Reader(page(made(), embedded=embedded))
     images = reader.named("img")
     assert images
-    assert all(re.match(r"(truth|rebuilt|class image), .+ image at ", image["alt"]) for image in images)
+    assert all(
+        re.match(r"(truth|rebuilt|(class|mean) image), .+ image at ", image["alt"]) for image in images
+    )
     assert all(plot["role"] == "img" and plot["aria-label"] for plot in reader.named("svg"))
 
 
@@ -105,6 +111,31 @@ def test_links_lead_to_what_is_there_once():
     ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {link["href"].removeprefix("#") for link in reader.named("a")} == set(ids)
+
+
+def test_where_all_images_are_one_class_no_text_tells_of_any():
+    report = reports.digits_report()
+    controls = (
+        *report.controls,
+        Control("shuffled", True, "ok", "Answers shuffled within their class: +0.001"),
+    )
+    point = replace(report.points[4], adversary="class", found=None, attacks=(report.points[4].attacks[0],))
+    one = replace(point.attacks[0], attack="class alone, network")
+    point = replace(point, attacks=(replace(one, attack="class mean"), one))
+    report = replace(
+        report,
+        points=(point,),
+        controls=controls,
+        defences=(),
+        settings=replace(report.settings, class_of="all"),
+    )
+    screen = Console(file=io.StringIO(), width=100)
+    first_screen(report, screen)
+    for text in (Reader(page(report)).text, card(report), screen.file.getvalue()):
+        told = re.sub("10 classes|Classes", "", text)  # of the model
+        assert not re.findall(r".{30}[Cc]lass.{30}", told)
+        assert "who sees no answer" in text or text == screen.file.getvalue()
+    assert "mean image, median image at logits" in page(report)
 
 
 def test_a_headline_needs_no_knowledge_of_scores():
