@@ -1,6 +1,6 @@
 """The frozen values that travel between data, models, attacks and reports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+# What inputs of a model beside its image are held at, by their names
+Fix = Mapping[str, float | Sequence[float] | NDArray[Any]]
 
 
 class Rows(Protocol):

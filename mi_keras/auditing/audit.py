@@ -137,7 +137,7 @@ class _Audit:
         return Report(
             model=ModelFacts(
                 subject.name, subject.target(subject.output_name).identity, subject.model.count_params(),
-                tuple(subject.model.inputs[0].shape[1:]), subject.output.kind, subject.output.classes,
+                tuple(subject.image.shape[1:]), subject.output.kind, subject.output.classes,
             ),
             data=replace(self.contract.data, name=self.data_name or self.contract.data.name),
             settings=Settings(

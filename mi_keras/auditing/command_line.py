@@ -89,7 +89,7 @@ def _list_points(given: argparse.Namespace) -> int:
 
     if given.model is None:
         raise InputError("`MODEL` must be given with --list-points; got none.")
-    for point in points(load_model(given.model, imports=given.imports)):
+    for point in points(load_model(given.model, imports=given.imports), _fix(given.fix)):
         size = " x ".join("?" if n is None else str(n) for n in point.shape)
         print(f"{point.name}  {size}{'  (output)' if point.is_output else ''}")
     return 0
@@ -103,9 +103,25 @@ def _options(given: argparse.Namespace) -> Options:
         class_names=tuple(given.class_names.split(",")) if given.class_names else None,
         class_of=given.class_of, attack_size=given.attack_size, among=given.among, budget=given.budget,
         defend=tuple(given.defend), sends=given.sends,
-        queries=_counts(given.queries),
+        queries=_counts(given.queries), fix=_fix(given.fix),
         tolerance=Tolerance.parse(given.tolerance) if given.tolerance is not None else None,
     )  # fmt: skip
+
+
+def _fix(texts: Sequence[str]) -> dict[str, float | list[float]]:
+    found: dict[str, float | list[float]] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            numbers = [float(part) for part in value.split(",")]
+        except ValueError:
+            numbers = []
+        if not name or not numbers or name in found:
+            raise InputError(
+                f"`fix` must be NAME=NUMBER, or NAME=NUMBER,NUMBER,... for a vector, once for each name; got {text!r}."
+            )
+        found[name] = numbers if len(numbers) > 1 else numbers[0]
+    return found
 
 
 def _counts(text: str | None) -> tuple[int, ...]:
@@ -183,6 +199,8 @@ def _parser() -> OneLineErrors:
         metavar="N",
         help="largest side of what is reconstructed (default: 96)",
     )
+    add("--fix", action="append", default=[], metavar="NAME=VALUE",
+        help="hold an input beside the image at a number, or at numbers with commas for a vector; once for each")  # fmt: skip
     add("--output", metavar="NAME", help="of several outputs, the one that tells the class")
     add(
         "--output-kind",

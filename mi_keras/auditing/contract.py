@@ -30,7 +30,7 @@ from mi_keras.auditing.subject import (
     Side,
     Subject,
     attacked_size,
-    input_size,
+    check_takes_images,
     prepared,
     truth_of,
 )
@@ -41,6 +41,7 @@ from mi_keras.models.target import Target, observed_at, points
 
 MOST_OWN = {"smoke": 400, "quick": 4_000, "full": 100_000}  # images that the adversary learns from, by preset
 FEW = 8  # images that show whether code has changed
+SHOWN = 6  # numbers that an input is held at
 SAMPLE = 512  # images that show what a model's answers are
 SAME = 1e-5  # of the largest answer
 NO_CLASS = ("embedding", "several labels")  # kinds of answers whose largest is no class
@@ -70,15 +71,16 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     Raises:
         InputError: model, images or options do not fit each other.
     """
-    channels = _channels(model)
-    height, width = input_size(model)
-    fixed = (height, width) if height and width else None
-    if options.size and fixed and options.size != fixed:
+    target = observed_at(model, _output_name(model, options), options.fix)
+    check_takes_images(target.image)
+    height, width, channels = target.image.shape[1:]
+    own = (height, width) if height and width else None
+    if options.size and own and options.size != own:
         raise InputError(
-            f"`size` must be {fixed[0]},{fixed[1]}, the model's input, or not given; got {options.size}."
+            f"`size` must be {own[0]},{own[1]}, the model's input, or not given; got {options.size}."
         )
     pool = read_pool(
-        data, labels=options.labels, groups=options.groups, size=fixed or options.size, channels=channels,
+        data, labels=options.labels, groups=options.groups, size=own or options.size, channels=channels,
         pixels=options.pixels, trained_on=options.trained_on, class_names=options.class_names,
     )  # fmt: skip
     images = (
@@ -86,7 +88,6 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         if pool.images.dtype == np.uint8 and pool.pixels == "0..255"
         else to_unit(pool.images, pool.pixels)
     )
-    target = observed_at(model, _output_name(model, options.output))
     _check_labels(pool, target, options)
     given, input_words = _model_input(target, images, pool, channels, options)
     prepare = model_input(given, channels=channels)
@@ -102,11 +103,11 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         "most_own": most_own, "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
         "code": _code(prepare, images, None if random else sample), "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
     }  # fmt: skip
-    copies: dict[str, Target] = {}  # of the model: the folds share them
+    copies = {target.point.name: target}  # of the model: the folds share them
     subjects = tuple(
         Subject(
             model, name, target.point.name, output, prepare, _sides(images, pool, divided, fold, size, most_own), identity,
-            class_of_all=options.class_of == "all", random=random, _targets=copies,
+            class_of_all=options.class_of == "all", random=random, fix=options.fix, _targets=copies,
         )
         for fold in range(len(divided.folds))
     )  # fmt: skip
@@ -116,6 +117,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         f"Pixels {pool.pixels} ({'declared' if options.pixels else 'bytes'}).", input_words, output_words,
         "Images that the model was trained on: "
         + (f"{facts.sides[MEMBERS]:,} are attacked apart." if facts.sides[MEMBERS] else "unknown."),
+        *(f"Input {name} is held at {_shown(value)}." for name, value in options.fix.items()),
         _left_out(spare, divided.left_out, f"preset {options.preset} takes {most_own:,}"), *pool.notes,
     )  # fmt: skip
     warnings = [divided.warning] if divided.warning else []
@@ -161,15 +163,9 @@ def _check_labels(pool: Pool, target: Target, options: Options) -> None:
         )
 
 
-def _channels(model: keras.Model) -> Any:
-    input_size(model)
-    return int(model.inputs[0].shape[3])
-
-
-def _output_name(model: keras.Model, wanted: str | None) -> str:
-    outputs = [point for point in points(model) if point.is_output]
-    names = [point.name for point in outputs]
-    if wanted is None and len(outputs) > 1:
+def _output_name(model: keras.Model, options: Options) -> str:
+    names, wanted = [point.name for point in points(model, options.fix) if point.is_output], options.output
+    if wanted is None and len(names) > 1:
         raise InputError(
             f"`output` must name the output that tells the class, one of {', '.join(names)}; got none."
         )
@@ -179,7 +175,7 @@ def _output_name(model: keras.Model, wanted: str | None) -> str:
 
 
 def _call(target: Target, prepare: Callable[..., NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    shape, dtype = target.head.inputs[0].shape[1:3], target.head.inputs[0].dtype
+    shape, dtype = target.image.shape[1:3], target.image.dtype
 
     def answer(images: NDArray[Any]) -> NDArray[Any]:
         parts = [
@@ -203,7 +199,7 @@ def _model_input(
     target: Target, images: NDArray[Any], pool: Pool, channels: int, options: Options
 ) -> tuple[str, str]:
     """Return what the model expects of pixels, declared or found by accuracy, and the sentence that says so."""
-    shown, dtype = options.model_input, target.head.inputs[0].dtype
+    shown, dtype = options.model_input, target.image.dtype
     if shown in candidates(channels) and shown != "0..255" and np.dtype(dtype).kind in "iu":
         raise InputError(
             f"`model_input` must be 0..255 or MODULE:FUNCTION for a model that takes whole numbers ({dtype}); "
@@ -269,6 +265,11 @@ def _sides(
             truth = truth_of(images[rows], rows.astype(np.uint64), size)
             sides[name] = Side(images[rows], truth, divided.groups[rows], labels)
     return sides
+
+
+def _shown(value: Any) -> str:
+    numbers = [f"{number:g}" for number in np.ravel(value)]
+    return ", ".join(numbers[:SHOWN]) + (f", ... ({len(numbers)} numbers)" if len(numbers) > SHOWN else "")
 
 
 def _left_out(own: int, seen: int, taken: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mi_keras.auditing.model_input import CONVERSIONS
-from mi_keras.auditing.subject import ATTACKED, Subject, input_size
+from mi_keras.auditing.subject import ATTACKED, Subject
 from mi_keras.auditing.views import SMALLEST, Output, View
 from mi_keras.models.target import Target
 
@@ -29,7 +29,7 @@ class Sends(keras.Model):
         self.subject, self.view, self.with_class = subject, view, with_class
         self.head = subject.target(point).head
         given = subject.sides[ATTACKED].images.shape[1:3]
-        self.size = [wanted or found for wanted, found in zip(input_size(subject.model), given, strict=True)]
+        self.size = [wanted or found for wanted, found in zip(subject.image.shape[1:3], given, strict=True)]
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         if self.size != list(images.shape[1:3]):
@@ -67,7 +67,7 @@ def shown(view: View, values: tf.Tensor, output: Output) -> tf.Tensor:
 
 def obstacle(subject: Subject) -> str:
     """Return why nobody can differentiate a model, as it is prepared for, in a few words; "" where nothing is known."""
-    if np.dtype(subject.model.inputs[0].dtype).kind in "iu":
+    if np.dtype(subject.image.dtype).kind in "iu":
         return "the model takes in whole numbers"
     if subject.prepare not in CONVERSIONS.values():
         return "what prepares its input is a function of NumPy, which has no gradients"

@@ -1,12 +1,14 @@
 """What a user may ask of an audit, with the defaults, each checked where it is made."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mi_keras.auditing.defence_specs import parse_spec
 from mi_keras.auditing.verdict import Tolerance
 from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST, check_whole
+from mi_keras.types import Fix
 
 ADVERSARIES = (
     "class",
@@ -52,11 +54,16 @@ class Options:
     defend: tuple[str, ...] = ()
     sends: int = 1
     queries: tuple[int, ...] = ()
+    fix: Fix = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("at", "adversaries", "defend", "queries", "class_names"):
             if isinstance(value := getattr(self, name), str):
                 object.__setattr__(self, name, (value,))  # one of them
+        if not isinstance(self.fix, Mapping):
+            raise InputError(
+                f"`fix` must be numbers by the names of inputs, such as {{'age': 40}}; got {self.fix!r}."
+            )
         for argument, value, legal in (
             ("preset", self.preset, PRESETS),
             ("class_of", self.class_of, ("prediction", "all")),

@@ -24,7 +24,7 @@ def sent_at(subject: Subject, at: Sequence[str]) -> tuple[Sent, ...]:
         views = default_views(subject.output) if is_vector else (View("raw"),)
         return tuple(Sent(subject.output_name, view, with_class=is_vector) for view in views)
     found: dict[Sent, None] = {}
-    outputs = {point.name for point in points(subject.model) if point.is_output}
+    outputs = {point.name for point in points(subject.model, subject.fix) if point.is_output}
     for text in at:
         point, _, view = text.rpartition(":")
         if point == subject.output_name or (
@@ -53,7 +53,7 @@ def _find(text: str, subject: Subject) -> None:
 
 
 def _is_view(text: str, subject: Subject) -> bool:
-    names = {point.name for point in points(subject.model)}
+    names = {point.name for point in points(subject.model, subject.fix)}
     return text not in names and bool(
         re.fullmatch(r"(logits|probabilities|label)?,?((rounded|top)=\d+)?", text)
     )

@@ -172,7 +172,7 @@ def _white_box(bench: AuditBench, sizes: Sizes) -> WhiteBox:
         first = NetworkWithinClass("mse", sizes.channels, sizes.epochs, class_columns=columns, images=seen)
     elif bench.of_maps and own * math.prod(n or 0 for n in bench.point.shape) > MOST_NUMBERS:
         first = decoder(sizes, seen)
-    sides = zip(bench.subject.model.inputs[0].shape[1:3], bench.image_shape, strict=False)
+    sides = zip(bench.subject.image.shape[1:3], bench.image_shape, strict=False)
     together = int(np.clip(PIXELS // math.prod(n or given for n, given in sides), 1, 32))
     return WhiteBox(first, sizes.steps, held_out=held_out, batch_size=together)
 

@@ -14,7 +14,7 @@ from mi_keras.auditing.views import Output
 from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.errors import InputError
 from mi_keras.models.target import Target, observed_at
-from mi_keras.types import Floats, Images, Ints
+from mi_keras.types import Fix, Floats, Images, Ints
 
 OWN, CHOICE, ATTACKED, MEMBERS = "own", "choice", "attacked", "members"
 SIDES = (OWN, CHOICE, ATTACKED, MEMBERS)
@@ -54,6 +54,7 @@ class Subject:
         data: what identifies images and division, as JSON values.
         class_of_all: one class is made of all images.
         random: two calls on the same images gave two answers.
+        fix: what inputs beside the image are held at, by name.
     """
 
     model: keras.Model
@@ -65,7 +66,13 @@ class Subject:
     data: Mapping[str, Any]
     class_of_all: bool = False
     random: bool = False
+    fix: Fix = field(default_factory=dict)
     _targets: dict[str, Target] = field(default_factory=dict)
+
+    @property
+    def image(self) -> keras.KerasTensor:
+        """What the model takes an image as, `(batch, height, width, channels)`."""
+        return self.target(self.output_name).image
 
     @property
     def classes(self) -> int:
@@ -81,7 +88,7 @@ class Subject:
     def target(self, point: str) -> Target:
         """Return the model as it is observed at a point, copied once."""
         if point not in self._targets:
-            self._targets[point] = observed_at(self.model, point)
+            self._targets[point] = observed_at(self.model, point, self.fix)
         return self._targets[point]
 
     def classes_of(self, answers: NDArray[Any]) -> Ints:
@@ -91,30 +98,22 @@ class Subject:
     def answers(self, point: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
         """Return the function from images as they were given to what is sent at a point, `(count, ...)` float32."""
         head = self.target(point).head
-        image = self.model.inputs[0]
+        image = self.image
         seen = tf.TensorSpec([None, *image.shape[1:]], image.dtype)
         call = tf.function(lambda batch: head(batch, training=False), [seen], autograph=False)
-        size = input_size(self.model)
 
         def answer(images: NDArray[Any]) -> NDArray[Any]:
-            given = prepared(images, size, self.prepare, self.model.inputs[0].dtype)
+            given = prepared(images, image.shape[1:3], self.prepare, image.dtype)
             return np.asarray(call(tf.constant(given)), np.float32)
 
         return answer
 
 
-def input_size(model: keras.Model) -> tuple[int | None, int | None]:
-    """Return height and width of what a model takes, None where they are free.
-
-    Raises:
-        InputError: it takes no images.
-    """
-    shape = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else None
-    if shape is None or len(shape) != 3 or shape[2] not in (1, 3):
-        raise InputError(
-            f"`model` must take images (height, width, 1 or 3); its input is {None if shape is None else tuple(shape)}."
-        )
-    return shape[0], shape[1]
+def check_takes_images(image: keras.KerasTensor) -> None:
+    """Refuse an input that takes no images."""
+    shape = tuple(image.shape[1:])
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise InputError(f"`model` must take images (height, width, 1 or 3); its input is {shape}.")
 
 
 def prepared(

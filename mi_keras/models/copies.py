@@ -9,6 +9,7 @@ import keras
 
 from mi_keras.errors import InputError
 from mi_keras.models.graph import Graph, Value
+from mi_keras.models.held import Held
 
 NOT_RESTORED = (TypeError, ValueError, KeyError, AttributeError, NotImplementedError)
 
@@ -59,7 +60,7 @@ class Copies:
 
 
 def rebuild(graph: Graph, start: Value, outputs: Any, copies: Copies, name: str) -> keras.Model:
-    """Return a frozen model of copied layers from `start` to `outputs`, which nothing else may lead to.
+    """Return a frozen model of copied layers from `start` to `outputs`, which nothing else may lead to but what is held.
 
     It is in inference mode unless it is called in training mode, and then only dropout and the like are not.
     """
@@ -79,6 +80,8 @@ def rebuild(graph: Graph, start: Value, outputs: Any, copies: Copies, name: str)
     for call in reversed(calls):
         arguments, keywords = keras.tree.map_structure(tensor, (call.arguments, call.keywords))
         operation = copies(call.operation, call.name)
+        if isinstance(operation, Held):
+            arguments = [image]  # tells for how many
         if "training" in [*inspect.signature(operation.call).parameters][len(arguments) :]:
             keywords["training"] = False  # where nobody says so, some layers draw random numbers
         results = keras.tree.flatten(operation(*arguments, **keywords))

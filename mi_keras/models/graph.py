@@ -9,6 +9,8 @@ from typing import Any
 import keras
 
 from mi_keras.errors import InputError
+from mi_keras.models.held import Held, image_and_held
+from mi_keras.types import Fix
 
 
 @dataclass(eq=False)
@@ -40,7 +42,8 @@ class Graph:
     """All that the outputs of a model are computed by.
 
     Attributes:
-        image: the one input.
+        image: the input that is not held.
+        held: what the others are held at, by name.
         calls: in an order in which they can be computed.
         outputs: the outputs by name: the key where the model answers a dictionary, else the layer.
         structure: the outputs as the model nests them.
@@ -49,9 +52,15 @@ class Graph:
 
     image: Value
     calls: list[Call]
+    held: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Value] = field(default_factory=dict)
     structure: Any = None
     names: dict[str, Value] = field(default_factory=dict)
+
+    @cached_property
+    def of_image(self) -> set[Value]:
+        """All values that the image has a part in."""
+        return behind(self, self.image)
 
 
 def has_graph(model: keras.Model) -> bool:
@@ -61,20 +70,26 @@ def has_graph(model: keras.Model) -> bool:
     return getattr(getattr(type(model), "call", None), "__qualname__", "") == "Functional.call"
 
 
-def trace(model: keras.Model) -> Graph:
+def trace(model: keras.Model, fix: Fix | None = None) -> Graph:
     """Return the graph of a functional or sequential model, without touching it.
+
+    Inputs beside the image are calls that take nothing and give what they are held at (`fix`).
 
     Layers of nested models have paths, "backbone/block_6"; a layer that is called twice has a name for each call,
     "name#1" and "name#2", in the order in which the model was built.
 
     Raises:
-        InputError: the model has several inputs.
+        InputError: the model has several inputs that are not all held but one, or cannot be held so.
     """
-    if len(model.inputs) != 1:
-        names = ", ".join(tensor.name for tensor in model.inputs)
-        raise InputError(f"`model` must have one input; got {len(model.inputs)} ({names}).")
-    graph = Graph(_value(model.inputs[0]), [])
-    values = _unfold(graph, model, [graph.image], "")
+    image, held = image_and_held(model, fix or {})
+    graph = Graph(_value(image), [], held)
+    inputs = []
+    for tensor in model.inputs:
+        value = graph.image if tensor is image else _value(tensor)
+        inputs.append(value)
+        if tensor is not image:
+            graph.calls.append(Call(tensor.name, Held(held[tensor.name]), (), {}, [value]))
+    values = _unfold(graph, model, inputs, "")
     named = {value: name for name, value in reversed(graph.names.items())}  # the first name of each
     structure: Any = getattr(model, "_outputs_struct", None)
     by_key = isinstance(structure, dict) and len(structure) == len(values)
@@ -123,7 +138,7 @@ def bypass(graph: Graph, cut: Value) -> str | None:
     """Return the name of the first call that is fed by `cut` and also by the image in another way, if there is one."""
     found = {cut}
     for call in graph.calls:
-        fed = [value in found for value in call.inputs]
+        fed = [value in found for value in call.inputs if value in graph.of_image]
         if any(fed):
             if not all(fed):
                 return call.name
@@ -138,7 +153,7 @@ def clean_points(graph: Graph) -> Iterator[tuple[str, Value]]:
         for value, name in zip(call.outputs, _names(call), strict=True):
             if value in output_names:
                 yield output_names[value], value
-            elif len(call.outputs) == 1 and bypass(graph, value) is None:
+            elif len(call.outputs) == 1 and value in graph.of_image and bypass(graph, value) is None:
                 yield name, value
 
 
@@ -149,6 +164,8 @@ def require_clean(graph: Graph, name: str, argument: str = "point") -> None:
         InputError: such a connection exists.
     """
     cut = find(graph, name, argument)
+    if cut not in graph.of_image:
+        raise InputError(f"`{argument}` must be a layer that the image has a part in; got {name!r}.")
     around = bypass(graph, cut)
     if around is None:
         return

@@ -23,6 +23,7 @@ from mi_keras.models.graph import (
     require_clean,
     trace,
 )
+from mi_keras.types import Fix
 
 TOLERANCE = 1e-3  # of the largest answer: far above rounding, far below a layer that came back as another
 
@@ -63,6 +64,11 @@ class Target:
     tail: keras.Model | None
     point: Point
     identity: str
+
+    @property
+    def image(self) -> keras.KerasTensor:
+        """What the head takes in, `(batch, height, width, channels)`."""
+        return self.head.inputs[0]
 
     @cached_property
     def send(self) -> Function:
@@ -118,21 +124,22 @@ def register_fast_path(fast: Callable[[keras.Model, str], Function | None]) -> N
     _fast_paths.append(fast)
 
 
-def observed_at(model: keras.Model, point: str | Point) -> Target:
+def observed_at(model: keras.Model, point: str | Point, fix: Fix | None = None) -> Target:
     """Return a model as it is observed at a point; the model itself is left as it is.
 
     Args:
-        model: functional or sequential with one input, nested as deep as it is; of any other model, which has no graph
-            to cut, the outputs are all that can be observed.
+        model: functional or sequential, nested as deep as it is; of any other model, which has no graph to cut, the outputs
+            are all that can be observed.
         point: one of `points(model)` or its name.
+        fix: what inputs beside the image are held at, by name.
 
     Raises:
-        InputError: there is no such point, a connection bypasses it, the model has several inputs, or a layer does not
-            come back from its configuration as it was.
+        InputError: there is no such point, a connection bypasses it, an input beside the image is not held at a value that
+            fits it, or a layer does not come back from its configuration as it was.
     """
     name = point.name if isinstance(point, Point) else point
     copies = Copies()
-    graph = _graph(model, copies)
+    graph = _graph(model, copies, fix)
     if not has_graph(model) and name not in graph.names:
         raise InputError(
             f"`point` must be an output ({', '.join(graph.names)}) of a subclassed model, which has no graph to cut; "
@@ -152,19 +159,23 @@ def observed_at(model: keras.Model, point: str | Point) -> Target:
     return target
 
 
-def points(model: keras.Model) -> list[Point]:
+def points(model: keras.Model, fix: Fix | None = None) -> list[Point]:
     """Return every point that a model can be observed at, in the order of computation.
 
     Raises:
-        InputError: the model has several inputs, or is subclassed and was never built.
+        InputError: an input beside the image is not held (see `observed_at`), or the model is subclassed and was never built.
     """
-    return _points(_graph(model, Copies()))
+    return _points(_graph(model, Copies(), fix))
 
 
-def _graph(model: keras.Model, copies: Copies) -> Graph:
+def _graph(model: keras.Model, copies: Copies, fix: Fix | None) -> Graph:
     """Return the graph of a model; that of a subclassed one is a single call, of a copy which `copies` then keeps."""
     if has_graph(model):
-        return trace(model)
+        return trace(model, fix)
+    if fix:
+        raise InputError(
+            f"`fix` must be for a functional model; inputs of {type(model).__name__} have no names."
+        )
     shape = (model.get_build_config() or {}).get("input_shape") if model.built else None
     if isinstance(shape, list) and len(shape) == 1:
         shape = shape[0]
@@ -210,7 +221,10 @@ def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any) 
         return
     scale = 1 if graph.image.dtype.startswith(("float", "bfloat")) else 255
     images = (scale * np.random.default_rng(0).random(size)).astype("float32")
-    given = keras.tree.map_structure(lambda _: images, getattr(model, "_inputs_struct", images))
+    given: Any = images
+    if hasattr(model, "_inputs_struct"):
+        held = {name: value[np.newaxis] for name, value in graph.held.items()}
+        given = keras.tree.map_structure(lambda tensor: held.get(tensor.name, images), model._inputs_struct)
     weights = {id(weight) for weight in model.weights}
     states = [(variable, variable.numpy()) for variable in model.variables if id(variable) not in weights]
     expected, again = (_answers(model(given, training=False), graph.structure) for _ in range(2))

@@ -124,6 +124,16 @@ def two_outputs() -> keras.Model:
     )
 
 
+def with_age() -> keras.Model:
+    """Return a model that sends mixtures of the squares of its input `image`, behind a layer `mix`, and of its `age`."""
+    image, flat = _pooled((SIDE, SIDE, 1))
+    age = keras.Input((2,), name="age")
+    start = keras.initializers.GlorotUniform(seed=1)
+    mixed = layers.Dense(6, kernel_initializer=start, name="mix")(flat)
+    joined = layers.Concatenate(name="joined")([mixed, age])
+    return keras.Model([age, image], layers.Dense(3, kernel_initializer=start, name="out")(joined))
+
+
 def any_size() -> keras.Model:
     image = keras.Input((None, None, 3))
     hidden = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, strides=2, activation="relu")(image))

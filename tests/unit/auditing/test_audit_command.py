@@ -5,7 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_audits import band_reader, class_only, command, constant, in_bands, linear, pictures, stages, whole
+from small_audits import (
+    band_reader,
+    class_only,
+    command,
+    constant,
+    in_bands,
+    linear,
+    pictures,
+    stages,
+    whole,
+    with_age,
+)
 
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing.command_line import main
@@ -66,6 +77,32 @@ def test_ctrl_c_names_the_step_and_keeps_those_before(
     kept = "What is finished is kept; run the same command again to go on."
     assert said == f"stopped by Ctrl-C in: LinearWithinClass.fitted bands as label (run 1). {kept}\n"
     assert [folder.parent.name for folder in stages(tmp_path)] == ["audit_answers"] * 3
+
+
+def test_inputs_beside_the_image_are_held(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, linear: None
+) -> None:
+    with_age().save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", images=pictures())
+    model, data = (
+        str(tmp_path / "model.keras"),
+        ["--data", str(tmp_path / "data.npz"), "--model-input", "0..1"],
+    )
+    wrong = {
+        "": "`--fix age=VALUE` must be given",
+        "age=4": "`--fix age` must have the shape",
+        "age=old": "`--fix` must be NAME=NUMBER",
+        "sex=1": "`--fix` must name inputs beside the image: age; got 'sex'",
+    }
+    for fix, words in wrong.items():
+        code, said = command([model, *data, *(["--fix", fix] if fix else [])], tmp_path, capsys, monkeypatch)
+        assert (code, words in said, said.count("\n")) == (2, True, 1), said
+    assert main([model, "--list-points", "--fix", "age=40,1"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed[1:] == ["flat", "mix", "joined", "out"]
+    place = ["--at", "logits"]
+    assert command([model, *data, "--fix", "age=40,1", *place], tmp_path, capsys, monkeypatch) == (0, "")
+    assert "Input age is held at 40, 1." in (tmp_path / "audit" / "audit.md").read_text()
 
 
 LIMIT = ["--fail-above", "found=0.2"]

@@ -13,17 +13,19 @@ from small_audits import (
     band_reader,
     constant,
     in_bands,
-    layers,
     linear,
     network,
     pictures,
     two_outputs,
     whole,
+    with_age,
 )  # fmt: skip
 
 from mi_keras.auditing.contract import Contract, inspect
+from mi_keras.auditing.in_white import sends
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.subject import ATTACKED, CHOICE, OWN, attacked_size
+from mi_keras.auditing.views import View
 from mi_keras.errors import InputError
 
 __all__ = ["linear"]
@@ -38,12 +40,6 @@ def _refused(model: keras.Model, data: Any, words: str, **options: Any) -> None:
     with pytest.raises(InputError, match=words) as caught:
         inspected(model, data, **options)
     assert "\n" not in str(caught.value)
-
-
-def _two_inputs() -> keras.Model:
-    image, extra = keras.Input((SIDE, SIDE, 1), name="image"), keras.Input((2,), name="extra")
-    joined = layers.Concatenate()([layers.Flatten()(image), extra])
-    return keras.Model([image, extra], layers.Dense(3)(joined))
 
 
 def _random() -> keras.Model:
@@ -79,7 +75,9 @@ def test_logits_can_be_declared_where_all_lie_between_0_and_1() -> None:
 
 
 REFUSED = {
-    "several inputs": (_two_inputs, pictures(), "must have one input", {}),
+    "several inputs": (with_age, pictures(), "`fix=age=VALUE` must be given, .* not held: age .2,. float32", {}),
+    "an input of another shape": (with_age, pictures(), "`fix=age` must have the shape of the input", {"fix": {"age": 1}}),
+    "no names of inputs": (with_age, pictures(), "`fix` must be numbers by the names of inputs", {"fix": 1}),
     "no output named": (two_outputs, pictures(), "`output` must name the output .* age, kind", {}),
     "unknown output": (two_outputs, pictures(), "`output` must be one of age, kind", {"output": "sex"}),
     "five channels": (lambda: network(shape=(SIDE, SIDE, 5)), pictures(), "must take images", {}),
@@ -106,6 +104,22 @@ def test_few_images_are_attacked_in_four_folds_with_a_warning() -> None:
     assert "Only 300 images" in found.warnings[0]
     assert sum(len(subject.sides[ATTACKED].images) for subject in found.subjects) == 300
     assert len({id(subject.target("out")) for subject in found.subjects}) == 1
+
+
+def test_another_input_is_held_at_its_value_and_said() -> None:
+    model, at = with_age(), [40.0, -1.5]
+    found = inspected(model, pictures(), fix={"age": at})
+    subject = found.subjects[0]
+    assert "Input age is held at 40, -1.5." in found.assumed
+    own = subject.sides[OWN].images
+    images, ages = own.astype("float32") / 255, np.tile(np.float32(at), (len(own), 1))
+    np.testing.assert_allclose(subject.answers("out")(own), model([ages, images]), atol=1e-5)
+    head = sends(subject, "out", View("raw"), with_class=False).differentiable()
+    with tf.GradientTape(persistent=True) as tape:
+        given = tf.constant(images[:4])
+        tape.watch(given)
+        sent, expected = head(given)[:, :3], model([tf.constant(ages[:4]), given])
+    np.testing.assert_allclose(tape.gradient(sent, given), tape.gradient(expected, given), atol=1e-6)
 
 
 def test_random_answers_are_said_and_others_are_not() -> None:
