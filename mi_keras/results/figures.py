@@ -108,15 +108,24 @@ class ClassCounts(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChosenImages(Figure):
-    """The test images of the numbers in `images`, 1 to 10 counted from 0, and what every row makes of them."""
+class _OfImages(Figure):
+    """A figure of the images at the positions in `images`, counted from 0."""
 
-    kind = "chosen_images"
+    most: ClassVar[int] = MAX_PHOTOGRAPHS
     images: Sequence[int]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_chosen(self.images, MAX_CHOSEN)
+        holds = 1 <= len(self.images) <= self.most and min(self.images) >= 0
+        require(holds, "images", f"be 1 to {self.most} numbers from 0 on", list(self.images))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenImages(_OfImages):
+    """The test images of the numbers in `images`, 1 to 10, and what every row makes of them."""
+
+    kind = "chosen_images"
+    most = MAX_CHOSEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,8 +227,8 @@ class TradeOff(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Photographs(Figure):
-    """Stored images at the positions in `images`, 1 to 8 counted from 0, under them what every row makes of them.
+class Photographs(_OfImages):
+    """Stored images at the positions in `images`, 1 to 8, under them what every row makes of them.
 
     Attributes:
         metric: the score under each reconstruction, "" for none.
@@ -227,13 +236,11 @@ class Photographs(Figure):
     """
 
     kind = "photographs"
-    images: Sequence[int]
     metric: str = always_stored("")
     headers: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_chosen(self.images, MAX_PHOTOGRAPHS)
         if self.metric:
             check_metrics("metric", self.metric)
         rule = f"be a text for each of the {len(self.images)} images"
@@ -241,15 +248,10 @@ class Photographs(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalisedPhotographs(Figure):
+class NormalisedPhotographs(_OfImages):
     """Stored images at the positions in `images`, and the same as the model gets them."""
 
     kind = "normalised_photographs"
-    images: Sequence[int]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_chosen(self.images, MAX_PHOTOGRAPHS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,8 +282,3 @@ AnyFigure = (
     BestPerClass | MedianPerClass | TrainingCurves | GradientCurves | Histogram | ClassCounts | ChosenImages
     | RunScores | ClassImages | Confusion | Search | Sweep | TradeOff | Photographs | NormalisedPhotographs | Maps | Layers
 )  # fmt: skip
-
-
-def _check_chosen(images: Sequence[int], most: int) -> None:
-    holds = 1 <= len(images) <= most and min(images) >= 0
-    require(holds, "images", f"be 1 to {most} numbers from 0 on", list(images))
