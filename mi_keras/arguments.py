@@ -1,6 +1,7 @@
 """The arguments of a command line that say which experiment is meant, and the request they make."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from mi_keras.errors import InputError
@@ -9,41 +10,42 @@ from mi_keras.experiments.section import DEFAULT_PRESET, PRESETS, Request
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, section: str) -> None:
-    """Add what names an experiment: work, section (with a help text), preset, seed, data and settings."""
+    """Add what names an experiment: work, section (with a help text), encoder, and how it is run."""
     parser.add_argument("--section", help=section)
-    parser.add_argument(
-        "--work",
-        default="thesis",
-        choices=WORKS,
-        help="which text (default: thesis)",
-    )
-    parser.add_argument(
-        "--preset",
-        default=DEFAULT_PRESET,
-        choices=tuple(PRESETS),
-        help=f"size of the run (default: {DEFAULT_PRESET})",
-    )
-    parser.add_argument("--seed", type=int, default=1, help="root of all random choices (default: 1)")
-    parser.add_argument(
-        "--data",
-        metavar="SOURCE",
-        help="thesis: mnist (embedded, default), tfds:NAME or npz:FILE; split: photographs (of a dependency, default), "
-        "folder:PATH, zip:PATH or tfds:NAME",
-    )
+    parser.add_argument("--work", default="thesis", choices=WORKS, help="which text (default: thesis)")
     parser.add_argument(
         "--encoder-weights",
         metavar="WEIGHTS",
         help="split: of MobileNetV3; imagenet (downloaded, default), a weights FILE of Keras, or random",
     )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change a setting, for example gradient.steps=100",
+    add_settings(
+        parser,
+        data="thesis: mnist (embedded, default), tfds:NAME or npz:FILE; split: photographs (of a dependency, default), "
+        "folder:PATH, zip:PATH or tfds:NAME",
     )
-    parser.add_argument("--offline", action="store_true", help="never download data")
+
+
+def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
+    """Add how an experiment is run: preset, seed, data (with a help text) and settings."""
+    add = parser.add_argument
+    add(
+        "--preset",
+        default=DEFAULT_PRESET,
+        choices=tuple(PRESETS),
+        help=f"size of the run (default: {DEFAULT_PRESET})",
+    )
+    add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
+    add("--data", metavar="SOURCE", help=data)
+    changes = "change a setting, for example gradient.steps=100"
+    add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=changes)
+    add("--offline", action="store_true", help="never download data")
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add where results go."""
+    results = Path("results")
+    help_text = f"folder of the results (default: {results})"
+    parser.add_argument("--out", type=Path, default=results, metavar="DIR", help=help_text)
 
 
 def request_of(options: argparse.Namespace, **more: Any) -> Request:

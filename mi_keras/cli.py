@@ -4,11 +4,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
-from mi_keras.arguments import add_arguments, request_of
+from mi_keras.arguments import add_arguments, add_results, request_of
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.commands import COMMANDS, run_command
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections
@@ -79,13 +78,7 @@ def _parser() -> OneLineErrors:
     parser.add_argument(
         "--runs", type=int, metavar="N", help="repetitions with derived seeds (default: the preset's)"
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="folder of the results (default: results)",
-    )
+    add_results(parser)
     parser.add_argument("--force", action="store_true", help="compute every stage anew")
     parser.add_argument("--list", action="store_true", help="list the sections")
     parser.add_argument("--json", action="store_true", help="print result.json instead of the tables")

@@ -8,17 +8,17 @@ Cost:    `--space gradient` at `quick` 6 minutes, at `paper` an estimated 4 hour
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from mi_keras.arguments import add_results, add_settings
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.experiments import runner
 from mi_keras.experiments.presets import check_runs, sized
-from mi_keras.experiments.section import DEFAULT_PRESET, PRESETS, Experiment, Request, Section
+from mi_keras.experiments.section import Experiment, Request, Section
 from mi_keras.experiments.split import sizes as split_sizes
 from mi_keras.experiments.split.work import SPLIT
 from mi_keras.experiments.thesis import search_table, sec_5_1_gradient
@@ -207,26 +207,11 @@ def _parser() -> OneLineErrors:
     )  # fmt: skip
     add = parser.add_argument
     add("--space", default="gradient", choices=tuple(SPACES), help="what to search (default: gradient)")
-    add("--preset", default=DEFAULT_PRESET, choices=tuple(PRESETS), help="size (default: quick)")
     add("--workers", type=int, default=0, metavar="N", help="processes that share the trials (default: 0)")
     wait = "end the workers where no trial finishes in this time (default: %(default)g)"
     add("--patience", type=float, default=PATIENCE, metavar="SECONDS", help=wait)
-    add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
-    add(
-        "--data",
-        metavar="SOURCE",
-        help="as of scripts/reproduce.py (default: mnist; photographs for decoder)",
-    )
-    changes = "change a setting, for example search.images=100"
-    add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=changes)
-    add(
-        "--out",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="folder of results (default: results)",
-    )
-    add("--offline", action="store_true", help="never download data")
+    add_settings(parser, data="as of scripts/reproduce.py (default: mnist; photographs for decoder)")
+    add_results(parser)
     return parser
 
 

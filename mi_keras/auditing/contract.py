@@ -29,9 +29,9 @@ from mi_keras.auditing.subject import (
     Prepare,
     Side,
     Subject,
+    answering,
     attacked_size,
     check_takes_images,
-    prepared,
     truth_of,
 )
 from mi_keras.auditing.views import Output, output_of_kind
@@ -89,15 +89,16 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         else to_unit(pool.images, pool.pixels)
     )
     _check_labels(pool, target, options)
-    given, input_words = _model_input(target, images, pool, channels, options)
+    answer = answering(target)
+    given, input_words = _model_input(target, answer, images, pool, options)
     prepare = model_input(given, channels=channels)
-    sample = _call(target, prepare)(images[:SAMPLE])
+    sample = answer(images[:SAMPLE], prepare)
     if not np.isfinite(sample).all():
         raise InputError(f"`model` must answer in finite numbers; {target.point.name} sent NaN or infinity.")
     output, output_words = _output(sample, options)
     divided = divide(images, pool.groups, seed=options.seed, trained_on=pool.trained_on)
     size = attacked_size(images.shape[1:3], (height, width), options.attack_size)
-    random = not _alike(sample[:BATCH], _call(target, prepare)(images[:BATCH]))
+    random = not _alike(sample[:BATCH], answer(images[:BATCH], prepare))
     most_own = MOST_OWN[options.preset]
     identity = {
         "most_own": most_own, "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
@@ -174,31 +175,16 @@ def _output_name(model: keras.Model, options: Options) -> str:
     return wanted or names[0]
 
 
-def _call(target: Target, prepare: Callable[..., NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    shape, dtype = target.image.shape[1:3], target.image.dtype
-
-    def answer(images: NDArray[Any]) -> NDArray[Any]:
-        parts = [
-            np.asarray(
-                target.head(prepared(images[i : i + BATCH], shape, prepare, dtype), training=False),
-                np.float32,
-            )
-            for i in range(0, len(images), BATCH)
-        ]
-        return np.concatenate(parts)
-
-    return answer
-
-
 def _alike(first: NDArray[Any], second: NDArray[Any]) -> bool:
     """Whether two calls gave the same: some devices add up in another order each time."""
     return bool(np.allclose(first, second, rtol=0, atol=SAME * float(np.abs(first).max())))
 
 
 def _model_input(
-    target: Target, images: NDArray[Any], pool: Pool, channels: int, options: Options
+    target: Target, answer: Callable[..., NDArray[Any]], images: NDArray[Any], pool: Pool, options: Options
 ) -> tuple[str, str]:
     """Return what the model expects of pixels, declared or found by accuracy, and the sentence that says so."""
+    channels = target.image.shape[3]
     shown, dtype = options.model_input, target.image.dtype
     if shown in candidates(channels) and shown != "0..255" and np.dtype(dtype).kind in "iu":
         raise InputError(
@@ -222,7 +208,7 @@ def _model_input(
         tried[shown] = model_input(shown, channels=channels)
 
     def predicted(given: NDArray[Any]) -> NDArray[Any]:
-        answers = _call(target, lambda batch: batch)(given)
+        answers = answer(given, lambda batch: batch)
         return answers.argmax(axis=1) if answers.shape[1] > 1 else (answers[:, 0] > 0.5).astype(np.int64)
 
     count, labels = min(SAMPLE, len(images)), pool.labels

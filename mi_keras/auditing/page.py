@@ -3,22 +3,12 @@
 import re
 from itertools import groupby
 
-from mi_keras.auditing import words
+from mi_keras.auditing import tables, words
 from mi_keras.auditing.glossary import VERDICTS, meanings
 from mi_keras.auditing.look import CLASSES, page_sheet, sheet
 from mi_keras.auditing.pictures import examples
 from mi_keras.auditing.plots import curve_plots, leakage_plots, trade_off_plot
 from mi_keras.auditing.report import Report
-from mi_keras.auditing.tables import (
-    Table,
-    attacks_table,
-    bounds_table,
-    controls_table,
-    defences_table,
-    exposure_table,
-    facts_tables,
-    points_table,
-)
 from mi_keras.reports import elements
 from mi_keras.reports.elements import Markup, element, join, link
 
@@ -47,7 +37,7 @@ def page(report: Report, *, embedded: bool = False) -> str:
         "plots": ("Where it leaks", _plots(report)),
         "answers": ("What more answers are worth", _curves(report)),
         "defences": ("What defences do, and their price", _defences(report)),
-        "exposure": ("Who is hit hardest", _table(exposure_table(report))),
+        "exposure": ("Who is hit hardest", _table(tables.exposure(report))),
         "attacks": ("All attacks", _attacks(report)),
         "run": ("What the numbers rest on", _basis(report)),
         "words": ("How to read this page", _meaning(report)),
@@ -73,21 +63,16 @@ def _first_screen(report: Report) -> Markup:
         )
         for point in report.points
     ]
-    checked = " | ".join(text for _, text in words.controls(report)) or "none"
-    said = {
-        "Assumed": words.sentences(report.assumed),
-        "Controls": f"{checked}.",
-        "Not tried": words.sentence(", ".join(report.not_tried)),
-    }
-    tolerance = words.tolerance(report.settings).removeprefix("Tolerance: ")
     return join(
         element("p", words.facts(report), class_="quiet"),
         *(element("p", f"A control failed: {text}", class_="alert") for text in failed),
         element("ul", *lines, class_="points"),
-        _table(points_table(report)),
+        _table(tables.points(report)),
         element("p", element("strong", words.sentence(report.cheapest))) if report.cheapest else "",
-        element("p", element("strong", "Tolerance: "), _joined(tolerance)),
-        *(element("p", element("strong", f"{what}: "), _joined(text)) for what, text in said.items() if text),
+        *(
+            element("p", element("strong", f"{what}: "), _joined(text))
+            for what, text in words.basis(report).items()
+        ),
         *(element("p", f"Warning: {words.sentence(text)}", class_="alert") for text in report.warnings),
     )
 
@@ -136,15 +121,15 @@ def _defences(report: Report) -> Markup:
     reasons = [f"{row.words} at {row.point}: {row.reason}" for row in report.defences if row.reason]
     told = element("ul", *(element("li", words.sentence(text)) for text in reasons))
     told = element("details", element("summary", "Why each verdict"), told) if reasons else join()
-    bounds = bounds_table(report)
+    bounds = tables.bounds(report)
     left = [element("h3", bounds.title), _table(bounds)] if bounds.rows else []
-    return join(known, _table(defences_table(report)), told, *left, marks, *parts)
+    return join(known, _table(tables.defences(report)), told, *left, marks, *parts)
 
 
 def _attacks(report: Report) -> Markup:
     parts = []
     for point in report.points:
-        table = attacks_table(point, report.settings)
+        table = tables.attacks(point, report.settings)
         why = f"{point.verdict}: {point.reason}" if point.reason else point.verdict
         notes = [why, point.found_note] if point.found_note else [why]
         said = element("p", words.sentences(notes))
@@ -153,9 +138,9 @@ def _attacks(report: Report) -> Markup:
 
 
 def _basis(report: Report) -> Markup:
-    controls = controls_table(report)
+    controls = tables.controls(report)
     parts = [element("h3", controls.title), _table(controls)] if controls.rows else []
-    for table in facts_tables(report):
+    for table in tables.facts(report):
         parts.append(element("details", element("summary", table.title), _table(table, "facts")))
     return join(*parts)
 
@@ -167,11 +152,11 @@ def _meaning(report: Report) -> Markup:
             classes=report.settings.class_of != "all", defences=bool(report.defences)
         ).items()
     ]
-    said = element("p", _joined(words.tolerance(report.settings)))
+    said = element("p", _joined(f"Tolerance: {words.tolerance(report.settings)}"))
     return join(said, element("dl", *entries))
 
 
-def _table(table: Table, class_: str = "cards") -> Markup:
+def _table(table: tables.Table, class_: str = "cards") -> Markup:
     """Return a table; where it is narrow the sheet lays its cells one below the other, hence roles and labels."""
     if not table.rows:
         return join()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from mi_keras.auditing import words
@@ -13,6 +14,7 @@ from mi_keras.reports.elements import Markup, element, join
 _WIDTH = 360  # as wide as a narrow telephone, so that letters keep their size there
 _LEFT, _RIGHT = 12, 268  # of the scale; numbers stand to its right
 _ROW, _TOP, _FOOT = 44, 60, 24
+_INNER, _OUTER, _CEILING = 48, 330, 34  # of plots whose scale stands upright
 _LONGEST = 46  # letters of a label in the width
 _DISC = "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z"
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -49,27 +51,15 @@ def trade_off_plot(rows: Sequence[DefenceRow], settings: Settings) -> Markup | N
     if len(placed) < 2:
         return None
     start = min(0.9, math.floor(min(agreement for _, _, agreement, _ in placed) * 10) / 10)
-    left, right, top, bottom = 48, 330, 34, 250
+    bottom = 250
+    up = partial(_height, bottom=bottom)
 
     def across(value: float) -> float:
-        return left + (value - start) / (1 - start) * (right - left)
+        return _INNER + (value - start) / (1 - start) * (_OUTER - _INNER)
 
-    def up(value: float) -> float:
-        return bottom - min(max(value, 0.0), 1.0) * (bottom - top)
-
-    parts = [
-        _text(0, 16, title, "title"),
-        _text(right, bottom + 38, "Images that keep their class", "soft", "end"),
-    ]
-    for tick in _TICKS:
-        parts.append(_line(left, up(tick), right, up(tick), "grid"))
-        parts.append(_text(left - 8, up(tick) + 4, words.percent(tick), "soft", "end"))
+    parts = _frame(title, "Images that keep their class", limit, bottom)
     for tick in (start, (1 + start) / 2, 1.0):
         parts.append(_text(across(tick), bottom + 19, f"{100 * tick:g} %", "soft", "middle"))
-    parts += [
-        _line(left, up(limit), right, up(limit), "limit"),
-        _text(left + 4, up(limit) - 5, "tolerance", "soft"),
-    ]
     taken = [(across(agreement), up(leak.value)) for _, _, agreement, leak in placed]
     for _, row, agreement, leak in placed:
         x, y = across(agreement), up(leak.value)
@@ -100,26 +90,14 @@ def _curve(curve: Curve, title: str, name: str, limit: float) -> Markup | None:
     placed: list[tuple[int, Estimate]] = [(answers, value) for answers, value in given if value is not None]
     if len(placed) < 2:
         return None
-    left, right, top, bottom = 48, 330, 34, 214
+    bottom = 214
+    up = partial(_height, bottom=bottom)
     first, last = (math.log(answers) for answers in (placed[0][0], placed[-1][0]))
 
     def across(answers: int) -> float:
-        return left + (math.log(answers) - first) / max(last - first, 1e-9) * (right - left)
+        return _INNER + (math.log(answers) - first) / max(last - first, 1e-9) * (_OUTER - _INNER)
 
-    def up(value: float) -> float:
-        return bottom - min(max(value, 0.0), 1.0) * (bottom - top)
-
-    parts = [
-        _text(0, 16, title, "title"),
-        _text(right, bottom + 38, "Answers that the adversary has", "soft", "end"),
-    ]
-    for tick in _TICKS:
-        parts.append(_line(left, up(tick), right, up(tick), "grid"))
-        parts.append(_text(left - 8, up(tick) + 4, words.percent(tick), "soft", "end"))
-    parts += [
-        _line(left, up(limit), right, up(limit), "limit"),
-        _text(left + 4, up(limit) - 5, "tolerance", "soft"),
-    ]
+    parts = _frame(title, "Answers that the adversary has", limit, bottom)
     for (one, before), (other, after) in pairwise(placed):
         parts.append(_line(across(one), up(before.value), across(other), up(after.value), "chance"))
     taken = -math.inf
@@ -134,6 +112,21 @@ def _curve(curve: Curve, title: str, name: str, limit: float) -> Markup | None:
             taken = x
     told = "; ".join(f"{answers:,}: {words.estimate(value)}" for answers, value in placed)
     return _svg(bottom + 46, f"{title} at {words.clean(curve.point)} by answers. {told}", parts)
+
+
+def _frame(title: str, below: str, limit: float, bottom: float) -> list[Markup]:
+    """Return title, scale of shares and tolerance of a plot over something that is named below it."""
+    parts = [_text(0, 16, title, "title"), _text(_OUTER, bottom + 38, below, "soft", "end")]
+    for tick in _TICKS:
+        y = _height(tick, bottom)
+        parts.append(_line(_INNER, y, _OUTER, y, "grid"))
+        parts.append(_text(_INNER - 8, y + 4, words.percent(tick), "soft", "end"))
+    y = _height(limit, bottom)
+    return [*parts, _line(_INNER, y, _OUTER, y, "limit"), _text(_INNER + 4, y - 5, "tolerance", "soft")]
+
+
+def _height(value: float, bottom: float) -> float:
+    return bottom - min(max(value, 0.0), 1.0) * (bottom - _CEILING)
 
 
 def _free(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """What an audit found, as typed values: what the terminal, the page, the model card and the JSON file are made from."""
 
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
@@ -11,7 +11,7 @@ import numpy as np
 
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.errors import InputError
-from mi_keras.files import read_arrays, replace_file, write_arrays, write_text
+from mi_keras.files import replace_file, write_arrays, write_text
 from mi_keras.types import Floats
 
 SCHEMA = "mi_keras.audit/1"
@@ -240,20 +240,8 @@ def write(report: Report, folder: Path) -> Path:
     return folder / PAGE
 
 
-def read(folder: Path) -> Report:
-    """Read what `write` wrote.
-
-    Raises:
-        InputError: the folder holds no report of this version.
-        DamagedFile: its pictures are no whole npz, or missing.
-    """
-    report = read_document(folder / DOCUMENT)
-    pictures = {name: np.asarray(array, np.float32) for name, array in read_arrays(folder / PICTURES).items()}
-    return replace(report, pictures=pictures)
-
-
 def read_document(path: Path) -> Report:
-    """Read a report's JSON alone, without its pictures.
+    """Read the JSON that `write` wrote: a report without its pictures.
 
     Raises:
         InputError: it is no report of this version.

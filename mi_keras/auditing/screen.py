@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -30,7 +29,7 @@ class _Column:
     kind: str = "words"
 
 
-def first_screen(report: Report, console: Console, *, page: Path | None = None) -> None:
+def first_screen(report: Report, console: Console) -> None:
     """Print the verdict of every point, what sufficed against it, and what was assumed, checked and not tried."""
     name = words.clean(report.model.name)
     _print(console, f"{name}: what can be rebuilt of an image from what the model sends out", "bold")
@@ -41,19 +40,12 @@ def first_screen(report: Report, console: Console, *, page: Path | None = None) 
     _points(report, console)
     if report.cheapest:
         _print(console, words.sentence(report.cheapest))
-    _print(console, words.tolerance(report.settings))
-    if report.assumed:
-        _print(console, f"Assumed: {words.sentences(report.assumed)}")
-    checked = " | ".join(text for _, text in words.controls(report)) or "none"
-    _print(console, f"Controls: {checked}.")
-    if report.not_tried:
-        _print(console, f"Not tried: {', '.join(map(words.clean, report.not_tried))}.")
+    for heading, text in words.basis(report).items():
+        _print(console, f"{heading}: {text}")
     for warning in report.warnings:
         _print(console, f"Warning: {words.sentence(warning)}", "bold")
     if report.defences:
         _defences(report, console)
-    if page is not None:
-        console.print(f"Page: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _points(report: Report, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -97,16 +98,23 @@ class Subject:
 
     def answers(self, point: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
         """Return the function from images as they were given to what is sent at a point, `(count, ...)` float32."""
-        head = self.target(point).head
-        image = self.image
-        seen = tf.TensorSpec([None, *image.shape[1:]], image.dtype)
-        call = tf.function(lambda batch: head(batch, training=False), [seen], autograph=False)
+        return partial(answering(self.target(point)), prepare=self.prepare)
 
-        def answer(images: NDArray[Any]) -> NDArray[Any]:
-            given = prepared(images, image.shape[1:3], self.prepare, image.dtype)
-            return np.asarray(call(tf.constant(given)), np.float32)
 
-        return answer
+def answering(target: Target) -> Callable[..., NDArray[Any]]:
+    """Return the function from images as they were given, and how they are prepared, to what a target sends, float32."""
+    image = target.image
+    seen = tf.TensorSpec([None, *image.shape[1:]], image.dtype)
+    call = tf.function(lambda batch: target.head(batch, training=False), [seen], autograph=False)
+
+    def answer(images: NDArray[Any], prepare: Prepare) -> NDArray[Any]:
+        parts = []
+        for start in range(0, len(images), BATCH):
+            given = prepared(images[start : start + BATCH], image.shape[1:3], prepare, image.dtype)
+            parts.append(np.asarray(call(tf.constant(given)), np.float32))
+        return np.concatenate(parts)
+
+    return answer
 
 
 def check_takes_images(image: keras.KerasTensor) -> None:

@@ -21,7 +21,7 @@ class Table:
     key: int = 0
 
 
-def points_table(report: Report) -> Table:
+def points(report: Report) -> Table:
     """Return the verdict and the numbers of every point."""
     headings = ("Who listens", "At", "Verdict", words.heading_picks(report.settings), "Detail shown", "kB")
     rows = [
@@ -34,7 +34,7 @@ def points_table(report: Report) -> Table:
     return _table("What leaks", headings, rows, 3, key=1)
 
 
-def exposure_table(report: Report) -> Table:
+def exposure(report: Report) -> Table:
     """Return who is hit hardest at every point."""
     headings = (
         "At", "Worst class", "Could be up to", "Most exposed tenth: picked", "Most exposed tenth: detail", "Trained on",
@@ -52,7 +52,7 @@ def exposure_table(report: Report) -> Table:
     return table if report.settings.class_of != "all" else _without(table, 1)  # one class is not the worst
 
 
-def attacks_table(point: PointReport, settings: Settings) -> Table:
+def attacks(point: PointReport, settings: Settings) -> Table:
     """Return all attacks at a point."""
     headings = (
         "Adversary", "Attack", "Strongest in", words.heading_picks(settings), "AUC (chance 0.5)", "Detail shown", "SSIM",
@@ -68,7 +68,7 @@ def attacks_table(point: PointReport, settings: Settings) -> Table:
     return _table(f"At {point.name} ({sent})", headings, rows, 3)
 
 
-def defences_table(report: Report) -> Table:
+def defences(report: Report) -> Table:
     """Return what defences do and what they cost."""
     headings = (
         "Defence", "At", "Verdict", words.heading_picks(report.settings), "Detail shown", "Keeps the class",
@@ -85,7 +85,7 @@ def defences_table(report: Report) -> Table:
     return _table("Defences", headings, rows, 3)
 
 
-def bounds_table(report: Report) -> Table:
+def bounds(report: Report) -> Table:
     """Return what noise leaves to attacks that were not tried; no row where no noise was."""
     headings = (
         "Noise",
@@ -106,7 +106,7 @@ def bounds_table(report: Report) -> Table:
     return _table(title, headings, rows, 2)
 
 
-def controls_table(report: Report) -> Table:
+def controls(report: Report) -> Table:
     """Return the checks of the audit itself."""
     outcomes = {True: "ok", False: "FAILED", None: "skipped"}
     rows = [
@@ -116,7 +116,7 @@ def controls_table(report: Report) -> Table:
     return _table("Controls", ("Control", "Outcome", "Measured"), rows, 3)
 
 
-def facts_tables(report: Report) -> list[Table]:
+def facts(report: Report) -> list[Table]:
     """Return what was audited, on which data, with which settings and versions."""
     model, data, settings = report.model, report.data, report.settings
     sides = [(f"Side: {name}", f"{count:,}") for name, count in data.sides.items()]

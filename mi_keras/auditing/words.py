@@ -142,7 +142,7 @@ def tolerance(settings: Settings) -> str:
     """Return what is tolerated and whose choice that is."""
     chance = 1 / settings.among
     text = (
-        f"Tolerance: {percent(chance + settings.found_tolerance)} picked "
+        f"{percent(chance + settings.found_tolerance)} picked "
         f"({percent(chance)} chance + {percent(settings.found_tolerance)}), "
         f"{percent(settings.detail_tolerance)} of the detail"
     )
@@ -159,6 +159,18 @@ def controls(report: Report) -> list[tuple[Control, str]]:
         text, mark = clean(control.text), marks.get(control.ok, "")
         said.append((control, text if mark.lower()[:4] in text.lower() else f"{text} {mark}"))
     return said
+
+
+def basis(report: Report) -> dict[str, str]:
+    """Return what the numbers rest on, by its heading: sentences, none where there is nothing to say."""
+    checked = " | ".join(text for _, text in controls(report)) or "none"
+    said = {
+        "Tolerance": sentence(tolerance(report.settings)),
+        "Assumed": sentences(report.assumed),
+        "Controls": f"{checked}.",
+        "Not tried": sentence(", ".join(report.not_tried)),
+    }
+    return {heading: text for heading, text in said.items() if text}
 
 
 def sentences(texts: Sequence[str]) -> str:
