@@ -17,7 +17,9 @@ SECTIONS = [
     Experiment("thesis", "5.4", "Truncation of the output vector", f"{_THESIS}.sec_5_4_truncation"),
     Experiment("thesis", "7", "Future work: other inputs and defences", f"{_THESIS}.sec_7_future_work"),
     Experiment("split", "6", "Reconstruction of faces from feature maps", f"{_SPLIT}.sec_6_decoders"),
-    Experiment("split", "6-published", "What the published code does beside its text", f"{_SPLIT}.sec_6_published"),
+    Experiment(
+        "split", "6-published", "What the published code does beside its text", f"{_SPLIT}.sec_6_published", study=True
+    ),
     Experiment("split", "7", "Sending fewer feature maps", f"{_SPLIT}.sec_7_mitigation"),
 ]  # fmt: skip
 GROUP = "mi_keras.sections"  # entry points by which installed packages add an `Experiment` each

@@ -16,7 +16,7 @@ from tests.processes import loaded_by
         ([], "`--section` must be given"),
         (
             ["--section", "9.9"],
-            "`--section` of work thesis must be one of: 4.2, 5.1, 5.2, 5.3, 5.4, 7, all; got 9.9",
+            "`--section` of work thesis must be one of: 4.2, 5.1, 5.2, 5.2-pairs, 5.2-search, 5.3, 5.4, 7, all; got 9.9",
         ),
         (
             ["--section", "all", "--set", "gradient.steps=3"],
