@@ -191,7 +191,7 @@ class EncoderSettings:
     Attributes:
         weights: "imagenet" (downloaded by Keras), "random", or a file that `save_weights` wrote.
         variant: "full", or "minimalistic": without squeeze-and-excitation, hard-swish and 5x5 kernels.
-        cut: stage or layer after which the model is cut.
+        cut: C1 to C5, or the layer after which the model is cut.
     """
 
     weights: str = "imagenet"

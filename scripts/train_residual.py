@@ -15,14 +15,14 @@ from mi_keras.data.sources import load_source
 
 
 def build(image_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Return three stages of two residual blocks each (He et al. 2016), from images in [0, 1] to probabilities."""
+    """Return three times two residual blocks (He et al. 2016), from images in [0, 1] to probabilities."""
     inputs = keras.Input(image_shape, name="image")
     x = keras.layers.Rescaling(2.0, -1.0)(inputs)
     x = _normalised(x, 16, 1, "entry")
-    for stage, filters in enumerate((16, 32, 64)):
+    for number, filters in enumerate((16, 32, 64)):
         for block in range(2):
-            stride = 2 if stage and not block else 1
-            name = f"stage_{stage + 1}_block_{block + 1}"
+            stride = 2 if number and not block else 1
+            name = f"residual_{number + 1}_{block + 1}"
             branch = _normalised(x, filters, stride, f"{name}_first")
             branch = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_second")(
                 branch

@@ -55,7 +55,7 @@ def decoder_search_stage(
     `decoder`, the rest is the trial's.
 
     Returns:
-        A stage like that of `gradient_search.search_stage`, with the one STAGE "coarse" and the parameters of
+        A stage like that of `gradient_search.search_stage`, with the one PHASE "coarse" and the parameters of
         `spaces.decoder_space`.
 
     Raises:

@@ -67,7 +67,7 @@ def inverter_search_stage(
     batch size are those of `config.inverter`, its channels are multiplied by `width`, the rest is the trial's.
 
     Returns:
-        A stage like that of `gradient_search.search_stage`, with the one STAGE "coarse" and the parameters of
+        A stage like that of `gradient_search.search_stage`, with the one PHASE "coarse" and the parameters of
         `spaces.inverter_space`.
 
     Raises:
@@ -150,7 +150,7 @@ def _task(bench: ThesisBench, found: Mapping[str, Sequence[Part]], attack: Learn
     arrays: dict[str, Any] = {}
     for subset, parts in found.items():
         arrays[f"{subset}.images"] = bench.splits.sets[subset].images
-        arrays[f"{subset}.inputs"] = assemble([part.rows() for part in parts], flat=True)
+        arrays[f"{subset}.inputs"] = assemble([part.values() for part in parts], flat=True)
     return Task(
         "tuning.inverter_search:evaluator", arrays, {"inverter": asdict(attack.settings), "seed": seed}
     )

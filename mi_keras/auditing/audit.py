@@ -284,8 +284,8 @@ class _Audit:
     def _show(self, name: str, benches: Sequence[AuditBench], envelope: Envelope) -> int:
         """Keep pictures of the most, the median and the least exposed image."""
         order = by_exposure(envelope.numbers)
-        rows = list(dict.fromkeys([int(order[0]), int(order[len(order) // 2]), int(order[-1])]))
+        places = list(dict.fromkeys([int(order[0]), int(order[len(order) // 2]), int(order[-1])]))
         truth = np.concatenate([bench.truth_bytes(ATTACKED) for bench in benches])
         for kind, images in (("truth", truth), ("rebuilt", envelope.drawn), ("class", envelope.of_class)):
-            self.pictures[f"{name}:{kind}"] = as_unit(images[rows])
-        return len(rows)
+            self.pictures[f"{name}:{kind}"] = as_unit(images[places])
+        return len(places)

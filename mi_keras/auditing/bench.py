@@ -13,7 +13,7 @@ from mi_keras.attacks.attack import Attack
 from mi_keras.attacks.learned import First
 from mi_keras.attacks.ridge import class_means, principal_axes
 from mi_keras.auditing.in_white import sends
-from mi_keras.auditing.rows import Permuted
+from mi_keras.auditing.permuted import Permuted
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
 from mi_keras.auditing.views import View
 from mi_keras.data.preprocess import as_bytes, as_unit

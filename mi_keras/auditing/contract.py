@@ -244,12 +244,12 @@ def _sides(
 ) -> dict[str, Side]:
     sides = {}
     for name in SIDES:
-        rows = getattr(divided.folds[fold], name)
-        rows = rows[:most_own] if name == OWN else rows  # in the order of a hash
-        if len(rows):
-            labels = None if pool.labels is None else pool.labels[rows]
-            truth = truth_of(images[rows], rows.astype(np.uint64), size)
-            sides[name] = Side(images[rows], truth, divided.groups[rows], labels)
+        places = getattr(divided.folds[fold], name)
+        places = places[:most_own] if name == OWN else places  # in the order of a hash
+        if len(places):
+            labels = None if pool.labels is None else pool.labels[places]
+            truth = truth_of(images[places], places.astype(np.uint64), size)
+            sides[name] = Side(images[places], truth, divided.groups[places], labels)
     return sides
 
 

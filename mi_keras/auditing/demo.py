@@ -73,13 +73,13 @@ def demo(store: Store, progress: Progress, *, preset: str, seed: int) -> Demo:
         seed=seed,
     )
     model = build_cnn((IMAGE_SIZE, IMAGE_SIZE, 1), classes, channels=settings.channels)
-    rows = np.concatenate([trained, others])
-    images = _images(source, rows)
+    places = np.concatenate([trained, others])
+    images = _images(source, places)
     return Demo(
-        with_weights(model, stage.arrays), images.images, images.labels, np.arange(len(rows)) < len(trained)
+        with_weights(model, stage.arrays), images.images, images.labels, np.arange(len(places)) < len(trained)
     )
 
 
-def _images(source: Source, rows: NDArray[np.int64]) -> Images:
-    images = preprocess(source.train_images[rows])
-    return Images(images, source.train_labels[rows], rows.astype(np.uint64))
+def _images(source: Source, places: NDArray[np.int64]) -> Images:
+    images = preprocess(source.train_images[places])
+    return Images(images, source.train_labels[places], places.astype(np.uint64))

@@ -54,7 +54,7 @@ DEFAULT_SHARES = Shares()
 
 @dataclass(frozen=True)
 class Division:
-    """Row numbers of one division, each `(images,)` int64, none twice, no group on two sides.
+    """Places in the pool of one division, each `(images,)` int64, none twice, no group on two sides.
 
     Attributes:
         own: the adversary's own images.
@@ -125,15 +125,15 @@ def divide(
     given = np.unique(groups, return_inverse=True)[1].astype(np.int64)
     merged = merge_near_duplicates(images, given, near=near)
     ordered = _by_hash(images, merged, seed)
-    member_groups = [rows for rows in ordered if seen[rows].any()]
-    others = [rows for rows in ordered if not seen[rows].any()]
+    member_groups = [places for places in ordered if seen[places].any()]
+    others = [places for places in ordered if not seen[places].any()]
     count = sum(map(len, others))
     if count < LEAST:
         raise InputError(
             f"`trained_on` must leave at least {LEAST} images that the target has not seen, copies of seen ones not "
             f"counted; got {count} of {len(images)}."
         )
-    members = _joined(_filled([rows[seen[rows]] for rows in member_groups], [shares.most_attacked])[0])
+    members = _joined(_filled([places[seen[places]] for places in member_groups], [shares.most_attacked])[0])
     most_choice = min(round(shares.choice * count), shares.most_choice)
     if count < LEAST_UNDIVIDED:
         folds = tuple(_in_folds(others, most_choice, members))
@@ -145,7 +145,7 @@ def divide(
         most_attacked = min(round(shares.attacked * count), shares.most_attacked)
         attacked, choice, own = map(_joined, _filled(others, [most_attacked, most_choice]))
         folds, warning = (Division(own, choice, attacked, members),), ""
-    _check_sides(folds, merged, [len(rows) for rows in others])
+    _check_sides(folds, merged, [len(places) for places in others])
     return Divided(
         folds=folds,
         groups=np.unique(merged, return_inverse=True)[1].astype(np.int64),
@@ -156,28 +156,28 @@ def divide(
 
 
 def _by_hash(images: NDArray[Any], groups: Ints, seed: int) -> list[Ints]:
-    """Return the rows of each group, the groups in the order of a hash of seed and contents."""
-    rows_of: dict[int, list[int]] = {}
-    for row, group in enumerate(groups):
-        rows_of.setdefault(group, []).append(row)
+    """Return the places of each group, the groups in the order of a hash of seed and contents."""
+    places_of: dict[int, list[int]] = {}
+    for place, group in enumerate(groups):
+        places_of.setdefault(group, []).append(place)
     digests = image_digests(images)
     keyed = []
-    for rows in rows_of.values():
-        rows.sort(key=digests.__getitem__)
-        digest = hashlib.sha256(f"{seed}/".encode() + b"".join(digests[row] for row in rows))
-        keyed.append((digest.digest(), rows))
-    return [np.array(rows, np.int64) for _, rows in sorted(keyed, key=lambda pair: pair[0])]
+    for places in places_of.values():
+        places.sort(key=digests.__getitem__)
+        digest = hashlib.sha256(f"{seed}/".encode() + b"".join(digests[place] for place in places))
+        keyed.append((digest.digest(), places))
+    return [np.array(places, np.int64) for _, places in sorted(keyed, key=lambda pair: pair[0])]
 
 
 def _filled(groups: Sequence[Ints], most: Sequence[int]) -> list[list[Ints]]:
     """Return the groups on each side, of at most that many images, and behind them the groups that fit on none."""
     sides: list[list[Ints]] = [[] for _ in range(len(most) + 1)]
     free = list(most)
-    for rows in groups:
-        side = next((side for side, room in enumerate(free) if len(rows) <= room), len(most))
-        sides[side].append(rows)
+    for places in groups:
+        side = next((side for side, room in enumerate(free) if len(places) <= room), len(most))
+        sides[side].append(places)
         if side < len(most):
-            free[side] -= len(rows)
+            free[side] -= len(places)
     return sides
 
 
@@ -185,13 +185,13 @@ def _in_folds(groups: Sequence[Ints], most_choice: int, members: Ints) -> Iterat
     """Deal the groups to four parts, each to the one that has the fewest images, and attack each part once."""
     sizes = [0] * FOLDS
     part_of = []
-    for rows in groups:
+    for places in groups:
         part = int(np.argmin(sizes))
         part_of.append(part)
-        sizes[part] += len(rows)
+        sizes[part] += len(places)
     for fold in range(FOLDS):
-        attacked = [rows for rows, part in zip(groups, part_of, strict=True) if part == fold]
-        rest = [rows for rows, part in zip(groups, part_of, strict=True) if part != fold]
+        attacked = [places for places, part in zip(groups, part_of, strict=True) if part == fold]
+        rest = [places for places, part in zip(groups, part_of, strict=True) if part != fold]
         choice, own = _filled(rest, [most_choice])
         yield Division(_joined(own), _joined(choice), _joined(attacked), members)
 

@@ -167,7 +167,7 @@ def _sorted_by_content(
     elif class_names is not None:
         raise InputError(f"`class_names` must go with labels; {name} has none.")
     digests = [_digest(image) for image in images]
-    facts = [digests]  # what tells rows apart, the image first
+    facts = [digests]  # what tells images apart, the image first
     if labels is not None:
         facts.append([names[label].encode() for label in labels])
     if given.groups is not None:
@@ -175,8 +175,8 @@ def _sorted_by_content(
         facts.append(_group_digests(digests, numbers))
     if given.trained_on is not None:
         facts.append([bytes([int(seen)]) for seen in given.trained_on])
-    rows = list(zip(*facts, strict=True))
-    order = np.array(sorted(range(len(rows)), key=rows.__getitem__))
+    records = list(zip(*facts, strict=True))
+    order = np.array(sorted(range(len(records)), key=records.__getitem__))
     groups, shown = np.arange(len(order)), tuple[str, ...]()
     if given.groups is not None:
         place: dict[int, int] = {}  # numbered as they come, so that what groups are called changes nothing
@@ -190,11 +190,11 @@ def _sorted_by_content(
         groups=groups.astype(np.int64),
         group_names=shown,
         trained_on=None if given.trained_on is None else given.trained_on[order],
-        names=tuple(given.names[row] for row in order),
+        names=tuple(given.names[number] for number in order),
         skipped=given.skipped,
         notes=(*given.notes, *notes),
         name=given.name,
-        fingerprint=_fingerprint(pixels, [rows[row] for row in order]),
+        fingerprint=_fingerprint(pixels, [records[number] for number in order]),
     )
 
 
@@ -212,8 +212,8 @@ def _group_digests(digests: Sequence[bytes], groups: Ints) -> list[bytes]:
     return [of_group[group] for group in groups]
 
 
-def _fingerprint(pixels: str, rows: Sequence[tuple[bytes, ...]]) -> str:
+def _fingerprint(pixels: str, records: Sequence[tuple[bytes, ...]]) -> str:
     digest = hashlib.sha256(pixels.encode())
-    for part in itertools.chain(*rows):
+    for part in itertools.chain(*records):
         digest.update(len(part).to_bytes(4, "big") + part)
     return digest.hexdigest()

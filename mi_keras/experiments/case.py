@@ -48,7 +48,7 @@ class Part:
     """What one input of an attack derives from answers: the stage, and how its values are read."""
 
     stage: Stage
-    rows: Callable[[], Rows]
+    values: Callable[[], Rows]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def parts(inputs: Sequence[Input], asked: Asked, expected: Defense | None, bench
 
 def evidence(asked: Asked, found: Sequence[Part]) -> Evidence:
     """Read what the inputs of an attack derived from answers, computing it if need be."""
-    return Evidence(asked.read(), [part.rows() for part in found])
+    return Evidence(asked.read(), [part.values() for part in found])
 
 
 def _check(case: Case, bench: Bench) -> None:

@@ -20,9 +20,9 @@ from mi_keras.models.weights import copy_weights, read_weights
 from mi_keras.seeds import derive
 from mi_keras.settings import EncoderSettings
 
-# Each stage ends where the resolution is about to halve: C1 to C5 are the last feature maps of strides 2 to 32. Named
+# Where the resolution is about to halve: C1 to C5 are the last feature maps of strides 2 to 32. Named
 # by the batch normalisation before the activation, because Keras numbers activations anew in every model it builds.
-STAGES = {
+CUTS = {
     "C1": "expanded_conv_1_expand_bn",
     "C2": "expanded_conv_3_expand_bn",
     "C3": "expanded_conv_6_expand_bn",
@@ -30,7 +30,7 @@ STAGES = {
     "C5": "conv_1_bn",
 }
 ACTIVATION = ":activation"  # "NAME:activation" is the activation function applied to what layer NAME gives
-STRIDE = 32  # of the last feature maps: an image of whole multiples has whole maps at every stage
+STRIDE = 32  # of the last feature maps: an image of whole multiples has whole maps at every cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def build_split_mobilenet(
     loop calls the head in training mode.
 
     Args:
-        cut: a stage of `STAGES`; the name of a layer; or "NAME:activation", the activation after layer NAME. C4, the
+        cut: one of `CUTS`; the name of a layer; or "NAME:activation", the activation after layer NAME. C4, the
             text's choice, gives `(20, 20, 672)` for images of 320 pixels.
         input_shape: `(height, width, 3)`, height and width multiples of 32.
         minimalistic: without squeeze-and-excitation, hard-swish and 5x5 kernels.
@@ -170,8 +170,8 @@ def _whole(input_shape: tuple[int, int, int], minimalistic: bool, classes: int) 
 
 
 def canonical_cut(cut: str) -> str:
-    """Return the name of the layer that a stage of `STAGES` stands for; any other name as it is."""
-    return STAGES[cut] + ACTIVATION if cut in STAGES else cut
+    """Return the name of the layer that a name of `CUTS` stands for; any other name as it is."""
+    return CUTS[cut] + ACTIVATION if cut in CUTS else cut
 
 
 def build_embedding(split: SplitModel) -> keras.Model:
@@ -189,7 +189,7 @@ def cut_layer(model: keras.Model, cut: str) -> keras.layers.Layer:
     base = name.removesuffix(ACTIVATION)
     if base not in by_name:
         raise InputError(
-            f"`cut` must be one of {', '.join(STAGES)}, the name of a layer, or NAME{ACTIVATION}; got {cut!r}."
+            f"`cut` must be one of {', '.join(CUTS)}, the name of a layer, or NAME{ACTIVATION}; got {cut!r}."
         )
     layer = by_name[base]
     if name != base:
@@ -210,7 +210,7 @@ def _stride(cut: str, input_shape: tuple[int, int, int], maps_shape: tuple[int |
     stride = input_shape[0] // maps_shape[1]
     whole = tuple(maps_shape[1:3]) == (input_shape[0] // stride, input_shape[1] // stride)
     if (
-        cut in STAGES
+        cut in CUTS
     ):  # what the text's sizes rest on: a Keras that builds another model must not pass unnoticed
         assert whole, (cut, maps_shape)
         assert stride == 2 ** int(cut[1:]), (cut, maps_shape)

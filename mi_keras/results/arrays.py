@@ -96,5 +96,5 @@ def _check_searches(arrays: Arrays) -> None:
             phase = key.split(".")[1]
             if trials.setdefault(phase, len(array)) != len(array):
                 raise InputError(
-                    f"`{key}` must have {trials[phase]} trials, as the others of its stage; got {len(array)}."
+                    f"`{key}` must have {trials[phase]} trials, as the others of its phase; got {len(array)}."
                 )

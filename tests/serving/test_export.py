@@ -45,7 +45,7 @@ def many_parts(exported, rows):
     bench, combination = exported.bench, exported.trained.about["combination"]
     attack = inversion(exported.config, combination)
     attacked = plan(Case(attack), bench)
-    parts = [part.rows() for part in attacked.seen]
+    parts = [part.values() for part in attacked.seen]
     names = [INPUT_NAMES[letter] for letter in combination.split("+")]
     assert set(names) == set(parts_of(exported))
     inputs = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)

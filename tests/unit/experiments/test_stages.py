@@ -155,7 +155,7 @@ def test_a_defended_answer_is_the_defence_of_the_answer_and_the_attack_sees_noth
     )
     (x,) = plan(Case(inversion(Config(), "x"), Truncation(1)), bench).seen
     assert {stage.key for stage in x.stage.upstream} == {kept.key, stages["shadow"].key}
-    assert not np.array_equal(x.rows(), stages["x"].arrays["images"])
+    assert not np.array_equal(x.values(), stages["x"].arrays["images"])
     keys = {
         bench.output_vector("target", "test", defense).key
         for defense in (Truncation(1), Truncation(2), Rounding(1), Rounding(2))

@@ -9,7 +9,7 @@ from skimage import data, transform
 
 from mi_keras.errors import InputError
 from mi_keras.models.graph import bypass, find, trace
-from mi_keras.models.mobilenet import STAGES, SplitModel, build_embedding, build_split_mobilenet
+from mi_keras.models.mobilenet import CUTS, SplitModel, build_embedding, build_split_mobilenet
 from mi_keras.models.weights import read_weights
 
 SMALL = (32, 64, 3)
@@ -61,7 +61,7 @@ def test_c4_is_the_activation_of_the_expansion_of_block_12(minimalistic: bool) -
 @pytest.mark.parametrize(
     ("cut", "minimalistic"),
     [
-        *((cut, False) for cut in STAGES),
+        *((cut, False) for cut in CUTS),
         ("C4", True),
         ("expanded_conv_2_add", True),
         ("conv_2", True),
@@ -72,7 +72,7 @@ def test_head_and_tail_together_are_the_model(cut: str, minimalistic: bool) -> N
     images = _images()
     answer = split.whole(images).numpy()
     np.testing.assert_allclose(split.tail(split.head(images)), answer, atol=1e-4 * np.abs(answer).max())
-    if cut in STAGES:
+    if cut in CUTS:
         stride = 2 ** int(cut[1:])
         assert split.stride == stride
         assert split.head.output_shape[1:3] == (SMALL[0] // stride, SMALL[1] // stride)
