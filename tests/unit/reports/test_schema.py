@@ -158,7 +158,7 @@ def test_a_list_is_no_result():
         ("shown.x", (3, 12, 12), "`shown.x` of arrays.npz must be (images, height, width, channels), none empty"),
         ("shown.x", (3, 12, 12, 3), "`shown.x` must be uint8 in colour; got float64 of (3, 12, 12, 3)."),
         ("shown.numbers", (3,), "`shown.numbers` must be 3 integers from 0 on, one per image of `shown.targets`; got float64 of (3,)."),
-        ("search.coarse.ssim", (4,), "`search.coarse.ssim` must have 5 trials, as the others of its stage; got 4."),
+        ("search.coarse.ssim", (4,), "`search.coarse.ssim` must have 5 trials, as the others of its phase; got 4."),
     ],
 )  # fmt: skip
 def test_an_array_of_another_shape_is_named(make, key, shape, message):
