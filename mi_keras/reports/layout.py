@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mi_keras.reports.text import format_score, images_scored, metric_label
+from mi_keras.reports.text import format_score, half_interval, images_scored, metric_label
 from mi_keras.results import METRICS, StoredResult
 from mi_keras.results.rows import Published, StoredRow, StoredTable
 
@@ -65,10 +65,17 @@ def lay_out(table: StoredTable, result: StoredResult) -> Layout:
     best, scored = _best_row(table), images_scored(rows)
 
     def line(row: StoredRow) -> Line:
-        single = row.group == "trial"  # one measurement, of which no spread exists
+        # One measurement, of which no spread exists
+        single = row.group == "trial" or table.interval
+        scores = [row.values.get(metric) for metric in metrics]
+        if table.interval:
+            scores = [score and half_interval(score) for score in scores]
         return Line(
             label=row.label,
-            scores=[format_score(row.values.get(metric), metric, single=single) for metric in metrics],
+            scores=[
+                format_score(score, metric, single=single)
+                for score, metric in zip(scores, metrics, strict=True)
+            ],
             published=[
                 format_score(_paper(row, metrics[number]), metrics[number], single=single)
                 for number in published
@@ -106,6 +113,8 @@ def _paper(row: StoredRow, metric: str) -> Published | None:
 def _legend(table: StoredTable, result: StoredResult) -> list[str]:
     """Say what stands beside a mean, and where published values come from."""
     spread = "Mean ± sample standard deviation over runs, n/a for a single run."
+    if table.interval:
+        spread = f"Mean over {result.runs} runs ± half its 95 % t-interval; scores without one are a single number."
     papers = [row.paper for row in table.rows if row.paper]
     sources = dict.fromkeys(paper.table for paper in papers if {*paper.values} & {*table.metrics})
     parts = [spread] if any(row.group != "trial" for row in table.rows) else []

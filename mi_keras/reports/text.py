@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from scipy.special import stdtrit
+
 from mi_keras.results import METRICS, Claim, StoredResult
 from mi_keras.results.rows import Published, Score, StoredRow
 
@@ -44,6 +46,13 @@ def format_score(score: Score | Published | None, metric: str = "", *, single: b
         return format_number(mean, metric) + PLUS_MINUS + shown
     decimals = spread is not None and not _extreme(mean) and (spread == 0 or 5e-5 <= spread < 1e4)
     return format_number(mean) + PLUS_MINUS + (f"{spread:.4f}" if decimals else format_number(spread))
+
+
+def half_interval(score: Score) -> Score:
+    """Return a score with half the 95 % t-interval of its mean over runs in the place of their deviation."""
+    if score.std is None:
+        return score
+    return replace(score, std=float(stdtrit(score.n - 1, 0.975)) * score.std / score.n**0.5)
 
 
 def metric_label(name: str) -> str:

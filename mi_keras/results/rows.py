@@ -81,6 +81,7 @@ class StoredTable:
     best: str = always_stored("")
     notes: Sequence[str] = always_stored(())
     headings: Mapping[str, str] = field(default_factory=dict)
+    interval: bool = False
 
     def __post_init__(self) -> None:
         check_file_name("file", self.file)
@@ -170,6 +171,7 @@ class Table:
         best: the metric whose best row, baselines apart, is set in bold; "" for none.
         notes: lines under this table.
         headings: of columns that only this table has, by metric.
+        interval: half the 95 % t-interval of the mean over runs stands beside it, and not their deviation.
     """
 
     file: str
@@ -180,6 +182,7 @@ class Table:
     best: str = ""
     notes: Sequence[str] = ()
     headings: Mapping[str, str] = field(default_factory=dict)
+    interval: bool = False
 
     def stored(self) -> StoredTable:
         """Return the table as in the result schema.
@@ -189,8 +192,9 @@ class Table:
         """
         rows = [row.stored() for row in self.rows]
         return StoredTable(
-            self.file, self.title, self.first_column, self.metrics, rows, self.best, self.notes, self.headings
-        )
+            self.file, self.title, self.first_column, self.metrics, rows, self.best, self.notes, self.headings,
+            self.interval,
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Return `stored` as JSON."""

@@ -8,6 +8,7 @@ import statistics
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from mi_keras.reports.files import read_report, write_reports
 from mi_keras.reports.markdown import markdown_page
@@ -44,6 +45,17 @@ def csv_text(result, number=0):
 
 def csv_lines(result, number=0):
     return list(csv.DictReader(io.StringIO(csv_text(result, number))))
+
+
+def test_a_table_of_intervals_shows_half_the_t_interval_of_the_mean(make):
+    result, arrays = make()
+    table = result["tables"][0]
+    table["interval"] = True
+    lines = {cells[0]: cells for cells in cells_of(markdown(result))}
+    means = arrays["ssim.o"].mean(axis=1)
+    low, high = student.interval(0.95, len(means) - 1, means.mean(), means.std(ddof=1) / len(means) ** 0.5)
+    assert lines["M_I(O)"][1].strip("*") == f"{means.mean():.4f} ± {(high - low) / 2:.4f}"
+    assert "half its 95 % t-interval" in markdown(result)
 
 
 def test_markdown_numbers_are_those_of_the_scores(make):
