@@ -44,6 +44,8 @@ METRICS: Mapping[str, Metric] = {
     "retrieval_1000": Metric("found among 1,000 by features", True, 0.01),
     "pixel_retrieval_100": Metric("found among 100 by pixels", True, 0.01),
     "pixel_retrieval_1000": Metric("found among 1,000 by pixels", True, 0.01),
+    "found_10": Metric("found among 10 of its class", True, 0.01),
+    "detail": Metric("R2 within the class", True),
     "parameters": Metric("parameters", digits=0),
     "kept_maps": Metric("maps sent", digits=0),
     "kilobytes": Metric("kB per image", False, 1.0, digits=1),

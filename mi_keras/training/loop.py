@@ -106,7 +106,7 @@ class Fitter:
                 order = np.random.default_rng(derive(run.seed, "order", epoch)).permutation(
                     len(training.inputs)
                 )
-                examples = Examples(redrawn(training.inputs, epoch), training.targets)
+                examples = Examples(redrawn(training.inputs, epoch), redrawn(training.targets, epoch))
                 total, seen = 0.0, 0
                 for start in range(0, len(order), settings.batch_size):
                     rows = order[start : start + settings.batch_size]

@@ -1,0 +1,43 @@
+"""What reconstructions show beyond the class: how often they pick their image among others of it, and how much detail they have."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.metrics.retrieval import retrieval_probability
+from mi_keras.types import Ints
+
+
+def found_within_class(
+    queries: NDArray[Any], truths: NDArray[Any], classes: Ints, among: int
+) -> NDArray[np.float64]:
+    """Return the probability that each truth is the nearest to its reconstruction among `among` images of its class.
+
+    As `retrieval_probability`, with the images of the class as the gallery; by chance 1 / among.
+
+    Args:
+        queries: `(images, units)` embeddings of reconstructions.
+        truths: `(images, units)` embeddings of the true images, in the same order.
+        classes: `(images,)` any numbers.
+        among: images to tell apart, at least 1.
+
+    Returns:
+        `(images,)` in [0, 1]; NaN in a class with fewer images than `among`.
+    """
+    found = np.full(len(queries), np.nan)
+    for number in np.unique(classes):
+        of = np.flatnonzero(classes == number)
+        if len(of) >= among:
+            found[of] = retrieval_probability(queries[of], truths[of], np.arange(len(of)), among)
+    return found
+
+
+def detail(errors: NDArray[Any], class_errors: NDArray[Any]) -> float:
+    """Return R2, the share of the variance within classes that is recovered: 1 less the ratio of the mean squared errors.
+
+    Args:
+        errors: `(images,)` of the reconstructions.
+        class_errors: `(images,)` of the class mean, not all 0.
+    """
+    return 1.0 - float(np.sum(errors, dtype=np.float64) / np.sum(class_errors, dtype=np.float64))
