@@ -6,13 +6,18 @@ from mi_keras import registered as lines
 
 REGISTERED = (  # module of this package : class
     "activations:Activations",
+    "bank:BankInverter",
     "baselines:ClassAverage",
     "baselines:ClassPrototype",
     "baselines:MeanImage",
+    "corrector:Corrected",
+    "corrector:Corrector",
     "feature_map:LastFeatureMap",
     "gradient:GradientImage",
     "learned:Learned",
     "pool:PoolMatch",
+    "queries:Queried",
+    "transfer:Transfer",
     "white_box:WhiteBox",
     "within_class:LinearWithinClass",
     "within_class:NetworkWithinClass",

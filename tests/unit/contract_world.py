@@ -13,11 +13,15 @@ import numpy as np
 from mi_keras.attacks.access import Access, Holdings, Queries
 from mi_keras.attacks.activations import Activations
 from mi_keras.attacks.attack import Attack, Direct, Evidence, Fitted, Input
+from mi_keras.attacks.bank import BankInverter
 from mi_keras.attacks.baselines import ClassPrototype
+from mi_keras.attacks.corrector import Corrected, Corrector
 from mi_keras.attacks.feature_map import LastFeatureMap
 from mi_keras.attacks.gradient import GradientImage
 from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.pool import PoolMatch
+from mi_keras.attacks.queries import Queried
+from mi_keras.attacks.transfer import ALIGNMENTS, Transfer
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.data.preprocess import as_unit
@@ -42,9 +46,14 @@ _numbers = itertools.count(1)
 
 # How a class is tried whose defaults are slow, or that is used in several ways; any other as `cls()`
 _RANDOM = GradientSettings(steps=3, batch_size=2, start="random", optimizer="gradient_descent")
+_SMALL = InverterSettings((4, 4, 4), epochs=2, batch_size=8, dropout=(0.0, 0.0, 0.0))
+_BANK = BankInverter(2, "mapped", 0.1, shaped=0.5, copies=1, mse=1.0, settings=_SMALL)
 EXAMPLES: dict[type[Any], list[Any]] = {
     Activations: [Activations(ActivationSettings(max_steps=50)), Activations(ActivationSettings("minimum_norm"))],
+    BankInverter: [_BANK, BankInverter(1, "raw", settings=_SMALL)],
     ClassPrototype: [ClassPrototype(PrototypeSettings(steps=3, batch_size=8))],
+    Corrected: [Corrected(Transfer(Corrector(_BANK, 2, settings=_SMALL), 2), 2, 2 * ATTACKED, _SMALL)],
+    Corrector: [Corrector(_BANK, 2, settings=_SMALL)],
     Distillation: [Distillation(epochs=1)],
     GradientImage: [GradientImage(GradientSettings(steps=3, batch_size=2)), GradientImage(_RANDOM, "cross_entropy")],
     LastFeatureMap: [LastFeatureMap(steps=3)],
@@ -58,6 +67,8 @@ EXAMPLES: dict[type[Any], list[Any]] = {
     ],
     LinearWithinClass: [LinearWithinClass(), LinearWithinClass(maps=True)],
     NetworkWithinClass: [NetworkWithinClass(loss, (4, 4, 4), epochs=2, batch_size=8) for loss in ("mse", "ssim")],
+    Queried: [Queried(_BANK, 2, 12, tuned=tuned, settings=_SMALL) for tuned in (False, True)],
+    Transfer: [Transfer(_BANK, 2, alignment=how) for how in ALIGNMENTS],
     PoolMatch: [PoolMatch(), PoolMatch("weights")],
     WhiteBox: [  # one weight: there is nothing to gain from noise, so that given the choice no step would be taken
         WhiteBox(LinearWithinClass(images=18, maps=maps), 8, 0.3, weights=(1.0,), held_out=6, batch_size=4)
@@ -101,6 +112,7 @@ class World:
             images=self.own if needs.images else None,
             surrogates=[self.surrogate] * needs.surrogates,
             query=Queries(query, needs.queries) if needs.queries else None,
+            population=Observation(self.answers) if needs.population else None,
             target=self.observed if needs.weights else None,
             pool=self.truth[list(self.order)] if needs.pool else None,
             image_shape=SHAPE,
