@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, section: str) -> None:
     )
     add_settings(
         parser,
-        data="thesis: mnist (embedded, default), tfds:NAME or npz:FILE; split: photographs (of a dependency, default), "
+        data="thesis and beyond: mnist (embedded, default), tfds:NAME or npz:FILE; split: photographs (of a dependency, default), "
         "folder:PATH, zip:PATH or tfds:NAME",
     )
 

@@ -134,7 +134,7 @@ def architecture_document() -> str:
 
 An adversary with an `Access` observes a `Target` at a point, behind a `Defense`, and reconstructs images; scores say what it gained over
 knowing the class. One cell of that is a `Case`; `mi_keras.experiments.case.plan` turns it into stages of the store, and it is the only place
-where they are wired. A work (`thesis`, `split`) adds a `Bench`: what answers, to which images, and how it is scored. A section is settings,
+where they are wired. A work (`thesis`, `split`, `beyond`) adds a `Bench`: what answers, to which images, and how it is scored. A section is settings,
 claims, figures and published numbers.
 
 ```mermaid

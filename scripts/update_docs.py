@@ -35,7 +35,7 @@ VARIANTS = (
     "same_models=true",
 )  # measured beside the preset as it is, under a name with the setting's own at its end
 AUDITS = MEASURED / "audits"  # NAME.json: copies of the audit.json of audits
-WITH_TABLES = (DOCS / "results.md", DOCS / "audits.md", DOCS.parent / "README.md")
+WITH_TABLES = (DOCS / "results.md", DOCS / "beyond.md", DOCS / "audits.md", DOCS.parent / "README.md")
 BLOCK = re.compile(r"(<!-- measured (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 AUDIT = re.compile(r"(<!-- audit (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -67,22 +67,23 @@ def update(results: Path | None) -> None:
 def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
     """Return the results of a folder that documents may show, and the texts of their files; what was changed stands above each of their tables.
 
-    Of the thesis those of its own data, and of `quick` unchanged but for `MORE` and `VARIANTS`; of the split attack those of faces.
+    Of the thesis and of `beyond` those of its own data, and of `quick` unchanged but for `MORE` and `VARIANTS`; of the split
+    attack those of faces.
     """
     found: dict[str, tuple[StoredResult, str]] = {}
     for preset in SHOWN:
         paths = [*results.glob(f"*/{preset}/result.json"), *results.glob(f"*/*/{preset}/result.json")]
         for folder in sorted(path.parent for path in paths):
             result, _ = load_result(folder)
-            thesis = result.work == "thesis"
-            own = result.data == DEFAULT_SOURCE if thesis else result.data != DEFAULT_FACES
+            digits = result.work != "split"
+            own = result.data == DEFAULT_SOURCE if digits else result.data != DEFAULT_FACES
             variants = [setting for setting in result.changed if setting in VARIANTS]
             other = [
                 setting
                 for setting in result.changed
                 if not setting.startswith(MORE) and setting not in VARIANTS
             ]
-            if result.seed == 1 and own and not (thesis and preset == "quick" and other):
+            if result.seed == 1 and own and not (digits and preset == "quick" and other):
                 text = (folder / "result.json").read_text(encoding="utf-8")
                 name = [result.work, result.section, preset, *(each.partition("=")[0] for each in variants)]
                 found[".".join(name)] = result, text

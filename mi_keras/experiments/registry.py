@@ -6,7 +6,7 @@ from mi_keras.errors import InputError
 from mi_keras.experiments.section import PRESETS as PRESETS  # those that every section has
 from mi_keras.experiments.section import Experiment
 
-_THESIS, _SPLIT = "mi_keras.experiments.thesis", "mi_keras.experiments.split"
+_THESIS, _SPLIT, _BEYOND = (f"mi_keras.experiments.{work}" for work in ("thesis", "split", "beyond"))
 SECTIONS = [
     Experiment("thesis", "4.2", "Training of the target and shadow CNN", f"{_THESIS}.sec_4_2_classifiers"),
     Experiment("thesis", "5.1", "Regularisation and start of the gradient reconstruction", f"{_THESIS}.sec_5_1_gradient"),
@@ -21,9 +21,11 @@ SECTIONS = [
         "split", "6-published", "What the published code does beside its text", f"{_SPLIT}.sec_6_published", study=True
     ),
     Experiment("split", "7", "Sending fewer feature maps", f"{_SPLIT}.sec_7_mitigation"),
+    Experiment("beyond", "transfer", "The thesis's target without a query", f"{_BEYOND}.sec_transfer"),
+    Experiment("beyond", "queries", "The thesis's target with q queries", f"{_BEYOND}.sec_queries"),
 ]  # fmt: skip
 GROUP = "mi_keras.sections"  # entry points by which installed packages add an `Experiment` each
-WORKS = ("split", "thesis")
+WORKS = ("beyond", "split", "thesis")
 ALL = "all"  # in place of a number: every section of a work that is no study
 
 

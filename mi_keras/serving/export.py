@@ -71,6 +71,8 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _check_choice(options: argparse.Namespace) -> None:
+    if options.work not in SECTION:
+        raise InputError(f"`--work` must be one of {', '.join(SECTION)} for an export; got {options.work}.")
     if options.section != SECTION[options.work]:
         raise InputError(
             f"`--section` must be {SECTION[options.work]} of work {options.work}; got {options.section}."

@@ -29,6 +29,7 @@ def home(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         ((), "`--section` must be 5.2 of work thesis; got None."),
+        (("--work", "beyond", "--section", "transfer"), "`--work` must be one of thesis, split for an export; got beyond."),
         (("--section", "5.3", "--combination", "x"), "`--section` must be 5.2 of work thesis; got 5.3."),
         (("--section", "5.2"), "`--combination` must be one of o, a, x, o+a, o+x, a+x, o+a+x; got None."),
         (("--section", "5.2", "--combination", "x+o"), "`--combination` must be one of o, a, x,"),

@@ -22,6 +22,7 @@ from mi_keras.reports.paper_map import load_measured, paper_map_document
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 WITH_COMMANDS = ("README.md", "exported_models/README.md")
+UNMEASURED = {"beyond.queries", "beyond.transfer"}  # docs/beyond.md says so, and has what is known of them
 QUICK = [f"thesis.{section.number}.quick" for section in SECTIONS if section.work == "thesis"]
 
 
@@ -43,7 +44,11 @@ def test_the_map_shows_each_preset_that_was_measured_and_the_command_for_it(meas
 
 
 def test_every_section_was_measured_at_the_sizes_it_has_now(measured):
+    names = {f"{section.work}.{section.number}" for section in SECTIONS}
+    assert {name for name in names if f"{name}.quick" not in measured} == UNMEASURED
     for section in SECTIONS:
+        if f"{section.work}.{section.number}" in UNMEASURED:
+            continue
         result = measured[f"{section.work}.{section.number}.quick"]
         settings = json.loads(json.dumps(asdict(section.load().presets["quick"])))
         if section.work == "split":  # the full model's weights need a network

@@ -104,7 +104,13 @@ def _vectors(stage):
 def _scored(stage):
     count = _count(stage)
     one = np.full(count, 0.5, np.float32)
-    return {"images": np.zeros((count, 32, 32, 1), np.float16), "ssim": one, "mse": one, "distance": one}, {}
+    return {
+        "images": np.zeros((count, 32, 32, 1), np.float16),
+        "ssim": one,
+        "mse": one,
+        "distance": one,
+        "found": one,
+    }, {}
 
 
 def _per_class(stage):

@@ -1,11 +1,12 @@
 """The thesis's own numbers, put in the place of ours, must give the verdicts that its sentences deserve."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 
 import numpy as np
 import pytest
 
+from mi_keras.experiments.beyond.sizes import Banked
 from mi_keras.experiments.registry import PRESETS, SECTIONS
 from mi_keras.experiments.thesis import loops, search_table, table_4
 from mi_keras.experiments.thesis import sec_4_2_classifiers as classifiers
@@ -180,7 +181,7 @@ def test_every_section_has_every_preset_and_its_paper_is_the_default(section):
     assert section.load() is module.SECTION
     assert tuple(section.load().presets) == tuple(PRESETS)
     assert module.SECTION.presets["paper"] == module.Config()
-    assert section.study or module.Config().runs == {"thesis": 5, "split": 1}[section.work]
+    assert section.study or module.Config().runs == {"thesis": 5, "split": 1, "beyond": 5}[section.work]
     for word in ("Text claims:", "Command:", "Measured:", "Cost:", "Threat model:", "Deviations:"):
         assert word in module.__doc__
 
@@ -188,10 +189,11 @@ def test_every_section_has_every_preset_and_its_paper_is_the_default(section):
 def test_quick_sections_share_their_sizes_and_so_their_stages():
     quick = {
         work: [s.load().presets["quick"] for s in SECTIONS if s.work == work and not s.study]
-        for work in ("thesis", "split")
+        for work in ("thesis", "split", "beyond")
     }
     assert len({(c.data, c.classifier) for c in quick["thesis"]}) == 1
     assert len({(c.faces, c.encoder, c.compact) for c in quick["split"]}) == 1
+    assert len({tuple(getattr(c, each.name) for each in fields(Banked)) for c in quick["beyond"]}) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,175 @@
+"""The thesis's attack with one adversary against many targets: its bank of shadow models, and shadows that play the target."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from mi_keras.attacks.access import UNLIMITED, Access, Holdings
+from mi_keras.attacks.attack import Attack, all_needs
+from mi_keras.data.splits import Splits
+from mi_keras.defenses.defense import Defense
+from mi_keras.experiments.bench import SHADOW, TARGET, Asked
+from mi_keras.experiments.store import Compute, Stage, Store
+from mi_keras.experiments.thesis.bench import ThesisBench
+from mi_keras.metrics.classification import accuracy
+from mi_keras.metrics.retrieval import image_embedding
+from mi_keras.metrics.within_class import found_within_class
+from mi_keras.models.cnn import observe
+from mi_keras.models.variables import weights_of
+from mi_keras.progress import Arrays, Progress, Workspace
+from mi_keras.settings import ClassifierSettings
+from mi_keras.training.classifier import train_classifier
+from mi_keras.types import Floats, Images, Observation, Redrawn
+
+ADVERSARY = 1  # the run whose stages are the adversary's own, whichever target it attacks
+BANK = "bank"
+AMONG = 10  # images of a class that reconstructions are told from
+HALF, ALL = "half", "all"  # of the adversary's images: what the shadow that plays the target was trained on
+PLAYERS = (HALF, ALL)
+
+
+class BeyondBench(ThesisBench):
+    """Describes the stages of one target; what the adversary makes of its own images is the same for all of them.
+
+    Args:
+        bank: shadow models in the bank.
+        player: who is attacked: "" for the target on D_F, or a shadow model that no attack learns from, trained on `HALF`
+            or `ALL` of the adversary's images and attacked on D_V^S. What an attack may choose is chosen there.
+    """
+
+    def __init__(
+        self,
+        splits: Splits,
+        data: Mapping[str, Any],
+        classifier: ClassifierSettings,
+        store: Store,
+        progress: Progress,
+        *,
+        bank: int,
+        seed: int,
+        run: int,
+        player: str = "",
+    ) -> None:
+        super().__init__(splits, data, classifier, store, progress, seed=seed, run=run)
+        self.bank, self.player = bank, player
+        self._again = (splits, data, classifier, store, progress)
+        self.access = Access(True, "surrogate", bank, population=True, defense=True)  # type: ignore[misc]
+        self.supplies = replace(self.access, queries=UNLIMITED)  # type: ignore[misc]
+        self.attacked = "shadow_validation" if player else "test"  # type: ignore[misc]  # of an instance here
+
+    def other(self, *, run: int = ADVERSARY, player: str = "") -> "BeyondBench":
+        """Return the bench of another target, or of a shadow that plays it."""
+        return BeyondBench(*self._again, bank=self.bank, seed=self._seed, run=run, player=player)
+
+    @cached_property
+    def adversary(self) -> "BeyondBench":
+        """The bench whose stages are the adversary's own."""
+        return self if self._run == ADVERSARY and not self.player else self.other()
+
+    # Models
+
+    def shadow(self, number: int) -> Stage:
+        """Train a shadow model on a random half of the adversary's images; info as of `classifier`, without a confusion."""
+        if self is not self.adversary:
+            return self.adversary.shadow(number)
+
+        def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+            own, validation = self.own_images(), self.splits.shadow_validation
+            draw = np.random.default_rng(self.derive(BANK, number, "half"))
+            rows = np.sort(draw.permutation(len(own))[: len(own) // 2])
+            half = Images(own.images[rows], own.labels[rows], own.ids[rows])
+            run = self.run_of(stage, workspace, f"shadow model {number} of the bank")
+            cnn, history = train_classifier(half, validation, self.settings, classes=self.classes, run=run)
+            right = accuracy(observe(cnn, validation.images).vectors, validation.labels)
+            return weights_of(cnn), {"history": history, "accuracy": right}
+
+        stage = self.stage(
+            "bank_shadow", compute, seeds=[(BANK, number)], settings=self.settings, number=number,
+            words=(f"shadow {number}",),
+        )  # fmt: skip
+        return stage
+
+    def model(self, role: str, defense: Defense | None = None) -> Stage:
+        """Return the model that answers: the attacked one, the thesis's shadow model, or "bank/NUMBER"."""
+        if role.startswith(BANK):
+            return self.shadow(int(role.partition("/")[2]))
+        if role == SHADOW or self.player == ALL:
+            return self.adversary.classifier(SHADOW)
+        return self.shadow(self.bank + 1) if self.player else super().model(role, defense)
+
+    # Answers
+
+    def output_vector(self, role: str, subset: str, defense: Defense | None = None) -> Stage:
+        if role != TARGET and self is not self.adversary:
+            return self.adversary.output_vector(role, subset, defense)
+        return super().output_vector(role, subset, defense)
+
+    def known(self, attack: Attack, defense: Defense | None) -> Asked:
+        """Return the answers of the adversary's shadow models: those of a bank are a draw each."""
+        roles = self._roles(attack.needs)
+        stages = tuple(self.output_vector(role, self.own, defense) for role in roles)
+
+        def read() -> Observation:
+            answers = [stage.arrays["output_vector"] for stage in stages]
+            if len(answers) == 1:
+                return Observation(answers[0])
+            return Observation(Redrawn(answers[0], lambda number: answers[number % len(answers)]))
+
+        return Asked(self.own, stages, read)
+
+    def upstream(self, needs: Access, defense: Defense | None, expected: Defense | None) -> list[Stage]:
+        shadows = [self.model(role) for role in self._roles(needs)] if needs.surrogates else []
+        return shadows + ([self.model(TARGET, defense)] if needs.queries else [])
+
+    def surrogates(self, defense: Defense | None) -> Sequence[keras.Model]:
+        return [self.load(self.model(SHADOW))]
+
+    def holdings(
+        self,
+        needs: Access,
+        defense: Defense | None = None,
+        expected: Defense | None = None,
+        *,
+        subset: str = "",
+        phase: str = "fit",
+        spent: int = 0,
+    ) -> Holdings:
+        held = super().holdings(needs, defense, expected, subset=subset, phase=phase, spent=spent)
+        if needs.surrogates < 2:
+            return held
+        return replace(held, surrogates=[self.load(self.model(role)) for role in self._roles(needs)])
+
+    def _roles(self, needs: Access) -> list[str]:
+        if needs.surrogates < 2:
+            return [SHADOW]
+        return [f"{BANK}/{number}" for number in range(1, needs.surrogates + 1)]
+
+    # Stages
+
+    def score(self, images: Iterable[Floats], subset: str, scores: Sequence[str] = ()) -> Arrays:
+        """Return images, `ssim` and `mse` of the thesis's bench, and `found`: the chance to be found within the class.
+
+        NaN where the predicted class has fewer than `AMONG` images.
+        """
+        scored = super().score(images, subset, scores)
+        drawn, truth = (
+            image_embedding(each.astype(np.float32)) for each in (scored["images"], self.truth(subset))
+        )
+        classes = self.asked(TARGET, subset, None).read().predicted_class
+        return {**scored, "found": found_within_class(drawn, truth, classes, AMONG)}
+
+    def score_stage(
+        self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
+    ) -> Stage:
+        return super().score_stage(attack, asked, scores, compute, **described, among=AMONG)
+
+    def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
+        """Describe what an attack learns: of the adversary's own where nothing of the target is needed."""
+        needs = all_needs(attack)
+        of_target = needs.population or needs.queries
+        bench = self if of_target else self.adversary
+        return bench.stage(attack.kinds[0], compute, **described)
