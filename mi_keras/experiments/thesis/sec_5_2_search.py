@@ -172,7 +172,7 @@ def _compared(rows: Mapping[Name, Row], at: str) -> Row:
     for metric in NEAR:
         values |= {f"{name}_{metric}": rows[Name(name, at)].values[metric] for name in (VALIDATION, TEST)}
         values[f"off_{metric}"] = _off(rows, at, (VALIDATION, TEST, MODEL), metric)
-    return replace(row, values=row.values | values, note="")
+    return replace(row, values={**row.values, **values}, note="")
 
 
 def _tables(config: Config, pairs: Sequence[Pair], found: Attacked) -> list[Table]:
