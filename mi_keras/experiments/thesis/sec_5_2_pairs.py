@@ -58,7 +58,7 @@ PAPER = Config()
 _SIZED = presets(PAPER)
 PRESETS = _SIZED | {
     "smoke": replace(_SIZED["smoke"], runs=2, targets=2),
-    "quick": replace(_SIZED["quick"], runs=1, data=SplitSettings()),
+    "quick": replace(_SIZED["quick"], runs=2, data=SplitSettings()),
 }
 
 
