@@ -37,7 +37,7 @@ from mi_keras.experiments.split.rows import (
 )
 from mi_keras.experiments.split.sec_6_decoders import BY_BICUBIC, BY_TRANSPOSED, PUBLISHED
 from mi_keras.experiments.split.work import SPLIT
-from mi_keras.results import EXPLAINED_WITHIN, Claim, ExperimentResult, Row, Table, figures
+from mi_keras.results import EXPLAINED_WITHIN, METRICS, Claim, ExperimentResult, Row, Table, figures
 from mi_keras.results.claims import nearer, within
 from mi_keras.settings import RELEASED, DecoderSettings, EncoderSettings, FaceSettings, check_whole
 
@@ -54,7 +54,8 @@ BEHAVIOURS = {
     TRAINED_ON: "scored on images trained on",
 }
 TEXT, ALL = "", "all"
-DECODERS = {"transposed": "transposed", "bicubic": "bicubic"}
+WORDS = {TEXT: "as the text says", **BEHAVIOURS, ALL: "all together"}
+POINTS = dict(zip(WORDS, ("text", "layers", "noise", "statistics", "known", "all"), strict=True))
 SCORES = ("psnr", "psnr_paper", "ssim_paper", "ms_ssim_paper")
 BY_BATCH = "psnr_paper_batch"
 
@@ -118,8 +119,8 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
         caption="Each point is a decoder with one behaviour of the published code, and the last with all of them.",
         panels=[figures.Panel(BY_BATCH, "ssim_paper", False)],
         series=[
-            figures.TradeOffSeries(label, [str(n) for n in of], [_point(n.at) for n in of])
-            for decoder, label in DECODERS.items() if (of := [n for n in names if n.method == decoder])
+            figures.TradeOffSeries(decoder, [str(n) for n in of], [POINTS[n.at] for n in of])
+            for decoder in config.decoders if (of := [n for n in names if n.method == decoder])
         ],
         baseline=[str(MEAN_FACE)],
     )  # fmt: skip
@@ -178,8 +179,7 @@ def _row(config: Config, name: Name, of_runs: Sequence[Plan]) -> Row:
         runs.append({**image_means(arrays), BY_BATCH: batch_psnr(arrays["psnr_paper"], config.code_batch)})
     values = {metric: np.array([run[metric] for run in runs]) for metric in runs[0]}
     is_mean = name.method == MEAN_FACE.method
-    subject = "mean face" if is_mean else DECODERS[name.method]
-    label = f"{subject}: {_words(name.at)}"
+    label = f"{'mean face' if is_mean else name.method}: {WORDS[name.at]}"
     count, group = len(of_runs[0].scored.arrays["psnr"]), "baseline" if is_mean else "attack"
     paper = PUBLISHED.get(Name(name.method))
     if paper:
@@ -194,21 +194,6 @@ def batch_psnr(psnr: Any, size: int) -> float:
     return float(np.mean(10 * np.log10(255.0**2 / np.array(batches))))
 
 
-def _words(at: str) -> str:
-    return {TEXT: "as the text says", ALL: "all together"}.get(at) or BEHAVIOURS[at]
-
-
-def _point(at: str) -> str:
-    return {
-        TEXT: "text",
-        ALL: "all",
-        LAYERS: "layers",
-        IN_PLACE: "noise",
-        BATCH_STATISTICS: "statistics",
-        TRAINED_ON: "known",
-    }[at]
-
-
 def _claims(rows: Mapping[Name, Row], config: Config) -> list[Claim]:
     """Say what brings the text's numbers near, behaviour by behaviour, and whether all together explain them."""
     claims: list[Claim] = []
@@ -221,16 +206,18 @@ def _claims(rows: Mapping[Name, Row], config: Config) -> list[Claim]:
         }
         changed = [Name(name.method, at) for at in _rows_of(config, name.method)[1:]]
         claims += [
-            nearer(rows, f"{rows[row].label}: this brings the published value nearer", row, name, published[metric], source="not in the text", metric=metric)
+            nearer(
+                rows, f"{rows[row].label}: {METRICS[metric].label} comes nearer to the published value", row, name, published[metric],
+                source="not in the text", metric=metric,
+            )
             for row in changed if row.at != ALL for metric in (BY_BATCH, "ssim_paper")
         ]  # fmt: skip
-        together = changed[-1]
         claims += [
             within(
-                rows, f"{rows[together].label}: this explains the published value within {margin:g}", together, published[metric], margin,
-                source="split Table 1", metric=metric,
+                rows, f"{rows[together].label}: {METRICS[metric].label} is the published value within {margin:g}", together,
+                published[metric], margin, source="split Table 1", metric=metric,
             )
-            for metric, margin in EXPLAINED_WITHIN.items()
+            for together in changed[-1:] for metric, margin in EXPLAINED_WITHIN.items()
         ]  # fmt: skip
     return claims
 
