@@ -73,7 +73,9 @@ def test_matching_comes_nearer_to_a_models_map_than_the_shadow_models_without_a_
     best = np.stack(
         [np.linalg.lstsq(known[classes == c], anchors[classes == c], rcond=None)[0] for c in range(CLASSES)]
     )
-    np.testing.assert_allclose(maps[:CLASSES], best, atol=0.03)  # with many pairs it is the regression on them
+    np.testing.assert_allclose(
+        maps[:CLASSES], best, atol=0.03
+    )  # with many pairs it is the regression on them
 
 
 def test_a_class_without_an_answer_keeps_the_shadow_models_map(draw):
