@@ -3,8 +3,10 @@
 Text claims:  X~ alone scores 0.3014 on the shadow model's own answers and 0.2409 on the target's (Table 3), and
               M_I(X~) 0.3727 where M_I(O) scores 0.2298 (Table 4). Step size and optimizer of X~ are not stated.
 Command:      python scripts/reproduce.py --section 5.2-search
-Measured:     MEASURED
-Cost:         COST
+Measured:     quick, 1 shadow and 4 target models, seed 1, n = 1,334: M_I(X~) 0.427, 0.406 +- 0.021, 0.381 +- 0.018 and 0.337 +- 0.007 after
+              0, 10, 30 and 60 steps of 0.03 by Adam, M_I(O) 0.341 +- 0.029. After 30 steps X~ alone and M_I(X~) are the text's
+              on test images; X~ alone on validation images is not. All rows: docs/results.md
+Cost:         `quick` 20 minutes of CPU time, 7 after 5.2-pairs, with which it shares models; `paper` days.
 Threat model: gray box as in 5.2.
 Deviations:   the study is ours; its settings are looked at on test images, which no adversary could.
 """
@@ -95,7 +97,9 @@ PAPER = Config()
 _SIZED = presets(PAPER)
 PRESETS = _SIZED | {
     "smoke": replace(_SIZED["smoke"], targets=2, steps=(0, 5), rates=(0.01,)),
-    "quick": replace(_SIZED["quick"], runs=1, data=SplitSettings()),
+    "quick": replace(
+        _SIZED["quick"], data=SplitSettings(), runs=1, steps=(0, 10, 30, 60), rates=(0.03,), optimizers=("adam",)
+    ),
 }
 
 
