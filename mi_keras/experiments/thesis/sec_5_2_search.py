@@ -98,7 +98,12 @@ _SIZED = presets(PAPER)
 PRESETS = _SIZED | {
     "smoke": replace(_SIZED["smoke"], targets=2, steps=(0, 5), rates=(0.01,)),
     "quick": replace(
-        _SIZED["quick"], data=SplitSettings(), runs=1, steps=(0, 10, 30, 60), rates=(0.03,), optimizers=("adam",)
+        _SIZED["quick"],
+        data=SplitSettings(),
+        runs=1,
+        steps=(0, 10, 30, 60),
+        rates=(0.03,),
+        optimizers=("adam",),
     ),
 }
 
