@@ -1,0 +1,72 @@
+"""Both sections of `beyond` at their smallest, as a user runs them: rows, targets, and what they share."""
+
+import numpy as np
+import pytest
+
+from tests.integration.command import load, reproduce
+
+pytestmark = pytest.mark.slow  # half a minute each on an idle machine
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("beyond")
+    for section in ("transfer", "queries"):
+        reproduce(folder, "--work", "beyond", "--section", section, "--preset", "smoke")
+    return folder, {name: load(folder, f"beyond/{name}") for name in ("transfer", "queries")}
+
+
+def rows(result, table):
+    (found,) = (each for each in result["tables"] if each["file"] == table)
+    return {row["name"]: row for row in found["rows"]}
+
+
+def test_every_step_has_a_row_over_all_targets_and_what_chooses_is_no_target(both):
+    _, results = both
+    recipe = rows(results["transfer"], "recipe")
+    steps = {
+        "o", "x", "one", "bank", "canonical", "mapped", "mapped_covariance", "mapped_matching", "augmented", "ensemble",
+        "whole", "affine", "own_answers", "class_average", "class_prototype",
+    }  # fmt: skip
+    assert set(recipe) == steps
+    for name, row in recipe.items():
+        assert row["values"]["ssim"]["n"] == 2, name
+        assert row["note"].count(",") == 1
+    assert recipe["whole"]["values"]["held_out"]["n"] == 1
+    assert "held_out" not in recipe["own_answers"]["values"]
+    queries = rows(results["queries"], "queries")
+    assert set(queries) == {
+        "q=0", "q=10", "q=100", "tuned=100", "corrected=1", "class_average", "class_prototype",
+    }  # fmt: skip
+    assert queries["q=0"]["values"]["ssim"] == recipe["whole"]["values"]["ssim"]
+
+
+def test_sections_share_models_networks_and_answers(both):
+    _, results = both
+    used = [
+        entry
+        for entry in results["queries"]["timings"]
+        if entry["stage"].split()[0] in ("classifier", "bank_shadow", "BankInverter.fitted")
+    ]
+    assert used
+    assert all(entry["reused"] for entry in used)
+
+
+def test_choices_are_made_before_a_target_has_answered(both):
+    """Three alignments and two more networks, each on both shadow models that play the target."""
+    stages = [entry["stage"] for entry in both[1]["transfer"]["timings"]]
+    target = min(place for place, stage in enumerate(stages) if stage.startswith("classifier target"))
+    chosen = [stage for stage in stages[:target] if stage.startswith("Transfer.scored shadow_validation")]
+    assert len(chosen) == 10
+
+
+def test_means_are_those_of_the_kept_scores_and_detail_is_held_to_the_class_average(both):
+    folder, results = both
+    with np.load(folder / "results/beyond/transfer/smoke/arrays.npz") as arrays:
+        recipe = rows(results["transfer"], "recipe")
+        for name in ("o", "whole", "class_prototype"):
+            found = arrays[f"ssim.{name}"].mean(axis=1, dtype=np.float64)
+            assert recipe[name]["values"]["ssim"]["mean"] == pytest.approx(found.mean())
+            assert recipe[name]["values"]["ssim"]["std"] == pytest.approx(found.std(ddof=1))
+        share = 1 - arrays["mse.whole"].sum(axis=1) / arrays["mse.class_average"].sum(axis=1)
+        assert recipe["whole"]["values"]["detail"]["mean"] == pytest.approx(share.mean(), abs=1e-5)
