@@ -1,6 +1,7 @@
 """Shared by all tests: quiet TensorFlow, `from oracles import ...`, and ways to watch or interrupt long work."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ os.environ.setdefault(
     "NVIDIA_TF32_OVERRIDE", "0"
 )  # on a GPU: float32 products in float32, as the oracles expect
 sys.path.insert(0, str(Path(__file__).parent))
+# A shell starts what is in the background with Ctrl-C ignored, and what it starts inherits that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class StoppingWorkspace(MemoryWorkspace):
