@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from mi_keras.seeds import derive
 
 Arrays = Mapping[str, NDArray[Any]]
+SAVE_EVERY = 20  # batches of a large array
 
 
 class Bar(Protocol):
@@ -114,6 +115,29 @@ class Run:
     def named(self, name: str) -> int:
         """Return the seed of a further random choice."""
         return self.seeds[name] if name in self.seeds else derive(self.seed, name)
+
+
+def fill(
+    values: NDArray[Any], answer: Callable[[slice], NDArray[Any]], workspace: Workspace, progress: Progress, label: str, *,
+    batch: int,
+) -> None:  # fmt: skip
+    """Fill a large array of a workspace batch by batch; an interrupted call goes on where it was.
+
+    Args:
+        answer: returns the values of a part of the array.
+        label: of the progress bar, which counts images.
+    """
+    saved = workspace.load("progress")
+    done = int(saved["done"]) if saved else 0
+    with progress.bar(label, len(values), "img", done) as bar:
+        for number, start in enumerate(range(done, len(values), batch), start=1):
+            part = answer(slice(start, start + batch))
+            values[start : start + len(part)] = part
+            bar.advance(len(part))
+            if number % SAVE_EVERY == 0:
+                flush(values)
+                workspace.save("progress", {"done": np.array(start + len(part))})
+    flush(values)
 
 
 def flush(array: NDArray[Any]) -> None:

@@ -24,12 +24,11 @@ from mi_keras.experiments.store import Stage, Store
 from mi_keras.metrics.image import score
 from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.models.target import Target
-from mi_keras.progress import Arrays, Progress, Workspace, flush
+from mi_keras.progress import Arrays, Progress, Workspace, fill
 from mi_keras.seeds import derive
 from mi_keras.types import Floats, Images, Observation, Redrawn, Rows
 
 MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
-SAVE_EVERY = 20  # batches
 LARGEST_HALF = 65_504.0  # of float16, in which maps are kept
 # The adversary asks the model itself; what it may use of that, `ladder` says
 GRANTED = Access(True, "target", queries=UNLIMITED, population=True, weights=True, pool=True, defense=True)
@@ -111,21 +110,14 @@ class AuditBench(Bench):
             values = workspace.large(
                 "values", (len(images), *first.shape[1:]), np.float16 if is_map else np.float32
             )
-            saved = workspace.load("progress")
-            done = int(saved["done"]) if saved else 0
-            with self.progress.bar(what, len(images), "img", done) as bar:
-                for start in range(done, len(images), BATCH):
-                    batch = answer(images[start : start + BATCH])
-                    if not np.isfinite(batch).all():
-                        raise InputError(f"`model` must send finite numbers; {point} sent NaN or infinity.")
-                    values[start : start + BATCH] = (
-                        np.clip(batch, -LARGEST_HALF, LARGEST_HALF) if is_map else batch
-                    )
-                    bar.advance(len(batch))
-                    if start // BATCH % SAVE_EVERY == SAVE_EVERY - 1:
-                        flush(values)
-                        workspace.save("progress", {"done": np.array(start + len(batch))})
-            flush(values)
+
+            def send(part: slice) -> NDArray[Any]:
+                sent = answer(images[part])
+                if not np.isfinite(sent).all():
+                    raise InputError(f"`model` must send finite numbers; {point} sent NaN or infinity.")
+                return np.clip(sent, -LARGEST_HALF, LARGEST_HALF) if is_map else sent
+
+            fill(values, send, workspace, self.progress, what, batch=BATCH)
             return {}, {}
 
         return self.stage("audit_answers", compute, subset=subset, model=target.identity, point=point)

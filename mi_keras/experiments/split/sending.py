@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.data.preprocess import as_unit
-from mi_keras.progress import Progress, Workspace, flush
+from mi_keras.progress import Progress, Workspace, fill
 from mi_keras.seeds import derive
 from mi_keras.settings import IMAGENET_DEVIATION
 from mi_keras.types import Floats, Rows
 
-SAVE_EVERY = 20  # batches
 Send = Callable[[Floats, int], Floats]  # images in [0, 1] and the number of the first -> their maps
 
 
@@ -37,17 +36,7 @@ def fill_maps(
         FloatingPointError: a value is not finite, or too large for float16.
     """
     maps = workspace.large("maps", (len(images), *map_shape), np.float16)
-    saved = workspace.load("progress")
-    done = int(saved["done"]) if saved else 0
-    with progress.bar(what, len(images), "img", done) as bar:
-        for number, start in enumerate(range(done, len(images), size), start=1):
-            batch = as_unit(images[start : start + size])
-            maps[start : start + len(batch)] = send(batch, start)
-            bar.advance(len(batch))
-            if number % SAVE_EVERY == 0:
-                flush(maps)
-                workspace.save("progress", {"done": np.array(start + len(batch))})
-    flush(maps)
+    fill(maps, lambda part: send(as_unit(images[part]), part.start), workspace, progress, what, batch=size)
     if not all(np.isfinite(maps[start : start + size]).all() for start in range(0, len(maps), size)):
         raise FloatingPointError("feature maps: a value is not finite, or too large for float16.")
 

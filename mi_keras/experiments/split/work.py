@@ -48,11 +48,9 @@ class SplitWork:
     default_data = DEFAULT_FACES
 
     def open_data(self, spec: str, *, offline: bool) -> FaceSource:
-        """Find the pictures that `--data` names (see `data.face_sources.open_faces`)."""
         return open_faces(spec, offline=offline)
 
     def prepare(self, source: FaceSource, config: SplitSettingsOf, *, seed: int) -> Faces:
-        """Divide the pictures; raises `InputError` where there are too few."""
         seed = derive(seed, "faces")
         training, held_out = split_faces(source.keys, config.faces, seed=seed)
         wanted = counts(config.faces, len(training), len(held_out))
@@ -62,7 +60,7 @@ class SplitWork:
     def benches(
         self, data: Faces, config: SplitSettingsOf, store: Store, progress: Progress, *, seed: int
     ) -> Sequence["SplitBench"]:
-        """Return the bench of each run, which share one encoder; imports TensorFlow."""
+        """Return the bench of each run; they share one encoder."""
         from mi_keras.experiments.split.bench import SplitBench
         from mi_keras.models.mobilenet import encoder_of
 
@@ -70,7 +68,6 @@ class SplitWork:
         return [SplitBench(data, encoder, store, progress, seed=seed, run=number) for number in runs]
 
     def describe(self, data: Faces) -> dict[str, object]:
-        """Return the fields of a result that tell of its data."""
         return {"data": data.source.name}
 
 

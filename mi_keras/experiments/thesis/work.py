@@ -24,17 +24,14 @@ class ThesisWork:
     default_data = DEFAULT_SOURCE
 
     def open_data(self, spec: str, *, offline: bool) -> Source:
-        """Read the labelled images that `--data` names (see `data.sources.load_source`)."""
         return load_source(spec, offline=offline)
 
     def prepare(self, source: Source, config: Classified, *, seed: int) -> Splits:
-        """Cut the five sets of a section; raises `InputError` where the source has too few images."""
         return make_splits(source, config.data, seed=derive(seed, "data"))
 
     def benches(
         self, data: Splits, config: Classified, store: Store, progress: Progress, *, seed: int
     ) -> Benches:
-        """Return the bench of each run; imports TensorFlow."""
         from mi_keras.experiments.thesis.bench import ThesisBench, describe_data
 
         described = describe_data(data, config.data, derive(seed, "data"))
@@ -48,7 +45,6 @@ class ThesisWork:
         ]  # fmt: skip
 
     def describe(self, data: Splits) -> dict[str, object]:
-        """Return the fields of a result that tell of its data."""
         return {"data": data.source_name, "class_names": list(data.class_names)}
 
 

@@ -54,7 +54,7 @@ def test_maps_are_what_the_head_gives_with_or_without_noise(stored, make_bench):
 
 def test_interrupted_maps_go_on_where_they_were(tmp_path, make_bench, recording_progress, monkeypatch):
     monkeypatch.setattr("mi_keras.experiments.split.bench.BATCH", 4)
-    monkeypatch.setattr("mi_keras.experiments.split.sending.SAVE_EVERY", 1)
+    monkeypatch.setattr("mi_keras.progress.SAVE_EVERY", 1)
     whole = np.array(make_bench(tmp_path / "a").maps(TRAINING).large("maps"))
     bench = make_bench(tmp_path / "b")
     bench.images().computed()
