@@ -1,7 +1,6 @@
 """What must hold before anything is trained: model and images fit each other, and what was taken for granted is said."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.auditing.division import Divided, divide
-from mi_keras.auditing.model_input import (
-    accuracies,
-    candidates,
-    check_model_input,
-    choose_model_input,
-    model_input,
-)
+from mi_keras.auditing.model_input import SAMPLE, expected_input, model_input
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.pixels import to_unit
 from mi_keras.auditing.pool import Pool, read_pool
@@ -42,7 +35,6 @@ from mi_keras.models.target import Target, observed_at, points
 MOST_OWN = {"smoke": 400, "quick": 4_000, "full": 100_000}  # images that the adversary learns from, by preset
 FEW = 8  # images that show whether code has changed
 SHOWN = 6  # numbers that an input is held at
-SAMPLE = 512  # images that show what a model's answers are
 SAME = 1e-5  # of the largest answer
 NO_CLASS = ("embedding", "several labels")  # kinds of answers whose largest is no class
 
@@ -90,7 +82,13 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     )
     _check_labels(pool, target, options)
     answer = answering(target)
-    given, input_words = _model_input(target, answer, images, pool, options)
+    tells_class = (
+        len(target.point.shape) == 1 and options.class_of != "all" and options.output_kind not in NO_CLASS
+    )
+    given, input_words = expected_input(
+        options.model_input, answer, images, pool.labels, channels=channels, dtype=target.image.dtype,
+        tells_class=tells_class,
+    )  # fmt: skip
     prepare = model_input(given, channels=channels)
     sample = answer(images[:SAMPLE], prepare)
     if not np.isfinite(sample).all():
@@ -178,56 +176,6 @@ def _output_name(model: keras.Model, options: Options) -> str:
 def _alike(first: NDArray[Any], second: NDArray[Any]) -> bool:
     """Whether two calls gave the same: some devices add up in another order each time."""
     return bool(np.allclose(first, second, rtol=0, atol=SAME * float(np.abs(first).max())))
-
-
-def _model_input(
-    target: Target, answer: Callable[..., NDArray[Any]], images: NDArray[Any], pool: Pool, options: Options
-) -> tuple[str, str]:
-    """Return what the model expects of pixels, declared or found by accuracy, and the sentence that says so."""
-    channels = target.image.shape[3]
-    shown, dtype = options.model_input, target.image.dtype
-    if shown in candidates(channels) and shown != "0..255" and np.dtype(dtype).kind in "iu":
-        raise InputError(
-            f"`model_input` must be 0..255 or MODULE:FUNCTION for a model that takes whole numbers ({dtype}); "
-            f"got {shown!r}."
-        )
-    tells_class = (
-        len(target.point.shape) == 1 and options.class_of != "all" and options.output_kind not in NO_CLASS
-    )
-    if pool.labels is None or not tells_class:
-        why = "answers that tell one" if pool.labels is not None else "labels"
-        if shown is None:
-            raise InputError(
-                f"`model_input` must be declared where there are no {why} to find it by: one of "
-                f"{', '.join(candidates(channels))}, or MODULE:FUNCTION."
-            )
-        return shown, f"The model expects {shown} (declared, not checked: no {why})."
-
-    tried = candidates(channels)
-    if shown is not None and shown not in tried:
-        tried[shown] = model_input(shown, channels=channels)
-
-    def predicted(given: NDArray[Any]) -> NDArray[Any]:
-        answers = answer(given, lambda batch: batch)
-        return answers.argmax(axis=1) if answers.shape[1] > 1 else (answers[:, 0] > 0.5).astype(np.int64)
-
-    count, labels = min(SAMPLE, len(images)), pool.labels
-    small = as_unit(images[:count])
-    found = accuracies(predicted, small, labels, tried)
-    chance = float(np.bincount(labels[:count]).max() / count)
-    if shown is None:
-        if max(found.values()) <= chance:
-            raise InputError(
-                f"`model_input` must be declared where no conversion is right more often than one class is, {chance:.2f}; "
-                f"got accuracies {', '.join(f'{n} {a:.2f}' for n, a in found.items())}."
-            )
-        shown = choose_model_input(found, count=count)
-        return shown, f"The model expects {shown} (found: accuracy {found[shown]:.2f} on {count} images)."
-    doubt = check_model_input(shown, found, count=count)
-    return (
-        shown,
-        f"The model expects {shown} (declared; accuracy {found[shown]:.2f} on {count} images). {doubt}".strip(),
-    )
 
 
 def _output(sample: NDArray[Any], options: Options) -> tuple[Output, str]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.data.preprocess import as_unit
 from mi_keras.data.source import first_line
 from mi_keras.errors import InputError
 from mi_keras.types import Floats, Ints
@@ -52,6 +53,65 @@ def model_input(spec: str, *, channels: int) -> ModelInput:
     if not (module and colon and function):
         raise InputError(f"`model_input` must be {', '.join(CONVERSIONS)} or MODULE:FUNCTION; got {spec!r}.")
     return _imported(spec, module, function)
+
+
+def expected_input(
+    declared: str | None,
+    answer: Callable[..., NDArray[Any]],
+    images: NDArray[Any],
+    labels: Ints | None,
+    *,
+    channels: int,
+    dtype: str,
+    tells_class: bool,
+) -> tuple[str, str]:
+    """Return what the model expects of pixels, declared or found by accuracy, and the sentence that says so.
+
+    Args:
+        answer: from images, and how they are prepared, to what the model answers.
+        images: `(count, height, width, channels)`, bytes or in [0, 1].
+        labels: `(count,)` class numbers, or None.
+        dtype: of the model's input.
+        tells_class: the largest of its answers is a class.
+
+    Raises:
+        InputError: nothing is declared and nothing can be found, or what is declared does not fit.
+    """
+    tried = candidates(channels)
+    if declared in tried and declared != "0..255" and np.dtype(dtype).kind in "iu":
+        raise InputError(
+            f"`model_input` must be 0..255 or MODULE:FUNCTION for a model that takes whole numbers ({dtype}); "
+            f"got {declared!r}."
+        )
+    if labels is None or not tells_class:
+        why = "answers that tell one" if labels is not None else "labels"
+        if declared is None:
+            raise InputError(
+                f"`model_input` must be declared where there are no {why} to find it by: one of {', '.join(tried)}, or "
+                "MODULE:FUNCTION."
+            )
+        return declared, f"The model expects {declared} (declared, not checked: no {why})."
+    if declared is not None and declared not in tried:
+        tried[declared] = model_input(declared, channels=channels)
+
+    def predicted(given: NDArray[Any]) -> NDArray[Any]:
+        answers = answer(given, lambda batch: batch)
+        return answers.argmax(axis=1) if answers.shape[1] > 1 else (answers[:, 0] > 0.5).astype(np.int64)
+
+    count = min(SAMPLE, len(images))
+    found = accuracies(predicted, as_unit(images[:count]), labels, tried)
+    if declared is not None:
+        doubt = check_model_input(declared, found, count=count)
+        measured = f"declared; accuracy {found[declared]:.2f} on {count} images"
+        return declared, f"The model expects {declared} ({measured}). {doubt}".strip()
+    chance = float(np.bincount(labels[:count]).max() / count)
+    if max(found.values()) <= chance:
+        raise InputError(
+            f"`model_input` must be declared where no conversion is right more often than one class is, {chance:.2f}; "
+            f"got accuracies {', '.join(f'{n} {a:.2f}' for n, a in found.items())}."
+        )
+    best = choose_model_input(found, count=count)
+    return best, f"The model expects {best} (found: accuracy {found[best]:.2f} on {count} images)."
 
 
 def candidates(channels: int) -> dict[str, ModelInput]:
