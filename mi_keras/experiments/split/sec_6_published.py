@@ -2,8 +2,11 @@
 
 Text claims:  46 dB, 0.033 and 0.22 (transposed convolutions), 48.6 dB, 0.039 and 0.24 (bicubic): PSNR, SSIM, MS-SSIM in Table 1.
 Command:      python scripts/reproduce.py --work split --section 6-published --data zip:FACES.zip
-Measured:     not yet.
-Cost:         `quick` 15 minutes on 2 idle CPU cores, by estimate.
+Measured:     quick (the transposed decoder), 1 run, seed 1, n = 100, minimalistic encoder, 1,100 faces of CelebA: SSIM 0.072 as the
+              text says and 0.035 with all of the code's behaviours (published: 0.033), nearly all of it by noise in place;
+              MS-SSIM 0.202 (0.22). PSNR stays at 48.0 dB (46): not explained. All rows: docs/results.md
+Cost:         `quick` 6 CPU minutes, 13 with `--set decoders=transposed,bicubic`; `paper` with 10,000 faces, by estimate from
+              the pixels, 22 CPU hours and 23 GB of disk.
 Threat model: as in section 6.
 Deviations:   the behaviours are facts about the published code, which is not used. It draws noise anew in every epoch and makes
               other batches; here both are made once, as the feature maps are. Its scores are of answers that are not clipped
@@ -55,7 +58,6 @@ BEHAVIOURS = {
 }
 TEXT, ALL = "", "all"
 WORDS = {TEXT: "as the text says", **BEHAVIOURS, ALL: "all together"}
-POINTS = dict(zip(WORDS, ("text", "layers", "noise", "statistics", "known", "all"), strict=True))
 SCORES = ("psnr", "psnr_paper", "ssim_paper", "ms_ssim_paper")
 BY_BATCH = "psnr_paper_batch"
 
@@ -92,8 +94,12 @@ class Config:
 PAPER = Config()
 PRESETS = {
     "smoke": replace(PAPER, **sized(sizes.SMOKE, Config)),
-    # A third of section 6's faces: it trains nine decoders
-    "quick": replace(PAPER, **sized(sizes.QUICK, Config) | {"faces": FaceSettings(faces=1100, size=192)}),
+    # A third of section 6's faces, and the decoder whose published numbers are the harder to explain: each trains five times
+    "quick": replace(
+        PAPER,
+        decoders=("transposed",),
+        **sized(sizes.QUICK, Config) | {"faces": FaceSettings(faces=1100, size=192)},
+    ),
     "paper": PAPER,
 }
 
@@ -114,15 +120,9 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
             "mean over images. Where noise is in place, the images that scores compare with are noisy too."
         ],
     )  # fmt: skip
-    drawn = figures.TradeOff(
-        file="published.png", title="From the text to the published code",
-        caption="Each point is a decoder with one behaviour of the published code, and the last with all of them.",
-        panels=[figures.Panel(BY_BATCH, "ssim_paper", False)],
-        series=[
-            figures.TradeOffSeries(decoder, [str(n) for n in of], [POINTS[n.at] for n in of])
-            for decoder in config.decoders if (of := [n for n in names if n.method == decoder])
-        ],
-        baseline=[str(MEAN_FACE)],
+    drawn = figures.Histogram(
+        file="ssim.png", metric="ssim_paper", baseline=[str(MEAN_FACE)], title="SSIM of every image, in the text's convention",
+        rows=[str(name) for name in names if name.at in (TEXT, IN_PLACE, ALL)],
     )  # fmt: skip
     first = benches[0]
     arrays, notes = score_arrays(plans), picture_notes(config, first)
