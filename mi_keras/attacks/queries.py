@@ -21,7 +21,7 @@ from mi_keras.seeds import derive
 from mi_keras.settings import LARGEST, InverterSettings, check_whole
 from mi_keras.types import Floats, Ints
 
-TUNING = InverterSettings(epochs=12, learning_rate=2e-3, dropout=(0.1, 0.1, 0.1))
+TUNING = InverterSettings(epochs=20, learning_rate=2e-3, dropout=(0.1, 0.1, 0.1))
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Queried(Attack):
     queries: int = 1000
     weight: float = 100.0
     tuned: bool = False
-    noise: float = 0.15
+    noise: float = 0.1
     mse: float = 1.0
     settings: InverterSettings = TUNING
 

@@ -36,7 +36,7 @@ class Banked(thesis.Classified):
     noise: float = 0.15
     mse: float = 1.0
     copies: int = 8
-    tuning_epochs: int = 12
+    tuning_epochs: int = 20
     tuning_dropout: float = 0.1
     corrector: InverterSettings = InverterSettings((128, 4, 24), 12, 64, 1e-3, (0.0, 0.0, 0.0))
 
