@@ -10,21 +10,28 @@ import keras
 from mi_keras.errors import InputError
 from mi_keras.models.graph import Graph, Value
 from mi_keras.models.held import Held
+from mi_keras.seeds import derive
 
 NOT_RESTORED = (TypeError, ValueError, KeyError, AttributeError, NotImplementedError)
 
 
 class Copies:
-    """Copies of layers and operations, one of each, which get their weights when all of them are built."""
+    """Copies of layers and operations, one of each, which get their weights when all of them are built.
 
-    def __init__(self) -> None:
+    Args:
+        seed: of weights of their own, where they are to keep these; None leaves the seeds of the configurations.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._seed = seed
         self._made: dict[int, tuple[Any, Any]] = {}
         self._names: set[str] = set()
 
     def __call__(self, operation: Any, name: str) -> Any:
         """Return the copy of an operation, named after the path of its first call."""
         if id(operation) not in self._made:
-            copied = _without_weights(operation)
+            seed = None if self._seed is None else derive(self._seed, name.replace("/", "."))
+            copied = _without_weights(operation, seed)
             copied.name = self.unique(re.sub(r"#\d+", "", name).replace("/", "."))
             self._made[id(operation)] = (operation, copied)
         return self._made[id(operation)][1]
@@ -59,10 +66,13 @@ class Copies:
                 raise _not_restored(source, error) from None
 
 
-def rebuild(graph: Graph, start: Value, outputs: Any, copies: Copies, name: str) -> keras.Model:
-    """Return a frozen model of copied layers from `start` to `outputs`, which nothing else may lead to but what is held.
+def rebuild(
+    graph: Graph, start: Value, outputs: Any, copies: Copies, name: str, *, learns: bool = False
+) -> keras.Model:
+    """Return a model of copied layers from `start` to `outputs`, which nothing else may lead to but what is held.
 
-    It is in inference mode unless it is called in training mode, and then only dropout and the like are not.
+    It is frozen, and in inference mode unless it is called in training mode, and then only dropout and the like are not;
+    one that `learns` has all weights free, and every layer is in the mode in which it is called.
     """
     needed = set(keras.tree.flatten(outputs))
     calls = []
@@ -82,16 +92,18 @@ def rebuild(graph: Graph, start: Value, outputs: Any, copies: Copies, name: str)
         operation = copies(call.operation, call.name)
         if isinstance(operation, Held):
             arguments = [image]  # tells for how many
-        if "training" in [*inspect.signature(operation.call).parameters][len(arguments) :]:
+        if learns:
+            keywords.pop("training", None)
+        elif "training" in [*inspect.signature(operation.call).parameters][len(arguments) :]:
             keywords["training"] = False  # where nobody says so, some layers draw random numbers
         results = keras.tree.flatten(operation(*arguments, **keywords))
         tensors.update(zip(call.outputs, results, strict=True))
     model = keras.Model(image, keras.tree.map_structure(tensor, outputs), name=name)
-    model.trainable = False
+    model.trainable = learns
     return model
 
 
-def _without_weights(operation: Any) -> Any:
+def _without_weights(operation: Any, seed: int | None) -> Any:
     if not isinstance(operation, keras.layers.Layer):  # `a + b` and the like: no state but their calls
         copied = copy.copy(operation)
         copied._inbound_nodes, copied._outbound_nodes = [], []
@@ -104,9 +116,27 @@ def _without_weights(operation: Any) -> Any:
     custom = {type(layer).__name__: type(layer) for layer in operation._flatten_layers()}
     try:
         with keras.saving.custom_object_scope(custom):
-            return type(operation).from_config(operation.get_config())
+            config = operation.get_config()
+            return type(operation).from_config(config if seed is None else _untrained(config, seed))
     except NOT_RESTORED as error:
         raise _not_restored(operation, error) from None
+
+
+def _untrained(config: Any, seed: int) -> Any:
+    """Return a configuration with nothing frozen and seeds of its own, of initial weights and of random layers, at any depth."""
+    if isinstance(config, dict):
+        found = {}
+        for place, (key, item) in enumerate(config.items()):
+            other = derive(seed, place)
+            found[key] = _untrained(item, other)
+            if key == "seed" and isinstance(item, int | None):
+                found[key] = other
+            elif key == "trainable":
+                found[key] = True
+        return found
+    if isinstance(config, list):
+        return [_untrained(item, derive(seed, place)) for place, item in enumerate(config)]
+    return config
 
 
 def _not_restored(operation: Any, error: Exception) -> InputError:

@@ -139,7 +139,7 @@ def observed_at(model: keras.Model, point: str | Point, fix: Fix | None = None) 
     """
     name = point.name if isinstance(point, Point) else point
     copies = Copies()
-    graph = _graph(model, copies, fix)
+    graph = graph_of(model, copies, fix)
     if not has_graph(model) and name not in graph.names:
         raise InputError(
             f"`point` must be an output ({', '.join(graph.names)}) of a subclassed model, which has no graph to cut; "
@@ -165,10 +165,10 @@ def points(model: keras.Model, fix: Fix | None = None) -> list[Point]:
     Raises:
         InputError: an input beside the image is not held (see `observed_at`), or the model is subclassed and was never built.
     """
-    return _points(_graph(model, Copies(), fix))
+    return _points(graph_of(model, Copies(), fix))
 
 
-def _graph(model: keras.Model, copies: Copies, fix: Fix | None) -> Graph:
+def graph_of(model: keras.Model, copies: Copies, fix: Fix | None = None) -> Graph:
     """Return the graph of a model; that of a subclassed one is a single call, of a copy which `copies` then keeps."""
     if has_graph(model):
         return trace(model, fix)
