@@ -17,6 +17,7 @@ REGISTERED = (  # module of this package : class
     "learned:Learned",
     "pool:PoolMatch",
     "queries:Queried",
+    "shadows:FromShadows",
     "transfer:Transfer",
     "white_box:WhiteBox",
     "within_class:LinearWithinClass",

@@ -23,6 +23,7 @@ FLOOR = 1e-6
 
 Doubles = NDArray[np.float64]
 Named = Mapping[str, NDArray[Any]]
+Told = tuple[Ints, int]  # the class of each answer, and how many classes there are
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,23 +47,28 @@ class Statistics:
         return standard.astype(np.float32), classes
 
 
-def statistics_of(vectors: Floats) -> Statistics:
-    """Return the statistics of answers `(count, units)`; a class of too few takes the deviations of all."""
-    scale, sizes, centres, variances = _moments(vectors)
-    classes, scaled = np.argmax(vectors, axis=1), _centred(vectors) / scale
+def statistics_of(vectors: Floats, told: Told | None = None) -> Statistics:
+    """Return the statistics of answers `(count, units)`; a class of too few takes the deviations of all.
+
+    Args:
+        told: the class of each answer and how many there are, where the largest unit does not say it.
+    """
+    scale, sizes, centres, variances = _moments(vectors, told)
+    scaled = _centred(vectors) / scale
     within = (sizes[:, None] * variances).sum(axis=0) / max(len(vectors), 1)
     few = sizes < LEAST_OF_CLASS
     variances[few] = within
     for number in np.flatnonzero(few & (sizes == 0)):
-        centres[number] = scaled.mean(axis=0) if len(classes) else 0.0
+        centres[number] = scaled.mean(axis=0) if len(vectors) else 0.0
     return Statistics(scale, centres, np.sqrt(np.maximum(variances, FLOOR)))
 
 
-def shrunk(vectors: Floats, known: Sequence[Statistics]) -> Statistics:
+def shrunk(vectors: Floats, known: Sequence[Statistics], told: Told | None = None) -> Statistics:
     """Return the statistics of observed answers, drawn towards those of known models as far as these agree.
 
     The scale is drawn on a logarithm, a centre as a mean under a normal prior, a variance as scaled inverse chi-squared:
     each with the spread between the known models as the prior's, and the number of answers as the weight of what was seen.
+    `told` as of `statistics_of`.
     """
     scales = np.log([each.scale for each in known])
     centres = np.stack([each.centres for each in known])
@@ -80,7 +86,7 @@ def shrunk(vectors: Floats, known: Sequence[Statistics]) -> Statistics:
     own = 0.5 * np.log(max(float(squares.mean()), FLOOR)) if len(vectors) else scales.mean()
     scale = float(np.exp(scales.mean() + seen * (own - scales.mean())))
 
-    _, sizes, means, variances = _moments(vectors, scale)
+    _, sizes, means, variances = _moments(vectors, told, scale)
     weight = (sizes[:, None] * between) / (sizes[:, None] * between + prior_variance)
     mean = centres.mean(axis=0) + weight * (means - centres.mean(axis=0))
     total = degrees * prior_variance + sizes[:, None] * (variances + weight * (means - mean) ** 2)
@@ -135,16 +141,19 @@ def inputs_by_own(vectors: Floats, arrays: Named, classes: Ints | None = None) -
 
 def _centred(vectors: Floats) -> Doubles:
     wide = vectors.astype(np.float64)
-    return wide - wide.mean(axis=1, keepdims=True)
+    return wide - wide.mean(axis=1, keepdims=True) if wide.shape[1] > 1 else wide
 
 
-def _moments(vectors: Floats, scale: float = 0.0) -> tuple[float, Doubles, Doubles, Doubles]:
+def _moments(
+    vectors: Floats, told: Told | None, scale: float = 0.0
+) -> tuple[float, Doubles, Doubles, Doubles]:
     """Return scale, sizes of the classes, and mean and variance of each `(classes, units)`, 0 without an answer."""
-    rest, classes, units = _centred(vectors), np.argmax(vectors, axis=1), vectors.shape[1]
+    rest, units = _centred(vectors), vectors.shape[1]
+    classes, count = told or (np.argmax(vectors, axis=1), units)
     scale = scale or float(np.sqrt(max(np.square(rest).mean(), FLOOR)))
     rest /= scale
-    sizes = np.bincount(classes, minlength=units).astype(np.float64)
-    means, variances = np.zeros((units, units)), np.zeros((units, units))
+    sizes = np.bincount(classes, minlength=count).astype(np.float64)
+    means, variances = np.zeros((count, units)), np.zeros((count, units))
     for number in np.flatnonzero(sizes):
         of = rest[classes == number]
         means[number], variances[number] = of.mean(axis=0), of.var(axis=0)

@@ -21,6 +21,7 @@ from mi_keras.attacks.gradient import GradientImage
 from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.pool import PoolMatch
 from mi_keras.attacks.queries import Queried
+from mi_keras.attacks.shadows import FromShadows
 from mi_keras.attacks.transfer import ALIGNMENTS, Transfer
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
@@ -55,6 +56,10 @@ EXAMPLES: dict[type[Any], list[Any]] = {
     Corrected: [Corrected(Transfer(Corrector(_BANK, 2, settings=_SMALL), 2), 2, 2 * ATTACKED, _SMALL)],
     Corrector: [Corrector(_BANK, 2, settings=_SMALL)],
     Distillation: [Distillation(epochs=1)],
+    FromShadows: [
+        FromShadows(LinearWithinClass(), 2), FromShadows(LinearWithinClass(maps=True), 1, class_columns=0),
+        FromShadows(NetworkWithinClass("mse", (4, 4, 4), epochs=2, batch_size=8), 2, 0.3, 1, observes=False),
+    ],
     GradientImage: [GradientImage(GradientSettings(steps=3, batch_size=2)), GradientImage(_RANDOM, "cross_entropy")],
     LastFeatureMap: [LastFeatureMap(steps=3)],
     Learned: [
