@@ -32,8 +32,9 @@ from mi_keras.auditing.report import (
     Report,
     Settings,
 )
+from mi_keras.auditing.shadows import ShadowBench, facts
 from mi_keras.auditing.statistics import Numbers
-from mi_keras.auditing.stronger import Climbed, attack_rows, beyond, climb_all, curve, untried
+from mi_keras.auditing.stronger import UNTRIED, Climbed, attack_rows, beyond, climb_all, curve, not_tried
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.data.preprocess import as_unit
@@ -43,7 +44,6 @@ from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 
 API, NETWORK = "API client", "Cloud, network"
-UNTRIED = "white box"  # the strongest adversary of a layer, whose head network and cloud know
 BYTES_OF_HALF = 2
 
 
@@ -133,7 +133,10 @@ class _Audit:
             self._point(sent, each, failed[sent], plans[sent].left_out) for sent, each in climbed.items()
         )
         defences = self._defences(points, plans, failed)
-        not_tried = self._not_tried(climbed)
+        missed = not_tried(
+            {name_of(sent): self._benches(sent)[0] for sent in self.sent}, options.adversaries, self.sizes,
+            defended=bool(self.defended),
+        )  # fmt: skip
         return Report(
             model=ModelFacts(
                 subject.name, subject.target(subject.output_name).identity, subject.model.count_params(),
@@ -143,24 +146,19 @@ class _Audit:
             settings=Settings(
                 options.preset, options.seed, options.adversaries, self.tolerance.found, self.tolerance.detail,
                 options.tolerance is None, options.among, options.class_of, options.budget, options.defend, options.sends,
+                options.public_backbone,
             ),
             points=points, defences=defences, controls=(*itertools.chain(*checks.values()), same),
-            assumed=self.contract.assumed, not_tried=tuple(not_tried),
+            assumed=(*self.contract.assumed, *self._shadows(climbed)), not_tried=tuple(missed),
             warnings=(*self.contract.warnings, *left_out({name_of(sent): plan for sent, plan in plans.items()})), cheapest=cheapest(points, defences),
             versions={"python": platform.python_version()} | versions(), machine=machine(), pictures=self.pictures,
             curves=tuple(self.curves),
         )  # fmt: skip
 
-    def _not_tried(self, climbed: Mapping[Sent, Climbed]) -> list[str]:
-        """Name the adversaries that a reader may miss, and why one that was asked for was not possible."""
-        left = {sent: untried(self._benches(sent)[0], self.options.adversaries) for sent in climbed}
-        idle = [sent for sent, why in left.items() if why == " " and sent.view.form != "label"]
-        not_tried = [UNTRIED] if idle else []
-        if self.defended and WHITE_BOX in self.options.adversaries:
-            not_tried.append(f"{UNTRIED} behind defences")
-        not_tried += [f"{UNTRIED} at {name_of(sent)}: {why}" for sent, why in left.items() if why.strip()]
-        pool = [] if POOL in self.options.adversaries else ["a pool of candidates"]
-        return [*not_tried, "shadow models", *pool, "the model's conversion, such as TFLite"]
+    def _shadows(self, climbed: Mapping[Sent, Climbed]) -> list[str]:
+        """Say what the shadow models were, where some were trained."""
+        benches = [_with_shadows([m.rung for m in each.attacks]) for each in climbed.values()]
+        return list(dict.fromkeys(facts(found[0]) for found in benches if found))
 
     def _benches(self, sent: Sent) -> list[AuditBench]:
         return [
@@ -189,7 +187,9 @@ class _Audit:
     def _plan(self, sent: Sent) -> Chosen:
         """Say what is run at a point within its part of the budget."""
         folds = self._rungs(sent)
-        return choose(folds[0], budget=self.options.budget, points=len(self.sent) * len(folds))
+        shared = sum(bool(_with_shadows(self._rungs(other)[0])) for other in self.sent)
+        points = len(self.sent) * len(folds)
+        return choose(folds[0], budget=self.options.budget, points=points, shared=max(shared, 1))
 
     def _announce(self, plans: Mapping[Sent, Chosen]) -> None:
         times = {
@@ -228,7 +228,6 @@ class _Audit:
         )
         values = {"found": exposed.found, "detail": exposed.detail}
         compared = compare_members(envelope.members, numbers) if envelope.members else {}
-        strongest = [each.rung.adversary for each in climbed.attacks if each.rung.adversary != POOL]
         shape = benches[0].point.shape
         size = (
             sent.view.bytes(shape[0] or 0)
@@ -237,7 +236,7 @@ class _Audit:
         )
         return PointReport(
             listener=API if is_output else NETWORK, name=name, is_output=is_output,
-            shape=tuple(int(n or 0) for n in shape), bytes=size, adversary=strongest[-1],
+            shape=tuple(int(n or 0) for n in shape), bytes=size, adversary=climbed.adversary,
             verdict=str(judgement.verdict), reason=judgement.reason, found=numbers.found,
             found_note=numbers.missing.get("found", ""), auc=numbers.auc, detail=numbers.detail,
             ssim_gain=numbers.ssim_gain, could_be=dict(judgement.could_be),
@@ -289,3 +288,7 @@ class _Audit:
         for kind, images in (("truth", truth), ("rebuilt", envelope.drawn), ("class", envelope.of_class)):
             self.pictures[f"{name}:{kind}"] = as_unit(images[places])
         return len(places)
+
+
+def _with_shadows(rungs: Sequence[Rung]) -> list[ShadowBench]:
+    return [rung.bench for rung in rungs if isinstance(rung.bench, ShadowBench)]

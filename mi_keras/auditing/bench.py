@@ -1,6 +1,6 @@
 """The audit as a bench: what one point of a user's model sends, in one view, and scores of what is made of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.errors import InputError
 from mi_keras.experiments.bench import Asked, Bench
-from mi_keras.experiments.store import Stage, Store
+from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.image import score
 from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.models.target import Target
@@ -28,6 +28,7 @@ from mi_keras.progress import Arrays, Progress, Workspace, fill
 from mi_keras.seeds import derive
 from mi_keras.types import Floats, Images, Observation, Redrawn, Rows
 
+Answer = Callable[[NDArray[Any]], NDArray[Any]]  # what a model takes in -> what it sends
 MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
 LARGEST_HALF = 65_504.0  # of float16, in which maps are kept
 # The adversary asks the model itself; what it may use of that, `ladder` says
@@ -101,10 +102,17 @@ class AuditBench(Bench):
     def raw(self, point: str, subset: str) -> Stage:
         """Send the images of one side through the model. Large array `values`: float32, of maps float16."""
         target, images = self.subject.target(point), self.subject.sides[subset].images
-        what = f"what {point} sends of {subset} images"
+        compute = self.sending(lambda: self.subject.answers(point), lambda: images, point, f"{subset} images")
+        return self.stage("audit_answers", compute, subset=subset, model=target.identity, point=point)
+
+    def sending(
+        self, answers: Callable[[], Answer], given: Callable[[], Rows], point: str, whose: str
+    ) -> Compute:
+        """Return the computation of what is sent of some rows, as the large array `values` (see `raw`)."""
+        what = f"what {point} sends of {whose}"
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-            answer = self.subject.answers(point)
+            answer, images = answers(), given()
             first = answer(images[:BATCH])
             is_map = first.ndim == 4
             values = workspace.large(
@@ -120,7 +128,7 @@ class AuditBench(Bench):
             fill(values, send, workspace, self.progress, what, batch=BATCH)
             return {}, {}
 
-        return self.stage("audit_answers", compute, subset=subset, model=target.identity, point=point)
+        return compute
 
     def classes_of(self, subset: str) -> NDArray[np.int64]:
         """Return the predicted classes of the images of one side."""

@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code: that of `command.guarded`, or 3 and 4 as `--fail-above` has them."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    options.adversaries = _names(options)
     codes = [0]
     return guarded(lambda: codes.append(_run(options)), GO_ON, parser) or codes[-1]
 
@@ -97,13 +98,13 @@ def _list_points(given: argparse.Namespace) -> int:
 
 def _options(given: argparse.Namespace) -> Options:
     return Options(
-        at=tuple(given.at), adversaries=tuple(given.adversaries.split(",")), preset=given.preset, seed=given.seed,
+        at=tuple(given.at), adversaries=given.adversaries, preset=given.preset, seed=given.seed,
         pixels=given.pixels, model_input=given.model_input, output=given.output, output_kind=given.output_kind,
         labels=given.labels, groups=given.groups, size=_size(given.size), trained_on=given.trained_on,
         class_names=tuple(given.class_names.split(",")) if given.class_names else None,
         class_of=given.class_of, attack_size=given.attack_size, among=given.among, budget=given.budget,
         defend=tuple(given.defend), sends=given.sends,
-        queries=_counts(given.queries), fix=_fix(given.fix),
+        queries=_counts(given.queries), fix=_fix(given.fix), public_backbone=given.public_backbone,
         tolerance=Tolerance.parse(given.tolerance) if given.tolerance is not None else None,
     )  # fmt: skip
 
@@ -122,6 +123,14 @@ def _fix(texts: Sequence[str]) -> dict[str, float | list[float]]:
             )
         found[name] = numbers if len(numbers) > 1 else numbers[0]
     return found
+
+
+def _names(given: argparse.Namespace) -> tuple[str, ...]:
+    """Return the adversaries, with commas or without; a last word that is none is the MODEL, if that is missing."""
+    words = list(given.adversaries)
+    if len(words) > 1 and given.model is None and words[-1] not in ADVERSARIES:
+        given.model = words.pop()
+    return tuple(name for word in words for name in word.strip(",").split(","))
 
 
 def _counts(text: str | None) -> tuple[int, ...]:
@@ -161,9 +170,16 @@ def _parser() -> OneLineErrors:
     )
     add(
         "--adversaries",
-        default=",".join(DEFAULT_ADVERSARIES),
-        metavar="A,B",
-        help=f"of {', '.join(ADVERSARIES)} (default: %(default)s)",
+        nargs="+",
+        default=DEFAULT_ADVERSARIES,
+        metavar="A",
+        help=f"of {', '.join(ADVERSARIES)} (default: {' '.join(DEFAULT_ADVERSARIES)})",
+    )
+    add(
+        "--public-backbone",
+        default="",
+        metavar="PATH",
+        help='a layer up to which the model is public with its weights, for the adversary "shadow"',
     )
     add(
         "--queries",

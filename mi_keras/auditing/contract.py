@@ -30,6 +30,7 @@ from mi_keras.auditing.subject import (
 from mi_keras.auditing.views import Output, output_of_kind
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
+from mi_keras.models.shadow import check_public
 from mi_keras.models.target import Target, observed_at, points
 
 MOST_OWN = {"smoke": 400, "quick": 4_000, "full": 100_000}  # images that the adversary learns from, by preset
@@ -94,6 +95,8 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     if not np.isfinite(sample).all():
         raise InputError(f"`model` must answer in finite numbers; {target.point.name} sent NaN or infinity.")
     output, output_words = _output(sample, options)
+    if options.public_backbone:
+        check_public(model, options.public_backbone, target.point.name, options.fix)
     divided = divide(images, pool.groups, seed=options.seed, trained_on=pool.trained_on)
     size = attacked_size(images.shape[1:3], (height, width), options.attack_size)
     random = not _alike(sample[:BATCH], answer(images[:BATCH], prepare))
@@ -106,7 +109,8 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     subjects = tuple(
         Subject(
             model, name, target.point.name, output, prepare, _sides(images, pool, divided, fold, size, most_own), identity,
-            class_of_all=options.class_of == "all", random=random, fix=options.fix, _targets=copies,
+            class_of_all=options.class_of == "all", random=random, fix=options.fix, public=options.public_backbone,
+            _targets=copies,
         )
         for fold in range(len(divided.folds))
     )  # fmt: skip

@@ -1,8 +1,9 @@
 """What an audit will cost, measured on 64 images before it starts, and what a budget leaves out.
 
-What does not fit is left out in this order and named: the white box, networks that learn with 1 - SSIM, then all other networks and
-decoders, of the point at hand. Linear maps, the class alone and the controls are never left out. What was decided for a
-point is stored: a point that is added later, or a faster hour, changes nothing of it.
+What does not fit is left out in this order and named: the white box, attacks from shadow models (the last of them with the training
+of these), networks that learn with 1 - SSIM, then all other networks and decoders, of the point at hand. Other linear maps,
+the class alone and the controls are never left out. What was decided for a point is stored: a point that is added later, or a
+faster hour, changes nothing of it.
 """
 
 import math
@@ -15,11 +16,13 @@ import numpy as np
 
 from mi_keras.attacks.attack import Evidence
 from mi_keras.attacks.learned import First, Learned
+from mi_keras.attacks.shadows import FromShadows
 from mi_keras.attacks.steps import Pace, Prior, walk
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import NetworkWithinClass
 from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.ladder import CLASS, WHITE_BOX, Rung
+from mi_keras.auditing.shadows import SHARE, ShadowBench
 from mi_keras.auditing.subject import OWN
 from mi_keras.data.preprocess import as_unit
 from mi_keras.experiments.store import Stage
@@ -39,13 +42,14 @@ class Chosen:
     seconds: float
 
 
-def choose(rungs: Sequence[Rung], *, budget: float, points: int) -> Chosen:
+def choose(rungs: Sequence[Rung], *, budget: float, points: int, shared: int = 1) -> Chosen:
     """Return which attacks of a point fit into its part of a budget, by measurement.
 
     Args:
         rungs: the attacks.
         budget: minutes for all points; 0: everything is run, and nothing is measured.
         points: among which the budget is divided, where the point's part is not stored already.
+        shared: points that share shadow models, and the time of their training.
     """
     if not budget:
         return Chosen(tuple(range(len(rungs))), (), 0.0)
@@ -55,9 +59,12 @@ def choose(rungs: Sequence[Rung], *, budget: float, points: int) -> Chosen:
     def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
         rates: dict[object, float] = {}
         costs = [_cost(rung, rates) for rung in rungs]
+        trained = [place for place, rung in enumerate(rungs) if isinstance(rung.bench, ShadowBench)]
+        if trained:
+            costs[trained[0]] += _training(rungs[trained[0]].bench) / shared
         kept = list(range(len(rungs)))
-        for place in sorted(range(len(rungs)), key=lambda place: _order(rungs[place])):
-            if sum(costs[i] for i in kept) > 60 * budget / points and _order(rungs[place]) < _NEVER:
+        for order, place in sorted((_order(rung, place), place) for place, rung in enumerate(rungs)):
+            if sum(costs[i] for i in kept) > 60 * budget / points and order[0] < _NEVER:
                 kept.remove(place)
         left = [rung.label for place, rung in enumerate(rungs) if place not in kept]
         return {}, {"kept": kept, "left_out": left, "seconds": sum(costs[i] for i in kept)}
@@ -79,21 +86,25 @@ def left_out(plans: Mapping[str, Chosen]) -> list[str]:
     ]
 
 
-_NEVER = 3
+_NEVER = 4
 
 
-def _order(rung: Rung) -> int:
-    """Return when an attack is left out: the smaller the sooner."""
+def _order(rung: Rung, place: int) -> tuple[int, int]:
+    """Return when an attack is left out: the smaller the sooner, and of shadow models the first of them last."""
     if rung.adversary == WHITE_BOX:
-        return 0
+        return 0, place
+    if isinstance(rung.bench, ShadowBench):
+        return 1, -place
     if rung.adversary == CLASS or not isinstance(rung.attack, NetworkWithinClass | Learned):
-        return _NEVER
-    return 1 if isinstance(rung.attack, NetworkWithinClass) and rung.attack.loss == "ssim" else 2
+        return _NEVER, place
+    return 2 if isinstance(rung.attack, NetworkWithinClass) and rung.attack.loss == "ssim" else 3, place
 
 
 def _cost(rung: Rung, rates: dict[object, float]) -> float:
     """Return the seconds that an attack takes to be trained; `rates`: seconds by image and epoch, measured once."""
     attack, bench = rung.attack, rung.bench
+    if isinstance(attack, FromShadows):
+        return _cost(replace(rung, attack=attack.inner), rates)
     if isinstance(attack, WhiteBox):
         sides = [side for side in bench.subject.sides if side != OWN]
         walks = len(attack.weights) * attack.held_out + sum(bench.attacked_count(side) for side in sides)
@@ -129,6 +140,22 @@ def _cost(rung: Rung, rates: dict[object, float]) -> float:
     return (1 + DRAWING) * rates[kind] * epochs * total
 
 
+def _training(bench: AuditBench) -> float:
+    """Return the seconds that shadow models take to be trained and to answer, from one that learns few images."""
+    assert isinstance(bench, ShadowBench)
+    own = len(bench.own_images())
+    few = np.arange(min(TIMED, own))
+
+    def seconds(epochs: int) -> float:
+        started = time.perf_counter()
+        bench.trained(few, epochs, Run(1))
+        return time.perf_counter() - started
+
+    seconds(1)  # the first time, the step is traced
+    rate = _of_five(seconds(1), seconds(6)) / len(few)
+    return (1 + DRAWING) * rate * bench.epochs * SHARE * own * bench.shadows
+
+
 def _seconds_of_a_step(attack: WhiteBox, bench: AuditBench) -> float:
     """Return the seconds that a step on an image takes, from few of them."""
     drawn = as_unit(bench.truth_bytes(OWN)[: min(TIMED, attack.batch_size)])
@@ -142,8 +169,9 @@ def _seconds_of_a_step(attack: WhiteBox, bench: AuditBench) -> float:
         walk(answer, drawn, seen, units, prior, pace, run=Run(1), label=attack.label)
         return time.perf_counter() - started
 
-    shorter, longer = (
-        seconds(1),
-        seconds(6),
-    )  # both are traced, which may take longer than the steps, and more or less
-    return (longer - shorter if longer > shorter else longer) / 5 / len(drawn)
+    return _of_five(seconds(1), seconds(6)) / len(drawn)  # both are traced
+
+
+def _of_five(shorter: float, longer: float) -> float:
+    """Return a fifth of what five more take; what comes on top of each may be longer than they are, and more or less."""
+    return (longer - shorter if longer > shorter else longer) / 5

@@ -8,6 +8,7 @@ ADVERSARIES = {
     "white_box": "who has the model's weights",
     "pool": "who holds a pool of candidates with the truth in it",
     "shadow": "who knows the architecture and asks nothing",
+    "shadow, queries": "who knows the architecture, or has a limited number of answers, whichever gets more,",
 }
 VERDICTS = {
     "LEAKS": "The lower end of the 95 % interval is above the tolerance, in the pick or in the detail.",

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mi_keras.auditing.model_input import CONVERSIONS
-from mi_keras.auditing.subject import ATTACKED, Subject
+from mi_keras.auditing.subject import ATTACKED, Subject, computes_in_half
 from mi_keras.auditing.views import SMALLEST, Output, View
 from mi_keras.models.target import Target
 
@@ -73,8 +73,7 @@ def obstacle(subject: Subject) -> str:
         return "what prepares its input is a function of NumPy, which has no gradients"
     if subject.random:
         return "the model answers at random"
-    layers = subject.model._flatten_layers(include_self=False, recursive=True)
-    if any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers):
+    if computes_in_half(subject.model):
         return "the model computes in half precision"
     return ""
 

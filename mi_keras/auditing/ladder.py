@@ -16,6 +16,7 @@ from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.options import ADVERSARIES
+from mi_keras.auditing.shadows import ShadowBench, is_public
 from mi_keras.auditing.statistics import Gallery, Numbers, Scored, measure
 from mi_keras.auditing.subject import ATTACKED, CHOICE, MEMBERS
 from mi_keras.auditing.views import View
@@ -25,7 +26,7 @@ from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.settings import DecoderSettings
 from mi_keras.types import Floats
 
-CLASS, QUERIES, UNLIMITED, WHITE_BOX, POOL = ADVERSARIES
+CLASS, SHADOW, QUERIES, UNLIMITED, WHITE_BOX, POOL = ADVERSARIES
 MOST_NUMBERS = 100_000_000  # in all maps together, for an attack that holds them in memory
 NUMBERS = ("found", "detail", "ssim_gain")
 
@@ -39,6 +40,7 @@ class Sizes:
         channels: of the networks that draw from vectors.
         queries: answers that the adversary "queries" has, where nobody asks for others.
         steps: on an image of who has the weights, and `white_box`: on how many images.
+        shadows: models that who asks nothing trains, each for at least `shadow_epochs` and `shadow_steps` batches.
     """
 
     epochs: int = 16
@@ -47,13 +49,22 @@ class Sizes:
     queries: int = 1000
     steps: int = 200
     white_box: int = 200
+    shadows: int = 8
+    shadow_epochs: int = 20
+    shadow_steps: int = 800
 
 
 SIZES = {  # by preset
-    "smoke": Sizes(epochs=2, map_epochs=1, channels=(16, 8, 8), queries=100, steps=10, white_box=120),
+    "smoke": Sizes(
+        epochs=2, map_epochs=1, channels=(16, 8, 8), queries=100, steps=10, white_box=120,
+        shadows=2, shadow_epochs=4, shadow_steps=100,
+    ),
     "quick": Sizes(),
-    "full": Sizes(epochs=60, map_epochs=30, channels=(256, 128, 64), steps=1000, white_box=1000),
-}
+    "full": Sizes(
+        epochs=60, map_epochs=30, channels=(256, 128, 64), steps=1000, white_box=1000,
+        shadows=16, shadow_epochs=60, shadow_steps=3000,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,10 @@ def rungs(
         Rung(CLASS, attack, of_class, f"class alone, {attack.label}")
         for attack in _networks(columns, sizes, 0)
     ]
+    public = SHADOW in adversaries and is_public(bench)
+    if SHADOW in adversaries and not public:
+        known = shadow_bench(bench, sizes)
+        found += [Rung(SHADOW, a, known, a.label) for a in known.attacks(_attacks(bench, sizes, 0))]
     asked = sorted(set(queries or [sizes.queries])) if QUERIES in adversaries else []
     own = len(bench.own_images())
     for most in [count for count in asked if count < own]:
@@ -131,9 +146,18 @@ def rungs(
             for attack in _attacks(bench, sizes, most)
         ]
     # As many answers as there are images are all
-    if {UNLIMITED, WHITE_BOX} & {*adversaries} or any(count >= own for count in asked):
+    if public:  # the weakest who has them asks nothing
+        found += [
+            Rung(SHADOW, a, bench, f"public weights, no query: {a.label}") for a in _attacks(bench, sizes, 0)
+        ]
+    elif {UNLIMITED, WHITE_BOX} & {*adversaries} or any(count >= own for count in asked):
         found += [Rung(UNLIMITED, attack, bench, attack.label) for attack in _attacks(bench, sizes, 0)]
     return found
+
+
+def shadow_bench(bench: AuditBench, sizes: Sizes) -> ShadowBench:
+    """Return the bench of who asks nothing, at the same point."""
+    return ShadowBench(bench, sizes.shadows, sizes.shadow_epochs, sizes.shadow_steps)
 
 
 def control_rungs(bench: AuditBench, controlled: AuditBench, sizes: Sizes) -> list[Rung]:

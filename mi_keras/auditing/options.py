@@ -10,13 +10,8 @@ from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST, check_whole
 from mi_keras.types import Fix
 
-ADVERSARIES = (
-    "class",
-    "queries",
-    "unlimited",
-    "white_box",
-    "pool",
-)  # each but "pool" may do what those before it do
+# Each but "pool" may do what those before it do, and "queries" all but what "shadow" does
+ADVERSARIES = ("class", "shadow", "queries", "unlimited", "white_box", "pool")
 PRESETS = ("smoke", "quick", "full")
 DEFAULT_BUDGET = 20.0  # minutes; 0: no limit, and nothing is measured
 DEFAULT_ADVERSARIES = ("class", "unlimited")
@@ -55,6 +50,7 @@ class Options:
     sends: int = 1
     queries: tuple[int, ...] = ()
     fix: Fix = field(default_factory=dict)
+    public_backbone: str = ""
 
     def __post_init__(self) -> None:
         for name in ("at", "adversaries", "defend", "queries", "class_names"):
@@ -81,6 +77,10 @@ class Options:
         if self.queries and "queries" not in self.adversaries:
             raise InputError(
                 f"`queries` must go with the adversary queries; `adversaries` has {', '.join(self.adversaries)}."
+            )
+        if self.public_backbone and "shadow" not in self.adversaries:
+            raise InputError(
+                f"`public_backbone` must go with the adversary shadow; `adversaries` has {', '.join(self.adversaries)}."
             )
         for count in self.queries:
             check_whole("queries", count, 2, LARGEST)

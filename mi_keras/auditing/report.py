@@ -66,6 +66,7 @@ class Settings:
     budget_minutes: float
     defend: tuple[str, ...] = ()
     sends: int = 1
+    public_backbone: str = ""
 
 
 @dataclass(frozen=True)

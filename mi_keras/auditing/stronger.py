@@ -1,11 +1,12 @@
-"""Adversaries beyond answers: with the model's weights, and with a pool of candidates; and what more answers are worth.
+"""Adversaries beyond answers: with the model's weights, and with a pool of candidates; what more answers are worth; and what
+was not tried.
 
 Steps on images cost minutes, so that the white box is tried on the first attacked images only. What it finds is held
 against the other attacks on the same images, and published in their place where the choice set prefers it.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from mi_keras.auditing.ladder import (
     MOST_NUMBERS,
     POOL,
     QUERIES,
+    SHADOW,
     UNLIMITED,
     WHITE_BOX,
     Envelope,
@@ -29,13 +31,18 @@ from mi_keras.auditing.ladder import (
     Sizes,
     climb,
     decoder,
+    shadow_bench,
 )
 from mi_keras.auditing.report import AttackRow, Curve, CurvePoint
+from mi_keras.auditing.shadows import ShadowBench, is_public
+from mi_keras.auditing.shadows import untried as without_shadows
 from mi_keras.auditing.subject import ATTACKED, OWN
 from mi_keras.auditing.verdict import Judgement, Verdict
 from mi_keras.data.preprocess import as_unit
 from mi_keras.experiments.store import Stage
 
+UNTRIED = "white box"  # the strongest adversary of a layer, whose head network and cloud know
+EITHER = f"{SHADOW}, {QUERIES}"  # neither may do what the other does
 GRAVITY = (Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.LEAKS, Verdict.VOID)
 HELD_OUT = 48  # own images by which the steps are chosen
 PIXELS = 32 * 96 * 96  # of all images that are optimised together, at the model's size
@@ -66,6 +73,12 @@ class Climbed:
         white = [each for each in self.part.attacks if each.rung.adversary == WHITE_BOX] if self.part else []
         weaker = [each for each in whole if each.rung.adversary != POOL]
         return (*weaker, *white, *(each for each in whole if each.rung.adversary == POOL))
+
+    @property
+    def adversary(self) -> str:
+        """The strongest that was tried, or both where neither of two is: what is published is the better one's."""
+        tried = [each.rung.adversary for each in self.attacks if each.rung.adversary != POOL]
+        return EITHER if tried[-1] == QUERIES and SHADOW in tried else tried[-1]
 
     def published(self, judged: Callable[[Envelope], Judgement]) -> tuple[Envelope, Judgement]:
         """Return the envelope that counts, with its verdict.
@@ -113,6 +126,29 @@ def untried(bench: AuditBench, adversaries: Sequence[str]) -> str:
     return "" if agrees else "the model's gradients are not those of its answers"
 
 
+def not_tried(
+    benches: Mapping[str, AuditBench], adversaries: Sequence[str], sizes: Sizes, *, defended: bool
+) -> list[str]:
+    """Name the adversaries that a reader may miss, and why one that was asked for was not possible, by names of points."""
+    seen = {name: bench for name, bench in benches.items() if bench.sent.view.form != "label"}
+    left = {name: untried(bench, adversaries) for name, bench in seen.items()}
+    missed = [UNTRIED] if " " in left.values() else []
+    missed += [f"{UNTRIED} behind defences"] if defended and WHITE_BOX in adversaries else []
+    missed += [f"{UNTRIED} at {name}: {why}" for name, why in left.items() if why.strip()]
+    if SHADOW not in adversaries:
+        missed.append("shadow models")
+    else:
+        whys = {
+            name: without_shadows(shadow_bench(bench, sizes))
+            for name, bench in seen.items()
+            if not is_public(bench)
+        }
+        for why in dict.fromkeys(filter(None, whys.values())):
+            missed.append(f"shadow models at {' and '.join(n for n in whys if whys[n] == why)}: {why}")
+    missed += [] if POOL in adversaries else ["a pool of candidates"]
+    return [*missed, "the model's conversion, such as TFLite"]
+
+
 def climb_all(folds: Sequence[Sequence[Rung]], *, among: int) -> Climbed:
     """Run all attacks, see `Climbed`; `folds` as of `climb`."""
     whole = climb([[r for r in fold if r.adversary != WHITE_BOX] for fold in folds], among=among)
@@ -128,7 +164,7 @@ def curve(folds: Sequence[Sequence[Rung]], name: str, *, among: int) -> Curve | 
     if len(counts) < 2:
         return None
     points = []
-    for count in [*counts, *([math.inf] if any(r.adversary == UNLIMITED for r in folds[0]) else [])]:
+    for count in [*counts, *([math.inf] if any(_is_answered(r) and not r.answers for r in folds[0]) else [])]:
         kept = [
             [
                 r
@@ -159,7 +195,8 @@ def attack_rows(climbed: Climbed, published: Envelope) -> tuple[AttackRow, ...]:
 
 
 def _is_answered(rung: Rung) -> bool:
-    return rung.adversary in (QUERIES, UNLIMITED)
+    is_public = rung.adversary == SHADOW and not isinstance(rung.bench, ShadowBench)
+    return is_public or rung.adversary in (QUERIES, UNLIMITED)
 
 
 def _white_box(bench: AuditBench, sizes: Sizes) -> WhiteBox:

@@ -56,6 +56,7 @@ class Subject:
         class_of_all: one class is made of all images.
         random: two calls on the same images gave two answers.
         fix: what inputs beside the image are held at, by name.
+        public: the layer up to which everybody has the model with its weights; "" for none.
     """
 
     model: keras.Model
@@ -68,6 +69,7 @@ class Subject:
     class_of_all: bool = False
     random: bool = False
     fix: Fix = field(default_factory=dict)
+    public: str = ""
     _targets: dict[str, Target] = field(default_factory=dict)
 
     @property
@@ -122,6 +124,12 @@ def check_takes_images(image: keras.KerasTensor) -> None:
     shape = tuple(image.shape[1:])
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise InputError(f"`model` must take images (height, width, 1 or 3); its input is {shape}.")
+
+
+def computes_in_half(model: keras.Model) -> bool:
+    """Return whether a layer of a model computes in half precision."""
+    layers = model._flatten_layers(include_self=False, recursive=True)
+    return any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers)
 
 
 def prepared(

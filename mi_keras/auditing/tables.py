@@ -136,6 +136,7 @@ def facts(report: Report) -> list[Table]:
     asked = [
         ("Preset", settings.preset), ("Seed", str(settings.seed)),
         ("Adversaries", "; ".join(f"{a}: {words.fitting(ADVERSARIES.get(a, words.NONE), settings)}" for a in settings.adversaries)),
+        ("Public with its weights, up to", settings.public_backbone or "nothing"),
         ("Tolerance, picked above chance", words.percent(settings.found_tolerance)),
         ("Tolerance, detail", words.percent(settings.detail_tolerance)),
         ("Set by", "the default: ours, not yours" if settings.tolerance_is_default else "the owner of the model"),

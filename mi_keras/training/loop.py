@@ -176,19 +176,21 @@ class FitterPool:
         loss: Loss,
         run: Run,
         validation: Examples | None = None,
+        twin: Callable[[], keras.Model] | None = None,
     ) -> dict[str, list[float]]:
         """Train `model` in place through a twin of it; arguments, result and errors are those of `Fitter.fit`.
 
         Args:
             architecture: equal for two fits only if their models differ in nothing but the values of their variables,
                 and their losses not at all.
+            twin: makes another model of the architecture, where Keras cannot clone it.
         """
         fitter = self._unused.pop(architecture, None)
         if fitter is None:
             while len(self._unused) >= self._size:
                 del self._unused[next(iter(self._unused))]
                 gc.collect()  # optimizer and traced step refer to themselves in circles: else 100 MB wait, fit after fit
-            fitter = Fitter(keras.models.clone_model(model), loss)
+            fitter = Fitter(twin() if twin else keras.models.clone_model(model), loss)
         _copy_variables(model, fitter.model)
         history = fitter.fit(training, settings, run=run, validation=validation)
         _copy_variables(fitter.model, model)

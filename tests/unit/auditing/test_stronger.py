@@ -179,7 +179,7 @@ def test_a_small_budget_leaves_the_white_box_out_first(tmp_path, monkeypatch) ->
 
 @pytest.mark.parametrize(
     "given",
-    [{"queries": (1,), "adversaries": ("queries",)}, {"queries": (10,)}, {"adversaries": ("shadow",)}],
+    [{"queries": (1,), "adversaries": ("queries",)}, {"queries": (10,)}, {"adversaries": ("nobody",)}],
 )
 def test_options_that_are_none_are_refused(given) -> None:
     with pytest.raises(InputError, match=f"`{next(iter(given))}` must"):
