@@ -90,6 +90,7 @@ def test_a_shadow_model_sees_half_of_the_images_and_each_another_half(benches, m
     assert seen[0] | seen[1] <= own
 
 
+@pytest.mark.slow  # trains three models and a network
 def test_the_answers_of_a_bank_are_a_draw_of_each_and_what_is_scored_is_found_within_its_class(benches):
     bench = benches[1]
     known = bench.known(MAPPED, None).read().values
