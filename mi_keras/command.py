@@ -1,7 +1,9 @@
 """What every command shares: complaints of one line, and the ways to end."""
 
 import argparse
+import atexit
 import errno
+import gc
 import logging
 import os
 import re
@@ -51,6 +53,7 @@ def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineError
     Returns 0, or 2 for bad input, 130 for Ctrl-C, 1 for a full disk or other trouble with files, too little memory,
     a diverged run, or a result that failed its check.
     """
+    atexit.register(gc.freeze)  # what is left goes with the process: to look through it first takes a second
     messages = Console(stderr=True)
     handler = RichHandler(console=messages, show_time=False, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])

@@ -1,7 +1,7 @@
 """The one learned attack: inputs x network x loss. M_I of the thesis and the decoders of the split text are two of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import keras
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Answers, Attack, Evidence, Fitted, Input
+from mi_keras.attacks.drawers import Drawer, DrawerPool
 from mi_keras.attacks.networks import Network, network_of
 from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Run
@@ -97,14 +98,19 @@ class Learned(Attack):
         model = network.build(inputs, images.shape[1:], derive(run.seed, "initial"))
         if before is not None:
             with_weights(model, before[0])
-        architecture = (settings, inputs.shape[1:], network.noise_on(inputs), images.shape[1:])
+        architecture = (self._traced, inputs.shape[1:], network.noise_on(inputs), images.shape[1:])
         how = FitSettings(settings.epochs, settings.batch_size, settings.learning_rate, network.schedule)
         history = _fitters.fit(model, architecture, Examples(inputs, images), how, loss=network.loss, run=run)
         return weights_of(model), {"history": history, "parameters": model.count_params()}
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
-        inputs = assemble(observed.parts, flat=self.network.flat)
-        return self.images_of(self.load(fitted, inputs.shape[1:], held.image_shape), inputs)
+        network, shape = self.network, held.image_shape
+        inputs = assemble(observed.parts, flat=network.flat)
+        architecture = (self._traced, inputs.shape[1:], np.dtype(inputs.dtype), shape)
+        return _drawers.draw(
+            architecture, lambda: network.rebuild(inputs.shape[1:], shape), network.decode, fitted[0], inputs,
+            batch=network.batch, label=self.label, epochs=self.settings.epochs,
+        )  # fmt: skip
 
     def load(
         self, fitted: Fitted, input_shape: tuple[int, ...], image_shape: tuple[int, int, int]
@@ -113,20 +119,14 @@ class Learned(Attack):
         return with_weights(self.network.rebuild(input_shape, image_shape), fitted[0])
 
     def images_of(self, model: keras.Model, inputs: Rows) -> Iterator[Floats]:
-        """Yield what the network draws of its inputs, `(batch, height, width, channels)` in [0, 1].
+        """Yield what the network draws of its inputs (see `Drawer.draw`)."""
+        drawer, batch = Drawer(model, self.network.decode, inputs), self.network.batch
+        return drawer.draw(inputs, batch=batch, label=self.label, epochs=self.settings.epochs)
 
-        Raises:
-            FloatingPointError: an image is not finite, as after a last update that no loss was taken of.
-        """
-        decode = tf.function(lambda batch: self.network.decode(model, batch), autograph=False)
-        decode = decode.get_concrete_function(tf.TensorSpec([None, *inputs.shape[1:]], inputs.dtype))
-        for start in range(0, len(inputs), self.network.batch):
-            images = decode(tf.constant(inputs[start : start + self.network.batch])).numpy()
-            if not np.isfinite(images).all():
-                raise FloatingPointError(
-                    f"{self.label}: an image is not finite after epoch {self.settings.epochs}, the last."
-                )
-            yield images
+    @property
+    def _traced(self) -> InverterSettings | DecoderSettings:
+        """The settings without how long and how fast is trained, which no graph depends on."""
+        return replace(self.settings, epochs=1, batch_size=2, learning_rate=1.0)
 
     def draw(self, model: keras.Model, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return what the network draws of its parts, each `(batch, ...)` with all but the first size known, in a graph."""
@@ -174,3 +174,4 @@ def assemble(parts: Sequence[Rows], *, flat: bool) -> Rows:
 
 # One at a time: a fit of the widest M_I holds half a gigabyte. Decoders behind one defence after another share it.
 _fitters = FitterPool(size=1)
+_drawers = DrawerPool(size=4)

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Attack, Evidence, Fitted
+from mi_keras.attacks.drawers import DrawerPool
 from mi_keras.attacks.ridge import MOST_COMPONENTS, class_means, principal_axes, ridge_by_class
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.metrics.image import mse, ssim
 from mi_keras.models.tcnn import build_tcnn
-from mi_keras.models.variables import weights_of, with_weights
+from mi_keras.models.variables import weights_of
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
 from mi_keras.settings import check_whole
@@ -176,14 +177,12 @@ class NetworkWithinClass(Attack):
         inputs = canonical.joined(features, classes)
         shape: tuple[int, int, int] = canonical.means.shape[1:]
         variables = {name: array for name, array in fitted[0].items() if name not in _Canonical.names}
-        model = with_weights(self._build(inputs.shape[1], shape, seed=1), variables)
-        draw = tf.function(lambda batch: model(batch, training=False), autograph=False)
-        draw = draw.get_concrete_function(tf.TensorSpec([None, inputs.shape[1]], tf.float32))
-        for start in range(0, len(inputs), BATCH):
-            images = draw(tf.constant(inputs[start : start + BATCH])).numpy()
-            if not np.isfinite(images).all():
-                raise FloatingPointError(f"{self.label}: an image is not finite after epoch {self.epochs}.")
-            yield images
+        width = inputs.shape[1]
+        return _drawers.draw(
+            (self.channels, self.noise, width, inputs.dtype, shape), lambda: self._build(width, shape, seed=1),
+            lambda model, batch: model(batch, training=False), variables, inputs,
+            batch=BATCH, label=self.label, epochs=self.epochs,
+        )  # fmt: skip
 
     def _build(self, width: int, image_shape: tuple[int, int, int], seed: int) -> keras.Model:
         return build_tcnn(
@@ -280,3 +279,4 @@ def _dissimilarity(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
 
 _LOSS = {"mse": mse, "ssim": _dissimilarity}
 _fitters = FitterPool(size=2)  # one for each loss
+_drawers = DrawerPool(size=1)

@@ -6,13 +6,18 @@ import sys
 from mi_keras.cli import main
 from mi_keras.files import DiskWorkspace
 
-save = DiskWorkspace.save
+
+def sending(number):
+    """Return a `DiskWorkspace.save` that sends its own process a signal once it has saved."""
+    save = DiskWorkspace.save
+
+    def save_and_send(workspace, name, arrays):
+        save(workspace, name, arrays)
+        os.kill(os.getpid(), number)
+
+    return save_and_send
 
 
-def save_and_send(workspace, name, arrays):
-    save(workspace, name, arrays)
-    os.kill(os.getpid(), int(sys.argv[1]))
-
-
-DiskWorkspace.save = save_and_send
-sys.exit(main(sys.argv[2:]))
+if __name__ == "__main__":
+    DiskWorkspace.save = sending(int(sys.argv[1]))
+    sys.exit(main(sys.argv[2:]))

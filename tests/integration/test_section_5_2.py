@@ -1,14 +1,18 @@
 """A whole section at its smallest: read again, forced, interrupted and resumed, and on images of another shape."""
 
+import io
 import json
 import signal
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mi_keras.cli import main
+from mi_keras.files import DiskWorkspace
 from tests.integration.command import COLUMNS, call, load, reproduce
+from tests.integration.interrupted import sending
 
 INTERRUPTED = Path(__file__).with_name("interrupted.py")
 TINY = [
@@ -18,25 +22,28 @@ TINY = [
 TWO_RUNS = [*TINY, "--runs", "2"]
 
 
+def here(folder, *arguments, code=0):
+    """Run the command in this process until it ends with a code; return what it prints, and what it complains of."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(folder)
+        patch.setenv("MI_KERAS_HOME", str(folder / "store"))
+        patch.setenv("COLUMNS", COLUMNS)
+        assert main(arguments) == code
+    return out.getvalue(), err.getvalue()
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
+    """Return the folder of a run in a process of its own, and what it printed."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    return folder, reproduce(folder, *TWO_RUNS)
+    return folder, reproduce(folder, *TINY).stdout
 
 
-@pytest.fixture
-def here(monkeypatch, capsys):
-    """Run the command in this process; return what it prints."""
-
-    def run(folder, *arguments):
-        monkeypatch.chdir(folder)
-        monkeypatch.setenv("MI_KERAS_HOME", str(folder / "store"))
-        monkeypatch.setenv("COLUMNS", COLUMNS)
-        capsys.readouterr()
-        assert main(arguments) == 0
-        return capsys.readouterr().out
-
-    return run
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two_runs")
+    return folder, here(folder, *TWO_RUNS)[0]
 
 
 def assert_same_arrays(first, second):
@@ -50,8 +57,8 @@ def assert_same_arrays(first, second):
 
 
 @pytest.mark.slow
-def test_each_score_has_its_number_of_runs_and_their_spread(uninterrupted):
-    folder, _ = uninterrupted
+def test_each_score_has_its_number_of_runs_and_their_spread(two_runs):
+    folder, _ = two_runs
     with np.load(folder / "results/5.2/smoke/arrays.npz") as arrays:
         for row in load(folder, "5.2")["tables"][0]["rows"]:
             for metric in ("ssim", "mse"):
@@ -62,53 +69,50 @@ def test_each_score_has_its_number_of_runs_and_their_spread(uninterrupted):
 
 
 @pytest.mark.slow
-def test_a_changed_setting_shows_in_table_and_files(uninterrupted):
-    folder, finished = uninterrupted
+def test_a_changed_setting_shows_in_table_and_files(two_runs):
+    folder, printed = two_runs
     data, chosen = "data.train_per_class=12, data.test_per_class=9", "combinations=a,x"
     changed = f"changed: runs=2, {data}, prototype.steps=3, {chosen}"
-    assert f"preset smoke, {changed}" in finished.stdout
-    assert "second_combinations=" not in finished.stdout  # x is the preset's
+    assert f"preset smoke, {changed}" in printed
+    assert "second_combinations=" not in printed  # x is the preset's
     assert changed in (folder / "results/5.2/smoke/index.md").read_text()
 
 
-def test_the_second_run_reads_everything_from_the_store_and_says_the_same(uninterrupted, here):
-    folder, first = uninterrupted
+def test_the_second_run_reads_everything_from_the_store_and_says_the_same(uninterrupted):
+    folder, printed = uninterrupted
     stored = {path: path.stat().st_mtime_ns for path in (folder / "store" / "stages").rglob("*")}
-    assert here(folder, *TWO_RUNS) == first.stdout
-    assert all(entry["reused"] for entry in load(folder, "5.2")["timings"] if entry["stage"] != "all")
+    assert here(folder, *TINY) == (printed, "")
+    timings = [entry for entry in load(folder, "5.2")["timings"] if entry["stage"] != "all"]
+    assert len(timings) > 10
+    assert all(entry["reused"] for entry in timings)
     assert {path: path.stat().st_mtime_ns for path in (folder / "store" / "stages").rglob("*")} == stored
 
 
-@pytest.fixture(scope="module")
-def cut_twice(tmp_path_factory):
-    """Return the folder of a command that was stopped, given again and killed, with how each of the two ended."""
-    folder, ended = tmp_path_factory.mktemp("cut"), {}
-    for sent in (signal.SIGINT, signal.SIGKILL):
-        ended[sent] = call(folder, *TWO_RUNS, program=(INTERRUPTED, int(sent)))
-        assert list((folder / "store").glob("unfinished/*/*.npz"))
-        assert not (folder / "results/5.2/smoke/result.json").exists()
-    return folder, ended
+def test_stopped_and_killed_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, uninterrupted):
+    """Stopped by Ctrl-C it says how to go on; killed it cannot."""
 
+    def check_unfinished():
+        assert list((tmp_path / "store").glob("unfinished/*/*.npz"))
+        assert not (tmp_path / "results/5.2/smoke/result.json").exists()
 
-def test_an_interrupted_command_says_how_to_go_on(cut_twice):
-    ended = cut_twice[1][signal.SIGINT]
-    assert ended.returncode == 130
-    assert "run the same command again" in ended.stderr
-    assert "Traceback" not in ended.stderr
-
-
-def test_interrupted_and_resumed_equals_uninterrupted(cut_twice, uninterrupted):
-    folder, ended = cut_twice
-    assert ended[signal.SIGKILL].returncode == -signal.SIGKILL
-    reproduce(folder, *TWO_RUNS)
-    assert_same_arrays(folder, uninterrupted[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(DiskWorkspace, "save", sending(signal.SIGINT))
+        _, said = here(tmp_path, *TINY, code=130)
+    assert "run the same command again" in said
+    assert said.count("\n") == 1
+    check_unfinished()
+    killed = call(tmp_path, *TINY, program=(INTERRUPTED, int(signal.SIGKILL)))
+    assert killed.returncode == -signal.SIGKILL
+    check_unfinished()
+    here(tmp_path, *TINY)
+    assert_same_arrays(tmp_path, uninterrupted[0])
 
 
 @pytest.mark.slow
-def test_force_computes_again_and_json_goes_to_standard_output(uninterrupted, here):
-    folder, _ = uninterrupted
+def test_force_computes_again_and_json_goes_to_standard_output(two_runs):
+    folder, _ = two_runs
     before = load(folder, "5.2")
-    forced = here(folder, *TWO_RUNS, "--force", "--json")
+    forced, _ = here(folder, *TWO_RUNS, "--force", "--json")
     assert forced == (folder / "results/5.2/smoke/result.json").read_text()
     result = json.loads(forced)
     assert result["section"] == "5.2"
@@ -131,7 +135,7 @@ def test_the_quick_preset_gives_scores_of_the_expected_size(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_source_of_another_shape_and_number_of_classes_runs(tmp_path, here):
+def test_a_source_of_another_shape_and_number_of_classes_runs(tmp_path):
     draw = np.random.default_rng(0)
     labels = np.repeat(np.arange(3), 14)
     images = draw.random((42, 20, 24, 3)).astype(np.float32) * 0.5 + labels[:, None, None, None] / 6
@@ -139,6 +143,6 @@ def test_a_source_of_another_shape_and_number_of_classes_runs(tmp_path, here):
         tmp_path / "colour.npz", x_train=images, y_train=labels, x_test=images[::-1] * 0.9, y_test=labels[::-1]
     )  # fmt: skip
     chosen = ("--set", "combinations=o,x", "--data", "npz:colour.npz")
-    assert "npz:colour.npz" in here(tmp_path, *TINY, *chosen)
+    assert "npz:colour.npz" in here(tmp_path, *TINY, *chosen)[0]
     with np.load(tmp_path / "results/5.2/smoke/arrays.npz") as arrays:
         assert arrays["targets"].shape[1:] == (32, 32, 3)

@@ -1,7 +1,10 @@
 """Exports of tiny models that were trained as sections train them."""
 
+import json
+import runpy
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +16,7 @@ from PIL import Image
 
 from mi_keras.experiments.thesis import sec_5_2_input_combinations as section_5_2
 from mi_keras.serving.trained import Trained
+from mi_keras.serving.verify import REPLAY, Verification
 from tests.unit.experiments import tiny
 
 ABOUT = {
@@ -31,11 +35,11 @@ class Exported:
 
 
 @pytest.fixture(scope="session")
-def trained_thesis(tmp_path_factory) -> tuple[Any, Any]:
-    """Return settings and bench of section 5.2 after a whole run."""
+def trained_thesis(shared_folder) -> tuple[Any, Any]:
+    """Return settings and bench of section 5.2 after a whole run; nothing else may be stored with it."""
     chosen = {"combinations": ("x", "o+a+x"), "second_combinations": ()}
     config = section_5_2.Config(**vars(tiny.Config()) | chosen)
-    bench = tiny.make_bench(tmp_path_factory.mktemp("store"))
+    bench = tiny.make_bench(shared_folder / "exported_thesis")
     section_5_2.run(config, [bench])
     return config, bench
 
@@ -66,6 +70,27 @@ def export_of(tmp_path_factory, trained_thesis, read) -> Callable[[str], Exporte
         return made[combination]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def script() -> dict[str, Any]:
+    """Return the functions of what `verify` runs, which closes the way to Keras and mi_keras in its own process."""
+    modules = {name: sys.modules[name] for name in ("keras", "mi_keras")}
+    found = runpy.run_path(str(REPLAY))
+    sys.modules.update(modules)
+    return found
+
+
+@pytest.fixture
+def replay_here(script, tmp_path) -> Callable[..., Verification]:
+    """Return `verify.replay` without a process of its own, which takes seconds to load TensorFlow."""
+
+    def replay(folder: Path, manifest: Mapping[str, Any], **_: Any) -> Verification:
+        answer = tmp_path / "answer.json"
+        script["main"](folder, answer)
+        return Verification(manifest, **json.loads(answer.read_text()))
+
+    return replay
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What the process that calls an export compares, case by case, on graphs of a few operations."""
 
 import json
-import runpy
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mi_keras.serving.verify import REPLAY
-
 prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
 ROWS, SIDE = 3, 12  # the smallest that SSIM takes is 11
 FIELD = {"shape": [None, SIDE, SIDE, 1], "dtype": "float32"}
 TOLERANCE = {"largest": 1e-5, "mean": 1e-6, "score": 1e-4, "row": 1e-5}
-
-
-@pytest.fixture(scope="module")
-def script():
-    """Return the functions of the script, which closes the way to Keras and mi_keras in its own process."""
-    modules = {name: sys.modules[name] for name in ("keras", "mi_keras")}
-    found = runpy.run_path(str(REPLAY))
-    sys.modules.update(modules)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ def _names(each: Any) -> str:
     return getattr(each, "label", "") or each.words
 
 
-every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=_names)
+# One attack after another, each through all tests: its networks are traced once (see `FitterPool`)
+every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=_names, scope="module")
 every_defense = pytest.mark.parametrize("defense", DEFENSES, ids=_names)
 
 

@@ -11,7 +11,7 @@ from small_export import UNITS, expected_image, vectors
 from mi_keras.serving.client import Client
 from mi_keras.serving.contract import ServedModel
 
-CLIENTS, REQUESTS = 8, 1000
+CLIENTS, REQUESTS = 8, 240
 
 
 def test_a_model_describes_its_endpoints(server, rest):

@@ -1,6 +1,7 @@
 """The learned attack on vectors, M_I: its input, what it learns, exact resume, and fits that follow each other."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -25,10 +26,12 @@ SMALL = InverterSettings(channels=(16, 12, 8), epochs=3, batch_size=8, learning_
 SHAPE = (32, 32, 1)
 
 
-@pytest.fixture(autouse=True)
-def own_fitters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test meets a fitter that another has used."""
-    monkeypatch.setattr(learned, "_fitters", FitterPool(size=1))
+@pytest.fixture(scope="module", autouse=True)
+def fitters() -> Iterator[None]:
+    """The tests share traced steps, each of which serves several: that a fit does not notice is shown below."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learned, "_fitters", FitterPool(size=8))
+        yield
 
 
 def _numbered(combination: str, count: int = 3) -> list[np.ndarray]:
@@ -173,7 +176,10 @@ def test_fits_that_follow_each_other_are_each_as_if_alone(monkeypatch: pytest.Mo
     """The scale of the noise is a constant of the step: inputs of another scale need a step of their own."""
     vectors, images = _two_kinds_of_stripes(20)
     attack = Learned(settings=replace(SMALL, input_noise=0.5))
+    monkeypatch.setattr(learned, "_fitters", FitterPool(size=1))
     attack.fit(evidence(vectors), held(images), Run())
+    shorter = replace(attack, settings=replace(attack.settings, epochs=1, batch_size=5, learning_rate=0.01))
+    shorter.fit(evidence(3 * vectors), held(images), Run(2))
     after = [attack.fit(evidence(3 * vectors), held(images), Run(2)) for _ in range(2)]
     monkeypatch.setattr(learned, "_fitters", FitterPool(size=1))
     alone = attack.fit(evidence(3 * vectors), held(images), Run(2))

@@ -1,5 +1,6 @@
 """The learned attack on feature maps: losses against NumPy, what can be learned is learned, any stride, exact resume."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import keras
@@ -22,10 +23,12 @@ MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225
 SMALL = DecoderSettings("compact", epochs=2, batch_size=4, learning_rate=5e-3, schedule="cosine")
 
 
-@pytest.fixture(autouse=True)
-def own_fitters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test meets a fitter that another has used."""
-    monkeypatch.setattr(learned, "_fitters", FitterPool(size=1))
+@pytest.fixture(scope="module", autouse=True)
+def fitters() -> Iterator[None]:
+    """The tests share traced steps, each of which serves several: that a fit does not notice is shown below."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learned, "_fitters", FitterPool(size=8))
+        yield
 
 
 def examples(
@@ -178,6 +181,7 @@ def test_a_start_is_gone_on_from_and_left_as_it_was():
 @pytest.mark.slow
 def test_losses_that_follow_each_other_are_each_as_if_alone(monkeypatch: pytest.MonkeyPatch):
     other = replace(SMALL, mse=0.0, l1=1.0)
+    monkeypatch.setattr(learned, "_fitters", FitterPool(size=1))
     fit()
     after = [fit(other), fit()]
     monkeypatch.setattr(learned, "_fitters", FitterPool(size=1))

@@ -1,5 +1,6 @@
 """Made-up reports of an audit: every verdict, every number that may be missing, names that need escaping."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -95,8 +96,9 @@ def curve():
     return Curve("logits", tuple(points))
 
 
+@functools.cache
 def digits_report():
-    """Return an audit of the embedded digits with a point of every verdict, and defences."""
+    """Return an audit of the embedded digits with a point of every verdict, and defences; not to be changed."""
     points = (
         layer("backbone/block_1", "LEAKS", 0.97, 0.71, bytes=81_000, shape=(14, 14, 64)),
         layer(
@@ -192,8 +194,9 @@ def digits_report():
     )
 
 
+@functools.cache
 def photograph_report():
-    """Return an audit in colour, without labels, with names that need escaping and without defences."""
+    """Return an audit in colour, without labels, with names that need escaping and without defences; not to be changed."""
     name = f"embedding {EVIL}"
     colour = point(
         name, "LEAKS", None, 0.41, listener=EVIL, adversary=EVIL, auc=None, found_note=EVIL, pictures=2

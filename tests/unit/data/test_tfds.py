@@ -121,6 +121,16 @@ def test_the_fingerprint_of_a_set_is_its_name_version_and_sizes(tfds_home: Path)
     again = open_faces("tfds:people:1.0.0", offline=True)
     assert first.fingerprint == again.fingerprint
     assert first.keys == again.keys
+    sizes = tfds_home / "people" / "1.0.0" / "dataset_info.json"
+    stored = sizes.read_text()
+    changed = stored.replace('"6"', '"5"')
+    assert changed != stored
+    try:
+        sizes.write_text(changed)
+        assert open_faces("tfds:people", offline=True).fingerprint != first.fingerprint
+    finally:
+        sizes.write_text(stored)
+    assert open_faces("tfds:pets", offline=True).fingerprint != first.fingerprint
 
 
 # What is refused

@@ -6,6 +6,7 @@ import pytest
 
 from mi_keras.data import sources
 from mi_keras.models import mobilenet
+from tests.unit.experiments import tiny
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -18,3 +19,9 @@ def _built_once():
         ):
             patch.setattr(module, name, functools.cache(getattr(module, name)))
         yield
+
+
+@pytest.fixture(scope="session")
+def bench(shared_folder):
+    """A bench whose store holds what any test has computed with it."""
+    return tiny.make_bench(shared_folder / "thesis")

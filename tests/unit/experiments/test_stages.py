@@ -80,13 +80,12 @@ def test_no_two_stages_share_a_key(tmp_path):
     assert len(set(found.values())) == len(found)
 
 
-def test_the_true_test_images_reach_the_scores_and_nothing_else(tmp_path):
+def test_the_true_test_images_reach_the_scores_and_nothing_else(tmp_path, bench):
     """With O given, other truth gives bit-identical evidence and reconstructions, and other scores."""
-    honest = make_bench(tmp_path / "a")
-    stages = all_stages(honest)
+    stages = all_stages(bench)
     noise = np.random.default_rng(9).random((18, 32, 32, 1), np.float32)
     other = replace(make_splits().test, images=noise, labels=make_splits().test.labels[::-1])
-    blind = make_bench(tmp_path / "b", splits=make_splits(test=other))
+    blind = make_bench(tmp_path, splits=make_splits(test=other))
     observed = stages["observed"].arrays
     blind_stages = all_stages(blind)
     assert not np.array_equal(blind_stages["observed"].arrays["output_vector"], observed["output_vector"])
@@ -99,10 +98,10 @@ def test_the_true_test_images_reach_the_scores_and_nothing_else(tmp_path):
     assert not np.array_equal(blind_stages["inversion"].arrays["ssim"], stages["inversion"].arrays["ssim"])
 
 
-def test_the_target_models_weights_reach_the_observation_and_nothing_else(tmp_path):
+def test_the_target_models_weights_reach_the_observation_and_nothing_else(tmp_path, bench):
     """Another target model whose answers are the same leads to bit-identical evidence and reconstructions."""
-    honest, other = make_bench(tmp_path / "a"), make_bench(tmp_path / "b")
-    stages, changed = all_stages(honest), all_stages(other)
+    other = make_bench(tmp_path)
+    stages, changed = all_stages(bench), all_stages(other)
     weights = {
         name: array + 1 if array.dtype == np.float32 else array
         for name, array in stages["target"].arrays.items()
@@ -115,8 +114,7 @@ def test_the_target_models_weights_reach_the_observation_and_nothing_else(tmp_pa
         np.testing.assert_array_equal(changed[name].arrays[array], stages[name].arrays[array], err_msg=name)
 
 
-def test_the_adversary_of_the_gray_box_holds_the_shadow_model_and_nothing_of_the_target(tmp_path):
-    bench = make_bench(tmp_path)
+def test_the_adversary_of_the_gray_box_holds_the_shadow_model_and_nothing_of_the_target(bench):
     held = bench.holdings(GRAY_BOX, None)
     (surrogate,) = held.surrogates
     for found, trained in zip(
@@ -130,8 +128,7 @@ def test_the_adversary_of_the_gray_box_holds_the_shadow_model_and_nothing_of_the
     assert {stage.identity.get("role") for stage in above} == {None, "shadow"}
 
 
-def test_only_a_head_other_than_the_texts_has_a_key_of_its_own(tmp_path):
-    bench = make_bench(tmp_path)
+def test_only_a_head_other_than_the_texts_has_a_key_of_its_own(bench):
     plain = bench.classifier("target")
     assert bench.classifier("target", HeadSettings("none", 0.5)).key == plain.key
     variants = [HeadSettings("relu", 0.5), HeadSettings("none", 0.0), HeadSettings("relu", 0.0)]
@@ -143,8 +140,7 @@ def test_only_a_head_other_than_the_texts_has_a_key_of_its_own(tmp_path):
         bench.load(replace(plain, identity=stages[1].identity))
 
 
-def test_a_defended_answer_is_the_defence_of_the_answer_and_the_attack_sees_nothing_else(tmp_path):
-    bench = make_bench(tmp_path)
+def test_a_defended_answer_is_the_defence_of_the_answer_and_the_attack_sees_nothing_else(bench):
     stages = all_stages(bench)
     observed = stages["observed"]
     assert bench.output_vector("target", "test", None).key == observed.key
@@ -163,8 +159,7 @@ def test_a_defended_answer_is_the_defence_of_the_answer_and_the_attack_sees_noth
     assert len(keys) == 4
 
 
-def test_the_prototype_is_at_no_distance_from_itself(tmp_path):
-    bench = make_bench(tmp_path)
+def test_the_prototype_is_at_no_distance_from_itself(bench):
     cases = baselines(PROTOTYPE_SETTINGS)
     prototype, average = (plan(cases[Name(method)], bench) for method in (PROTOTYPE, AVERAGE))
     distance = bench.prototype_distance(prototype, prototype).arrays["distance"]
@@ -172,15 +167,15 @@ def test_the_prototype_is_at_no_distance_from_itself(tmp_path):
     assert bench.prototype_distance(average, prototype).arrays["distance"].min() > 0.01
 
 
-def test_random_starts_of_known_and_attacked_vectors_differ(tmp_path):
+def test_random_starts_of_known_and_attacked_vectors_differ(bench):
     """Equal noise would let the inverter recognise the noise of a training image in an attacked one."""
     frozen = replace(ACTIVATION, threshold=1e6)  # no vector moves: A^L is the start
-    stages = all_stages(make_bench(tmp_path), activation=frozen)
+    stages = all_stages(bench, activation=frozen)
     known, attacked = stages["known_a"].arrays["activations"], stages["a"].arrays["activations"]
     assert known.shape == attacked.shape == (18, 50)
     assert not np.intersect1d(known, attacked).size
     still = replace(GRADIENT, steps=1, start="random", learning_rate=1e-9)
-    stages = all_stages(make_bench(tmp_path), gradient=still)
+    stages = all_stages(bench, gradient=still)
     assert not np.allclose(stages["known_x"].arrays["images"], stages["x"].arrays["images"], atol=1e-3)
 
 

@@ -118,7 +118,7 @@ BATCHES = FitSettings(4, 5, 0.01)  # of 5, 5, 5, 5 and 2 images an epoch
 
 
 def _small_fit(seed_of_weights: int, **outside) -> Fit:
-    """Four epochs of a CNN with batch normalisation and dropout on 22 images."""
+    """Four epochs of a model with batch normalisation and dropout on 22 images."""
     model, examples = small_model(seed_of_weights), small_examples(22)
     history = Fitter(model, cross_entropy).fit(examples, BATCHES, run=Run(**outside), validation=examples)
     return model, history
@@ -161,7 +161,7 @@ def test_nothing_of_a_fit_outlives_it(network: str) -> None:
         return cross_entropy(targets, outputs) if network == "cnn" else 1 - ssim(targets, outputs)
 
     if network == "cnn":
-        model, examples = small_model(1), small_examples(5)
+        model, examples = build_cnn((8, 8, 1), 3, channels=(3, 4, 5)), small_examples(5)
     else:
         examples = Examples(np.zeros((5, 10), np.float32), np.zeros((5, 32, 32, 1), np.float32))
         model = build_tcnn(10, channels=(4, 4, 4))

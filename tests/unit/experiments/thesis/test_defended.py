@@ -12,9 +12,8 @@ LABELS = {"none": "nothing", "k=1": "k = 1"}
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory):
+def attacked(bench):
     """A bench, what a section on a defence measures with it, and the plan of each row."""
-    bench = tiny.make_bench(tmp_path_factory.mktemp("store"))
     sweep = attack_all(tiny.Config(), [bench], {"none": None, "k=1": Truncation(1)}, LABELS, {})
     return bench, sweep, {name: runs[0] for name, runs in sweep.plans.items()}
 

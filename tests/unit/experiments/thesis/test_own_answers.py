@@ -15,11 +15,6 @@ def make_config(**replaced):
     return section_5_2.Config(**vars(tiny.Config()) | chosen)
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    return tiny.make_bench(tmp_path_factory.mktemp("store"))
-
-
 def test_the_inversion_model_is_given_the_answers_of_the_shadow_model_to_the_test_images(bench):
     config = make_config()
     result = section_5_2.run(config, [bench])
