@@ -71,7 +71,12 @@ def test_ctrl_c_names_the_step_and_keeps_those_before(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, data = _files(tmp_path)
-    monkeypatch.setattr(LinearWithinClass, "fit", lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def stopped(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever ran before in this process
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(LinearWithinClass, "fit", stopped)
     code, said = command([model, "--data", data], tmp_path, capsys, monkeypatch)
     assert code == 130
     kept = "What is finished is kept; run the same command again to go on."
