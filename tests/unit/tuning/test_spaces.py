@@ -19,7 +19,9 @@ def test_coarse_ranges_are_the_ones_of_the_text_and_log_sampled():
 
 def test_fine_ranges_lie_within_half_and_one_and_a_half_times_the_best():
     best = {"l2_weight": 4.4323e-5, "tv_weight": 9.48785e-3}
-    for parameter in fine_space(best).space:
+    space = by_name(fine_space(best))
+    assert space.keys() == best.keys()
+    for parameter in space.values():
         assert parameter.min_value == pytest.approx(0.5 * best[parameter.name])
         assert parameter.max_value == pytest.approx(1.5 * best[parameter.name])
         assert parameter.sampling == "log"
