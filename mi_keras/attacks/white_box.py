@@ -2,7 +2,8 @@
 
 The image that is looked for is the likeliest one: its answer meets the observed one, and it differs from the drawn one as
 the adversary's own images, which the learned attack had not seen, differ from what it draws of them. What the answer leaves
-open stays as it was drawn (a Gaussian prior around the drawn image; compare Yin et al. 2020, He et al. 2019).
+open stays as it was drawn (a Gaussian prior around the drawn image; compare Yin et al. 2020, He et al. 2019). Behind a
+defence the target is the model with the defence that the adversary knows.
 """
 
 import math
@@ -14,17 +15,21 @@ import numpy as np
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Attack, Evidence, Fitted, Input
-from mi_keras.attacks.steps import Pace, Prior, axes_of, best, deviations_of, spread_of, walk
+from mi_keras.attacks.steps import Pace, Spectrum, Step, best, deviations_of, make_step, spectrum_of, walk
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays, Run
 from mi_keras.settings import check_positive, check_whole
 from mi_keras.types import Floats, Observation, Rows
 
-MOST_IMAGES = 1000  # whose principal axes are taken
 MOST_ANSWERS = 512  # that show how answers vary
 WORTH = 0.99  # of the drawn images' error: less is gained by chance
 STAY = -1.0  # in the place of a weight: no step made the adversary's own images better by that much
+TAKEN = (
+    "first",
+    "best",
+    "averaged",
+)  # of the starts: the first alone, that of the smallest loss, or their mean
 SAVED = "start_"  # before the names of what `first` learned
 
 
@@ -33,8 +38,8 @@ class WhiteBox(Attack):
     """Takes what `first` draws, and steps from there until the target answers as it did to the attacked image.
 
     See `steps.walk` for what is minimised. Answers are measured in deviations of the adversary's own, of maps per channel,
-    differences of images in what `first` usually misses. The weight, and whether the starts are averaged or the one of the
-    smallest loss is taken, are chosen on own images that `first` must not have learned from: the last `held_out`.
+    differences of images in what `first` usually misses. The weight, and what is taken of the starts, are chosen on own
+    images that `first` must not have learned from: the last `held_out`.
 
     Attributes:
         first: the attack that draws, fitted behind the same defence.
@@ -46,11 +51,11 @@ class WhiteBox(Attack):
     """
 
     first: Attack
-    steps: int = 200
+    steps: int = 120
     learning_rate: float = 0.2
     starts: int = 2
-    weights: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-    held_out: int = 48
+    weights: tuple[float, ...] = (1e-2, 1e-1, 1.0, 10.0)
+    held_out: int = 32
     batch_size: int = 32
 
     starts_behind: ClassVar[bool] = True
@@ -89,12 +94,12 @@ class WhiteBox(Attack):
         return {**own, "first": [type(self.first).__name__, self.first.identity]}
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
-        """Choose on held-out images of its own.
+        """Choose on held-out images of its own: the weight by the first start, then what the other starts are for.
 
         Returns:
-            What `first` learned, `deviations` of answers, `axes` of images and how far off `first` was along them, `spread`.
-            Info: `weight`, `STAY` where no step helped; `averaged`; `errors` by what was tried, mean squared, the drawn
-            images themselves as "start".
+            What `first` learned, `deviations` of answers, `spread` and `colours` of what it misses. Info: `weight`, `STAY`
+            where no step helped; `taken`, one of `TAKEN`; `errors` by what was tried, mean squared, the drawn images
+            themselves as "start".
 
         Raises:
             ValueError: `known` or `before` is missing.
@@ -106,24 +111,25 @@ class WhiteBox(Attack):
         count = min(self.held_out, len(own) // 4)
         rows, truth = slice(len(own) - count, len(own)), as_unit(own[len(own) - count :])
         evidence = _part(known, rows)
-        drawn = self._drawn(before, evidence, held, run)
-        axes = axes_of(
-            as_unit(own[: min(MOST_IMAGES, len(own) - count)])
-        )  # the held-out ones must not lie in their span
-        spread = spread_of(axes, (truth - drawn).reshape(count, -1))
-        shown = known.observation.values[max(0, len(own) - MOST_ANSWERS) : len(own)]
-        arrays = {"deviations": deviations_of(shown), "axes": axes, "spread": spread}
-        errors = {"start": WORTH * _error(drawn, truth) if len(self.weights) > 1 else math.inf}
-        weight, averaged = STAY, False
+        drawn, seen = self._drawn(before, evidence, held, run), evidence.observation.values
+        spectrum = spectrum_of(truth - drawn)
+        shown = range(max(0, len(own) - MOST_ANSWERS), len(own))
+        deviations = deviations_of(known.observation.values, shown)
+        arrays = {"deviations": deviations, "spread": spectrum.spread, "colours": spectrum.colours}
+        step, errors = self._step(arrays, held), {"start": _error(drawn, truth)}
+        least = WORTH * errors["start"] if len(self.weights) > 1 else math.inf
+        weight, taken = STAY, TAKEN[0]
         for tried in self.weights:
-            found = self._walk(drawn, evidence.observation.values, arrays, tried, held, run)
-            for mean, images in ((False, best(*found)), (True, found[0].mean(axis=0))):
-                error = _error(images, truth)
-                weight, averaged = (tried, mean) if error < min(errors.values()) else (weight, averaged)
-                errors[f"{tried:g}{', averaged' if mean else ''}"] = error
+            found = self._walk(step, drawn, seen, tried, 1, run)
+            errors[f"{tried:g}"] = error = _error(found[0][0], truth)
+            weight, least = (tried, error) if error < least else (weight, least)
+        if weight != STAY and self.starts > 1:
+            found = self._walk(step, drawn, seen, weight, self.starts, run)
+            for how in TAKEN[1:]:
+                errors[how] = error = _error(_taken(how, *found), truth)
+                taken, least = (how, error) if error < least else (taken, least)
         started = {f"{SAVED}{name}": array for name, array in before[0].items()}
-        errors["start"] = _error(drawn, truth)
-        info = {"weight": weight, "averaged": averaged, "errors": errors, "start": dict(before[1])}
+        info = {"weight": weight, "taken": taken, "errors": errors, "start": dict(before[1])}
         return {**started, **arrays}, info
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
@@ -133,21 +139,32 @@ class WhiteBox(Attack):
         if info["weight"] == STAY:
             yield drawn
             return
-        found = self._walk(drawn, observed.observation.values, arrays, info["weight"], held, run)
-        yield found[0].mean(axis=0) if info["averaged"] else best(*found)
+        starts = 1 if info["taken"] == TAKEN[0] else self.starts
+        step = self._step(arrays, held)
+        found = self._walk(step, drawn, observed.observation.values, info["weight"], starts, run)
+        yield _taken(info["taken"], *found)
 
     def _drawn(self, fitted: Fitted, evidence: Evidence, held: Holdings, run: Run) -> Floats:
         alone = replace(run, workspace=None)  # its parts are not to be taken for ours
         return np.concatenate(list(self.first.reconstruct(fitted, evidence, held, alone)))
 
-    def _walk(
-        self, drawn: Floats, observed: Rows, arrays: Arrays, weight: float, held: Holdings, run: Run
-    ) -> tuple[Floats, Floats]:
+    def _step(self, arrays: Arrays, held: Holdings) -> Step:
         assert held.target is not None  # as `needs` asks for the weights
-        prior = Prior(arrays["axes"], arrays["spread"], weight)
-        pace = Pace(self.steps, self.learning_rate, self.starts, self.batch_size)
-        answer = held.target.differentiable()
-        return walk(answer, drawn, observed, arrays["deviations"], prior, pace, run=run, label=self.label)
+        spectrum = Spectrum(arrays["spread"], arrays["colours"])
+        return make_step(held.target.differentiable(), spectrum, arrays["deviations"])
+
+    def _walk(
+        self, step: Step, drawn: Floats, observed: Rows, weight: float, starts: int, run: Run
+    ) -> tuple[Floats, Floats]:
+        pace = Pace(self.steps, self.learning_rate, starts, self.batch_size)
+        return walk(step, drawn, observed, weight, pace, run=run, label=self.label)
+
+
+def _taken(how: str, images: Floats, losses: Floats) -> Floats:
+    """Return one image of several starts, `(starts, count, ...)`."""
+    if how == "averaged":
+        return np.asarray(images.mean(axis=0), np.float32)
+    return images[0] if how == "first" else best(images, losses)
 
 
 def _part(evidence: Evidence, rows: slice) -> Evidence:

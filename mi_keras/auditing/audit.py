@@ -14,14 +14,14 @@ import numpy as np
 from mi_keras.auditing import controls
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import Contract, inspect
-from mi_keras.auditing.cost import Chosen, choose, left_out
+from mi_keras.auditing.cost import Chosen, choose, forecast, left_out
 from mi_keras.auditing.defence_specs import Spec
 from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
 from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
-from mi_keras.auditing.ladder import CLASS, POOL, SIZES, WHITE_BOX, Envelope, Rung, rungs
+from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Envelope, Rung
 from mi_keras.auditing.loading import load_model
 from mi_keras.auditing.machine import machine
-from mi_keras.auditing.options import Options
+from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options
 from mi_keras.auditing.permutation import permutation_p
 from mi_keras.auditing.points import name_of, sent_at
 from mi_keras.auditing.report import (
@@ -33,8 +33,17 @@ from mi_keras.auditing.report import (
     Settings,
 )
 from mi_keras.auditing.shadows import ShadowBench, facts
-from mi_keras.auditing.statistics import Numbers
-from mi_keras.auditing.stronger import UNTRIED, Climbed, attack_rows, beyond, climb_all, curve, not_tried
+from mi_keras.auditing.sizes import SIZES
+from mi_keras.auditing.stronger import (
+    WHITE,
+    Climbed,
+    attack_rows,
+    attacks,
+    climb_all,
+    curve,
+    missed,
+    not_tried,
+)
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.data.preprocess import as_unit
@@ -110,7 +119,8 @@ class _Audit:
         self.data_name = data_name
         self.contract, self.options, self.sent, self.defended = contract, options, sent, defended
         self.store, self.progress = store, progress
-        self.sizes = SIZES[options.preset]
+        sizes = SIZES[options.preset]
+        self.sizes = sizes if options.adversaries else replace(sizes, white_box=sizes.at_layers)
         self.tolerance = options.tolerance or Tolerance()
         self.pictures: dict[str, Floats] = {}
         self.curves: list[Curve] = []
@@ -132,11 +142,12 @@ class _Audit:
         points = tuple(
             self._point(sent, each, failed[sent], plans[sent].left_out) for sent, each in climbed.items()
         )
-        defences = self._defences(points, plans, failed)
-        missed = not_tried(
-            {name_of(sent): self._benches(sent)[0] for sent in self.sent}, options.adversaries, self.sizes,
-            defended=bool(self.defended),
-        )  # fmt: skip
+        defences, behind = self._defences(points, plans, failed)
+        benches = {name_of(sent): self._benches(sent)[0] for sent in self.sent}
+        why = {
+            name_of(sent): missed(each, self._benches(sent)[0], self._adversaries(sent), plans[sent].left_out)
+            for sent, each in climbed.items()
+        }
         return Report(
             model=ModelFacts(
                 subject.name, subject.target(subject.output_name).identity, subject.model.count_params(),
@@ -144,12 +155,12 @@ class _Audit:
             ),
             data=replace(self.contract.data, name=self.data_name or self.contract.data.name),
             settings=Settings(
-                options.preset, options.seed, options.adversaries, self.tolerance.found, self.tolerance.detail,
+                options.preset, options.seed, self._adversaries(*self.sent), self.tolerance.found, self.tolerance.detail,
                 options.tolerance is None, options.among, options.class_of, options.budget, options.defend, options.sends,
                 options.public_backbone,
             ),
             points=points, defences=defences, controls=(*itertools.chain(*checks.values()), same),
-            assumed=(*self.contract.assumed, *self._shadows(climbed)), not_tried=tuple(missed),
+            assumed=(*self.contract.assumed, *self._shadows(climbed)), not_tried=tuple(not_tried(benches, self._adversaries(*self.sent), self.sizes, why, behind)),
             warnings=(*self.contract.warnings, *left_out({name_of(sent): plan for sent, plan in plans.items()})), cheapest=cheapest(points, defences),
             versions={"python": platform.python_version()} | versions(), machine=machine(), pictures=self.pictures,
             curves=tuple(self.curves),
@@ -159,6 +170,13 @@ class _Audit:
         """Say what the shadow models were, where some were trained."""
         benches = [_with_shadows([m.rung for m in each.attacks]) for each in climbed.values()]
         return list(dict.fromkeys(facts(found[0]) for found in benches if found))
+
+    def _adversaries(self, *sents: Sent) -> tuple[str, ...]:
+        """Return who attacks at some points: who was asked for, and else at layers who has the weights too."""
+        if self.options.adversaries:
+            return self.options.adversaries
+        any_layer = not all(self._benches(sent)[0].is_output for sent in sents)
+        return (*DEFAULT_ADVERSARIES, *([WHITE_BOX] if any_layer and self.sizes.white_box else []))
 
     def _benches(self, sent: Sent) -> list[AuditBench]:
         return [
@@ -171,16 +189,13 @@ class _Audit:
         for sent in self.sent:
             for bench in self._benches(sent):
                 for subset in bench.subject.sides:
-                    bench.raw(bench.subject.output_name, subset).computed()
-                    bench.raw(sent.point, subset).computed()
+                    bench.values(bench.subject.output_name, subset)
+                    bench.values(sent.point, subset)
 
     def _rungs(self, sent: Sent) -> list[list[Rung]]:
-        asked, benches = self.options.adversaries, self._benches(sent)
+        benches, queries = self._benches(sent), self.options.queries
         return [
-            [
-                *rungs(bench, asked, self.sizes, self.options.queries),
-                *beyond(bench, asked, self.sizes, len(benches)),
-            ]
+            attacks(bench, self._adversaries(sent), self.sizes, folds=len(benches), queries=queries)
             for bench in benches
         ]
 
@@ -192,17 +207,10 @@ class _Audit:
         return choose(folds[0], budget=self.options.budget, points=points, shared=max(shared, 1))
 
     def _announce(self, plans: Mapping[Sent, Chosen]) -> None:
-        times = {
-            sent: 1 + len(self.defended.get(sent, ())) for sent in plans
-        }  # and again behind each defence
-        seconds = sum(plan.seconds * times[sent] for sent, plan in plans.items()) * len(
-            self.contract.subjects
-        )
-        if seconds >= 60:
-            self.progress.announce(
-                f"About {seconds / 60:.0f} minutes for the attacks on {len(self.sent)} points where nothing is stored yet, "
-                "measured on 64 images."
-            )
+        # and again behind each defence
+        seconds = sum(plan.seconds * (1 + len(self.defended.get(sent, ()))) for sent, plan in plans.items())
+        if told := forecast(seconds * len(self.contract.subjects), points=len(plans)):
+            self.progress.announce(told)
 
     def _climbed(self, sent: Sent, places: Sequence[int]) -> Climbed:
         folds = [[fold[place] for place in places] for fold in self._rungs(sent)]
@@ -214,18 +222,16 @@ class _Audit:
         self, sent: Sent, climbed: Climbed, failed: Sequence[str], dropped: Sequence[str]
     ) -> PointReport:
         benches, options = self._benches(sent), self.options
-        is_output = benches[0].point.is_output and sent.with_class  # whoever gets maps has a layer's
-        missing = [] if is_output or climbed.part else [UNTRIED]
+        is_output = benches[0].is_output
+        missing = [] if is_output or climbed.part or any(d.startswith(WHITE) for d in dropped) else [WHITE]
         answered = any(each.rung.adversary not in (CLASS, POOL) for each in climbed.attacks)
         missing += [] if answered or sent.view.form == "label" else ["any attack on the answers"]
         missing += dropped
-        envelope, judgement = climbed.published(lambda found: self._judged(found.numbers, missing, failed))
+        envelope, judgement = climbed.published(partial(self._judged, missing=missing, failed=failed))
         numbers = envelope.numbers
         name = name_of(sent)
-        exposed, worst = (
-            most_exposed(numbers),
-            worst_class(envelope.scored, envelope.gallery, among=options.among),
-        )
+        exposed = most_exposed(numbers)
+        worst = worst_class(envelope.scored, envelope.gallery, among=options.among)
         values = {"found": exposed.found, "detail": exposed.detail}
         compared = compare_members(envelope.members, numbers) if envelope.members else {}
         shape = benches[0].point.shape
@@ -252,33 +258,29 @@ class _Audit:
         number, names = label % self.contract.subjects[0].classes, self.contract.class_names
         return names[number] if len(names) == self.contract.subjects[0].classes else str(number)
 
-    def _judged(self, numbers: Numbers, missing: Sequence[str], failed: Sequence[str]) -> Judgement:
+    def _judged(self, envelope: Envelope, missing: Sequence[str], failed: Sequence[str]) -> Judgement:
         """Return the verdict; `missing`: attacks that would have to be tried before the point can be below tolerance."""
         return judge(
-            numbers,
-            self.tolerance,
-            among=self.options.among,
-            failed_controls=failed,
-            untried=", ".join(missing),
-        )
+            envelope.numbers, self.tolerance, among=self.options.among, failed_controls=failed, untried=", ".join(missing)
+        )  # fmt: skip
 
     def _defences(
         self,
         points: Sequence[PointReport],
         plans: Mapping[Sent, Chosen],
         failed: Mapping[Sent, Sequence[str]],
-    ) -> tuple[DefenceRow, ...]:
-        """Try what was asked for at every point that it is for, by the attacks that were run there without it."""
-        rows = []
+    ) -> tuple[tuple[DefenceRow, ...], list[str]]:
+        """Try what was asked for at every point that it is for, by the attacks that were run there without it; see `defence_rows`."""
+        rows: list[DefenceRow] = []
+        not_tried: list[str] = []
         for point, (sent, plan) in zip(points, plans.items(), strict=True):
             if specs := self.defended.get(sent, ()):
-                needed = WHITE_BOX in self.options.adversaries or not point.is_output
-                missing = [*([f"{UNTRIED} behind the defence"] if needed else []), *plan.left_out]
-                rows += defence_rows(
-                    point, specs, self._benches(sent), plan.places, options=self.options, sizes=self.sizes,
-                    judged=partial(self._judged, missing=missing, failed=failed[sent]),
+                found, left = defence_rows(
+                    point, specs, self._benches(sent), plan, adversaries=self._adversaries(sent), options=self.options,
+                    sizes=self.sizes, judged=partial(self._judged, failed=failed[sent]),
                 )  # fmt: skip
-        return tuple(rows)
+                rows, not_tried = rows + found, not_tried + left
+        return tuple(rows), not_tried
 
     def _show(self, name: str, benches: Sequence[AuditBench], envelope: Envelope) -> int:
         """Keep pictures of the most, the median and the least exposed image."""

@@ -4,12 +4,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from mi_keras.auditing.views import SMALLEST, softmax
 from mi_keras.defenses.defense import Defense
 from mi_keras.progress import Arrays
 from mi_keras.types import Rows
+
+PAIRS = 8  # of draws of noise, each with its opposite
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class Behind(Defense):
         return self.maps
 
     @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        return self.inner.differentiable
+
+    @property
     def words(self) -> str:
         return self.inner.words
 
@@ -52,6 +59,30 @@ class Behind(Defense):
     def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
         sent = np.asarray(self.inner.apply(self.plain(values), measured, seed=seed), np.float32)
         return self._back(sent).reshape(values.shape).astype(values.dtype)
+
+    def in_graph(self, values: tf.Tensor, measured: Arrays) -> tf.Tensor:
+        """Return `Defense.in_graph` of what a layer sends."""
+        maps = values if self.maps else tf.reshape(values, (tf.shape(values)[0], -1, 1, values.shape[-1]))
+        return tf.reshape(self.inner.in_graph(maps, measured), tf.shape(values))
+
+    def draws_in_graph(self, answers: tf.Tensor) -> tf.Tensor:
+        """Return `(draws, batch, width)` of what is sent in place of an output, one where nothing is drawn.
+
+        Their mean over any function of answers is what is to be expected of that function: noise on logits moves all
+        log-probabilities on average. A draw and its opposite go together, so that their mean is 0.
+        """
+        plain, width = answers, answers.shape[1]
+        if self.answers not in ("logits", "embedding"):
+            plain = tf.math.log(tf.maximum(answers, SMALLEST))
+        if self.answers in ("one sigmoid unit", "several labels"):
+            plain -= tf.math.log(tf.maximum(1 - answers, SMALLEST))
+        sent = self.inner.in_graph(plain, {})[None]
+        if self.draws:
+            noise = self.inner.apply(np.zeros((PAIRS, width), np.float32), {}, seed=1)
+            sent += np.concatenate([noise, -noise])[:, None]
+        if self.answers == "probabilities":
+            return tf.nn.softmax(sent)
+        return tf.sigmoid(sent) if self.answers in ("one sigmoid unit", "several labels") else sent
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
         return self.inner.bytes_per_image(shape)

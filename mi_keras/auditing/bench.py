@@ -1,5 +1,6 @@
 """The audit as a bench: what one point of a user's model sends, in one view, and scores of what is made of it."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,8 +13,10 @@ from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack
 from mi_keras.attacks.learned import First
 from mi_keras.attacks.ridge import class_means, principal_axes
+from mi_keras.auditing.behind import Behind
 from mi_keras.auditing.in_white import sends
 from mi_keras.auditing.permuted import Permuted
+from mi_keras.auditing.recomputed import Recomputed
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
 from mi_keras.auditing.views import View
 from mi_keras.data.preprocess import as_bytes, as_unit
@@ -30,7 +33,8 @@ from mi_keras.types import Floats, Images, Observation, Redrawn, Rows
 
 Answer = Callable[[NDArray[Any]], NDArray[Any]]  # what a model takes in -> what it sends
 MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
-LARGEST_HALF = 65_504.0  # of float16, in which maps are kept
+LARGEST_HALF, BYTES_OF_HALF = 65_504.0, 2  # of float16, in which maps are kept
+MOST_STORED = 2**30  # bytes of the maps of one side: what is more is computed as it is read
 # The adversary asks the model itself; what it may use of that, `ladder` says
 GRANTED = Access(True, "target", queries=UNLIMITED, population=True, weights=True, pool=True, defense=True)
 SHUFFLED, COMPONENTS = "shuffled", "components"  # controls: what takes the place of the answers
@@ -97,6 +101,11 @@ class AuditBench(Bench):
         count = len(self.truth_bytes(subset))
         return min(self.most or count, count)
 
+    @property
+    def is_output(self) -> bool:
+        """Whether what is sent is an answer of the model; whoever gets maps has a layer's, also of a model that ends in them."""
+        return self.point.is_output and self.sent.with_class
+
     # Answers
 
     def raw(self, point: str, subset: str) -> Stage:
@@ -112,27 +121,31 @@ class AuditBench(Bench):
         what = f"what {point} sends of {whose}"
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-            answer, images = answers(), given()
-            first = answer(images[:BATCH])
-            is_map = first.ndim == 4
-            values = workspace.large(
-                "values", (len(images), *first.shape[1:]), np.float16 if is_map else np.float32
-            )
-
-            def send(part: slice) -> NDArray[Any]:
-                sent = answer(images[part])
-                if not np.isfinite(sent).all():
-                    raise InputError(f"`model` must send finite numbers; {point} sent NaN or infinity.")
-                return np.clip(sent, -LARGEST_HALF, LARGEST_HALF) if is_map else sent
-
-            fill(values, send, workspace, self.progress, what, batch=BATCH)
+            send, images = _kept(answers(), point), given()
+            first = send(images[:BATCH])
+            values = workspace.large("values", (len(images), *first.shape[1:]), first.dtype)
+            fill(values, lambda part: send(images[part]), workspace, self.progress, what, batch=BATCH)
             return {}, {}
 
         return compute
 
+    def values(self, point: str, subset: str) -> Rows:
+        """Return what is sent of the images of one side: as `raw` stores it, or computed as it is read where it is too much.
+
+        A model that answers at random is asked once, and its answers are stored.
+        """
+        images, shape = self.subject.sides[subset].images, self.subject.sent_shape(point)
+        much = BYTES_OF_HALF * len(images) * math.prod(shape) > MOST_STORED
+        if len(shape) != 3 or not much or self.subject.random:
+            stored: Rows = self.raw(point, subset).large("values")
+            return stored
+        send = _kept(self.subject.answers(point), point)
+        return Recomputed(images, send, (len(images), *shape), np.float16)
+
     def classes_of(self, subset: str) -> NDArray[np.int64]:
         """Return the predicted classes of the images of one side."""
-        return self.subject.classes_of(self.raw(self.subject.output_name, subset).large("values"))
+        answers = self.values(self.subject.output_name, subset)
+        return self.subject.classes_of(answers[:]) if self.classes > 1 else np.zeros(len(answers), np.int64)
 
     def asked(self, answered_by: str, images: str, defense: Defense | None) -> Asked:
         stages = [self.raw(self.sent.point, images)]
@@ -165,7 +178,7 @@ class AuditBench(Bench):
 
     def _sent(self, subset: str, defense: Defense | None, seed: int) -> Rows:
         sent = self.sent
-        values: Rows = self.raw(sent.point, subset).large("values")
+        values = self.values(sent.point, subset)
         if defense is not None:
             values = Defended(values, defense, self.measured(defense), seed)
         classes = self.classes_of(subset)
@@ -192,7 +205,7 @@ class AuditBench(Bench):
 
     def measured(self, defense: Defense) -> Arrays:
         """Return what the defender knows of what the point sends, from images that are not attacked."""
-        return defense.measure(self.raw(self.sent.point, OWN).large("values")) if defense.measures else {}
+        return defense.measure(self.values(self.sent.point, OWN)) if defense.measures else {}
 
     def _shuffled(self, subset: str, classes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return an order in which every image has the answer to another one of its class.
@@ -237,8 +250,11 @@ class AuditBench(Bench):
         return Images(images.images, self.classes_of(OWN), images.ids)
 
     def target(self, defense: Defense | None) -> Target:
-        sent = self.sent
-        return sends(self.subject, sent.point, sent.view, with_class=sent.with_class)
+        sent, behind = self.sent, defense if isinstance(defense, Behind) else None
+        return sends(
+            self.subject, sent.point, sent.view, with_class=sent.with_class, defense=behind,
+            measured=self.measured(behind) if behind else {},
+        )  # fmt: skip
 
     def answer(self, images: Floats, defense: Defense | None, seed: int) -> Observation:
         send = self.subject.answers(self.sent.point)
@@ -267,3 +283,15 @@ class AuditBench(Bench):
             parts["embedding"].append(image_embedding(batch))
             parts["images"].append(as_bytes(batch))
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _kept(answer: Answer, point: str) -> Answer:
+    """Return answers as they are kept, of maps in half precision, from what a model takes in."""
+
+    def send(images: NDArray[Any]) -> NDArray[Any]:
+        sent = answer(images)
+        if not np.isfinite(sent).all():
+            raise InputError(f"`model` must send finite numbers; {point} sent NaN or infinity.")
+        return np.clip(sent, -LARGEST_HALF, LARGEST_HALF).astype(np.float16) if sent.ndim == 4 else sent
+
+    return send

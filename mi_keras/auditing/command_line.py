@@ -127,7 +127,7 @@ def _fix(texts: Sequence[str]) -> dict[str, float | list[float]]:
 
 def _names(given: argparse.Namespace) -> tuple[str, ...]:
     """Return the adversaries, with commas or without; a last word that is none is the MODEL, if that is missing."""
-    words = list(given.adversaries)
+    words = list(given.adversaries or ())
     if len(words) > 1 and given.model is None and words[-1] not in ADVERSARIES:
         given.model = words.pop()
     return tuple(name for word in words for name in word.strip(",").split(","))
@@ -171,9 +171,8 @@ def _parser() -> OneLineErrors:
     add(
         "--adversaries",
         nargs="+",
-        default=DEFAULT_ADVERSARIES,
         metavar="A",
-        help=f"of {', '.join(ADVERSARIES)} (default: {' '.join(DEFAULT_ADVERSARIES)})",
+        help=f"of {', '.join(ADVERSARIES)} (default: {' '.join(DEFAULT_ADVERSARIES)}, and at layers white_box on few images)",
     )
     add(
         "--public-backbone",

@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from mi_keras.auditing.bench import COMPONENTS, SHUFFLED, AuditBench, Sent
-from mi_keras.auditing.ladder import Envelope, Rung, Sizes, climb, control_rungs
+from mi_keras.auditing.ladder import Envelope, Rung, climb, control_rungs
 from mi_keras.auditing.report import Control
+from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.statistics import Numbers, measure
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.views import default_views

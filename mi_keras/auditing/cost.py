@@ -6,7 +6,6 @@ the class alone and the controls are never left out. What was decided for a poin
 faster hour, changes nothing of it.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,7 @@ import numpy as np
 from mi_keras.attacks.attack import Evidence
 from mi_keras.attacks.learned import First, Learned
 from mi_keras.attacks.shadows import FromShadows
-from mi_keras.attacks.steps import Pace, Prior, walk
+from mi_keras.attacks.steps import Pace, Spectrum, make_step, walk
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import NetworkWithinClass
 from mi_keras.auditing.bench import AuditBench
@@ -77,6 +76,16 @@ def choose(rungs: Sequence[Rung], *, budget: float, points: int, shared: int = 1
     return Chosen(tuple(info["kept"]), tuple(info["left_out"]), float(info["seconds"]))
 
 
+def forecast(seconds: float, *, points: int) -> str:
+    """Return what is to be said of how long attacks will take; "" where it is not worth saying."""
+    if seconds < 60:
+        return ""
+    return (
+        f"About {seconds / 60:.0f} minutes for the attacks on {points} points where nothing is stored yet, measured on "
+        f"{TIMED} images."
+    )
+
+
 def left_out(plans: Mapping[str, Chosen]) -> list[str]:
     """Return a sentence for each point, by its name, at which the budget left attacks out."""
     return [
@@ -107,9 +116,10 @@ def _cost(rung: Rung, rates: dict[object, float]) -> float:
         return _cost(replace(rung, attack=attack.inner), rates)
     if isinstance(attack, WhiteBox):
         sides = [side for side in bench.subject.sides if side != OWN]
-        walks = len(attack.weights) * attack.held_out + sum(bench.attacked_count(side) for side in sides)
+        walks = attack.starts * sum(bench.attacked_count(side) for side in sides)
+        walks += (len(attack.weights) + attack.starts) * attack.held_out
         first = _cost(replace(rung, attack=attack.first), rates)
-        return first + _seconds_of_a_step(attack, bench) * attack.steps * attack.starts * walks
+        return first + _seconds_of_a_step(attack, bench) * attack.steps * walks
     if isinstance(attack, NetworkWithinClass):
         epochs, images, short = attack.epochs, attack.images, replace(attack, epochs=1, images=0)
     elif isinstance(attack, Learned):
@@ -160,16 +170,16 @@ def _seconds_of_a_step(attack: WhiteBox, bench: AuditBench) -> float:
     """Return the seconds that a step on an image takes, from few of them."""
     drawn = as_unit(bench.truth_bytes(OWN)[: min(TIMED, attack.batch_size)])
     seen = np.asarray(bench.asked("target", OWN, None).read().values[: len(drawn)], np.float32)
-    pixels = math.prod(drawn.shape[1:])
-    prior = Prior(np.zeros((1, pixels), np.float32), np.full(2, 1e-3, np.float32), 1.0)
-    answer, units = bench.target(None).differentiable(), np.ones(seen.shape[-1], np.float32)
+    spectrum = Spectrum(np.full(drawn.shape[1:], 1e-3, np.float32), np.eye(drawn.shape[3], dtype=np.float32))
+    step = make_step(bench.target(None).differentiable(), spectrum, np.ones(seen.shape[-1], np.float32))
 
     def seconds(steps: int) -> float:
         started, pace = time.perf_counter(), Pace(steps, 0.1, 1, len(drawn))
-        walk(answer, drawn, seen, units, prior, pace, run=Run(1), label=attack.label)
+        walk(step, drawn, seen, 1.0, pace, run=Run(1), label=attack.label)
         return time.perf_counter() - started
 
-    return _of_five(seconds(1), seconds(6)) / len(drawn)  # both are traced
+    seconds(1)  # the first time, the step is traced
+    return _of_five(seconds(1), seconds(6)) / len(drawn)
 
 
 def _of_five(shorter: float, longer: float) -> float:

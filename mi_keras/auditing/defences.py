@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 from mi_keras.auditing.behind import Behind, as_maps
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.bounds import bayes_pick, fano_pick
+from mi_keras.auditing.cost import Chosen
 from mi_keras.auditing.defence_specs import OF_LAYERS, OF_OUTPUTS, Spec, forms, parse_spec
-from mi_keras.auditing.ladder import MOST_NUMBERS, Sizes, climb, rungs
+from mi_keras.auditing.ladder import MOST_NUMBERS, POOL, WHITE_BOX
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.price import Price, price
 from mi_keras.auditing.report import DefenceRow, PointReport
+from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.statistics import Gallery, Numbers
+from mi_keras.auditing.stronger import BUDGETED, WHITE, attacks, climb_all, missed
 from mi_keras.auditing.subject import ATTACKED, CHOICE, OWN, Subject
 from mi_keras.auditing.verdict import NOT_TRIED, Judgement, Verdict
 from mi_keras.auditing.views import SMALLEST, View
@@ -55,39 +59,58 @@ def defence_rows(
     point: PointReport,
     specs: Sequence[Spec],
     benches: Sequence[AuditBench],
-    places: Sequence[int],
+    plan: Chosen,
     *,
+    adversaries: Sequence[str],
     options: Options,
     sizes: Sizes,
-    judged: Callable[[Numbers], Judgement],
-) -> list[DefenceRow]:
+    judged: Callable[..., Judgement],
+) -> tuple[list[DefenceRow], list[str]]:
     """Attack a point behind each defence, and return what that leaves and costs; what is sent without one comes first.
 
     Args:
         point: as it was attacked without a defence.
         benches: one for each fold.
-        places: of the attacks that were run without a defence, among the rungs; where only the class is left, fewer are.
-        judged: returns the verdict on numbers, by the rules of the point itself.
+        plan: the attacks that were run without a defence; where only the class is left, fewer are.
+        adversaries: who attacks.
+        judged: returns the verdict on an envelope, by the rules of the point itself; `missing`: what was not tried.
+
+    Returns:
+        The rows, and behind which defences the white box was not tried, with the reason.
     """
     first, output = benches[0], benches[0].subject.output
     unchanged = Judgement(Verdict(point.verdict), "", {})  # its reason stands with the point
     paid = price(benches, first.sent, None)
-    rows = [_row(point.name, NONE, point.bytes, paid, unchanged, point)]
+    rows, not_tried = [_row(point.name, NONE, point.bytes, paid, unchanged, point)], []
+    # A pool is shown at the point alone
+    adversaries = [adversary for adversary in adversaries if adversary != POOL]
     for spec in specs:
         sent, defense, said = _built(spec, first, options.sends)
-        every = [rungs(bench.at(sent), options.adversaries, sizes, options.queries) for bench in benches]
-        folds = [[fold[place] for place in places if place < len(fold)] for fold in every]
-        behind = climb(folds, among=options.among, defense=defense)
+        behind = [bench.at(sent) for bench in benches]
+        every = [
+            attacks(bench, adversaries, sizes, folds=len(behind), queries=options.queries, defense=defense)
+            for bench in behind
+        ]
+        folds = [[fold[place] for place in plan.places if place < len(fold)] for fold in every]
+        climbed = climb_all(folds, among=options.among, defense=defense)
+        why = missed(climbed, behind[0], adversaries, plan.left_out, defense)
+        # Where it was not tried without the defence either, that is what is to be said
+        known = point.adversary == WHITE_BOX
+        not_tried += [f"{WHITE} behind {said} at {point.name}: {why}"] if why and known else []
+        missing = list(plan.left_out)
+        if why is not None and (WHITE_BOX in adversaries or not point.is_output) and why != BUDGETED:
+            missing.insert(0, f"{WHITE} behind the defence{f': {why}' if why else ''}")
+        envelope, judgement = climbed.published(partial(judged, missing=missing))
         size = sent.view.bytes(output.width)
         if defense and not sent.with_class:
-            size = defense.bytes_per_image(first.raw(sent.point, OWN).large("values").shape[1:])
+            size = defense.bytes_per_image(first.subject.sent_shape(sent.point))
         once = defense and _louder(defense, math.sqrt(options.sends))  # an honest user sends an image once
-        paid = price(benches, sent, once)
-        row = _row(point.name, said, size, paid, judged(behind.numbers), behind.numbers)
+        row = _row(point.name, said, size, price(benches, sent, once), judgement, envelope.numbers)
         if defense and defense.draws:
-            row = _bounded(row, defense, benches, behind.numbers, behind.gallery, options.seed)
+            whole = climbed.whole
+            row = _bounded(row, defense, benches, whole.numbers, whole.gallery, options.seed)
         rows.append(row)
-    return rows
+    return rows, not_tried
 
 
 def cheapest(points: Sequence[PointReport], rows: Sequence[DefenceRow]) -> str:
@@ -153,7 +176,7 @@ def _built(spec: Spec, bench: AuditBench, sends: int) -> tuple[Sent, Behind | No
     if spec.name == "label":
         return replace(sent, view=View("label")), None, "label alone"
     number, averaged = spec.number / math.sqrt(sends), f", {sends} sends averaged" if sends > 1 else ""
-    own = bench.raw(sent.point, OWN).large("values")
+    own = bench.values(sent.point, OWN)
     if sent.with_class:
         kind = bench.subject.output.kind
         if spec.name == "temperature":
@@ -173,7 +196,7 @@ def _built(spec: Spec, bench: AuditBench, sends: int) -> tuple[Sent, Behind | No
     else:
         channels = own.shape[-1]
         count = max(1, round(spec.number * channels)) if spec.is_share else whole
-        maps = own if own.ndim == 4 else as_maps(np.asarray(own[:]))
+        maps = own if len(own.shape) == 4 else as_maps(np.asarray(own[:]))
         inner, said = KeptMaps(highest_variance(map_statistics(maps), count)), f"{count} of {channels} maps"
     return sent, Behind(inner, maps=bench.of_maps), said
 
@@ -218,7 +241,7 @@ def _signals(defense: Behind, benches: Sequence[AuditBench]) -> NDArray[Any] | N
     """Return the noiseless answers to the images of the gallery, in its order, in deviations of the noise."""
     sides = [(bench, side) for side in (ATTACKED, CHOICE) for bench in benches]
     sent = benches[0].sent
-    rows = [bench.raw(sent.point, side).large("values") for bench, side in sides]
+    rows = [bench.values(sent.point, side) for bench, side in sides]
     if sum(int(np.prod(values.shape)) for values in rows) > MOST_NUMBERS:
         return None
     plain = defense.plain(np.concatenate([np.asarray(values[:], np.float32) for values in rows]))

@@ -14,7 +14,7 @@ VERDICTS = {
     "LEAKS": "The lower end of the 95 % interval is above the tolerance, in the pick or in the detail.",
     "INCONCLUSIVE": (
         "The interval reaches to both sides of the tolerance. It could be up to the bound that is named; more images "
-        "make the interval narrower."
+        "make the interval narrower. Or an attack was not tried without which nothing can be below the tolerance."
     ),
     "BELOW TOLERANCE": (
         "With 95 % confidence the attacks that were tried get less than the tolerance, in the pick and in the detail, "

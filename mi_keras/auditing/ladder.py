@@ -17,54 +17,18 @@ from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.options import ADVERSARIES
 from mi_keras.auditing.shadows import ShadowBench, is_public
+from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.statistics import Gallery, Numbers, Scored, measure
 from mi_keras.auditing.subject import ATTACKED, CHOICE, MEMBERS
 from mi_keras.auditing.views import View
 from mi_keras.defenses.defense import Defense
 from mi_keras.experiments.case import Case, plan
-from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.settings import DecoderSettings
 from mi_keras.types import Floats
 
 CLASS, SHADOW, QUERIES, UNLIMITED, WHITE_BOX, POOL = ADVERSARIES
 MOST_NUMBERS = 100_000_000  # in all maps together, for an attack that holds them in memory
 NUMBERS = ("found", "detail", "ssim_gain")
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How hard the attacks try.
-
-    Attributes:
-        epochs: of the networks that draw from vectors; `map_epochs`: of the decoders of maps.
-        channels: of the networks that draw from vectors.
-        queries: answers that the adversary "queries" has, where nobody asks for others.
-        steps: on an image of who has the weights, and `white_box`: on how many images.
-        shadows: models that who asks nothing trains, each for at least `shadow_epochs` and `shadow_steps` batches.
-    """
-
-    epochs: int = 16
-    map_epochs: int = 8
-    channels: tuple[int, ...] = (128, 64, 32)
-    queries: int = 1000
-    steps: int = 200
-    white_box: int = 200
-    shadows: int = 8
-    shadow_epochs: int = 20
-    shadow_steps: int = 800
-
-
-SIZES = {  # by preset
-    "smoke": Sizes(
-        epochs=2, map_epochs=1, channels=(16, 8, 8), queries=100, steps=10, white_box=120,
-        shadows=2, shadow_epochs=4, shadow_steps=100,
-    ),
-    "quick": Sizes(),
-    "full": Sizes(
-        epochs=60, map_epochs=30, channels=(256, 128, 64), steps=1000, white_box=1000,
-        shadows=16, shadow_epochs=60, shadow_steps=3000,
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -197,25 +161,28 @@ def climb(
         most: attacked images of each side that count, the first ones, of one fold; 0: all.
     """
     places = [place for place, rung in enumerate(folds[0]) if rung.adversary != POOL]
-    choice = {place: _measured(folds, place, CHOICE, among, defense, most)[0] for place in places}
-    attacked = [_measured(folds, place, ATTACKED, among, defense, most) for place in range(len(folds[0]))]
+    sides = {subset: _side(folds, subset) for subset in (CHOICE, ATTACKED)}
+    choice = {place: _measured(folds, place, sides[CHOICE], among, defense, most) for place in places}
+    attacked = [
+        _measured(folds, place, sides[ATTACKED], among, defense, most) for place in range(len(folds[0]))
+    ]
     chosen = {name: max(places, key=lambda place: _value(choice[place], name)) for name in NUMBERS}
-    gallery = attacked[0][1]
-    scored = _composed([measured.scored for measured, _ in attacked], chosen)
+    gallery = sides[ATTACKED].gallery
+    scored = _composed([measured.scored for measured in attacked], chosen)
     members = None
     if MEMBERS in folds[0][0].bench.subject.sides:
-        of_members = {  # once: every fold has the same
-            place: _measured(folds[:1], place, MEMBERS, among, defense, most)
-            for place in set(chosen.values())
+        side = _side(folds[:1], MEMBERS)  # once: every fold has the same
+        of_members = {
+            place: _measured(folds[:1], place, side, among, defense, most) for place in set(chosen.values())
         }
-        composed = _composed({place: m.scored for place, (m, _) in of_members.items()}, chosen)
-        members = measure(composed, next(iter(of_members.values()))[1], among=among)
+        composed = _composed({place: m.scored for place, m in of_members.items()}, chosen)
+        members = measure(composed, side.gallery, among=among)
     drawn, of_class = (
         np.concatenate([_drawn(fold[place], ATTACKED, defense).images for fold in folds])[: len(scored.mse)]
         for place in (chosen["detail"], 0)
     )
     numbers = measure(scored, gallery, among=among)
-    return Envelope(scored, gallery, numbers, chosen, tuple(m for m, _ in attacked), members, drawn, of_class)
+    return Envelope(scored, gallery, numbers, chosen, tuple(attacked), members, drawn, of_class)
 
 
 def _networks(columns: int, sizes: Sizes, images: int) -> list[NetworkWithinClass]:
@@ -235,21 +202,35 @@ def decoder(sizes: Sizes, images: int) -> Learned:
     return Learned(settings=settings, images=images or None)
 
 
+@dataclass(frozen=True)
+class _Side:
+    """What all attacks on one side are held against: `constants` of each fold, as of `_constants`."""
+
+    subset: str
+    gallery: Gallery
+    constants: Sequence[tuple[Floats, Floats]]
+
+
+def _side(folds: Sequence[Sequence[Rung]], subset: str) -> _Side:
+    return _Side(
+        subset,
+        _gallery([fold[0].bench for fold in folds], subset),
+        [_constants(fold, subset) for fold in folds],
+    )
+
+
 def _measured(
-    folds: Sequence[Sequence[Rung]], place: int, subset: str, among: int, defense: Defense | None, most: int
-) -> tuple[Measured, Gallery]:
+    folds: Sequence[Sequence[Rung]], place: int, side: _Side, among: int, defense: Defense | None, most: int
+) -> Measured:
     """Return the numbers of one attack on one side, all folds together."""
-    drawn = [_drawn(fold[place], subset, defense) for fold in folds]
-    benches = [fold[place].bench for fold in folds]
-    constants = [_constants(fold, subset) for fold in folds]
+    drawn, constants = [_drawn(fold[place], side.subset, defense) for fold in folds], side.constants
     few = slice(most or None)
     scored = Scored(
         np.concatenate([d.embedding[few] for d in drawn]), np.concatenate([d.mse[few] for d in drawn]),
         np.concatenate([c[0][few] for c in constants]), np.concatenate([d.ssim[few] for d in drawn]),
         np.concatenate([c[1][few] for c in constants]),
     )  # fmt: skip
-    gallery = _gallery(benches, subset)
-    return Measured(folds[0][place], scored, measure(scored, gallery, among=among)), gallery
+    return Measured(folds[0][place], scored, measure(scored, side.gallery, among=among))
 
 
 def _constants(fold: Sequence[Rung], subset: str) -> tuple[Floats, Floats]:
@@ -267,7 +248,7 @@ def _gallery(benches: Sequence[AuditBench], subset: str) -> Gallery:
     other = CHOICE if subset != CHOICE else ATTACKED
     parts = [(number, bench, side) for side in (subset, other) for number, bench in enumerate(benches)]
     return Gallery(
-        np.concatenate([image_embedding(bench.truth(side)) for _, bench, side in parts]),
+        np.concatenate([bench.subject.embeddings(side) for _, bench, side in parts]),
         np.concatenate([number * bench.classes + bench.classes_of(side) for number, bench, side in parts]),
         np.concatenate([bench.subject.sides[side].groups for _, bench, side in parts]),
     )

@@ -14,7 +14,7 @@ from mi_keras.types import Fix
 ADVERSARIES = ("class", "shadow", "queries", "unlimited", "white_box", "pool")
 PRESETS = ("smoke", "quick", "full")
 DEFAULT_BUDGET = 20.0  # minutes; 0: no limit, and nothing is measured
-DEFAULT_ADVERSARIES = ("class", "unlimited")
+DEFAULT_ADVERSARIES = ("class", "unlimited")  # and "white_box" at layers, but not in preset "smoke"
 LARGEST_ATTACKED = 96  # pixels: what is reconstructed of larger inputs is an image of this size
 MOST_SENDS = 1_000
 SMALLEST_ATTACKED = 16  # below it SSIM has no window, and a picture shows nothing
@@ -24,12 +24,15 @@ SMALLEST_ATTACKED = 16  # below it SSIM has no window, and a picture shows nothi
 class Options:
     """See `audit` for what they mean.
 
+    Attributes:
+        adversaries: at every point; none named: `DEFAULT_ADVERSARIES`, and who has the weights at layers.
+
     Raises:
         InputError: one of them is not legal, whatever the model.
     """
 
     at: tuple[str, ...] = ()
-    adversaries: tuple[str, ...] = DEFAULT_ADVERSARIES
+    adversaries: tuple[str, ...] = ()
     preset: str = "quick"
     seed: int = 1
     pixels: str | None = None
@@ -74,13 +77,12 @@ class Options:
         for text in self.defend:
             parse_spec(text)
         check_whole("sends", self.sends, 1, MOST_SENDS)
+        named = ", ".join(self.adversaries or DEFAULT_ADVERSARIES)
         if self.queries and "queries" not in self.adversaries:
-            raise InputError(
-                f"`queries` must go with the adversary queries; `adversaries` has {', '.join(self.adversaries)}."
-            )
+            raise InputError(f"`queries` must go with the adversary queries; `adversaries` has {named}.")
         if self.public_backbone and "shadow" not in self.adversaries:
             raise InputError(
-                f"`public_backbone` must go with the adversary shadow; `adversaries` has {', '.join(self.adversaries)}."
+                f"`public_backbone` must go with the adversary shadow; `adversaries` has {named}."
             )
         for count in self.queries:
             check_whole("queries", count, 2, LARGEST)

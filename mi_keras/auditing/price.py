@@ -46,7 +46,7 @@ def price(benches: Sequence[AuditBench], sent: Sent, defense: Defense | None) ->
     if any(part is None for part in parts):
         return Price()
     answers = np.concatenate([part for part in parts if part is not None])
-    raw = [bench.raw(bench.subject.output_name, ATTACKED).large("values") for bench in benches]
+    raw = [bench.values(bench.subject.output_name, ATTACKED)[:] for bench in benches]
     classes = output.classes_of(answers)
     agreement = float(np.mean(classes == output.classes_of(np.concatenate(raw))))
     sides = [bench.subject.sides[ATTACKED].labels for bench in benches]
@@ -59,7 +59,7 @@ def price(benches: Sequence[AuditBench], sent: Sent, defense: Defense | None) ->
 
 def _answers(bench: AuditBench, sent: Sent, defense: Defense | None) -> Floats | None:
     """Return what a user gets for the attacked images; behind a layer, what the tail makes of it."""
-    values: Rows = bench.raw(sent.point, ATTACKED).large("values")
+    values = bench.values(sent.point, ATTACKED)
     if defense is not None:
         values = Defended(values, defense, bench.measured(defense), bench.derive("price"))
     output = bench.subject.output

@@ -29,10 +29,11 @@ from mi_keras.auditing.shadow_models import (
     obstacle,
     trained,
 )
-from mi_keras.auditing.subject import OWN, computes_in_half
+from mi_keras.auditing.subject import OWN
 from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.experiments.bench import TARGET, Asked
 from mi_keras.experiments.store import Stage
+from mi_keras.models.copies import computes_in_half
 from mi_keras.models.shadow import PRIVATE, PUBLIC, side
 from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Arrays, Run, Workspace
@@ -138,8 +139,7 @@ class ShadowBench(AuditBench):
     def _given(self) -> Rows:
         """What a shadow takes in of the adversary's own images: the images themselves, or what the public layer sends."""
         if self.subject.public:
-            values: Rows = self.raw(self.subject.public, OWN).large("values")
-            return values
+            return self.values(self.subject.public, OWN)
         return Prepared(self.subject, self.subject.sides[OWN].images)
 
     # What the adversary holds
@@ -223,8 +223,8 @@ def facts(bench: ShadowBench) -> str:
     """Return in a sentence what the shadow models are, and how often they are right."""
     labels, shadows = bench.own_images().labels, bench.shadows
     right = np.mean([bench.shadow(number).info["accuracy"] for number in range(shadows)])
-    raw = bench.raw(bench.subject.output_name, OWN).large("values")
-    own = float(np.mean(bench.subject.output.classes_of(raw) == labels))
+    answers = bench.values(bench.subject.output_name, OWN)[:]
+    own = float(np.mean(bench.subject.output.classes_of(answers) == labels))
     public = f", {bench.subject.public} and what is before it taken as public" if bench.subject.public else ""
     return (
         f"{shadows} shadow models, each trained on {round(SHARE * len(labels)):,} of the adversary's {len(labels):,} images"

@@ -7,7 +7,7 @@ against the other attacks on the same images, and published in their place where
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -28,23 +28,27 @@ from mi_keras.auditing.ladder import (
     Envelope,
     Measured,
     Rung,
-    Sizes,
     climb,
     decoder,
+    rungs,
     shadow_bench,
 )
 from mi_keras.auditing.report import AttackRow, Curve, CurvePoint
 from mi_keras.auditing.shadows import ShadowBench, is_public
 from mi_keras.auditing.shadows import untried as without_shadows
+from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.subject import ATTACKED, OWN
 from mi_keras.auditing.verdict import Judgement, Verdict
+from mi_keras.auditing.views import View
 from mi_keras.data.preprocess import as_unit
+from mi_keras.defenses.defense import Defense
 from mi_keras.experiments.store import Stage
 
-UNTRIED = "white box"  # the strongest adversary of a layer, whose head network and cloud know
+WHITE = "white box"  # the strongest adversary of a layer, whose head network and cloud know
+BUDGETED = "left out, as the budget has it"
 EITHER = f"{SHADOW}, {QUERIES}"  # neither may do what the other does
 GRAVITY = (Verdict.BELOW, Verdict.INCONCLUSIVE, Verdict.LEAKS, Verdict.VOID)
-HELD_OUT = 48  # own images by which the steps are chosen
+HELD_OUT = 32  # own images by which the steps are chosen
 PIXELS = 32 * 96 * 96  # of all images that are optimised together, at the model's size
 AGREED = 0.5  # of the probed images
 
@@ -97,16 +101,42 @@ class Climbed:
             for name in ("found", "detail")
         )
         milder = GRAVITY.index(part[1].verdict) < GRAVITY.index(whole[1].verdict)
-        return part if is_chosen and not milder else whole
+        if not is_chosen or milder:
+            return whole
+        if part[1].verdict is Verdict.INCONCLUSIVE:
+            few = f"{WHITE} on {self.tried:,} images: more where it is asked for, or in the preset full"
+            return part[0], part[1]._replace(reason=f"{part[1].reason} ({few})")
+        return part
 
 
-def beyond(bench: AuditBench, adversaries: Sequence[str], sizes: Sizes, folds: int) -> list[Rung]:
-    """Return the attacks of adversaries with weights or a pool at the point of a bench, as far as they are possible."""
+def attacks(
+    bench: AuditBench,
+    adversaries: Sequence[str],
+    sizes: Sizes,
+    *,
+    folds: int,
+    queries: Sequence[int] = (),
+    defense: Defense | None = None,
+) -> list[Rung]:
+    """Return all attacks of some adversaries on what a bench sends, those of weaker ones first; see `beyond`."""
+    weaker = rungs(bench, adversaries, sizes, queries)
+    return [*weaker, *beyond(bench, adversaries, sizes, folds, defense)]
+
+
+def beyond(
+    bench: AuditBench, adversaries: Sequence[str], sizes: Sizes, folds: int, defense: Defense | None = None
+) -> list[Rung]:
+    """Return the attacks of adversaries with weights or a pool at the point of a bench, as far as they are possible.
+
+    Args:
+        sizes: how hard they try; `folds`: parts in which images are attacked.
+        defense: that is known to who has the weights.
+    """
     found = []
-    if WHITE_BOX in adversaries and not untried(bench, adversaries):
+    if WHITE_BOX in adversaries and bench.sent.view.form != "label" and not untried(bench, defense):
         # Folds are small; and the first images of all would not be those of each
         few = bench.first(sizes.white_box if folds == 1 else 0)
-        label = f"white box on {few.attacked_count(ATTACKED):,} images, from "
+        label = f"{WHITE} on {few.attacked_count(ATTACKED):,} images, from "
         attack = _white_box(bench, sizes)
         found.append(Rung(WHITE_BOX, attack, few, label + attack.first.label))
     if POOL in adversaries and bench.sent.view.form != "label":
@@ -116,25 +146,55 @@ def beyond(bench: AuditBench, adversaries: Sequence[str], sizes: Sizes, folds: i
     return found
 
 
-def untried(bench: AuditBench, adversaries: Sequence[str]) -> str:
-    """Return why the white box is not tried at a point: a few words, "" where it is, and a space where nobody asked."""
-    if WHITE_BOX not in adversaries or bench.sent.view.form == "label":
-        return " "
-    if reason := obstacle(bench.subject):
+def untried(bench: AuditBench, defense: Defense | None = None) -> str:
+    """Return why nobody can step through a model to a point, and a defence there, in a few words; "" where one can."""
+    if reason := obstacle(bench.subject, bench.sent.point):
         return reason
+    if defense is not None and not defense.differentiable:
+        return f"{defense.words} has no gradients"
     agrees = _probed(bench).info["share"] >= AGREED
     return "" if agrees else "the model's gradients are not those of its answers"
 
 
+def missed(
+    climbed: Climbed,
+    bench: AuditBench,
+    adversaries: Sequence[str],
+    left_out: Sequence[str],
+    defense: Defense | None = None,
+) -> str | None:
+    """Return why the white box was not tried, in a few words, "" where nobody asked; None where it was, or a label is sent.
+
+    Args:
+        adversaries: who attacks; `left_out`: labels of attacks that the budget left out.
+    """
+    if climbed.part or bench.sent.view.form == "label":
+        return None
+    if any(label.startswith(WHITE) for label in left_out):
+        return BUDGETED
+    return untried(bench, defense) if WHITE_BOX in adversaries else ""
+
+
 def not_tried(
-    benches: Mapping[str, AuditBench], adversaries: Sequence[str], sizes: Sizes, *, defended: bool
+    benches: Mapping[str, AuditBench],
+    adversaries: Sequence[str],
+    sizes: Sizes,
+    why: Mapping[str, str | None],
+    behind: Sequence[str],
 ) -> list[str]:
-    """Name the adversaries that a reader may miss, and why one that was asked for was not possible, by names of points."""
+    """Name the adversaries that a reader may miss, and why one that was asked for was not possible, by names of points.
+
+    Args:
+        why: of the white box, as of `missed`; `behind`: what is to be said of it behind defences.
+    """
+    idle = [name for name, reason in why.items() if reason == ""]
     seen = {name: bench for name, bench in benches.items() if bench.sent.view.form != "label"}
-    left = {name: untried(bench, adversaries) for name, bench in seen.items()}
-    missed = [UNTRIED] if " " in left.values() else []
-    missed += [f"{UNTRIED} behind defences"] if defended and WHITE_BOX in adversaries else []
-    missed += [f"{UNTRIED} at {name}: {why}" for name, why in left.items() if why.strip()]
+    unasked = WHITE if len(idle) == len(seen) else f"{WHITE} at {' and '.join(idle)}"
+    missed = [
+        *([unasked] if idle else []),
+        *(f"{WHITE} at {name}: {said}" for name, said in why.items() if said),
+        *behind,
+    ]
     if SHADOW not in adversaries:
         missed.append("shadow models")
     else:
@@ -143,19 +203,20 @@ def not_tried(
             for name, bench in seen.items()
             if not is_public(bench)
         }
-        for why in dict.fromkeys(filter(None, whys.values())):
-            missed.append(f"shadow models at {' and '.join(n for n in whys if whys[n] == why)}: {why}")
+        for reason in dict.fromkeys(filter(None, whys.values())):
+            missed.append(f"shadow models at {' and '.join(n for n in whys if whys[n] == reason)}: {reason}")
     missed += [] if POOL in adversaries else ["a pool of candidates"]
     return [*missed, "the model's conversion, such as TFLite"]
 
 
-def climb_all(folds: Sequence[Sequence[Rung]], *, among: int) -> Climbed:
-    """Run all attacks, see `Climbed`; `folds` as of `climb`."""
-    whole = climb([[r for r in fold if r.adversary != WHITE_BOX] for fold in folds], among=among)
+def climb_all(folds: Sequence[Sequence[Rung]], *, among: int, defense: Defense | None = None) -> Climbed:
+    """Run all attacks, see `Climbed`; `folds` and `defense` as of `climb`."""
+    weaker = [[rung for rung in fold if rung.adversary != WHITE_BOX] for fold in folds]
+    whole = climb(weaker, among=among, defense=defense)
     white = [rung for rung in folds[0] if rung.adversary == WHITE_BOX]
     if not white:
         return Climbed(whole, None)
-    return Climbed(whole, climb(folds, among=among, most=white[0].bench.most))
+    return Climbed(whole, climb(folds, among=among, defense=defense, most=white[0].bench.most))
 
 
 def curve(folds: Sequence[Sequence[Rung]], name: str, *, among: int) -> Curve | None:
@@ -215,9 +276,11 @@ def _white_box(bench: AuditBench, sizes: Sizes) -> WhiteBox:
 
 
 def _probed(bench: AuditBench) -> Stage:
-    target = bench.target(None)
+    """Look at what the model says itself: nothing that is rounded agrees with differences."""
+    plain = bench.at(replace(bench.sent, view=View(bench.sent.view.form)))
+    target = plain.target(None)
 
     def compute(_: object) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         return {}, dict(probe(target, as_unit(bench.truth_bytes(OWN)[:8])))
 
-    return bench.stage("audit_gradients", compute, model=target.identity, sent=asdict(bench.sent))
+    return bench.stage("audit_gradients", compute, model=target.identity, sent=asdict(plain.sent))

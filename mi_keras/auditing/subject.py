@@ -14,6 +14,8 @@ from mi_keras.auditing.options import SMALLEST_ATTACKED
 from mi_keras.auditing.views import Output
 from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.errors import InputError
+from mi_keras.metrics.retrieval import image_embedding
+from mi_keras.models.copies import computes_in_half
 from mi_keras.models.target import Target, observed_at
 from mi_keras.types import Fix, Floats, Images, Ints
 
@@ -71,6 +73,8 @@ class Subject:
     fix: Fix = field(default_factory=dict)
     public: str = ""
     _targets: dict[str, Target] = field(default_factory=dict)
+    _embeddings: dict[str, Floats] = field(default_factory=dict)
+    _answers: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = field(default_factory=dict)
 
     @property
     def image(self) -> keras.KerasTensor:
@@ -88,19 +92,47 @@ class Subject:
         height, width, channels = self.sides[ATTACKED].truth.images.shape[1:]
         return height, width, channels
 
+    def embeddings(self, side: str) -> Floats:
+        """Return the pixel embeddings of the truth of a side, `(count, units)`, computed once."""
+        if side not in self._embeddings:
+            self._embeddings[side] = image_embedding(as_unit(self.sides[side].truth.images))
+        return self._embeddings[side]
+
     def target(self, point: str) -> Target:
         """Return the model as it is observed at a point, copied once."""
         if point not in self._targets:
             self._targets[point] = observed_at(self.model, point, self.fix)
         return self._targets[point]
 
+    def in_float32(self, point: str) -> Target:
+        """Return the same with a head that computes in single precision: gradients of less are noise.
+
+        Raises:
+            InputError: it answers otherwise than the model.
+        """
+        if not computes_in_half(self.model):
+            return self.target(point)
+        name = f"{point} in float32"
+        if name not in self._targets:
+            self._targets[name] = observed_at(self.model, point, self.fix, in_float32=True)
+        return self._targets[name]
+
     def classes_of(self, answers: NDArray[Any]) -> Ints:
         """Return the class of each answer of the output."""
         return np.zeros(len(answers), np.int64) if self.class_of_all else self.output.classes_of(answers)
 
+    def sent_shape(self, point: str) -> tuple[int, ...]:
+        """Return the shape of what is sent of one image; of a model of free size, of images as they were given."""
+        shape = self.target(point).point.shape
+        if None not in shape:
+            return tuple(int(n or 0) for n in shape)
+        return self.answers(point)(self.sides[ATTACKED].images[:1]).shape[1:]
+
     def answers(self, point: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
         """Return the function from images as they were given to what is sent at a point, `(count, ...)` float32."""
-        return partial(answering(self.target(point)), prepare=self.prepare)
+        if point not in self._answers:
+            self._answers[point] = partial(answering(self.target(point)), prepare=self.prepare)
+        return self._answers[point]
 
 
 def answering(target: Target) -> Callable[..., NDArray[Any]]:
@@ -124,12 +156,6 @@ def check_takes_images(image: keras.KerasTensor) -> None:
     shape = tuple(image.shape[1:])
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise InputError(f"`model` must take images (height, width, 1 or 3); its input is {shape}.")
-
-
-def computes_in_half(model: keras.Model) -> bool:
-    """Return whether a layer of a model computes in half precision."""
-    layers = model._flatten_layers(include_self=False, recursive=True)
-    return any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers)
 
 
 def prepared(

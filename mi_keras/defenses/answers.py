@@ -4,15 +4,18 @@ Noise and temperature are not in the text.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.defenses.defense import MOST_DECIMALS, AddedNoise, Defense
+from mi_keras.defenses.defense import MOST_DECIMALS, AddedNoise, Defense, straight_through
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 from mi_keras.settings import check_positive, check_whole
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Rounding(Defense):
     """
 
     decimals: int = 1
+
+    differentiable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_whole("decimals", self.decimals, 0, MOST_DECIMALS)
@@ -38,6 +43,11 @@ class Rounding(Defense):
         rounded = np.round(values.astype(np.float64), self.decimals)
         rounded += 0.0  # -0.0 + 0.0 is 0.0: a sign of zero would leak the logit's
         return rounded.astype(values.dtype)
+
+    def in_graph(self, values: "tf.Tensor", measured: Arrays) -> "tf.Tensor":
+        import tensorflow as tf
+
+        return straight_through(values, tf.round(values * 10.0**self.decimals) / 10.0**self.decimals)
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,8 @@ class Temperature(Defense):
 
     temperature: float = 2.0
 
+    differentiable: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_positive("temperature", self.temperature)
 
@@ -112,3 +124,6 @@ class Temperature(Defense):
 
     def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
         return (values / np.float32(self.temperature)).astype(values.dtype)
+
+    def in_graph(self, values: "tf.Tensor", measured: Arrays) -> "tf.Tensor":
+        return values / self.temperature

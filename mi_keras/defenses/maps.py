@@ -1,16 +1,19 @@
 """Defences that change the feature maps before they travel: fewer maps (split 7), fewer bits, noise."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.defenses.defense import AddedNoise, Defense, bytes_of
+from mi_keras.defenses.defense import AddedNoise, Defense, bytes_of, straight_through
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 from mi_keras.settings import check_whole
 from mi_keras.types import Floats, Rows
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 MOST_BITS = 8
 # Standard deviations from a map's mean to the ends of the range that b bits share out: 0.5 + 0.8 b. For a Laplace
@@ -80,6 +83,7 @@ class KeptMaps(Defense):
     kept: tuple[int, ...] = (0,)
 
     of_maps: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.kept or min(self.kept) < 0 or len(set(self.kept)) < len(self.kept):
@@ -97,6 +101,9 @@ class KeptMaps(Defense):
         sent = np.zeros(values.shape, values.dtype)
         sent[..., self.kept] = values[..., self.kept]
         return sent
+
+    def in_graph(self, values: "tf.Tensor", measured: Arrays) -> "tf.Tensor":
+        return values * np.isin(np.arange(values.shape[-1]), self.kept).astype(np.float32)
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
         """Return the bytes of the maps that are sent, which are agreed beforehand; raises `InputError` where one is none."""
@@ -134,6 +141,8 @@ class QuantizedMaps(_Measuring):
 
     bits: int = 4
 
+    differentiable: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_whole("bits", self.bits, 1, MOST_BITS)
 
@@ -143,14 +152,27 @@ class QuantizedMaps(_Measuring):
 
     def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
         """Return the levels, computed in float32."""
-        statistics = _statistics(values, measured)
-        levels = 2**self.bits
+        low, step, divisor = self._levels(_statistics(values, measured))
+        number = np.clip(np.floor((values - low) / divisor), 0, 2**self.bits - 1)
+        return (low + (number + np.float32(0.5)) * step).astype(values.dtype)
+
+    def in_graph(self, values: "tf.Tensor", measured: Arrays) -> "tf.Tensor":
+        import tensorflow as tf
+
+        low, step, divisor = self._levels(MapStatistics(**measured))
+        number = tf.clip_by_value(tf.floor((values - low) / divisor), 0.0, 2.0**self.bits - 1)
+        return straight_through(values, low + (number + 0.5) * step)
+
+    def _levels(self, statistics: MapStatistics) -> tuple[Floats, Floats, Floats]:
+        """Return `(channels,)` where the range of each map begins, the distance of its levels, and what to divide by."""
         span = np.float32(SPAN + SPAN_PER_BIT * self.bits) * statistics.deviation
         low = np.maximum(statistics.low, statistics.mean - span)
-        step = (np.minimum(statistics.high, statistics.mean + span) - low) / levels
-        divisor = np.where(step > 0, step, 1)  # a map that never changes has the one level that it has
-        number = np.clip(np.floor((values - low) / divisor), 0, levels - 1)
-        return (low + (number + np.float32(0.5)) * step).astype(values.dtype)
+        step = (np.minimum(statistics.high, statistics.mean + span) - low) / 2**self.bits
+        return (
+            low,
+            step,
+            np.where(step > 0, step, 1),
+        )  # a map that never changes has the one level that it has
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
         """Return the bits of all values, packed and rounded up to whole bytes per image."""

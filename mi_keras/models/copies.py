@@ -12,6 +12,7 @@ from mi_keras.models.graph import Graph, Value
 from mi_keras.models.held import Held
 from mi_keras.seeds import derive
 
+HALF = ("float16", "bfloat16")
 NOT_RESTORED = (TypeError, ValueError, KeyError, AttributeError, NotImplementedError)
 
 
@@ -20,10 +21,11 @@ class Copies:
 
     Args:
         seed: of weights of their own, where they are to keep these; None leaves the seeds of the configurations.
+        in_float32: what computes in half precision has copies that compute, and hold their weights, in float32.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        self._seed = seed
+    def __init__(self, seed: int | None = None, *, in_float32: bool = False) -> None:
+        self._seed, self._in_float32 = seed, in_float32
         self._made: dict[int, tuple[Any, Any]] = {}
         self._names: set[str] = set()
 
@@ -31,7 +33,7 @@ class Copies:
         """Return the copy of an operation, named after the path of its first call."""
         if id(operation) not in self._made:
             seed = None if self._seed is None else derive(self._seed, name.replace("/", "."))
-            copied = _without_weights(operation, seed)
+            copied = _without_weights(operation, seed, in_float32=self._in_float32)
             copied.name = self.unique(re.sub(r"#\d+", "", name).replace("/", "."))
             self._made[id(operation)] = (operation, copied)
         return self._made[id(operation)][1]
@@ -46,6 +48,14 @@ class Copies:
             name += "_"
         self._names.add(name)
         return name
+
+    def another(self) -> "Copies":
+        """Return what makes copies in the same precision, apart from these."""
+        return Copies(in_float32=self._in_float32)
+
+    def dtype(self, given: str) -> str:
+        """Return the type of numbers of what had `given`."""
+        return "float32" if self._in_float32 and given in HALF else given
 
     def copy_weights(self) -> None:
         """Give every copy what its source holds; call it when all are built.
@@ -81,7 +91,7 @@ def rebuild(
             needed.update(call.inputs)
             calls.append(call)
     inputs = copies.unique("image" if start is graph.image else "sent")
-    image = keras.Input(start.shape, dtype=start.dtype, name=inputs)
+    image = keras.Input(start.shape, dtype=copies.dtype(start.dtype), name=inputs)
     tensors = {start: image}
 
     def tensor(argument: Any) -> Any:
@@ -103,20 +113,27 @@ def rebuild(
     return model
 
 
-def _without_weights(operation: Any, seed: int | None) -> Any:
+def computes_in_half(model: keras.Model) -> bool:
+    """Return whether a layer of a model computes in half precision."""
+    layers = model._flatten_layers(include_self=False, recursive=True)
+    return any(layer.compute_dtype in HALF for layer in layers)
+
+
+def _without_weights(operation: Any, seed: int | None, *, in_float32: bool) -> Any:
     if not isinstance(operation, keras.layers.Layer):  # `a + b` and the like: no state but their calls
         copied = copy.copy(operation)
         copied._inbound_nodes, copied._outbound_nodes = [], []
         return copied
     if type(operation) is keras.layers.Lambda:  # Keras refuses to read its function from a configuration
+        policy = operation.dtype_policy
         return keras.layers.Lambda(
             operation.function, operation._output_shape, operation.mask, operation.arguments,
-            dtype=operation.dtype_policy,
+            dtype="float32" if in_float32 and policy.compute_dtype in HALF else policy,
         )  # fmt: skip
     custom = {type(layer).__name__: type(layer) for layer in operation._flatten_layers()}
     try:
         with keras.saving.custom_object_scope(custom):
-            config = operation.get_config()
+            config = _single(operation.get_config()) if in_float32 else operation.get_config()
             return type(operation).from_config(config if seed is None else _untrained(config, seed))
     except NOT_RESTORED as error:
         raise _not_restored(operation, error) from None
@@ -137,6 +154,15 @@ def _untrained(config: Any, seed: int) -> Any:
     if isinstance(config, list):
         return [_untrained(item, derive(seed, place)) for place, item in enumerate(config)]
     return config
+
+
+def _single(config: Any) -> Any:
+    """Return a configuration in which no policy has half precision: mixed_float16 becomes float32."""
+    if isinstance(config, dict):
+        return {key: _single(value) for key, value in config.items()}
+    if isinstance(config, str):
+        return "float32" if config.removeprefix("mixed_") in HALF else config
+    return [_single(item) for item in config] if isinstance(config, list | tuple) else config
 
 
 def _not_restored(operation: Any, error: Exception) -> InputError:

@@ -27,6 +27,7 @@ from mi_keras.models.graph import (
 from mi_keras.types import Fix
 
 TOLERANCE = 1e-3  # of the largest answer: far above rounding, far below a layer that came back as another
+HALF_TOLERANCE = 0.1  # the same for a copy in another precision: bfloat16 has three digits, and layers add up
 
 Function = Callable[[tf.Tensor], tf.Tensor]
 _fast_paths: list[Callable[[keras.Model, str], Function | None]] = []
@@ -125,7 +126,9 @@ def register_fast_path(fast: Callable[[keras.Model, str], Function | None]) -> N
     _fast_paths.append(fast)
 
 
-def observed_at(model: keras.Model, point: str | Point, fix: Fix | None = None) -> Target:
+def observed_at(
+    model: keras.Model, point: str | Point, fix: Fix | None = None, *, in_float32: bool = False
+) -> Target:
     """Return a model as it is observed at a point; the model itself is left as it is.
 
     Args:
@@ -133,13 +136,14 @@ def observed_at(model: keras.Model, point: str | Point, fix: Fix | None = None) 
             are all that can be observed.
         point: one of `points(model)` or its name.
         fix: what inputs beside the image are held at, by name.
+        in_float32: head and tail compute in single precision what the model computes in half.
 
     Raises:
         InputError: there is no such point, a connection bypasses it, an input beside the image is not held at a value that
             fits it, or a layer does not come back from its configuration as it was.
     """
     name = point.name if isinstance(point, Point) else point
-    copies = Copies()
+    copies = Copies(in_float32=in_float32)
     graph = graph_of(model, copies, fix)
     if not has_graph(model) and name not in graph.names:
         raise InputError(
@@ -154,9 +158,9 @@ def observed_at(model: keras.Model, point: str | Point, fix: Fix | None = None) 
     head = rebuild(graph, graph.image, value, copies, "head")
     tail = None if is_output else rebuild(graph, value, outputs, copies, "tail")
     copies.copy_weights()
-    at = Point(name, value.shape, value.dtype, is_output)
+    at = Point(name, value.shape, copies.dtype(value.dtype), is_output)
     target = Target(head, tail, at, _identity(graph, value))
-    _check_same(model, graph, target, outputs)
+    _check_same(model, graph, target, outputs, HALF_TOLERANCE if in_float32 else TOLERANCE)
     return target
 
 
@@ -184,7 +188,7 @@ def graph_of(model: keras.Model, copies: Copies, fix: Fix | None = None) -> Grap
         raise InputError(
             f"`model` must have one input and have been called once; {type(model).__name__} has no graph that tells its input."
         )
-    own = Copies()
+    own = copies.another()
     copied = own(model, model.name)
     image = keras.Input(shape[1:], name="image")
     whole = keras.Model(image, copied(image))
@@ -212,7 +216,7 @@ def _outputs_of(graph: Graph, cut: Value) -> Any:
     return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
 
-def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any) -> None:
+def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any, tolerated: float) -> None:
     """Refuse a copy that answers otherwise than the model, as a layer whose configuration is incomplete does.
 
     A model of random answers, and one of unknown image size, cannot be compared.
@@ -231,7 +235,7 @@ def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any) 
     sent = target.head(images, training=False)
     answers = _answers(sent if target.tail is None else target.tail(sent, training=False), outputs)
     expected = _answers(model(given, training=False), graph.structure)
-    other = [value for value, answer in answers.items() if not _is_close(answer, expected[value])]
+    other = [value for value, answer in answers.items() if not _is_close(answer, expected[value], tolerated)]
     again = _answers(model(given, training=False), graph.structure) if other else expected
     for variable, state in states:  # of layers that draw random numbers at inference too
         variable.assign(state)
@@ -245,8 +249,8 @@ def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any) 
         )
 
 
-def _is_close(answer: NDArray[Any], expected: NDArray[Any]) -> bool:
-    return np.allclose(answer, expected, 0, TOLERANCE * np.abs(expected).max(initial=0), equal_nan=True)
+def _is_close(answer: NDArray[Any], expected: NDArray[Any], tolerated: float) -> bool:
+    return np.allclose(answer, expected, 0, tolerated * np.abs(expected).max(initial=0), equal_nan=True)
 
 
 def _answers(answers: Any, structure: Any) -> dict[Value, Any]:

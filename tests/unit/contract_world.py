@@ -76,7 +76,7 @@ EXAMPLES: dict[type[Any], list[Any]] = {
     Transfer: [Transfer(_BANK, 2, alignment=how) for how in ALIGNMENTS],
     PoolMatch: [PoolMatch(), PoolMatch("weights")],
     WhiteBox: [  # one weight: there is nothing to gain from noise, so that given the choice no step would be taken
-        WhiteBox(LinearWithinClass(images=18, maps=maps), 8, 0.3, weights=(1.0,), held_out=6, batch_size=4)
+        WhiteBox(LinearWithinClass(images=18, maps=maps), 30, 0.3, weights=(1.0,), held_out=6, batch_size=4)
         for maps in (False, True)
     ],
 }  # fmt: skip

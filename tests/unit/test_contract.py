@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mi_keras import attacks, defenses
 from mi_keras.attacks.attack import Attack, all_needs
@@ -134,6 +135,23 @@ def test_a_row_is_defended_alone_as_in_a_batch(defense: Defense) -> None:
     assert (
         np.array_equal(together[0], together[1]) != defense.draws
     )  # of equal rows each gets a draw of its own
+
+
+@every_defense
+def test_who_knows_a_defense_sees_in_a_graph_what_is_sent_on_average(defense: Defense) -> None:
+    values = _values(defense)
+    measured, given = defense.measure(values), tf.constant(values)
+    if not defense.differentiable:
+        with pytest.raises(NotImplementedError, match="has no gradients"):
+            defense.in_graph(given, measured)
+        return
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        found = defense.in_graph(given, measured)
+    draws = 1_000 if defense.draws else 1
+    mean = sum(defense.apply(values, measured, seed=seed) for seed in range(draws)) / draws
+    np.testing.assert_allclose(found, mean, atol=0.2 if defense.draws else 1e-6)
+    assert np.abs(tape.gradient(found, given)).max() > 0
 
 
 @every_defense

@@ -5,12 +5,13 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from scipy.fft import idctn
 from scipy.stats import ortho_group
 
 from mi_keras.attacks.access import Holdings
 from mi_keras.attacks.attack import Evidence
-from mi_keras.attacks.steps import spread_of
-from mi_keras.attacks.white_box import STAY, WhiteBox
+from mi_keras.attacks.steps import deviations_of, spectrum_of
+from mi_keras.attacks.white_box import STAY, TAKEN, WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.errors import InputError
 from mi_keras.models.target import observed_at, points
@@ -72,16 +73,18 @@ def test_steps_that_another_model_misleads_are_not_taken() -> None:
     np.testing.assert_array_equal(drawn, begun)
 
 
-def test_the_weight_is_the_one_that_did_best_on_images_held_out() -> None:
+def test_weight_and_starts_are_those_that_did_best_on_images_held_out() -> None:
     (arrays, info), *_ = attacked(replace(ATTACK, steps=20), head())
-    best = min(info["errors"], key=info["errors"].get)
-    assert best.startswith(f"{info['weight']:g}")
-    assert best.endswith("averaged") == info["averaged"]
-    assert len(arrays["spread"]) == len(arrays["axes"]) + 1
+    tried = {name: error for name, error in info["errors"].items() if name not in TAKEN}
+    assert min(tried, key=tried.get) == f"{info['weight']:g}"
+    first = tried.pop(f"{info['weight']:g}")
+    others = {TAKEN[0]: first} | {name: info["errors"][name] for name in TAKEN[1:]}
+    assert min(others, key=others.get) == info["taken"]
+    assert arrays["spread"].shape == SHAPE
 
 
 def test_what_is_not_finite_is_named() -> None:
-    with pytest.raises(FloatingPointError, match=r"the term `answer` is not finite at step 2"):
+    with pytest.raises(FloatingPointError, match=r"the term `prior` is not finite at step 2"):
         attacked(replace(ATTACK, learning_rate=3e38), head())
 
 
@@ -91,8 +94,28 @@ def test_settings_that_are_none_are_refused(changed) -> None:
         replace(ATTACK, **changed)
 
 
-def test_the_spread_is_that_of_a_known_law() -> None:
-    """Deviation 3 along the first of ten directions, 2 along the second, 0.5 along any other."""
-    deviations = np.array([3.0, 2.0] + [0.5] * 8)
-    missed = np.random.default_rng(1).standard_normal((20_000, 10)) * deviations
-    np.testing.assert_allclose(spread_of(np.eye(10)[:2], missed), [3, 2, 0.5], rtol=0.03)
+def test_the_spectrum_is_that_of_a_known_law() -> None:
+    """Of two colours at right angles one differs in slow waves only, the other in all; waves are the rows of scipy's transform."""
+    draw = np.random.default_rng(1).standard_normal((4_000, 8, 8, 2))
+    draw[..., 1] *= 3.0
+    draw[:, 2:, :, 1] = draw[:, :, 2:, 1] = 0
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    found = spectrum_of(idctn(draw, axes=(1, 2), norm="ortho") @ turn.T)
+    order = np.argsort(np.abs(found.colours.T @ turn).argmax(axis=1))  # of the two colours, in either order
+    np.testing.assert_allclose(np.abs(found.colours[:, order].T @ turn), np.eye(2), atol=0.02)
+    every, slow = found.spread[..., order[0]], found.spread[..., order[1]]
+    np.testing.assert_allclose(every, 1, rtol=0.05)
+    assert slow[0, 0] == pytest.approx(3, rel=0.05)
+    assert slow[4:, 4:].max() < 0.02  # what is left of a colour that is not found exactly
+
+
+def test_deviations_are_taken_few_answers_at_a_time() -> None:
+    draw = np.random.default_rng(1)
+    for shape in ((150, 7), (150, 3, 4, 7)):
+        values = (5 + 3 * draw.standard_normal(shape)).astype(np.float16)
+        values[..., 2] = 1
+        over = tuple(range(len(shape) - 1))
+        expected = np.where(np.arange(7) == 2, np.inf, values.astype(np.float64).std(axis=over))
+        np.testing.assert_allclose(deviations_of(values), expected, rtol=1e-6)
+        few = deviations_of(values, range(70, 90))
+        np.testing.assert_array_equal(few, deviations_of(values[70:90]))

@@ -3,18 +3,18 @@
 import keras
 import numpy as np
 
-from mi_keras.auditing import ladder
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.ladder import shadow_bench
 from mi_keras.auditing.model_input import CONVERSIONS
 from mi_keras.auditing.shadows import ShadowBench
+from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.subject import ATTACKED, OWN, Side, Subject, truth_of
 from mi_keras.auditing.views import Output, View
 from mi_keras.experiments.store import Store
 from mi_keras.progress import SilentProgress
 
 COUNT, CLASSES = 60, 3
-SMALL = ladder.Sizes(epochs=1, channels=(4, 4, 4), shadows=2, shadow_epochs=1, shadow_steps=1)
+SMALL = Sizes(epochs=1, channels=(4, 4, 4), shadows=2, shadow_epochs=1, shadow_steps=1)
 
 
 def model(seed: int = 1, size: int = 16, activation: str | None = None, units: int = CLASSES) -> keras.Model:

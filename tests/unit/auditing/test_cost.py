@@ -11,8 +11,9 @@ import pytest
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.cost import choose
-from mi_keras.auditing.ladder import SIZES, rungs
+from mi_keras.auditing.ladder import rungs
 from mi_keras.auditing.options import Options
+from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.views import View
 from mi_keras.experiments.store import Store
 from mi_keras.progress import SilentProgress

@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mi_keras.auditing.behind import Behind
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.in_white import obstacle, probe, sends, shown
 from mi_keras.auditing.model_input import CONVERSIONS
 from mi_keras.auditing.subject import ATTACKED, OWN, Side, Subject, truth_of
 from mi_keras.auditing.views import Output, View
+from mi_keras.defenses.answers import Noise, Temperature
+from mi_keras.defenses.maps import KeptMaps, NoisyMaps, QuantizedMaps
 from mi_keras.experiments.store import Store
 from mi_keras.progress import SilentProgress
 
@@ -77,13 +80,34 @@ def test_images_of_another_size_are_brought_to_the_models(tmp_path) -> None:
     np.testing.assert_allclose(half, whole, atol=0.1 * np.ptp(whole[:, :4]))
 
 
-def test_what_is_not_shown_has_no_gradient() -> None:
-    values = tf.constant([[0.1, 0.2, 0.7]])
-    with tf.GradientTape() as tape:
-        tape.watch(values)
-        seen = shown(View("probabilities", decimals=0, top=1), values, Output("probabilities", 3))
-    np.testing.assert_allclose(seen, np.log([[0.7, 0.7, 0.7]]), rtol=1e-6)
-    assert tape.gradient(seen, values).numpy()[0, :2].tolist() == [0, 0]
+HIDING = {
+    "rounded logits": (View("logits", decimals=1), "logits"),
+    "rounded probabilities of logits": (View("probabilities", decimals=2), "logits"),
+    "the largest, rounded": (View("probabilities", decimals=2, top=2), "probabilities"),
+    "rounded labels": (View("probabilities", decimals=1), "several labels"),
+    "nothing": (View("probabilities"), "logits"),
+}
+
+
+@pytest.mark.parametrize("name", HIDING)
+def test_values_are_those_that_are_shown_and_gradients_those_of_what_is_not_hidden(name) -> None:
+    (view, kind), draw = HIDING[name], np.random.default_rng(1)
+    values = (
+        draw.normal(0, 2, (5, 4)).astype(np.float32) if kind == "logits" else draw.dirichlet(np.ones(4), 5)
+    )
+    output, given = Output(kind, 4), tf.constant(values, tf.float32)
+    plain = View(view.form)
+    weights = draw.standard_normal((5, 4))
+    gradients = []
+    for each in (view, plain):
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            seen = shown(each, given, output)
+            total = tf.reduce_sum(weights * tf.cast(seen, tf.float64))
+        np.testing.assert_allclose(seen, each.features(given.numpy(), output), rtol=1e-5, atol=1e-5)
+        gradients.append(tape.gradient(total, given).numpy())
+    np.testing.assert_array_equal(*gradients)
+    assert np.abs(gradients[0]).min() > 0
 
 
 @pytest.mark.parametrize(
@@ -95,21 +119,106 @@ def test_what_is_not_shown_has_no_gradient() -> None:
     ],
 )
 def test_why_it_is_not_possible_is_said(made, words) -> None:
-    found = obstacle(made())
+    found = obstacle(made(), "answer")
     assert words in found
     assert bool(words) == bool(found)
 
 
-def test_half_precision_and_random_answers_are_obstacles() -> None:
-    policy = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy("mixed_float16")
-        assert "half precision" in obstacle(subject(model()))
-    finally:
-        keras.config.set_dtype_policy(policy)
+def test_random_answers_are_an_obstacle() -> None:
     given = subject(model())
     given.random = True
-    assert "random" in obstacle(given)
+    assert "random" in obstacle(given, "answer")
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16", "mixed_bfloat16"])
+def test_half_precision_has_the_gradients_of_a_copy_in_float32(policy, tmp_path) -> None:
+    """The copy is that of a float32 model with the same weights; what is attacked are the model's own answers."""
+    half, single = in_policy(policy), in_policy("float32")
+    single.set_weights(
+        [keras.ops.convert_to_numpy(keras.ops.cast(array, "float32")) for array in half.weights]
+    )
+    sent = Sent("vector", View("raw"), with_class=False)
+    benches = [bench(subject(of), sent, tmp_path / str(n)) for n, of in enumerate((half, single))]
+    assert obstacle(benches[0].subject, "vector") == ""
+    images = tf.constant(benches[0].truth(ATTACKED))
+    answers = [each.target(None).differentiable()(images).numpy() for each in benches]
+    assert answers[0].dtype == np.float32
+    np.testing.assert_array_equal(*answers)
+    observed = [each.asked("target", ATTACKED, None).read().values[:] for each in benches]
+    np.testing.assert_allclose(observed[0], answers[0], atol=0.05 * np.abs(answers[0]).max())
+    assert np.abs(observed[0] - observed[1]).max() > 0
+    assert {weight.dtype for weight in half.weights} == {weight.dtype for weight in in_policy(policy).weights}
+
+
+def test_a_layer_that_is_another_in_float32_is_an_obstacle() -> None:
+    @keras.saving.register_keras_serializable()
+    class Half(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs * (1.0 if self.compute_dtype == "float16" else 0.5)
+
+    image = keras.Input((24, 24, 3))
+    maps = Half(dtype="float16")(keras.layers.Conv2D(2, 3)(image))
+    of = keras.Model(image, keras.layers.Dense(4, name="answer")(keras.layers.Flatten()(maps)))
+    assert obstacle(subject(of), "answer") == "a copy in single precision answers otherwise"
+
+
+def in_policy(policy: str) -> keras.Model:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return model()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+# What is sent at a point, and a defence there in the numbers that it is for
+BEHIND = {
+    "noise on logits": ("logits", Behind(Noise(0.7), "logits")),
+    "noise on shown logits": ("log-probabilities of logits", Behind(Noise(2.0), "logits")),
+    "noise on probabilities": ("probabilities", Behind(Noise(2.0), "probabilities")),
+    "noise on labels": ("several labels", Behind(Noise(2.0), "several labels")),
+    "temperature": ("probabilities", Behind(Temperature(3.0), "probabilities")),
+    "noise on maps": ("maps", Behind(NoisyMaps(1.0), maps=True)),
+    "bits": ("maps", Behind(QuantizedMaps(2), maps=True)),
+    "kept maps": ("maps", Behind(KeptMaps((0, 3)), maps=True)),
+    "bits of a vector": ("a vector", Behind(QuantizedMaps(1))),
+    "kept numbers": ("a vector", Behind(KeptMaps((1, 2)))),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_behind_a_defence_it_is_what_the_adversary_sees_on_average(name, tmp_path) -> None:
+    of, defense = BEHIND[name]
+    activation, kind, sent = SENT[of]
+    at = bench(subject(model(activation=activation), kind=kind), sent, tmp_path)
+    images = tf.constant(at.truth(ATTACKED))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        found = at.target(defense).differentiable()(images)
+    assert np.abs(tape.gradient(found, images).numpy()).max() > 0
+    draws = 2_000 if defense.draws and not at.of_maps else 200 if defense.draws else 1
+    raw, measured = np.asarray(at.raw(sent.point, ATTACKED).large("values")), at.measured(defense)
+    seen = np.zeros(found.shape)
+    for seed in range(draws):
+        seen += at._shown(defense.apply(raw, measured, seed=seed)) / draws
+    kept = seen.shape[-1] - (at.subject.classes if sent.with_class else 0)
+    spread = {"noise on maps": np.std(raw), "noise on logits": 0.7}.get(name, 2.0) if defense.draws else 0
+    np.testing.assert_allclose(
+        found.numpy()[..., :kept], seen[..., :kept], rtol=2e-3, atol=2e-3 + 6 * spread / np.sqrt(draws)
+    )
+
+
+def test_noise_on_logits_lowers_log_probabilities_on_average(tmp_path) -> None:
+    """By Jensen's inequality the mean of their logarithm falls; that of the logits themselves is theirs."""
+    activation, kind, sent = SENT["log-probabilities of logits"]
+    at = bench(subject(model(activation=activation), kind=kind), sent, tmp_path)
+    images = tf.constant(at.truth(ATTACKED))
+    plain, noisy = (
+        at.target(defense).differentiable()(images).numpy()[:, :4]
+        for defense in (None, Behind(Noise(2.0), "logits"))
+    )
+    assert (noisy < plain).all()
+    np.testing.assert_allclose(np.ptp(noisy - plain, axis=1), 0, atol=1e-4)  # all of an image by the same
 
 
 def test_gradients_are_held_against_differences() -> None:

@@ -13,10 +13,9 @@ from mi_keras.auditing.views import Output, View
 
 def bench_of(values, output, labels=None):
     """Return what `price` asks of a bench whose model answers these values."""
-    stage = SimpleNamespace(large=lambda name: np.array(values, np.float32))
     sides = {ATTACKED: SimpleNamespace(labels=None if labels is None else np.array(labels))}
     subject = SimpleNamespace(output=output, output_name="answers", sides=sides)
-    return SimpleNamespace(subject=subject, raw=lambda point, side: stage)
+    return SimpleNamespace(subject=subject, values=lambda point, side: np.array(values, np.float32))
 
 
 SHARES = [[0.95, 0.05], [0.45, 0.55], [0.3, 0.7], [0.2, 0.8]]

@@ -12,9 +12,10 @@ from small_shadows import SMALL, bench, known, model, subject
 from mi_keras.auditing import audit as auditing
 from mi_keras.auditing import cost, stronger
 from mi_keras.auditing.command_line import _names, _parser
-from mi_keras.auditing.ladder import CLASS, QUERIES, SHADOW, SIZES, UNLIMITED, rungs
+from mi_keras.auditing.ladder import CLASS, QUERIES, SHADOW, UNLIMITED, rungs
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.shadows import ShadowBench, facts
+from mi_keras.auditing.sizes import SIZES
 from mi_keras.data.mnist import read_embedded_mnist
 from mi_keras.errors import InputError
 from mi_keras.models.variables import weights_of
@@ -38,11 +39,12 @@ def test_what_was_not_possible_is_said_and_what_was_tried_is_not(tmp_path) -> No
     of = subject(public="flat")
     at = {point: bench(of, tmp_path, point) for point in ("maps", "vector", "answer")}
     ends = ["a pool of candidates", "the model's conversion, such as TFLite"]
-    assert stronger.not_tried(at, (SHADOW,), SMALL, defended=False) == ["white box", *ends]
+    nobody = dict.fromkeys(at, "")  # asked for the white box
+    assert stronger.not_tried(at, (SHADOW,), SMALL, nobody, ()) == ["white box", *ends]
     plain = {point: bench(subject(), tmp_path, point) for point in ("maps", "vector", "answer")}
     reason = "shadow models at maps and vector: a hidden layer needs --public-backbone"
-    assert stronger.not_tried(plain, (SHADOW,), SMALL, defended=False)[1:] == [reason, *ends]
-    assert stronger.not_tried(plain, (), SMALL, defended=False)[1:] == ["shadow models", *ends]
+    assert stronger.not_tried(plain, (SHADOW,), SMALL, nobody, ())[1:] == [reason, *ends]
+    assert stronger.not_tried(plain, (), SMALL, nobody, ())[1:] == ["shadow models", *ends]
 
 
 def test_how_good_the_shadows_are_is_said(tmp_path) -> None:
@@ -90,7 +92,7 @@ def test_training_is_timed(tmp_path) -> None:
         ),
         (["--adversaries", "class,shadow", "m.keras"], ("class", "shadow"), "m.keras"),
         (["--adversaries", "class,", "shadow", "--seed", "1"], ("class", "shadow"), None),
-        ([], ("class", "unlimited"), None),
+        ([], (), None),
     ],
 )
 def test_adversaries_are_named_with_commas_or_without(words, expected, target) -> None:

@@ -10,16 +10,19 @@ import pytest
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing import audit as auditing
 from mi_keras.auditing import cost, stronger
+from mi_keras.auditing.behind import Behind
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.ladder import CLASS, POOL, UNLIMITED, WHITE_BOX, rungs
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.report import Control
 from mi_keras.auditing.stronger import Climbed
-from mi_keras.auditing.subject import ATTACKED
+from mi_keras.auditing.subject import ATTACKED, OWN
 from mi_keras.auditing.verdict import Judgement, Verdict
 from mi_keras.auditing.views import View
-from mi_keras.defenses.answers import Rounding
+from mi_keras.data.preprocess import as_unit
+from mi_keras.defenses.answers import Rounding, Truncation
+from mi_keras.defenses.maps import NoisyMaps
 from mi_keras.errors import InputError
 from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.store import Store
@@ -55,7 +58,7 @@ def audited(monkeypatch, tmp_path, made, **options):
     def linear(*arguments):
         return [rung for rung in rungs(*arguments) if isinstance(rung.attack, LinearWithinClass)]
 
-    monkeypatch.setattr(auditing, "rungs", linear)
+    monkeypatch.setattr(stronger, "rungs", linear)
     monkeypatch.setattr(auditing.controls, "shuffled", lambda *_: Control("shuffled", True, "ok", ""))
     monkeypatch.setattr(auditing.controls, "components", lambda *_: Control("components", True, "ok", ""))
     monkeypatch.setattr(stronger, "HELD_OUT", 16)
@@ -104,8 +107,93 @@ def test_who_has_the_weights_finds_more_and_a_pool_is_shown_alone(monkeypatch, t
     assert report.to_json()["curves"][0]["points"][2]["answers"] == curve.points[2].answers > 120
 
 
+def steps_at_layers(monkeypatch, *, steps: int) -> None:
+    """Have the smallest preset do by default what the others do."""
+    monkeypatch.setitem(
+        auditing.SIZES, "smoke", replace(auditing.SIZES["smoke"], steps=steps, at_layers=110, white_box=0)
+    )
+
+
+def test_layers_are_stepped_from_by_default_and_outputs_are_not(monkeypatch, tmp_path) -> None:
+    steps_at_layers(monkeypatch, steps=1)
+    report = audited(monkeypatch, tmp_path, model(0.0), at=("vector", "logits", "label"))
+    assert [point.adversary for point in report.points] == [WHITE_BOX, UNLIMITED, CLASS]
+    assert [point.verdict for point in report.points] == ["BELOW TOLERANCE"] * 3
+    assert report.not_tried[:2] == ("white box at logits", "shadow models")
+    assert report.settings.adversaries == ("class", "unlimited", "white_box")
+    assert report.points[0].attacks[-1].attack == "white box on 110 images, from linear map"
+
+
+@pytest.mark.slow
+def test_a_layer_behind_defences_is_judged_by_who_steps_through_them(monkeypatch, tmp_path) -> None:
+    """Eight bits hide nothing of nine numbers, noise of fifty times their spread all."""
+    steps_at_layers(monkeypatch, steps=40)
+    report = audited(monkeypatch, tmp_path, model(1.0), at=("vector",), defend=("bits=8", "noise=50"))
+    assert [row.verdict for row in report.defences] == ["LEAKS", "LEAKS", "BELOW TOLERANCE"]
+    assert not [text for text in report.not_tried if "white box" in text]
+    plain, bits, _ = report.defences
+    assert bits.detail.value == pytest.approx(plain.detail.value, abs=0.03)
+    assert bits.detail.n == plain.detail.n == 110
+
+
+@pytest.mark.slow
+def test_rounding_to_three_decimals_takes_nothing_from_the_white_box_and_strong_noise_all(tmp_path) -> None:
+    bench, sizes = _bench(tmp_path), replace(auditing.SIZES["smoke"], steps=40, white_box=110)
+    linear = plan(Case(LinearWithinClass(1)), bench).scored.arrays["mse"][:110].mean()
+    errors = {}
+    for defense in (None, Behind(Rounding(3)), Behind(NoisyMaps(50.0))):
+        (rung,) = stronger.beyond(bench, ("white_box",), sizes, 1, defense)
+        described = plan(Case(rung.attack, defense), rung.bench)
+        errors[type(defense.inner) if defense else None] = described.scored.arrays["mse"].mean()
+        assert described.learned.info["weight"] > 0 or isinstance(defense, Behind)
+    assert errors[None] < 0.8 * linear
+    assert errors[Rounding] == pytest.approx(errors[None], rel=0.03)
+    own = as_unit(bench.truth_bytes(OWN))
+    of_mean = np.square(bench.truth(ATTACKED)[:110] - own.mean(axis=0)).mean()
+    assert errors[NoisyMaps] > 0.97 * of_mean
+
+
+def test_why_the_white_box_was_not_tried_is_known(tmp_path) -> None:
+    bench, nobody = _bench(tmp_path), Climbed(None, None)
+    assert stronger.missed(nobody, bench, ("class",), ()) == ""
+    assert stronger.missed(Climbed(None, object()), bench, ("class", "white_box"), ()) is None
+    label = bench.at(Sent("answer", View("label")))
+    assert stronger.missed(nobody, label, ("white_box",), ()) is None
+    dropped = ("white box on 120 images, from linear map",)
+    assert stronger.missed(nobody, bench, ("white_box",), dropped) == "left out, as the budget has it"
+    hidden = Behind(Truncation(2), "logits")
+    assert (
+        stronger.missed(nobody, bench, ("white_box",), (), hidden)
+        == "truncation to the largest 2 has no gradients"
+    )
+    assert stronger.beyond(bench, ("white_box",), auditing.SIZES["smoke"], 1, hidden) == []
+    assert stronger.missed(nobody, bench, ("white_box",), (), Behind(Rounding(1))) == ""
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ({"logits": "", "vector": ""}, ["white box"]),
+        ({"logits": "", "label": None}, ["white box"]),
+        ({"logits": "", "rounded": "", "vector": None}, ["white box at logits and rounded"]),
+        ({"logits": None, "vector": "the model answers at random"}, ["white box at vector: the model answers at random"]),
+        ({"vector": None}, []),
+        ({"label": None}, []),
+    ],
+)  # fmt: skip
+def test_points_without_the_white_box_are_named_where_others_have_it(why, said) -> None:
+    form = {
+        name: SimpleNamespace(sent=SimpleNamespace(view=View("label" if name == "label" else "raw")))
+        for name in why
+    }
+    behind = ["white box behind a defence at vector: it has no gradients"]
+    others = ["shadow models", "a pool of candidates", "the model's conversion, such as TFLite"]
+    sizes = auditing.SIZES["smoke"]
+    assert stronger.not_tried(form, ("class",), sizes, why, behind) == [*said, *behind, *others]
+
+
 def test_why_the_white_box_was_not_possible_is_said(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(stronger, "obstacle", lambda _: "the model takes in whole numbers")
+    monkeypatch.setattr(stronger, "obstacle", lambda *_: "the model takes in whole numbers")
     report = audited(monkeypatch, tmp_path, model(0.0), at=("vector",), adversaries=("white_box",))
     assert report.not_tried[0] == "white box at vector: the model takes in whole numbers"
     assert report.points[0].reason == "not tried: white box"
@@ -136,6 +224,8 @@ def test_fewer_images_make_no_verdict_milder(chosen, whole, part, published) -> 
     envelope, judgement = climbed.published(lambda found: Judgement(Verdict(verdicts[id(found)]), "", {}))
     assert envelope is getattr(climbed, published)
     assert judgement.verdict == {"whole": whole, "part": part}[published]
+    asks_for_more = "white box on 200 images: more where it is asked for" in judgement.reason
+    assert asks_for_more == (published == "part" and part == "INCONCLUSIVE")
 
 
 def test_on_the_same_images_the_envelope_with_the_white_box_counts() -> None:
@@ -186,5 +276,5 @@ def test_options_that_are_none_are_refused(given) -> None:
         Options(**given)
 
 
-def test_the_weakest_are_what_is_tried_by_default() -> None:
-    assert Options().adversaries == ("class", "unlimited")
+def test_nobody_is_named_by_default() -> None:
+    assert Options().adversaries == ()
