@@ -12,14 +12,11 @@ KNOWN = ("solved", "extracted")  # A^L of the adversary's own images; the first 
 ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it something else was meant
 DECODERS = ("transposed", "bicubic", "compact", "large")
-RELEASED = (
-    "released"  # the transposed decoder as the published code has it; `DECODERS` has it from the text's count
-)
+RELEASED = "released"  # the transposed one of the published code; in `DECODERS` it is the text's
 PUBLISHED_DECODERS = ("transposed", "bicubic", RELEASED)  # which answer ImageNet-normalised images
 GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
-# split 4.1 normalises "as per the model requirements": mean and deviation of red, green, blue on ImageNet, as PyTorch's
-# models require; two modules that may not import each other need them
+# Split 4.1: red, green, blue as PyTorch's models have it
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -283,11 +280,20 @@ def check_positive(name: str, value: float) -> None:
         raise InputError(f"`{name}` must be a positive finite number; got {value!r}.")
 
 
+def check_not_negative(name: str, value: float) -> None:
+    """Raise `InputError` unless a number is finite and at least 0."""
+    if not 0 <= value < float("inf"):
+        raise InputError(f"`{name}` must be a finite number >= 0; got {value!r}.")
+
+
 def _one_of(name: str, value: str, legal: tuple[str, ...]) -> None:
     if value not in legal:
         raise InputError(f"`{name}` must be one of {', '.join(legal)}; got {value!r}.")
 
 
-# At the end because making one calls the checks above: the text's choice, and the ten rows of Table 1 in its order
-DEFAULT_HEAD = HeadSettings()
+# At the end because making one calls the checks above. Ours: networks for a bank's answers and a target's, and the corrector
+BANK_NETWORK = InverterSettings(epochs=32, learning_rate=2e-3, dropout=(0.0, 0.0, 0.0))
+TUNING = InverterSettings(epochs=20, learning_rate=2e-3, dropout=(0.1, 0.1, 0.1))
+CORRECTION = InverterSettings((128, 4, 24), 12, 64, 1e-3, (0.0, 0.0, 0.0))
+DEFAULT_HEAD = HeadSettings()  # the text's choice; then the ten rows of Table 1 in its order
 HEADS = tuple(HeadSettings(activation, dropout) for activation in ACTIVATIONS for dropout in (0.0, 0.5))

@@ -25,11 +25,11 @@ def ridge_maps(
     """
     x, y = inputs.astype(np.float64), outputs.astype(np.float64)
     rest = y - apply_maps(x, classes, start)
-    maps: Doubles = start + _solved(x, rest, shared)
+    maps: Doubles = start + ridge_weights(x, rest, shared)
     rest = y - apply_maps(x, classes, maps)
     for number in np.unique(classes):
         of = classes == number
-        maps[number] += _solved(x[of], rest[of], by_class)
+        maps[number] += ridge_weights(x[of], rest[of], by_class)
     return maps
 
 
@@ -179,11 +179,14 @@ def _likely(points: Doubles, means: Doubles) -> Doubles:
     return shares
 
 
-def _solved(x: Doubles, y: Doubles, ridge: float) -> Doubles:
+def ridge_weights(x: Doubles, y: NDArray[np.floating], ridge: float) -> Doubles:
+    """Return W `(features, units)` that minimises |x W - y|^2 + ridge |W|^2, by the smaller of the two Gram matrices."""
+    if len(x) < x.shape[1]:
+        return np.asarray(x.T @ _solve(x @ x.T + ridge * np.eye(len(x)), y))
     return _solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
 
 
-def _solve(square: Doubles, goal: Doubles) -> Doubles:
+def _solve(square: Doubles, goal: NDArray[np.floating]) -> Doubles:
     return np.linalg.solve(square, goal).astype(np.float64)
 
 

@@ -5,12 +5,8 @@ from scipy import ndimage
 
 from mi_keras.types import Floats
 
-SHIFT, TURN, SCALE, STROKE = (
-    1.5,
-    8.0,
-    0.08,
-    0.15,
-)  # pixels, degrees, share, power of the pixels; deviations are halves
+# Twice the deviation of what is drawn: pixels, degrees, share, and logarithm of the power of the pixels
+SHIFT, TURN, SCALE, STROKE = 1.5, 8.0, 0.08, 0.15
 
 
 def augmented(images: Floats, *, seed: int) -> Floats:

@@ -15,18 +15,26 @@ from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.alignment import RIDGE, apply_maps, covariances_of, ridge_maps
 from mi_keras.attacks.attack import Attack, Evidence, Fitted
 from mi_keras.attacks.augment import augmented
-from mi_keras.attacks.canonical import Statistics, beside_class, packed, shrunk, statistics_of, unpacked
+from mi_keras.attacks.canonical import (
+    Statistics,
+    beside_class,
+    inputs_by,
+    packed,
+    shrunk,
+    statistics_of,
+    unpacked,
+    vectors_of,
+)
 from mi_keras.attacks.drawing import Pairs, drawn_by, named, networks_of, train
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.models.cnn import observe
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
-from mi_keras.settings import LARGEST, InverterSettings, check_whole
-from mi_keras.types import Floats, Ints, Observation, redrawn
+from mi_keras.settings import BANK_NETWORK, LARGEST, InverterSettings, check_not_negative, check_whole
+from mi_keras.types import Floats, Ints, Observation
 
 FORMS = ("raw", "canonical", "mapped")
-NETWORK = InverterSettings(epochs=32, learning_rate=2e-3, dropout=(0.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class BankInverter(Attack):
     member: int = 1
     beside: "BankInverter | None" = None
     mse: float = 0.0
-    settings: InverterSettings = NETWORK
+    settings: InverterSettings = BANK_NETWORK
 
     tolerance: ClassVar[float] = 1e-4
 
@@ -68,8 +76,7 @@ class BankInverter(Attack):
         check_whole("copies", self.copies, 0, LARGEST)
         check_whole("member", self.member, 1, LARGEST)
         for name in ("noise", "mse"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"`{name}` must be a finite number >= 0; got {getattr(self, name)!r}.")
+            check_not_negative(name, getattr(self, name))
         if self.settings.input_noise:
             raise InputError(f"`settings.input_noise` must be 0; got {self.settings.input_noise!r}.")
         if not 0 <= self.shaped <= 1 or (self.shaped and self.sources < 2):
@@ -117,19 +124,12 @@ class BankInverter(Attack):
         return {**bank.arrays, **{key: array for each in numbered for key, array in each.items()}}, info
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
-        inputs = inputs_of(observed.observation.vectors, fitted[0])
-        yield from drawn_by(fitted[0], inputs, held.image_shape)
-
-
-def inputs_of(vectors: Floats, arrays: Any, statistics: Statistics | None = None) -> Floats:
-    """Return what the networks take in for answers of a model with such statistics, by default the shadow models'."""
-    if "map" not in arrays:
-        return vectors
-    own = statistics or shrunk(vectors[:0], unpacked(arrays))
-    standard, classes = own.canonical(vectors)
-    return beside_class(
-        apply_maps(standard, classes, arrays["map"]).astype(np.float32), classes, vectors.shape[1]
-    )
+        arrays, inputs = fitted[0], observed.observation.vectors
+        if (
+            self.form != "raw"
+        ):  # by the statistics of the shadow models: none of the answers is looked at for them
+            inputs = inputs_by(shrunk(inputs[:0], unpacked(arrays)), inputs, arrays["map"])
+        yield from drawn_by(arrays, inputs, held.image_shape, label=self.label)
 
 
 class Bank:
@@ -138,7 +138,7 @@ class Bank:
     def __init__(self, attack: BankInverter, known: Observation, held: Holdings, seed: int) -> None:
         self._attack, self._seed = attack, seed
         self._images = as_unit(held.own_images.images)
-        vectors = [_vectors(known, number) for number in range(attack.sources)]
+        vectors = vectors_of(known, attack.sources)
         self._count = vectors[0].shape[1]
         self.arrays: dict[str, NDArray[Any]] = {}
         self._known: list[Statistics] = []
@@ -219,7 +219,3 @@ class Bank:
                 standard, classes[of] = self._known[place].canonical(vectors)
                 answers[of] = apply_maps(standard, classes[of], self._maps[place])
         return answers, classes
-
-
-def _vectors(known: Observation, number: int) -> Floats:
-    return np.asarray(redrawn(known.values, number)[:], np.float32)

@@ -115,10 +115,13 @@ def beside_class(standard: Floats, classes: Ints, count: int) -> Floats:
 
 def canonical_parts(known: Observation, arrays: Named) -> list[tuple[Floats, Ints]]:
     """Return the canonical answers and classes of each shadow model whose statistics stand among arrays."""
-    vectors = [
-        np.asarray(redrawn(known.values, number)[:], np.float32) for number in range(len(arrays["scales"]))
-    ]
+    vectors = vectors_of(known, len(arrays["scales"]))
     return [each.canonical(answers) for each, answers in zip(unpacked(arrays), vectors, strict=True)]
+
+
+def vectors_of(known: Observation, count: int) -> list[Floats]:
+    """Return the answers `(count, units)` of each of so many shadow models, which are a draw each."""
+    return [np.asarray(redrawn(known.values, number)[:], np.float32) for number in range(count)]
 
 
 def with_own(own: Statistics) -> dict[str, NDArray[np.float64]]:
@@ -126,16 +129,16 @@ def with_own(own: Statistics) -> dict[str, NDArray[np.float64]]:
     return {f"own.{name}": array for name, array in packed([own]).items()}
 
 
-def own_of(arrays: Named) -> list[Statistics]:
-    """Return the one that `with_own` was given."""
-    return unpacked({name: arrays[f"own.{name}"] for name in ("scales", "centres", "deviations")})
+def own_of(arrays: Named) -> Statistics:
+    """Return what `with_own` was given."""
+    (own,) = unpacked({name: arrays[f"own.{name}"] for name in ("scales", "centres", "deviations")})
+    return own
 
 
-def inputs_by_own(vectors: Floats, arrays: Named, classes: Ints | None = None) -> Floats:
-    """Return what networks take in for a target's answers, by its statistics and its map within `classes`."""
-    (own,) = own_of(arrays)
+def inputs_by(own: Statistics, vectors: Floats, maps: Doubles, classes: Ints | None = None) -> Floats:
+    """Return what networks take in for answers of a model with such statistics and maps, within `classes`."""
     standard, classes = own.canonical(vectors, classes)
-    mapped = apply_maps(standard, classes, arrays["map"]).astype(np.float32)
+    mapped = apply_maps(standard, classes, maps).astype(np.float32)
     return beside_class(mapped, classes, vectors.shape[1])
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.alignment import RIDGE, apply_maps, ridge_maps
 from mi_keras.attacks.attack import Attack, Evidence, Fitted
-from mi_keras.attacks.canonical import beside_class, canonical_parts, inputs_by_own, unpacked
+from mi_keras.attacks.canonical import beside_class, canonical_parts, inputs_by, own_of, unpacked
+from mi_keras.attacks.drawers import finite
 from mi_keras.attacks.drawing import Pairs, drawn_by, fit_network
 from mi_keras.data.preprocess import as_unit
 from mi_keras.models.cnn import observe
@@ -20,12 +21,11 @@ from mi_keras.models.layers import torch_uniform
 from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
-from mi_keras.settings import LARGEST, InverterSettings, check_whole
+from mi_keras.settings import CORRECTION, LARGEST, InverterSettings, check_not_negative, check_whole
 from mi_keras.types import Floats
 
 PREFIX = "corrector."  # of the arrays that hold the network
 DARKEST = 0.01  # pixels are changed on the scale log(p / (1 - p)), of which 0 and 1 are the ends
-CORRECTION = InverterSettings((128, 4, 24), 12, 64, 1e-3, (0.0, 0.0, 0.0))
 BATCH = 256
 
 
@@ -53,6 +53,7 @@ class Corrector(Attack):
 
     def __post_init__(self) -> None:
         check_whole("sources", self.sources, 1, LARGEST)
+        check_not_negative("mse", self.mse)
 
     @property
     def label(self) -> str:
@@ -89,7 +90,7 @@ class Corrector(Attack):
                 return beside_class(mapped, within, answers.shape[1])
 
             seen = taken(standard[of], classes[of])
-            drawn = np.concatenate(list(drawn_by(arrays, seen, images.shape[1:])))
+            drawn = np.concatenate(list(drawn_by(arrays, seen, images.shape[1:], label=self.label)))
             own, _ = statistics.canonical(observe(model, drawn).vectors, classes[of])
             inputs[of] = _inputs(drawn, seen, taken(own, classes[of]), len(maps))
         model = _build(inputs.shape[1], images.shape[1:], self.settings, derive(run.seed, "initial"))
@@ -153,17 +154,16 @@ class Corrected(Attack):
         network = {name.removeprefix(PREFIX): a for name, a in arrays.items() if name.startswith(PREFIX)}
         model = with_weights(_build(_width(shape, arrays), shape, self.settings, seed=1), network)
         vectors, classes = observed.observation.vectors, observed.observation.predicted_class
-        seen = inputs_by_own(vectors, arrays)
-        drawn = np.concatenate(list(drawn_by(arrays, seen, shape)))
+        target, maps = own_of(arrays), arrays["map"]
+        seen = inputs_by(target, vectors, maps)
+        drawn = np.concatenate(list(drawn_by(arrays, seen, shape, label=self.label)))
         for start in range(0, len(drawn), BATCH):
             some, images = slice(start, start + BATCH), drawn[start : start + BATCH]
             for _ in range(self.rounds):
-                own = inputs_by_own(held.query(images).vectors, arrays, classes[some])
-                inputs = _inputs(images, seen[some], own, arrays["map"].shape[1])
+                own = inputs_by(target, held.query(images).vectors, maps, classes[some])
+                inputs = _inputs(images, seen[some], own, maps.shape[1])
                 images = model(tf.constant(inputs), training=False).numpy()
-            if not np.isfinite(images).all():
-                raise FloatingPointError(f"{self.label}: an image is not finite after the last epoch.")
-            yield images
+            yield finite(images, self.label)
 
 
 def _width(shape: tuple[int, ...], arrays: Mapping[str, NDArray[Any]]) -> int:

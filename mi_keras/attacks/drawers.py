@@ -31,13 +31,22 @@ class Drawer:
         """Yield images `(batch, height, width, channels)` in [0, 1].
 
         Raises:
-            FloatingPointError: an image is not finite, as after a last update that no loss was taken of.
+            FloatingPointError: as of `finite`.
         """
         for start in range(0, len(inputs), batch):
             images = self._decode(tf.constant(inputs[start : start + batch])).numpy()
-            if not np.isfinite(images).all():
-                raise FloatingPointError(f"{label}: an image is not finite after epoch {epochs}, the last.")
-            yield images
+            yield finite(images, label, f"epoch {epochs}, the last")
+
+
+def finite(images: Floats, label: str, after: str = "the last epoch") -> Floats:
+    """Return images that a network drew.
+
+    Raises:
+        FloatingPointError: one is not finite, as after a last update that no loss was taken of.
+    """
+    if not np.isfinite(images).all():
+        raise FloatingPointError(f"{label}: an image is not finite after {after}.")
+    return images
 
 
 class DrawerPool:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mi_keras.attacks.drawers import finite
 from mi_keras.metrics.image import mse, ssim
 from mi_keras.models.tcnn import build_tcnn
 from mi_keras.models.variables import weights_of
@@ -106,20 +107,17 @@ def widened(network: Mapping[str, NDArray[Any]], more: int) -> dict[str, NDArray
 
 
 def drawn_by(
-    arrays: Mapping[str, NDArray[Any]], inputs: Floats, shape: tuple[int, int, int]
+    arrays: Mapping[str, NDArray[Any]], inputs: Floats, shape: tuple[int, int, int], *, label: str
 ) -> Iterator[Floats]:
     """Yield the mean of what the networks among arrays draw of inputs, `(batch, height, width, channels)` in [0, 1].
 
     Raises:
-        FloatingPointError: an image is not finite, as after a last update that no loss was taken of.
+        FloatingPointError: as of `drawers.finite`, which names `label`.
     """
     models = [_loaded(network, inputs.shape[1], shape) for network in networks_of(arrays)]
     for start in range(0, len(inputs), BATCH):
         batch = tf.constant(inputs[start : start + BATCH])
-        images = np.mean([model(batch, training=False).numpy() for model in models], axis=0)
-        if not np.isfinite(images).all():
-            raise FloatingPointError("an image is not finite after the last epoch.")
-        yield images
+        yield finite(np.mean([model(batch, training=False).numpy() for model in models], axis=0), label)
 
 
 class _Drawn:

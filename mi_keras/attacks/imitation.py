@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.attacks.alignment import ridge_weights
 from mi_keras.types import Floats, Ints
 
 Doubles = NDArray[np.float64]
@@ -87,11 +88,11 @@ Weights = tuple[Doubles, dict[int, Doubles]]
 
 
 def _by_class(x: Doubles, y: Any, classes: Ints, ridge: float) -> Weights:
-    shared = _solved(x, y, ridge)
+    shared = ridge_weights(x, y, ridge)
     rest, own = y - x @ shared, {}
     for number in np.unique(classes):
         of = classes == number
-        own[int(number)] = _solved(x[of], rest[of], ridge)
+        own[int(number)] = ridge_weights(x[of], rest[of], ridge)
     return shared, own
 
 
@@ -102,11 +103,3 @@ def _predicted(x: Doubles, classes: Ints, weights: Weights) -> Doubles:
         of = classes == number
         found[of] += x[of] @ change
     return found
-
-
-def _solved(x: Doubles, y: Any, ridge: float) -> Doubles:
-    if len(x) < x.shape[1]:
-        wide: Doubles = x.T @ np.linalg.solve(x @ x.T + ridge * np.eye(len(x)), y)
-        return wide
-    solved: Doubles = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
-    return solved

@@ -18,10 +18,15 @@ from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
-from mi_keras.settings import LARGEST, InverterSettings, check_whole
+from mi_keras.settings import (
+    LARGEST,
+    TUNING,
+    InverterSettings,
+    check_not_negative,
+    check_positive,
+    check_whole,
+)
 from mi_keras.types import Floats, Ints
-
-TUNING = InverterSettings(epochs=20, learning_rate=2e-3, dropout=(0.1, 0.1, 0.1))
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,9 @@ class Queried(Attack):
     def __post_init__(self) -> None:
         for name in ("sources", "queries"):
             check_whole(name, getattr(self, name), 1, LARGEST)
-        if not 0 < self.weight < float("inf"):
-            raise InputError(f"`weight` must be a positive finite number; got {self.weight!r}.")
+        check_positive("weight", self.weight)
         for name in ("noise", "mse"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"`{name}` must be a finite number >= 0; got {getattr(self, name)!r}.")
+            check_not_negative(name, getattr(self, name))
         if self.tuned and self.queries < FEWEST:
             raise InputError(f"`queries` must be at least {FEWEST} for training; got {self.queries}.")
 
@@ -118,11 +121,10 @@ class Queried(Attack):
         return {**last_network(aligned), **named(tuned, 0)}, info
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
-        (own,) = own_of(fitted[0])
-        standard, classes = own.canonical(observed.observation.vectors)
+        standard, classes = own_of(fitted[0]).canonical(observed.observation.vectors)
         inputs = _inputs(standard, classes, fitted[0]["map"])
         width = inputs.shape[1] if self.tuned else inputs.shape[1] - standard.shape[1]
-        yield from drawn_by(fitted[0], inputs[:, :width], held.image_shape)
+        yield from drawn_by(fitted[0], inputs[:, :width], held.image_shape, label=self.label)
 
 
 def _inputs(standard: Floats, classes: Ints, maps: NDArray[np.float64]) -> Floats:

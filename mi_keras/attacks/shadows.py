@@ -142,7 +142,7 @@ class FromShadows(Attack):
         learned = {n.removeprefix(SAVED): array for n, array in arrays.items() if n.startswith(SAVED)}
         values = observed.observation.values
         if self.observes:
-            statistics = own_of(arrays)
+            statistics = [own_of(arrays)]
         else:
             features, (classes, count) = self.split(values[:0])
             statistics = [shrunk(features, unpacked(arrays), (classes, count))]

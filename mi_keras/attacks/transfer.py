@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.alignment import family_of, matched, transport
 from mi_keras.attacks.attack import Attack, Evidence, Fitted
-from mi_keras.attacks.canonical import canonical_parts, inputs_by_own, shrunk, unpacked, with_own
+from mi_keras.attacks.canonical import canonical_parts, inputs_by, own_of, shrunk, unpacked, with_own
 from mi_keras.attacks.drawing import drawn_by, last_network
 from mi_keras.errors import InputError
 from mi_keras.progress import Run
-from mi_keras.settings import LARGEST, check_whole
+from mi_keras.settings import LARGEST, check_positive, check_whole
 from mi_keras.types import Floats, Ints
 
 ALIGNMENTS = ("none", "covariance", "matching")
@@ -51,8 +51,7 @@ class Transfer(Attack):
         check_whole("observed", self.observed, 0, LARGEST)
         if not 0 <= self.share <= 1:
             raise InputError(f"`share` must be between 0 and 1; got {self.share!r}.")
-        if not 0 < self.weight < float("inf"):
-            raise InputError(f"`weight` must be a positive finite number; got {self.weight!r}.")
+        check_positive("weight", self.weight)
 
     @property
     def label(self) -> str:
@@ -87,9 +86,9 @@ class Transfer(Attack):
         return {**kept, **with_own(own), "map": maps}, before[1]
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
-        yield from drawn_by(
-            fitted[0], inputs_by_own(observed.observation.vectors, fitted[0]), held.image_shape
-        )
+        arrays = fitted[0]
+        inputs = inputs_by(own_of(arrays), observed.observation.vectors, arrays["map"])
+        yield from drawn_by(arrays, inputs, held.image_shape, label=self.label)
 
     def _aligned(self, known: Evidence, standard: Floats, classes: Ints, arrays: Any) -> NDArray[np.float64]:
         if self.alignment == "covariance":

@@ -174,7 +174,7 @@ class ShadowBench(AuditBench):
     def upstream(self, needs: Access, defense: Defense | None, expected: Defense | None) -> list[Stage]:
         return [self.shadow(number) for number in range(needs.surrogates)]
 
-    def surrogates(self, defense: Defense | None) -> Sequence[keras.Model]:
+    def surrogates(self, needs: Access, defense: Defense | None) -> Sequence[keras.Model]:
         def load(number: int) -> keras.Model:
             return with_weights(fresh(self.subject, 1).whole, self.shadow(number).arrays)
 

@@ -1,9 +1,10 @@
 """A bench: one run of an experiment's images, target and scores. A work has one subclass; `case.plan` composes with it."""
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -94,8 +95,8 @@ class Bench:
         """Return the adversary's own images."""
         raise NotImplementedError
 
-    def surrogates(self, defense: Defense | None) -> Sequence["keras.Model"]:
-        """Return the adversary's own models, hardened as it takes the target to be."""
+    def surrogates(self, needs: Access, defense: Defense | None) -> Sequence["keras.Model"]:
+        """Return as many of the adversary's own models as are needed, hardened as it takes the target to be."""
         return ()
 
     def target(self, defense: Defense | None) -> "Target":
@@ -129,6 +130,12 @@ class Bench:
     def derive(self, *names: object) -> int:
         """Return the seed of a random choice of this run, by its names."""
         return derive(self._seed, "run", self._run, *names)
+
+    def of_run(self, run: int) -> Self:
+        """Return the bench of another run on the same data."""
+        other = copy.copy(self)
+        other._run, other._identity = run, {**self._identity, "run": run}
+        return other
 
     def label(self, text: str, words: Iterable[str] = ()) -> str:
         """Return what progress bars of this run say."""
@@ -181,7 +188,7 @@ class Bench:
             )
         return Holdings(
             images=self.own_images() if needs.images else None,
-            surrogates=self.surrogates(expected) if needs.surrogates else (),
+            surrogates=self.surrogates(needs, expected) if needs.surrogates else (),
             query=query,
             target=self.target(defense) if needs.weights else None,
             pool=np.random.default_rng(self.derive("pool")).permutation(self.truth(subset))

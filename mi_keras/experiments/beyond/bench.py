@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 
-from mi_keras.attacks.access import UNLIMITED, Access, Holdings
+from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack, all_needs
 from mi_keras.data.splits import Splits
 from mi_keras.defenses.defense import Defense
@@ -37,6 +36,8 @@ class BeyondBench(ThesisBench):
 
     Args:
         bank: shadow models in the bank.
+
+    Attributes:
         player: who is attacked: "" for the target on D_F, or a shadow model that no attack learns from, trained on `HALF`
             or `ALL` of the adversary's images and attacked on D_V^S. What an attack may choose is chosen there.
     """
@@ -52,21 +53,21 @@ class BeyondBench(ThesisBench):
         bank: int,
         seed: int,
         run: int,
-        player: str = "",
     ) -> None:
         super().__init__(splits, data, classifier, store, progress, seed=seed, run=run)
-        self.bank, self.player = bank, player
-        self._again = (splits, data, classifier, store, progress)
+        self.bank, self.player = bank, ""
         self.access = Access(True, "surrogate", bank, population=True, defense=True)  # type: ignore[misc]
         self.supplies = replace(self.access, queries=UNLIMITED)  # type: ignore[misc]
-        self.attacked = "shadow_validation" if player else "test"  # type: ignore[misc]  # of an instance here
 
-    def other(self, *, run: int = ADVERSARY, player: str = "") -> "BeyondBench":
-        """Return the bench of another target, or of a shadow that plays it."""
-        return BeyondBench(*self._again, bank=self.bank, seed=self._seed, run=run, player=player)
+    def other(self, *, player: str = "") -> Self:
+        """Return the bench of the first target, or of a shadow that plays it."""
+        other = self.of_run(ADVERSARY)
+        other.player = player
+        other.attacked = "shadow_validation" if player else "test"  # type: ignore[misc]  # of an instance here
+        return other
 
-    @cached_property
-    def adversary(self) -> "BeyondBench":
+    @property
+    def adversary(self) -> Self:
         """The bench whose stages are the adversary's own."""
         return self if self._run == ADVERSARY and not self.player else self.other()
 
@@ -125,23 +126,8 @@ class BeyondBench(ThesisBench):
         shadows = [self.model(role) for role in self._roles(needs)] if needs.surrogates else []
         return shadows + ([self.model(TARGET, defense)] if needs.queries else [])
 
-    def surrogates(self, defense: Defense | None) -> Sequence[keras.Model]:
-        return [self.load(self.model(SHADOW))]
-
-    def holdings(
-        self,
-        needs: Access,
-        defense: Defense | None = None,
-        expected: Defense | None = None,
-        *,
-        subset: str = "",
-        phase: str = "fit",
-        spent: int = 0,
-    ) -> Holdings:
-        held = super().holdings(needs, defense, expected, subset=subset, phase=phase, spent=spent)
-        if needs.surrogates < 2:
-            return held
-        return replace(held, surrogates=[self.load(self.model(role)) for role in self._roles(needs)])
+    def surrogates(self, needs: Access, defense: Defense | None) -> Sequence[keras.Model]:
+        return [self.load(self.model(role)) for role in self._roles(needs)]
 
     def _roles(self, needs: Access) -> list[str]:
         if needs.surrogates < 2:

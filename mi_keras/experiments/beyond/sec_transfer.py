@@ -22,7 +22,7 @@ from mi_keras.experiments.beyond.work import BEYOND, Benches, words
 from mi_keras.experiments.section import Section
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, figures
 from mi_keras.results.claims import ahead
-from mi_keras.settings import LARGEST, GradientSettings, InverterSettings, check_whole
+from mi_keras.settings import LARGEST, GradientSettings, InverterSettings, check_not_negative, check_whole
 
 AVERAGE, PROTOTYPE, WHOLE = "class_average", "class_prototype", "whole"
 GOAL, STRETCH = 0.525, 0.55  # mean SSIM over targets
@@ -45,8 +45,7 @@ class Config(Banked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.noise_one < float("inf"):
-            raise InputError(f"`noise_one` must be a finite number >= 0; got {self.noise_one!r}.")
+        check_not_negative("noise_one", self.noise_one)
         for number in self.observed:
             check_whole("observed", number, 1, LARGEST)
         if len(set(self.observed)) < len(self.observed):

@@ -8,8 +8,12 @@ from mi_keras.errors import InputError
 from mi_keras.experiments.presets import sized
 from mi_keras.experiments.thesis import sizes as thesis
 from mi_keras.settings import (
+    BANK_NETWORK,
+    CORRECTION,
+    TUNING,
     InverterSettings,
     PrototypeSettings,
+    check_not_negative,
     check_whole,
 )
 
@@ -32,13 +36,13 @@ class Banked(thesis.Classified):
 
     prototype: PrototypeSettings = PrototypeSettings()
     bank: int = 10
-    network: InverterSettings = InverterSettings(epochs=32, learning_rate=2e-3, dropout=(0.0, 0.0, 0.0))
+    network: InverterSettings = BANK_NETWORK
     noise: float = 0.15
     mse: float = 1.0
     copies: int = 8
-    tuning_epochs: int = 20
-    tuning_dropout: float = 0.1
-    corrector: InverterSettings = InverterSettings((128, 4, 24), 12, 64, 1e-3, (0.0, 0.0, 0.0))
+    tuning_epochs: int = TUNING.epochs
+    tuning_dropout: float = TUNING.dropout[0]
+    corrector: InverterSettings = CORRECTION
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,8 +51,8 @@ class Banked(thesis.Classified):
         check_whole("tuning_epochs", self.tuning_epochs, 1, MOST)
         if not 0 <= self.tuning_dropout < 1:
             raise InputError(f"`tuning_dropout` must be >= 0 and < 1; got {self.tuning_dropout!r}.")
-        if not 0 <= self.noise < float("inf"):
-            raise InputError(f"`noise` must be a finite number >= 0; got {self.noise!r}.")
+        for name in ("noise", "mse"):
+            check_not_negative(name, getattr(self, name))
 
 
 QUICK: dict[str, Any] = {

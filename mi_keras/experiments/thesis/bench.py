@@ -73,9 +73,8 @@ class ThesisBench(Bench):
 
     def against(self, run: int) -> "ThesisBench":
         """Return the same adversary, with its shadow model and what it learned, against the target model of another run."""
-        other, pair = copy.copy(self), copy.copy(self)
-        other._run, other._identity = run, {**self._identity, "run": run}
-        pair._other = other
+        pair = copy.copy(self)
+        pair._other = self.of_run(run)
         return pair
 
     # Models
@@ -185,7 +184,7 @@ class ThesisBench(Bench):
     def own_images(self) -> Images:
         return self.splits.sets[self.own]
 
-    def surrogates(self, defense: Defense | None) -> Sequence[keras.Model]:
+    def surrogates(self, needs: Access, defense: Defense | None) -> Sequence[keras.Model]:
         return [self.load(self.model(SHADOW, defense))]
 
     def target(self, defense: Defense | None) -> Target:
