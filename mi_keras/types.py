@@ -57,11 +57,13 @@ class Images:
         labels: `(count,)` int64 class numbers.
         ids: `(count,)` uint64, the head of the SHA-256 of each image's original pixels. Equal ids are
             equal images, so that disjointness is a statement about images and not about positions.
+        groups: `(count,)` numbers: whose images they are, such as a patient's; None where each is its own group.
     """
 
     images: NDArray[Any]
     labels: Ints
     ids: NDArray[np.uint64]
+    groups: Ints | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or not len(self.images) == len(self.labels) == len(self.ids):
@@ -69,6 +71,8 @@ class Images:
                 "`images`, `labels` and `ids` must be (count, height, width, channels), (count,) and (count,); "
                 f"got {self.images.shape}, {self.labels.shape}, {self.ids.shape}."
             )
+        if self.groups is not None and len(self.groups) != len(self.images):
+            raise ValueError(f"`groups` must be ({len(self.images)},); got {self.groups.shape}.")
 
     @classmethod
     def unlabelled(cls, images: NDArray[Any]) -> "Images":
@@ -77,6 +81,20 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def first(self, count: int) -> "Images":
+        """Return the first of them."""
+        groups = None if self.groups is None else self.groups[:count]
+        return Images(self.images[:count], self.labels[:count], self.ids[:count], groups)
+
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """`(count,)` of mean 1, by which every group counts the same; None where each image is its own group."""
+        if self.groups is None:
+            return None
+        _, of_group, sizes = np.unique(self.groups, return_inverse=True, return_counts=True)
+        weights: NDArray[np.float64] = len(self) / len(sizes) / sizes[of_group]
+        return weights
 
 
 @dataclass(frozen=True)

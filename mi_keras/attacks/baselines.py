@@ -1,7 +1,7 @@
 """What an attack has to beat: answers that know nothing of the image beyond its class, or beyond the mean of all images."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Attack, Evidence, Fitted, Input
 from mi_keras.attacks.class_images import class_average, class_prototype
+from mi_keras.data.preprocess import as_unit
 from mi_keras.progress import Run
 from mi_keras.settings import PrototypeSettings
 from mi_keras.types import Floats
@@ -39,7 +40,10 @@ class ClassAverage(_OfClass):
 
 @dataclass(frozen=True)
 class ClassPrototype(_OfClass):
-    """The one image of the predicted class that is most like all of them, by SSIM (see `class_prototype`)."""
+    """The one image of the predicted class that is most like all of them, by SSIM (see `class_prototype`).
+
+    The mean of all images stands for a class of which the adversary has none.
+    """
 
     settings: PrototypeSettings = PrototypeSettings()
 
@@ -48,7 +52,12 @@ class ClassPrototype(_OfClass):
     seed_names: ClassVar[list[tuple[object, ...]]] = [("class_prototype",)]
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
-        return {"images": class_prototype(held.own_images, held.classes, self.settings, run=run)}, {}
+        own = held.own_images
+        there, labels = np.unique(own.labels, return_inverse=True)
+        of_class = class_prototype(replace(own, labels=labels), len(there), self.settings, run=run)
+        prototypes = np.repeat(as_unit(own.images).mean(axis=0, keepdims=True), held.classes, axis=0)
+        prototypes[there] = of_class
+        return {"images": prototypes}, {}
 
 
 @dataclass(frozen=True)

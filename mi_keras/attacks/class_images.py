@@ -31,7 +31,8 @@ def class_prototype(images: Images, classes: int, settings: PrototypeSettings, *
     """Return the image of each class with the highest mean SSIM to that class, `(classes, height, width, channels)`.
 
     Stochastic gradient ascent (Adam) from the class average on the shadow training set, clamped to [0, 1]. It knows
-    the class and nothing of the image: an attack that scores no higher has recovered the class only.
+    the class and nothing of the image: an attack that scores no higher has recovered the class only. Each group of
+    images is drawn as often as another.
     """
     prototypes = tf.Variable(class_average(images, classes))
     schedule = 0.5 * settings.learning_rate * (1 + np.cos(np.pi * np.arange(settings.steps) / settings.steps))
@@ -50,9 +51,14 @@ def class_prototype(images: Images, classes: int, settings: PrototypeSettings, *
         prototypes.assign(tf.clip_by_value(prototypes + rate * update, 0.0, 1.0))
 
     draw = np.random.default_rng(derive(run.seed, "class_prototype"))
+    shares = None if images.weights is None else images.weights / len(images)
     with run.progress.bar("class prototypes", settings.steps, "step") as bar:
         for step, rate in enumerate(schedule, start=1):
-            rows = draw.integers(len(images), size=settings.batch_size)
+            rows = (
+                draw.integers(len(images), size=settings.batch_size)
+                if shares is None
+                else draw.choice(len(images), settings.batch_size, p=shares)
+            )
             ascend(tf.constant(rows), tf.constant(float(step)), tf.constant(float(rate)))
             bar.advance()
     return prototypes.numpy()

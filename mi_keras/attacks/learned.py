@@ -91,16 +91,17 @@ class Learned(Attack):
         """
         if known is None:
             raise ValueError("`known` must hold the answers to the adversary's own images; got None.")
-        network, settings, images = self.network, self.settings, held.own_images.images
+        network, settings, own = self.network, self.settings, held.own_images
         inputs = assemble(known.parts, flat=network.flat)
         if self.images:
-            inputs, images = first(inputs, self.images), images[: self.images]
+            inputs, own = first(inputs, self.images), own.first(self.images)
+        images, examples = own.images, Examples(inputs, own.images, own.weights)
         model = network.build(inputs, images.shape[1:], derive(run.seed, "initial"))
         if before is not None:
             with_weights(model, before[0])
         architecture = (self._traced, inputs.shape[1:], network.noise_on(inputs), images.shape[1:])
         how = FitSettings(settings.epochs, settings.batch_size, settings.learning_rate, network.schedule)
-        history = _fitters.fit(model, architecture, Examples(inputs, images), how, loss=network.loss, run=run)
+        history = _fitters.fit(model, architecture, examples, how, loss=network.loss, run=run)
         return weights_of(model), {"history": history, "parameters": model.count_params()}
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:

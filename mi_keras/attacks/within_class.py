@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Attack, Evidence, Fitted
 from mi_keras.attacks.drawers import DrawerPool
-from mi_keras.attacks.ridge import MOST_COMPONENTS, class_means, principal_axes, ridge_by_class
+from mi_keras.attacks.ridge import (
+    MOST_COMPONENTS,
+    class_means,
+    less_class_means,
+    moments,
+    principal_axes,
+    ridge_by_class,
+)
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.metrics.image import mse, ssim
@@ -79,18 +86,18 @@ class LinearWithinClass(Attack):
         """Solve for the maps; arrays as of `_Canonical`, `weights` `(classes or 1, features, components)` and `basis`."""
         pairs = _pairs(known, held, self)
         canonical = _Canonical.of(pairs)
-        rest = pairs.images - canonical.means[pairs.classes]
+        rest = pairs.within(pairs.images - canonical.means[pairs.classes], pairs.classes)
         basis = principal_axes(rest.reshape(len(rest), -1), MOST_COMPONENTS)
         inputs, outputs, classes = [], [], []
         for number in range(_draws(pairs)):
             features, of = pairs.drawn(number)
-            rest = (pairs.images - canonical.means[of]).reshape(len(of), -1)
-            inputs.append(canonical.features(features, of))
+            rest = pairs.within(pairs.images - canonical.means[of], of).reshape(len(of), -1)
+            inputs.append(pairs.within(canonical.features(features, of), of))
             outputs.append(rest @ basis.T)
             classes.append(of)
         weights = ridge_by_class(
             np.concatenate(inputs), np.concatenate(outputs), np.concatenate(classes), len(canonical.means),
-            images=len(pairs.images),
+            images=len(pairs.images), groups=pairs.groups,
         )  # fmt: skip
         return {**canonical.arrays, "weights": weights, "basis": basis}, {}
 
@@ -165,8 +172,8 @@ class NetworkWithinClass(Attack):
         shape: tuple[int, int, int] = pairs.images.shape[1:]
         model = self._build(inputs.shape[1], shape, derive(run.seed, "initial"))
         history = _fitters.fit(
-            model, (self.loss, self.channels, self.noise, inputs.shape[1], shape), Examples(inputs, pairs.images),
-            FitSettings(self.epochs, self.batch_size, self.learning_rate, cosine(self.epochs)),
+            model, (self.loss, self.channels, self.noise, inputs.shape[1], shape),
+            Examples(inputs, pairs.images, pairs.weights), FitSettings(self.epochs, self.batch_size, self.learning_rate, cosine(self.epochs)),
             loss=_LOSS[self.loss], run=run,
         )  # fmt: skip
         return {**canonical.arrays, **weights_of(model)}, {"history": history}
@@ -199,6 +206,16 @@ class _Pairs:
     count: int  # of classes
     drawn: Callable[[int], tuple[Floats, Ints]]  # another draw of features and classes
     is_redrawn: bool  # it differs from the first
+    groups: Ints | None  # None: each image is its own
+    weights: NDArray[np.float64] | None  # by which each group counts the same
+
+    def within(self, rows: Floats, classes: Ints) -> Floats:
+        """Return differences from the mean over groups as differences from the plain mean of the class.
+
+        Every image says as much of how images vary with answers, whichever group it is of; only of what is usual in a
+        class those of a large group say less.
+        """
+        return rows if self.groups is None else less_class_means(rows, classes)
 
 
 class _Canonical:
@@ -218,18 +235,17 @@ class _Canonical:
         width = pairs.features.shape[1]
         centre, deviation = np.zeros(width), np.zeros(width)
         if width:
-            centre = pairs.features.mean(axis=0, dtype=np.float64)
-            deviation = pairs.features.std(axis=0, dtype=np.float64)
+            centre, deviation = moments(pairs.features, pairs.weights)
         centres, deviations = np.tile(centre, (pairs.count, 1)), np.tile(deviation, (pairs.count, 1))
         for number in range(pairs.count):
             of = pairs.classes == number
             if of.sum() >= LEAST_OF_CLASS and width:
-                centres[number] = pairs.features[of].mean(axis=0, dtype=np.float64)
-                deviations[number] = pairs.features[of].std(axis=0, dtype=np.float64)
+                weights = None if pairs.weights is None else pairs.weights[of]
+                centres[number], deviations[number] = moments(pairs.features[of], weights)
         # Below this a feature is constant within the class up to the rounding of float32
         floor = 1e-6 * np.maximum(np.abs(centres), 1e-30)
         deviations = np.where(deviations > floor, deviations, np.inf)
-        means = class_means(pairs.images, pairs.classes, pairs.count)
+        means = class_means(pairs.images, pairs.classes, pairs.count, pairs.groups)
         float32 = {"centres": centres, "deviations": deviations, "means": means}
         return cls({name: array.astype(np.float32) for name, array in float32.items()})
 
@@ -246,15 +262,17 @@ class _Canonical:
 def _pairs(known: Evidence | None, held: Holdings, attack: LinearWithinClass | NetworkWithinClass) -> _Pairs:
     if known is None:
         raise ValueError("`known` must hold the answers to the adversary's own images; got None.")
-    own = held.own_images.images
-    most = min(attack.images or len(own), len(own))
+    most = min(attack.images or len(held.own_images), len(held.own_images))
+    own = held.own_images.first(most)
     values, point = known.observation.values, known.observation.point
 
     def drawn(number: int) -> tuple[Floats, Ints]:
         return _split(Observation(redrawn(values, number)[:most], point), attack)
 
     count = attack.class_columns or (1 if attack.of_maps else values.shape[1])
-    return _Pairs(*drawn(0), as_unit(own[:most]), count, drawn, isinstance(values, Redrawn))
+    return _Pairs(
+        *drawn(0), as_unit(own.images), count, drawn, isinstance(values, Redrawn), own.groups, own.weights
+    )
 
 
 def _draws(pairs: _Pairs) -> int:

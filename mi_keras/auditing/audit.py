@@ -11,20 +11,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from mi_keras.auditing import controls
+from mi_keras.auditing import attackers, controls
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import Contract, inspect
-from mi_keras.auditing.cost import Chosen, choose, forecast, left_out
+from mi_keras.auditing.cost import Chosen, choose, forecast, sentence
 from mi_keras.auditing.defence_specs import Spec
 from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
-from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
-from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Envelope, Rung
+from mi_keras.auditing.envelope import Envelope
+from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Rung
 from mi_keras.auditing.loading import load_model
 from mi_keras.auditing.machine import machine
 from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options
-from mi_keras.auditing.permutation import permutation_p
+from mi_keras.auditing.point_report import pictures_of, report_of
 from mi_keras.auditing.points import name_of, sent_at
 from mi_keras.auditing.report import (
+    Attackers,
     Curve,
     DefenceRow,
     ModelFacts,
@@ -37,7 +38,6 @@ from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.stronger import (
     WHITE,
     Climbed,
-    attack_rows,
     attacks,
     climb_all,
     curve,
@@ -46,14 +46,12 @@ from mi_keras.auditing.stronger import (
 )
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
-from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home, versions
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 
-API, NETWORK = "API client", "Cloud, network"
-BYTES_OF_HALF = 2
+SHOWN = 3  # images that a warning names
 
 
 def audit(
@@ -124,6 +122,7 @@ class _Audit:
         self.tolerance = options.tolerance or Tolerance()
         self.pictures: dict[str, Floats] = {}
         self.curves: list[Curve] = []
+        self.left_out: list[str] = []  # for the budget, a sentence each
 
     def report(self) -> Report:
         """Attack every point, run the controls, and judge."""
@@ -131,17 +130,13 @@ class _Audit:
         self._answers()
         plans = {sent: self._plan(sent) for sent in self.sent}
         self._announce(plans)
-        climbed = {sent: self._climbed(sent, plan.places) for sent, plan in plans.items()}
-        envelopes = {sent: each.whole for sent, each in climbed.items()}
-        checks = controls.by_kind(self.sent, self._benches, self.sizes, options.among)
-        same = controls.identity(self._benches(self.sent[0]), envelopes[self.sent[0]])
-        failed = {
-            sent: controls.failed([*checks[controls.kind(self._benches(sent)[0])], same])
-            for sent in self.sent
-        }
-        points = tuple(
-            self._point(sent, each, failed[sent], plans[sent].left_out) for sent, each in climbed.items()
-        )
+        climbed = {sent: self._climbed(sent, plan) for sent, plan in plans.items()}
+        any_point = climbed[self.sent[0]].whole  # images and classes are the same at all of them
+        ran = {sent: _answered_by(each) for sent, each in climbed.items()}
+        checks = controls.by_point(ran, self._benches, self.sizes, options.among)
+        same = controls.identity(self._benches(self.sent[0]), any_point)
+        failed = {sent: controls.failed([*checks[sent], same]) for sent in self.sent}
+        points = tuple(self._point(sent, each, failed[sent], plans[sent]) for sent, each in climbed.items())
         defences, behind = self._defences(points, plans, failed)
         benches = {name_of(sent): self._benches(sent)[0] for sent in self.sent}
         why = {
@@ -157,11 +152,11 @@ class _Audit:
             settings=Settings(
                 options.preset, options.seed, self._adversaries(*self.sent), self.tolerance.found, self.tolerance.detail,
                 options.tolerance is None, options.among, options.class_of, options.budget, options.defend, options.sends,
-                options.public_backbone,
+                options.public_backbone, options.attacker_seeds,
             ),
-            points=points, defences=defences, controls=(*itertools.chain(*checks.values()), same),
+            points=points, defences=defences, controls=(*dict.fromkeys(itertools.chain(*checks.values())), same),
             assumed=(*self.contract.assumed, *self._shadows(climbed)), not_tried=tuple(not_tried(benches, self._adversaries(*self.sent), self.sizes, why, behind)),
-            warnings=(*self.contract.warnings, *left_out({name_of(sent): plan for sent, plan in plans.items()})), cheapest=cheapest(points, defences),
+            warnings=(*self.contract.warnings, *self._indistinct(any_point), *self.left_out), cheapest=cheapest(points, defences),
             versions={"python": platform.python_version()} | versions(), machine=machine(), pictures=self.pictures,
             curves=tuple(self.curves),
         )  # fmt: skip
@@ -202,61 +197,67 @@ class _Audit:
     def _plan(self, sent: Sent) -> Chosen:
         """Say what is run at a point within its part of the budget."""
         folds = self._rungs(sent)
-        shared = sum(bool(_with_shadows(self._rungs(other)[0])) for other in self.sent)
-        points = len(self.sent) * len(folds)
-        return choose(folds[0], budget=self.options.budget, points=points, shared=max(shared, 1))
+        return choose(folds[0], budget=self.options.budget, folds=len(folds))
+
+    def _attackers(self, sent: Sent, climbed: Climbed, published: Envelope, plan: Chosen) -> Attackers | None:
+        """Return the spread over attackers where it was asked for; it is what a budget leaves out first."""
+        seeds = self.options.attacker_seeds
+        dropped = list(plan.left_out)
+        fits = plan.has_room_for(attackers.seconds(plan, published, seeds=seeds))
+        if seeds > 1 and not fits:
+            dropped.insert(0, f"{seeds - 1} other seeds of the attacker")
+        if dropped:
+            self.left_out.append(sentence(name_of(sent), dropped))
+        if seeds == 1 or not fits:
+            return None
+        folds = self._kept(sent, plan)
+        return attackers.attackers(folds, climbed, published, seeds=seeds, among=self.options.among)
+
+    def _kept(self, sent: Sent, plan: Chosen) -> list[list[Rung]]:
+        return [[fold[place] for place in plan.places] for fold in self._rungs(sent)]
+
+    def _indistinct(self, envelope: Envelope) -> list[str]:
+        """Say how many attacked images nobody could tell apart, and which."""
+        count = len(envelope.scored.mse)
+        alike = np.flatnonzero(~envelope.gallery.distinct[:count])
+        if not len(alike):
+            return []
+        rows = np.concatenate([bench.places(ATTACKED) for bench in self._benches(self.sent[0])])
+        shown = ", ".join(self.contract.names[row] for row in rows[alike][:SHOWN])
+        return [
+            f"{len(alike):,} of {count:,} attacked images are of one colour, or equal to one of another group in their class "
+            f"({shown}{', ...' if len(alike) > SHOWN else ''}): not even the image itself would be picked, so that they are left out of what is "
+            "picked. Take blank images out of the data, and give copies one group (--groups)."
+        ]
 
     def _announce(self, plans: Mapping[Sent, Chosen]) -> None:
         # and again behind each defence
-        seconds = sum(plan.seconds * (1 + len(self.defended.get(sent, ()))) for sent, plan in plans.items())
+        times = {sent: 1 + len(self.defended.get(sent, ())) for sent in plans}
+        seconds = sum(plan.seconds * times[sent] - plan.shared for sent, plan in plans.items())
+        seconds += max(plan.shared for plan in plans.values())
+        again = self.options.attacker_seeds - 1
+        seconds += again * sum(max(plan.costs.values(), default=0.0) for plan in plans.values())
         if told := forecast(seconds * len(self.contract.subjects), points=len(plans)):
             self.progress.announce(told)
 
-    def _climbed(self, sent: Sent, places: Sequence[int]) -> Climbed:
-        folds = [[fold[place] for place in places] for fold in self._rungs(sent)]
+    def _climbed(self, sent: Sent, plan: Chosen) -> Climbed:
+        folds = self._kept(sent, plan)
         if found := curve(folds, name_of(sent), among=self.options.among):
             self.curves.append(found)
         return climb_all(folds, among=self.options.among)
 
-    def _point(
-        self, sent: Sent, climbed: Climbed, failed: Sequence[str], dropped: Sequence[str]
-    ) -> PointReport:
-        benches, options = self._benches(sent), self.options
+    def _point(self, sent: Sent, climbed: Climbed, failed: Sequence[str], plan: Chosen) -> PointReport:
+        benches, dropped = self._benches(sent), plan.left_out
         is_output = benches[0].is_output
         missing = [] if is_output or climbed.part or any(d.startswith(WHITE) for d in dropped) else [WHITE]
-        answered = any(each.rung.adversary not in (CLASS, POOL) for each in climbed.attacks)
-        missing += [] if answered or sent.view.form == "label" else ["any attack on the answers"]
+        missing += [] if _answered_by(climbed) or sent.view.form == "label" else ["any attack on the answers"]
         missing += dropped
         envelope, judgement = climbed.published(partial(self._judged, missing=missing, failed=failed))
-        numbers = envelope.numbers
-        name = name_of(sent)
-        exposed = most_exposed(numbers)
-        worst = worst_class(envelope.scored, envelope.gallery, among=options.among)
-        values = {"found": exposed.found, "detail": exposed.detail}
-        compared = compare_members(envelope.members, numbers) if envelope.members else {}
-        shape = benches[0].point.shape
-        size = (
-            sent.view.bytes(shape[0] or 0)
-            if sent.with_class
-            else BYTES_OF_HALF * int(np.prod([n or 0 for n in shape]))
-        )
-        return PointReport(
-            listener=API if is_output else NETWORK, name=name, is_output=is_output,
-            shape=tuple(int(n or 0) for n in shape), bytes=size, adversary=climbed.adversary,
-            verdict=str(judgement.verdict), reason=judgement.reason, found=numbers.found,
-            found_note=numbers.missing.get("found", ""), auc=numbers.auc, detail=numbers.detail,
-            ssim_gain=numbers.ssim_gain, could_be=dict(judgement.could_be),
-            p=permutation_p(envelope.scored, envelope.gallery, seed=options.seed) if numbers.auc else None,
-            most_exposed={k: v for k, v in values.items() if not np.isnan(v)},
-            worst_class=(self._class_name(worst.label), worst.estimate.value, worst.estimate.n)
-            if worst and worst.number == "found" else None,
-            members=compared.get("found"), attacks=attack_rows(climbed, envelope),
-            pictures=self._show(name, benches, envelope),
+        self.pictures |= pictures_of(sent, benches, envelope)
+        return report_of(
+            sent, benches, climbed, envelope, judgement, options=self.options, class_names=self.contract.class_names,
+            attackers=self._attackers(sent, climbed, envelope, plan),
         )  # fmt: skip
-
-    def _class_name(self, label: int) -> str:
-        number, names = label % self.contract.subjects[0].classes, self.contract.class_names
-        return names[number] if len(names) == self.contract.subjects[0].classes else str(number)
 
     def _judged(self, envelope: Envelope, missing: Sequence[str], failed: Sequence[str]) -> Judgement:
         """Return the verdict; `missing`: attacks that would have to be tried before the point can be below tolerance."""
@@ -282,15 +283,12 @@ class _Audit:
                 rows, not_tried = rows + found, not_tried + left
         return tuple(rows), not_tried
 
-    def _show(self, name: str, benches: Sequence[AuditBench], envelope: Envelope) -> int:
-        """Keep pictures of the most, the median and the least exposed image."""
-        order = by_exposure(envelope.numbers)
-        places = list(dict.fromkeys([int(order[0]), int(order[len(order) // 2]), int(order[-1])]))
-        truth = np.concatenate([bench.truth_bytes(ATTACKED) for bench in benches])
-        for kind, images in (("truth", truth), ("rebuilt", envelope.drawn), ("class", envelope.of_class)):
-            self.pictures[f"{name}:{kind}"] = as_unit(images[places])
-        return len(places)
-
 
 def _with_shadows(rungs: Sequence[Rung]) -> list[ShadowBench]:
     return [rung.bench for rung in rungs if isinstance(rung.bench, ShadowBench)]
+
+
+def _answered_by(climbed: Climbed) -> set[str]:
+    """Return the labels of the attacks on answers that were run."""
+    rungs = [each.rung for each in climbed.attacks]
+    return {rung.attack.label for rung in rungs if rung.adversary not in (CLASS, POOL)}

@@ -1,10 +1,11 @@
 """The audit as a bench: what one point of a user's model sends, in one view, and scores of what is made of it."""
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack
 from mi_keras.attacks.learned import First
-from mi_keras.attacks.ridge import class_means, principal_axes
 from mi_keras.auditing.behind import Behind
+from mi_keras.auditing.components_head import ComponentsHead
 from mi_keras.auditing.in_white import sends
-from mi_keras.auditing.permuted import Permuted
+from mi_keras.auditing.permuted import Permuted, shuffled_order
 from mi_keras.auditing.recomputed import Recomputed
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
 from mi_keras.auditing.views import View
@@ -29,7 +30,7 @@ from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.models.target import Target
 from mi_keras.progress import Arrays, Progress, Workspace, fill
 from mi_keras.seeds import derive
-from mi_keras.types import Floats, Images, Observation, Redrawn, Rows
+from mi_keras.types import Floats, Images, Ints, Observation, Redrawn, Rows
 
 Answer = Callable[[NDArray[Any]], NDArray[Any]]  # what a model takes in -> what it sends
 MEANING = 1  # raise when a stage computes something else than before: older artifacts are then left alone
@@ -38,6 +39,7 @@ MOST_STORED = 2**30  # bytes of the maps of one side: what is more is computed a
 # The adversary asks the model itself; what it may use of that, `ladder` says
 GRANTED = Access(True, "target", queries=UNLIMITED, population=True, weights=True, pool=True, defense=True)
 SHUFFLED, COMPONENTS = "shuffled", "components"  # controls: what takes the place of the answers
+GIVEN = ("defense", "shuffle", "pool", "query", "shadow")  # random choices that all attackers share
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class AuditBench(Bench):
     def __init__(
         self, subject: Subject, sent: Sent, store: Store, progress: Progress, *, seed: int, fold: int, most: int = 0
     ) -> None:  # fmt: skip
-        self.subject, self.sent, self.most = subject, sent, most
+        self.subject, self.sent, self.most, self.attacker = subject, sent, most, 1
         identity = {"meaning": MEANING, "data": dict(subject.data)}
         super().__init__(store, progress, identity, seed=seed, run=fold)
         self.image_shape, self.classes = subject.attack_shape, subject.classes
@@ -95,6 +97,16 @@ class AuditBench(Bench):
         """Return the bench that lets no more than the first so many images of a side be attacked; 0: all."""
         seed, fold = self._seed, self._run
         return AuditBench(self.subject, self.sent, self.store, self.progress, seed=seed, fold=fold, most=most)
+
+    def by_attacker(self, number: int) -> Self:
+        """Return the bench of another attacker, who learns the same by other random choices; the first is number 1."""
+        other = copy.copy(self)
+        other.attacker = number
+        return other
+
+    def derive(self, *names: object) -> int:
+        seed = super().derive(*names)
+        return seed if self.attacker == 1 or names[0] in GIVEN else derive(seed, "attacker", self.attacker)
 
     def attacked_count(self, subset: str) -> int:
         """Return how many images of a side are attacked."""
@@ -183,10 +195,9 @@ class AuditBench(Bench):
             values = Defended(values, defense, self.measured(defense), seed)
         classes = self.classes_of(subset)
         if sent.control == SHUFFLED:
-            values = Permuted(values, self._shuffled(subset, classes))
+            values = Permuted(values, shuffled_order(classes, seed=self.derive("shuffle", subset)))
         if sent.control == COMPONENTS:
-            features = self.components(subset)[:, : sent.components]
-            return self._told(features, classes)
+            return self._told(self._head.sent(self.truth(subset), classes), classes)
         return self._shown(values)
 
     def _shown(self, values: Rows) -> Rows:
@@ -207,47 +218,33 @@ class AuditBench(Bench):
         """Return what the defender knows of what the point sends, from images that are not attacked."""
         return defense.measure(self.values(self.sent.point, OWN)) if defense.measures else {}
 
-    def _shuffled(self, subset: str, classes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return an order in which every image has the answer to another one of its class.
-
-        Images that are alone in their class change places among each other: none keeps its own answer.
-        """
-        draw = np.random.default_rng(self.derive("shuffle", subset))
-        order = np.arange(len(classes))
-        numbers, sizes = np.unique(classes, return_counts=True)
-        alone = np.flatnonzero(np.isin(classes, numbers[sizes == 1]))
-        for same in (alone, *(np.flatnonzero(classes == number) for number in numbers[sizes > 1])):
-            of = draw.permutation(same)
-            order[of] = np.roll(of, 1)
-        return order
-
-    # The closed form that the control by components is held to
-
-    def components(self, subset: str) -> Floats:
-        """Return what a head that knows the adversary's images would send, `(count, components)`."""
-        means, axes = self._axes
-        rest = as_unit(self.truth_bytes(subset)) - means[self.classes_of(subset)]
-        return (rest.reshape(len(rest), -1) @ axes.T).astype(np.float32)
-
     @cached_property
-    def _axes(self) -> tuple[Floats, Floats]:
-        images, classes = as_unit(self.truth_bytes(OWN)), self.classes_of(OWN)
-        means = class_means(images, classes, self.classes).astype(np.float32)
-        rest = (images - means[classes]).reshape(len(images), -1)
-        return means, principal_axes(rest, self.sent.components)
+    def _head(self) -> ComponentsHead:
+        return ComponentsHead.of(self.own_images(), self.classes, self.sent.components)
 
     def closed_form(self, subset: str) -> Floats:
         """Return the best reconstructions from the components, of the images of one side."""
-        means, axes = self._axes
-        truth, of = as_unit(self.truth_bytes(subset)), means[self.classes_of(subset)]
-        rest = (truth - of).reshape(len(truth), -1)
-        return np.asarray(of + (rest @ axes.T @ axes).reshape(truth.shape), np.float32)
+        return self._head.best(self.truth(subset), self.classes_of(subset))
 
     # What the adversary holds, and the truth
 
     def own_images(self) -> Images:
         images = self.subject.sides[OWN].truth
-        return Images(images.images, self.classes_of(OWN), images.ids)
+        return Images(images.images, self.classes_of(OWN), images.ids, self._own_groups)
+
+    @cached_property
+    def _own_groups(self) -> Ints | None:
+        """Whose images the adversary's own are; None where each is its own group."""
+        groups = self.subject.sides[OWN].groups
+        return groups if len(np.unique(groups)) < len(groups) else None
+
+    def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
+        """Describe the stage of what an attack learns; groups of images count as one each, classes are the model's."""
+        if attack.needs.images and attack.needs.answers == "nobody":
+            described["upstream"] = [*described["upstream"], self.raw(self.subject.output_name, OWN)]
+        counted = {} if self._own_groups is None else {"counted": "by group"}
+        other = {} if self.attacker == 1 else {"attacker": self.attacker}
+        return super().fit_stage(attack, compute, **described, **counted, **other)
 
     def target(self, defense: Defense | None) -> Target:
         sent, behind = self.sent, defense if isinstance(defense, Behind) else None
@@ -267,6 +264,10 @@ class AuditBench(Bench):
     def truth_bytes(self, subset: str) -> NDArray[np.uint8]:
         """Return the images of one side at the size at which they are reconstructed."""
         return self.subject.sides[subset].truth.images
+
+    def places(self, subset: str) -> Ints:
+        """Return where among all images those of one side stand."""
+        return self.subject.sides[subset].truth.ids.astype(np.int64)
 
     def truth(self, subset: str) -> Floats:
         return as_unit(self.truth_bytes(subset))

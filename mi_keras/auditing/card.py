@@ -35,7 +35,10 @@ def card(report: Report) -> str:
         ]
         if (bounds := tables.bounds(report)).rows:
             parts += [f"### {_text(bounds.title)}", _table(bounds)]
-    parts += ["### Who is hit hardest", _table(tables.exposure(report)), "### All attacks"]
+    parts += ["### Who is hit hardest", _table(tables.exposure(report))]
+    if (others := tables.attackers(report)).rows:
+        parts += [f"### {_text(others.title)}", _table(others)]
+    parts.append("### All attacks")
     for point in report.points:
         table = tables.attacks(point, settings)
         parts += [f"#### {_text(table.title)}", _text(words.sentence(point.reason)), _table(table)]
@@ -62,6 +65,7 @@ def part(report: Report, name: str) -> str:
         "points": tables.points,
         "defences": tables.defences,
         "exposure": tables.exposure,
+        "attackers": tables.attackers,
         "controls": tables.controls,
     }
     if name in of_name:

@@ -105,6 +105,7 @@ def _options(given: argparse.Namespace) -> Options:
         class_of=given.class_of, attack_size=given.attack_size, among=given.among, budget=given.budget,
         defend=tuple(given.defend), sends=given.sends,
         queries=_counts(given.queries), fix=_fix(given.fix), public_backbone=given.public_backbone,
+        attacker_seeds=given.attacker_seeds,
         tolerance=Tolerance.parse(given.tolerance) if given.tolerance is not None else None,
     )  # fmt: skip
 
@@ -187,6 +188,8 @@ def _parser() -> OneLineErrors:
     )
     add("--preset", default="quick", choices=PRESETS, help="how hard the attacks try (default: quick)")
     add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
+    add("--attacker-seeds", type=int, default=1, metavar="N",
+        help="train the published attacks with N - 1 other seeds too, and show how far they spread (default: 1)")  # fmt: skip
     add("--pixels", metavar="RANGE", help="what the data holds: 0..1, 0..255 or -1..1; files are 0..255")
     add(
         "--model-input",
@@ -233,7 +236,7 @@ def _parser() -> OneLineErrors:
         type=float,
         default=DEFAULT_BUDGET,
         metavar="MINUTES",
-        help="for the attacks of all points; 0: no limit (default: %(default)g)",
+        help="for the attacks at each point; 0: no limit (default: %(default)g)",
     )
     add("--among", type=int, default=10, metavar="N", help="images to tell apart (default: 10)")
     add(

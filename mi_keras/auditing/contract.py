@@ -49,6 +49,7 @@ class Contract:
         data: facts for the report.
         assumed, warnings: sentences for the report.
         class_names: of the labels, () without any.
+        names: of the images, by row.
     """
 
     subjects: tuple[Subject, ...]
@@ -56,6 +57,7 @@ class Contract:
     assumed: tuple[str, ...]
     warnings: tuple[str, ...]
     class_names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contract:
@@ -102,7 +104,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     random = not _alike(sample[:BATCH], answer(images[:BATCH], prepare))
     most_own = MOST_OWN[options.preset]
     identity = {
-        "most_own": most_own, "fingerprint": pool.fingerprint, "division": options.seed, "model_input": given, "size": list(size),
+        "most_own": most_own, "fingerprint": pool.fingerprint, "division": _division(divided, options.seed), "model_input": given, "size": list(size),
         "code": _code(prepare, images, None if random else sample), "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
     }  # fmt: skip
     copies = {target.point.name: target}  # of the model: the folds share them
@@ -136,7 +138,15 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         warnings.append(
             "Images are their own groups: one person may be on both sides unless groups are declared."
         )
-    return Contract(subjects, facts, tuple(s for s in assumed if s), tuple(warnings), pool.class_names)
+    return Contract(
+        subjects, facts, tuple(s for s in assumed if s), tuple(warnings), pool.class_names, pool.names
+    )
+
+
+def _division(divided: Divided, seed: int) -> int | list[int | str]:
+    """Return what identifies a division, as a JSON value; groups of several images were once divided otherwise."""
+    is_grouped = len(np.unique(divided.groups)) < len(divided.groups)
+    return [seed, "groups in turn"] if is_grouped else seed
 
 
 def _code(prepare: Prepare, images: NDArray[Any], answers: NDArray[Any] | None) -> str:

@@ -3,13 +3,14 @@
 A control that fails voids the verdicts: either the attack is too weak to say anything, or the scores are wrong.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from mi_keras.auditing.bench import COMPONENTS, SHUFFLED, AuditBench, Sent
-from mi_keras.auditing.ladder import Envelope, Rung, climb, control_rungs
+from mi_keras.auditing.envelope import Envelope, climb
+from mi_keras.auditing.ladder import control_rungs
 from mi_keras.auditing.report import Control
 from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.statistics import Numbers, measure
@@ -23,34 +24,45 @@ NEEDED = 0.9  # of the closed form
 NEAR_ONE = 0.99
 
 
-def by_kind(
-    points: Sequence[Sent], benches: Callable[[Sent], Sequence[AuditBench]], sizes: Sizes, among: int
-) -> dict[str, list[Control]]:
-    """Run the controls that attack something, once for each kind of what is sent.
+def by_point(
+    points: Mapping[Sent, Collection[str]],
+    benches: Callable[[Sent], Sequence[AuditBench]],
+    sizes: Sizes,
+    among: int,
+) -> dict[Sent, tuple[Control, Control]]:
+    """Run the controls that attack something, and return for each point the two that may void it.
 
-    One that fails voids the points of its kind: an attack that is too weak for maps says nothing of one on vectors, and
-    with a point more no other verdict may change.
+    They depend on nothing but the point: which others are audited, and in which order they are named, changes none.
+    Answers are shuffled at every layer, and of the output once, in the view that tells most, whichever are audited. A head
+    of so many components is the same wherever it stands, so that it is attacked once by each kind of attack.
+
+    Args:
+        points: with the labels of the attacks that were run at each.
     """
-    first: dict[str, Sent] = {}
-    for sent in points:
-        first.setdefault(kind(benches(sent)[0]), sent)
-    checks: dict[str, list[Control]] = {}
-    for name, sent in first.items():
-        if sent.with_class:  # in the view that tells most, whichever are audited
-            sent = replace(sent, view=default_views(benches(sent)[0].subject.output)[0])
-        for check in (shuffled, components):
-            control = check(benches(sent), sizes, among)
-            text = f"{name}: {control.text}" if len(first) > 1 else control.text
-            named = replace(control, name=f"{control.name} at {name}", text=text)
-            checks.setdefault(name, []).append(named)
-    return checks
+    shuffles: dict[Sent, Control] = {}
+    heads: dict[tuple[Sent, bool], Control] = {}
+    found = {}
+    for sent, ran in points.items():
+        at = shuffled_at(sent, benches(sent)[0])
+        if at not in shuffles:
+            shuffles[at] = shuffled(benches(at), sizes, among, None if at.with_class else ran)
+        head = head_of(benches(sent)[0])
+        if head not in heads:
+            heads[head] = components(benches(head[0]), sizes, among, head[1])
+        found[sent] = shuffles[at], heads[head]
+    return found
 
 
-def kind(bench: AuditBench) -> str:
-    """Return what has the same attacks as what a bench sends, and as many components."""
-    if bench.sent.with_class:
-        return "the output"
-    return "maps" if bench.of_maps else f"vectors of {_components(bench)}"
+def shuffled_at(sent: Sent, bench: AuditBench) -> Sent:
+    """Return where answers are shuffled for a point."""
+    return replace(sent, view=default_views(bench.subject.output)[0]) if sent.with_class else sent
+
+
+def head_of(bench: AuditBench) -> tuple[Sent, bool]:
+    """Return the head of components that stands for a point, and whether it is attacked as maps are."""
+    count = min(int(np.prod([n or 1 for n in bench.point.shape])), MOST_COMPONENTS)
+    view = default_views(bench.subject.output)[0]
+    return Sent(bench.subject.output_name, view, control=COMPONENTS, components=count), bench.of_maps
 
 
 def failed(checks: Sequence[Control]) -> list[str]:
@@ -58,59 +70,68 @@ def failed(checks: Sequence[Control]) -> list[str]:
     return [control.name for control in checks if control.ok is False]
 
 
-def _components(bench: AuditBench) -> int:
-    return min(int(np.prod([n or 1 for n in bench.point.shape])), MOST_COMPONENTS)
-
-
-def shuffled(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Control:
+def shuffled(
+    benches: Sequence[AuditBench], sizes: Sizes, among: int, ran: Collection[str] | None = None
+) -> Control:
     """Attack answers that changed places within their class, when the attack learns and when it is tried.
 
     The 99.9 % lower bounds of what it gains must not be above 0.
+
+    Args:
+        ran: the labels of the attacks that are to be checked; None: all.
     """
-    numbers = _climbed(benches, replace(benches[0].sent, control=SHUFFLED), sizes, among).numbers
+    sent = benches[0].sent
+    numbers = _climbed(
+        benches, replace(sent, control=SHUFFLED), sizes, among, benches[0].of_maps, ran
+    ).numbers
     picks, baseline = (numbers.found, 1 / among) if numbers.found else (numbers.auc, 0.5)
     bounds = [picks.floor - baseline if picks else 0.0, numbers.detail.floor if numbers.detail else 0.0]
-    detail = (
+    ok, at = max(bounds) <= 0, "the output" if sent.with_class else sent.point
+    return Control(
+        f"shuffled at {at}", ok, "shuffled ok" if ok else f"shuffled FAILED at {at}",
         f"Answers shuffled within their class: 99.9 % lower bounds of the gain {bounds[0]:+.3f} (picks) and "
-        f"{bounds[1]:+.3f} (detail), at most 0 wanted."
-    )
-    ok = max(bounds) <= 0
-    return Control("shuffled", ok, f"shuffled {'ok' if ok else 'FAILED'}", detail)
+        f"{bounds[1]:+.3f} (detail), at most 0 wanted.",
+    )  # fmt: skip
 
 
-def components(benches: Sequence[AuditBench], sizes: Sizes, among: int) -> Control:
-    """Attack a head that sends principal components of the image: most of their closed-form R2 must be reached."""
-    count = _components(benches[0])
-    sent = replace(benches[0].sent, control=COMPONENTS, components=count, with_class=True)
-    heads = [bench.at(sent) for bench in benches]
-    envelope = _climbed(benches, sent, sizes, among)
+def components(heads: Sequence[AuditBench], sizes: Sizes, among: int, maps: bool) -> Control:
+    """Attack a head that sends principal components of the image: most of their closed-form R2 must be reached.
+
+    Args:
+        maps: by the attacks that are for maps.
+    """
+    sent = heads[0].sent
+    name = f"{sent.components} components{' of maps' if maps else ''}"
+    envelope = _climbed(heads, sent, sizes, among, maps)
     drawn = np.concatenate([bench.closed_form(ATTACKED) for bench in heads])
-    best = _scored(benches, drawn, envelope).detail
+    best = _scored(heads, drawn, envelope).detail
     closed = best.value if best else 0.0
     if closed < LEAST_CLOSED_FORM:
         return Control(
-            "components", None, f"{count} components skipped",
-            f"{count} principal components hold R2 {closed:.3f} in closed form, too little to be reached: skipped.",
+            name, None, f"{name} skipped",
+            f"{sent.components} principal components hold R2 {closed:.3f} in closed form, too little to be reached: skipped.",
         )  # fmt: skip
     reached = envelope.numbers.detail
     share = (reached.value if reached else 0.0) / closed
     ok = share >= NEEDED
     return Control(
-        "components", ok, f"{count} components {share:.0%} {'ok' if ok else 'FAILED'}".replace("%", " %"),
-        f"A head that sends {count} principal components: R2 {share * closed:.3f} of {closed:.3f} in closed form, "
-        f"{100 * NEEDED:.0f} % wanted.",
+        name, ok, f"{name} {share:.0%} {'ok' if ok else 'FAILED'}".replace("%", " %"),
+        f"A head that sends {sent.components} principal components: R2 {share * closed:.3f} of {closed:.3f} in closed "
+        f"form, {100 * NEEDED:.0f} % wanted.",
     )  # fmt: skip
 
 
 def identity(benches: Sequence[AuditBench], envelope: Envelope) -> Control:
-    """Score the true images as if they had been reconstructed: all are found, and no detail is missing."""
+    """Score the true images as if they had been reconstructed: all are found, and no detail is missing.
+
+    Images that nobody could tell apart are no failure of the scores: they are left out of what is picked, and said.
+    """
     numbers = _scored(benches, np.concatenate([bench.truth(ATTACKED) for bench in benches]), envelope)
     values = [e.value for e in (numbers.found, numbers.auc, numbers.detail) if e is not None]
     ok = bool(values) and min(values) >= NEAR_ONE
     return Control(
         "identity", ok, f"identity {'ok' if ok else 'FAILED'}",
-        f"The images themselves score {min(values, default=0.0):.3f} at least, {NEAR_ONE} wanted: less means images "
-        "that are nearly equal within a class.",
+        f"The images themselves score {min(values, default=0.0):.3f} at least, {NEAR_ONE} wanted.",
     )  # fmt: skip
 
 
@@ -127,6 +148,13 @@ def _scored(benches: Sequence[AuditBench], images: Floats, envelope: Envelope) -
     return measure(scored, envelope.gallery, among=envelope.numbers.among)
 
 
-def _climbed(benches: Sequence[AuditBench], sent: Sent, sizes: Sizes, among: int) -> Envelope:
-    folds: list[list[Rung]] = [control_rungs(bench, bench.at(sent), sizes) for bench in benches]
-    return climb(folds, among=among)
+def _climbed(
+    benches: Sequence[AuditBench],
+    sent: Sent,
+    sizes: Sizes,
+    among: int,
+    maps: bool,
+    ran: Collection[str] | None = None,
+) -> Envelope:
+    folds = [control_rungs(bench.at(sent), sizes, maps=maps, ran=ran) for bench in benches]
+    return climb(folds, among=among, with_members=False)

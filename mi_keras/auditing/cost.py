@@ -1,11 +1,12 @@
 """What an audit will cost, measured on 64 images before it starts, and what a budget leaves out.
 
-What does not fit is left out in this order and named: the white box, attacks from shadow models (the last of them with the training
-of these), networks that learn with 1 - SSIM, then all other networks and decoders, of the point at hand. Other linear maps,
-the class alone and the controls are never left out. What was decided for a point is stored: a point that is added later, or a
-faster hour, changes nothing of it.
+What does not fit is left out in this order and named: other seeds of the attacker, the white box, attacks from shadow models (the last of
+them with the training of these), networks that learn with 1 - SSIM, then all other networks and decoders, of the point at
+hand. Other linear maps, the class alone and the controls of the output are never left out. The budget is that of each point,
+whichever others are audited, and what was decided for a point is stored: neither a point more nor a faster hour changes it.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,13 +21,13 @@ from mi_keras.attacks.steps import Pace, Spectrum, make_step, walk
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import NetworkWithinClass
 from mi_keras.auditing.bench import AuditBench
-from mi_keras.auditing.ladder import CLASS, WHITE_BOX, Rung
+from mi_keras.auditing.ladder import CLASS, SHADOW, UNLIMITED, WHITE_BOX, Rung
 from mi_keras.auditing.shadows import SHARE, ShadowBench
 from mi_keras.auditing.subject import OWN
 from mi_keras.data.preprocess import as_unit
 from mi_keras.experiments.store import Stage
 from mi_keras.progress import Arrays, Run, Workspace
-from mi_keras.types import Images, Observation
+from mi_keras.types import Observation
 
 TIMED = 64  # images
 DRAWING = 0.1  # of the time of training, for answers and reconstructions
@@ -34,46 +35,71 @@ DRAWING = 0.1  # of the time of training, for answers and reconstructions
 
 @dataclass(frozen=True)
 class Chosen:
-    """The attacks that are run at a point: `places` among its rungs, what was left out, and the seconds to expect."""
+    """The attacks that are run at a point.
+
+    Attributes:
+        places: among its rungs.
+        left_out: labels of the others.
+        seconds: to expect, for one fold, with the shuffled control of a layer.
+        costs: seconds of each attack by its label; empty where nothing was measured.
+        most: seconds that there are, for one fold; infinite without a budget.
+        shared: seconds of these that shadow models take to be trained, which points share.
+    """
 
     places: tuple[int, ...]
     left_out: tuple[str, ...]
     seconds: float
+    costs: Mapping[str, float]
+    most: float
+    shared: float = 0.0
+
+    def has_room_for(self, more: float) -> bool:
+        """Return whether something that takes so many seconds fits as well."""
+        return self.seconds + more <= self.most
 
 
-def choose(rungs: Sequence[Rung], *, budget: float, points: int, shared: int = 1) -> Chosen:
-    """Return which attacks of a point fit into its part of a budget, by measurement.
+def choose(rungs: Sequence[Rung], *, budget: float, folds: int = 1) -> Chosen:
+    """Return which attacks of a point fit into a budget, by measurement.
 
     Args:
         rungs: the attacks.
-        budget: minutes for all points; 0: everything is run, and nothing is measured.
-        points: among which the budget is divided, where the point's part is not stored already.
-        shared: points that share shadow models, and the time of their training.
+        budget: minutes for the point; 0: everything is run, and nothing is measured.
+        folds: of the images, which share them.
     """
     if not budget:
-        return Chosen(tuple(range(len(rungs))), (), 0.0)
-    bench = rungs[0].bench
-    attacks = [[type(rung.attack).__name__, rung.attack.identity, asdict(rung.bench.sent)] for rung in rungs]
+        return Chosen(tuple(range(len(rungs))), (), 0.0, {}, math.inf)
+    bench, most = rungs[0].bench, 60 * budget / folds
+    costly = [rung for place, rung in enumerate(rungs) if _order(rung, place)[0] < _NEVER]
+    attacks = [
+        [rung.label, type(rung.attack).__name__, rung.attack.identity, asdict(rung.bench.sent)]
+        for rung in costly
+    ]
 
     def compute(_: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
         rates: dict[object, float] = {}
-        costs = [_cost(rung, rates) for rung in rungs]
-        trained = [place for place, rung in enumerate(rungs) if isinstance(rung.bench, ShadowBench)]
-        if trained:
-            costs[trained[0]] += _training(rungs[trained[0]].bench) / shared
-        kept = list(range(len(rungs)))
-        for order, place in sorted((_order(rung, place), place) for place, rung in enumerate(rungs)):
-            if sum(costs[i] for i in kept) > 60 * budget / points and order[0] < _NEVER:
-                kept.remove(place)
-        left = [rung.label for place, rung in enumerate(rungs) if place not in kept]
-        return {}, {"kept": kept, "left_out": left, "seconds": sum(costs[i] for i in kept)}
+        costs = {rung.label: _cost(rung, rates) for rung in rungs}
+        whole = {rung.label: costs[rung.label] * _times(rung) for rung in rungs}
+        first = next((rung for rung in rungs if isinstance(rung.bench, ShadowBench)), None)
+        training = _training(first.bench) if first else 0.0
+        if first:
+            whole[first.label] += training  # a point pays all of it, as if no other did
+        left: list[str] = []
+        for rung in sorted(costly, key=lambda rung: _order(rung, rungs.index(rung))):
+            if sum(whole.values()) > most:
+                left.append(rung.label)
+                del whole[rung.label]
+        shared = training if first and first.label in whole else 0.0
+        return {}, {"left_out": left, "seconds": sum(whole.values()), "shared": shared, "costs": costs}
 
     target = bench.subject.target(bench.sent.point)
     stage: Stage = bench.stage(
         "audit_plan", compute, attacks=attacks, budget=budget, model=target.identity, point=target.point.name
     )
     info = stage.info
-    return Chosen(tuple(info["kept"]), tuple(info["left_out"]), float(info["seconds"]))
+    left = info["left_out"]
+    places = tuple(place for place, rung in enumerate(rungs) if rung.label not in left)
+    said = tuple(rung.label for rung in rungs if rung.label in left)
+    return Chosen(places, said, float(info["seconds"]), info["costs"], most, float(info["shared"]))
 
 
 def forecast(seconds: float, *, points: int) -> str:
@@ -82,17 +108,13 @@ def forecast(seconds: float, *, points: int) -> str:
         return ""
     return (
         f"About {seconds / 60:.0f} minutes for the attacks on {points} points where nothing is stored yet, measured on "
-        f"{TIMED} images."
+        f"{TIMED} images; some more for the controls of the output."
     )
 
 
-def left_out(plans: Mapping[str, Chosen]) -> list[str]:
-    """Return a sentence for each point, by its name, at which the budget left attacks out."""
-    return [
-        f"Left out at {name}, as the budget has it: {', '.join(plan.left_out)}."
-        for name, plan in plans.items()
-        if plan.left_out
-    ]
+def sentence(name: str, left_out: Sequence[str]) -> str:
+    """Return what is said of a point, by its name, at which the budget left something out."""
+    return f"Left out at {name}, as the budget has it: {', '.join(left_out)}."
 
 
 _NEVER = 4
@@ -107,6 +129,14 @@ def _order(rung: Rung, place: int) -> tuple[int, int]:
     if rung.adversary == CLASS or not isinstance(rung.attack, NetworkWithinClass | Learned):
         return _NEVER, place
     return 2 if isinstance(rung.attack, NetworkWithinClass) and rung.attack.loss == "ssim" else 3, place
+
+
+def _times(rung: Rung) -> int:
+    """Return how often an attack is trained: at a layer again on shuffled answers, as one of the first two is."""
+    bench = rung.bench
+    if bench.sent.with_class or isinstance(bench, ShadowBench) or rung.adversary not in (SHADOW, UNLIMITED):
+        return 1
+    return 1 if isinstance(rung.attack, NetworkWithinClass) and rung.attack.loss == "ssim" else 2
 
 
 def _cost(rung: Rung, rates: dict[object, float]) -> float:
@@ -134,8 +164,7 @@ def _cost(rung: Rung, rates: dict[object, float]) -> float:
     )
     if kind not in rates:
         held, seen = bench.holdings(attack.needs), bench.asked("target", OWN, None).read()
-        own = held.own_images
-        few = Images(own.images[:TIMED], own.labels[:TIMED], own.ids[:TIMED])
+        few = held.own_images.first(TIMED)
         known = (
             Observation(First(seen.values, TIMED), seen.point)
             if bench.of_maps

@@ -101,8 +101,8 @@ def divide(
 ) -> Divided:
     """Divide images by a hash of seed and of what their groups show, so that it is the same wherever they are stored.
 
-    Groups with near-duplicates of each other are made one before. Groups are taken in the order of the hash: each is
-    attacked if it still fits, else in the choice set if it fits there, else the adversary's. Of fewer than 400 images
+    Groups with near-duplicates of each other are made one before. Groups are taken in the order of the hash: the first
+    are attacked, the next are the choice set, as far as they fit, and the others are the adversary's. Of fewer than 400 images
     that the target has not seen, the groups are dealt to four parts, and each part is attacked once.
 
     Args:
@@ -170,11 +170,18 @@ def _by_hash(images: NDArray[Any], groups: Ints, seed: int) -> list[Ints]:
 
 
 def _filled(groups: Sequence[Ints], most: Sequence[int]) -> list[list[Ints]]:
-    """Return the groups on each side, of at most that many images, and behind them the groups that fit on none."""
+    """Return the groups on each side, of at most that many images, and behind them the groups that fit on none.
+
+    The first group that is too large for what is left of a side ends it, once half of it is filled: a side that went on
+    would take the small groups out of all that follow, and leave the large ones alone to the last.
+    """
     sides: list[list[Ints]] = [[] for _ in range(len(most) + 1)]
     free = list(most)
     for places in groups:
         side = next((side for side, room in enumerate(free) if len(places) <= room), len(most))
+        free[:side] = [
+            0 if 2 * room <= whole else room for room, whole in zip(free[:side], most, strict=False)
+        ]
         sides[side].append(places)
         if side < len(most):
             free[side] -= len(places)

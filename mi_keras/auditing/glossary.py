@@ -41,7 +41,13 @@ NUMBERS = {
     "Class image": "What the class alone tells about an image. It is the same for all images of the class.",
     "[94..99]": "The 95 % interval over the attacked images.",
     "Could be up to": "The upper bounds: with 95 % confidence each of the two numbers is not higher.",
-    "Most exposed tenth": "The mean over the tenth of the images that fare worst.",
+    "Most exposed tenth": (
+        "The mean over the tenth of the images that fare worst. As they are chosen by these very numbers they fare badly "
+        "even where nothing leaks: chance is what the tenth would be if what was rebuilt said nothing of the image."
+    ),
+    "Other attackers": (
+        "The published attack, trained again with other random choices: how far its numbers spread. The verdict is of the first."
+    ),
     "Trained on": "How much more often images are picked that the model was trained on than others.",
     "p": "How often shuffled pairs of rebuilt and true images of a class do as well.",
     "SSIM": "Structural similarity of the rebuilt image and the truth, 1 where they are the same.",

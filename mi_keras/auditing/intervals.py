@@ -9,10 +9,13 @@ the skewness by its own estimate (Hall 1992, BCa) are too noisy: 98 % in mixture
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, stdtrit
+
+from mi_keras.types import Ints
 
 Doubles = NDArray[np.float64]
 
@@ -143,12 +146,20 @@ def jackknife(replicates: Doubles, attacked: NDArray[np.bool_] | None = None) ->
     return Spread(float(error), float(min(degrees, count - 1)))
 
 
-def group_means(values: Doubles, groups: NDArray[np.int64], count: int) -> Doubles:
+def group_means(values: Doubles, groups: Ints, count: int) -> Doubles:
     """Return `(count,)` means of `values` by group number, NaN for groups without a number: NaN values are left out."""
     there = ~np.isnan(values)
     sums = np.bincount(groups[there], values[there], count)
     sizes = np.bincount(groups[there], minlength=count)
     return np.divide(sums, sizes, out=np.full(count, np.nan), where=sizes > 0)
+
+
+def group_average(values: NDArray[Any], groups: Ints) -> float:
+    """Return the mean over groups of their means, NaN without a number: NaN values are left out."""
+    _, of_group = np.unique(groups, return_inverse=True)
+    means = group_means(np.asarray(values, np.float64), of_group, int(of_group.max()) + 1)
+    there = ~np.isnan(means)
+    return float(means[there].mean()) if there.any() else float("nan")
 
 
 def _estimate(

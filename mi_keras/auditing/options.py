@@ -13,10 +13,11 @@ from mi_keras.types import Fix
 # Each but "pool" may do what those before it do, and "queries" all but what "shadow" does
 ADVERSARIES = ("class", "shadow", "queries", "unlimited", "white_box", "pool")
 PRESETS = ("smoke", "quick", "full")
-DEFAULT_BUDGET = 20.0  # minutes; 0: no limit, and nothing is measured
+DEFAULT_BUDGET = 20.0  # minutes at each point; 0: no limit, and nothing is measured
 DEFAULT_ADVERSARIES = ("class", "unlimited")  # and "white_box" at layers, but not in preset "smoke"
 LARGEST_ATTACKED = 96  # pixels: what is reconstructed of larger inputs is an image of this size
 MOST_SENDS = 1_000
+MOST_ATTACKERS = 100
 SMALLEST_ATTACKED = 16  # below it SSIM has no window, and a picture shows nothing
 
 
@@ -54,6 +55,7 @@ class Options:
     queries: tuple[int, ...] = ()
     fix: Fix = field(default_factory=dict)
     public_backbone: str = ""
+    attacker_seeds: int = 1
 
     def __post_init__(self) -> None:
         for name in ("at", "adversaries", "defend", "queries", "class_names"):
@@ -87,5 +89,6 @@ class Options:
         for count in self.queries:
             check_whole("queries", count, 2, LARGEST)
         check_whole("seed", self.seed, 0)
+        check_whole("attacker_seeds", self.attacker_seeds, 1, MOST_ATTACKERS)
         check_whole("attack_size", self.attack_size, SMALLEST_ATTACKED, 320)
         check_whole("among", self.among, 2, 100)

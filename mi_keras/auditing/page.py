@@ -37,7 +37,7 @@ def page(report: Report, *, embedded: bool = False) -> str:
         "plots": ("Where it leaks", _plots(report)),
         "answers": ("What more answers are worth", _curves(report)),
         "defences": ("What defences do, and their price", _defences(report)),
-        "exposure": ("Who is hit hardest", _table(tables.exposure(report))),
+        "exposure": ("Who is hit hardest", _exposure(report)),
         "attacks": ("All attacks", _attacks(report)),
         "run": ("What the numbers rest on", _basis(report)),
         "words": ("How to read this page", _meaning(report)),
@@ -124,6 +124,12 @@ def _defences(report: Report) -> Markup:
     bounds = tables.bounds(report)
     left = [element("h3", bounds.title), _table(bounds)] if bounds.rows else []
     return join(known, _table(tables.defences(report)), told, *left, marks, *parts)
+
+
+def _exposure(report: Report) -> Markup:
+    others = tables.attackers(report)
+    spread = [element("h3", others.title), _table(others)] if others.rows else []
+    return join(_table(tables.exposure(report)), *spread)
 
 
 def _attacks(report: Report) -> Markup:

@@ -47,7 +47,13 @@ class Share:
 
 
 def tell_apart(
-    queries: NDArray[Any], truths: NDArray[Any], classes: Ints, groups: Ints, among: int
+    queries: NDArray[Any],
+    truths: NDArray[Any],
+    classes: Ints,
+    groups: Ints,
+    among: int,
+    *,
+    distinct: NDArray[np.bool_] | None = None,
 ) -> list[Share]:
     """Return two shares: found among `among` images of its class, and the part of its class that is farther (AUC).
 
@@ -61,15 +67,33 @@ def tell_apart(
         classes: `(gallery,)` any numbers.
         groups: `(gallery,)` 0, 1, ... without a gap.
         among: images to tell apart, in 2..100.
+        distinct: `(gallery,)` see `find_distinct`; images that are not are left out, and stay among the others. None: all are.
     """
     count, images = int(groups.max()) + 1, len(queries)
     others = count_others(classes, groups)[:images]
+    others = others if distinct is None else np.where(distinct[:images], others, 0)
     leaving = [_Leaving.of(others >= least, groups[:images], count) for least in (among - 1, 1)]
     for columns in _by_class(classes, groups):
         rows = columns[columns < images]
         if len(rows) and others[rows].max():
             _one_class(queries, truths, groups, others, rows, columns, among, leaving)
     return [number.share(groups[:images]) for number in leaving]
+
+
+def find_distinct(truths: NDArray[Any], classes: Ints, groups: Ints) -> NDArray[np.bool_]:
+    """Return `(gallery,)` whether an image itself is nearer to its truth than all of its class in other groups are.
+
+    One of a single colour has no direction, and one that equals an image of another group has the same: nobody can tell
+    them apart, whatever leaks.
+    """
+    distinct = np.ones(len(truths), np.bool_)
+    for columns in _by_class(classes, groups):
+        directions = unit_vectors(truths[columns])
+        for block in _blocks(len(columns), len(columns)):
+            equal = directions[block] @ directions.T >= 1 - TIE
+            equal &= groups[columns[block]][:, None] != groups[columns]
+            distinct[columns[block]] = directions[block].any(axis=1) & ~equal.any(axis=1)
+    return distinct
 
 
 def count_others(classes: Ints, groups: Ints) -> Ints:
@@ -141,10 +165,11 @@ def _one_class(
             kept = left >= least
             if not kept.any():
                 continue
-            value = np.where(kept, values(ranks, ties, np.where(kept, left, least)), np.nan)
+            there = np.where(kept, left, least)
+            value = np.where(kept, values(ranks, ties, there), np.nan)
             # An image that would have too few others keeps its value: that it is there is not what varies
             changed = away & kept & (fewer >= least)
-            without = values(ranks - nearer, ties - equal, np.where(changed, fewer, left))
+            without = values(ranks - nearer, ties - equal, np.where(changed, fewer, there))
             step = np.where(changed, (without - value) * _first_order(left, sizes, least), 0.0)
             number.each[images] = value[:, 0]
             number.change[present] += number.weight[images] @ step

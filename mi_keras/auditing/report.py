@@ -1,7 +1,7 @@
 """What an audit found, as typed values: what the terminal, the page, the model card and the JSON file are made from."""
 
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
@@ -67,6 +67,7 @@ class Settings:
     defend: tuple[str, ...] = ()
     sends: int = 1
     public_backbone: str = ""
+    attacker_seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,19 @@ class AttackRow:
 
 
 @dataclass(frozen=True)
+class Attackers:
+    """What `seeds` attackers get who differ in their random choices alone; never part of a verdict.
+
+    `attacks`: the published ones, which were trained again; `found`, `detail`: the least and the most that one of them gets.
+    """
+
+    seeds: int
+    attacks: tuple[str, ...]
+    found: tuple[float, float] | None
+    detail: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class PointReport:
     """What leaves at one point, and what the strongest tried adversary makes of it.
 
@@ -96,6 +110,9 @@ class PointReport:
         could_be: upper bounds (95 %, one-sided) of "found" and "detail", where known.
         p: of retrieval by permutation within the class; None where nothing could be permuted.
         most_exposed: mean "found" and "detail" of the tenth that is most exposed, where known.
+        exposed_by_chance: the same if each image had what was rebuilt of another of its class: as the tenth is chosen by
+            these very numbers, they are high where nothing leaks.
+        attackers: the spread over other attackers, where it was asked for.
         worst_class: its name, "found" and number of images, where a class has ten.
         members: how much more "found" images are that the model was trained on; None where these are not known.
         pictures: for how many images (most exposed, median, least exposed) arrays NAME:truth, NAME:rebuilt and
@@ -122,6 +139,8 @@ class PointReport:
     members: Estimate | None
     attacks: tuple[AttackRow, ...]
     pictures: int
+    exposed_by_chance: dict[str, float] = field(default_factory=dict)
+    attackers: Attackers | None = None
 
 
 @dataclass(frozen=True)

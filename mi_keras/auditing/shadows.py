@@ -183,7 +183,7 @@ class ShadowBench(AuditBench):
     def own_images(self) -> Images:
         """Return the adversary's own images with their own labels: what the target calls them it does not know."""
         truth = self.subject.sides[OWN].truth
-        return Images(truth.images, self._labels, truth.ids)
+        return Images(truth.images, self._labels, truth.ids, self._own_groups)
 
 
 def untried(bench: ShadowBench) -> str:

@@ -10,6 +10,7 @@ class Sizes:
     Attributes:
         epochs: of the networks that draw from vectors; `map_epochs`: of the decoders of maps.
         channels: of the networks that draw from vectors.
+        prototype_steps: of the search for the image that is most like those of a class.
         queries: answers that the adversary "queries" has, where nobody asks for others.
         steps: on an image of who has the weights.
         white_box: on how many images, where it is asked for; `at_layers`: at layers where nobody says what to ask for; 0: not
@@ -21,6 +22,7 @@ class Sizes:
     epochs: int = 16
     map_epochs: int = 8
     channels: tuple[int, ...] = (128, 64, 32)
+    prototype_steps: int = 100
     queries: int = 1000
     steps: int = 120
     white_box: int = 200
@@ -32,7 +34,7 @@ class Sizes:
 
 SIZES = {  # by preset
     "smoke": Sizes(
-        epochs=2, map_epochs=1, channels=(16, 8, 8), queries=100, steps=10, white_box=120, at_layers=0,
+        epochs=2, map_epochs=1, channels=(16, 8, 8), prototype_steps=10, queries=100, steps=10, white_box=120, at_layers=0,
         shadows=2, shadow_epochs=4, shadow_steps=100,
     ),
     "quick": Sizes(),

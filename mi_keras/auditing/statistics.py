@@ -5,6 +5,7 @@ Every number is per image, then averaged over groups (patients, persons): a grou
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from mi_keras.auditing.intervals import (
     one_less_ratio,
     plain_mean,
 )
-from mi_keras.auditing.ranks import tell_apart
+from mi_keras.auditing.ranks import find_distinct, tell_apart
 from mi_keras.types import Ints
 
 LEAST = 100  # images below which a number is not judged
@@ -45,6 +46,11 @@ class Gallery:
 
     def __post_init__(self) -> None:
         _check_lengths(self, ("classes", "groups"))
+
+    @cached_property
+    def distinct(self) -> NDArray[np.bool_]:
+        """`(gallery,)` whether anybody could tell an image from those of its class in other groups."""
+        return find_distinct(self.embeddings, self.classes, self.groups)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class PerImage:
         auc: share of others that are farther, NaN without another.
         mse, class_mse: mean squared errors of the reconstruction and of the class mean.
         classes: predicted classes.
+        groups: any numbers.
     """
 
     found: Doubles
@@ -91,6 +98,7 @@ class PerImage:
     mse: Doubles
     class_mse: Doubles
     classes: Ints
+    groups: Ints
 
     @property
     def detail(self) -> Doubles:
@@ -110,7 +118,7 @@ class Numbers:
         ssim_gain: SSIM above that of the class constant, or None.
         each: the numbers per image.
         among: images to tell apart.
-        left_out: attacked images in classes with too few others, of which `found` says nothing.
+        left_out: attacked images of which `found` says nothing: in classes with too few others, or not distinct.
         missing: why a number is None, by its name.
     """
 
@@ -142,7 +150,9 @@ def measure(scored: Scored, gallery: Gallery, *, among: int = 10) -> Numbers:
     images = len(scored.mse)
     groups = np.unique(gallery.groups, return_inverse=True)[1]
     count, attacked = int(groups.max()) + 1, groups[:images]
-    found, auc = tell_apart(scored.embeddings, gallery.embeddings, gallery.classes, groups, among)
+    found, auc = tell_apart(
+        scored.embeddings, gallery.embeddings, gallery.classes, groups, among, distinct=gallery.distinct
+    )
     estimates: dict[str, Estimate | None] = {
         "found": found.estimate(),
         "auc": auc.estimate(),
@@ -152,7 +162,10 @@ def measure(scored: Scored, gallery: Gallery, *, among: int = 10) -> Numbers:
     missing = {name: _FEW_GROUPS for name, estimate in estimates.items() if estimate is None}
     if found.n < LEAST:
         estimates["found"] = None
-        missing["found"] = f"too few: {found.n} images in classes of at least {among}, fewer than {LEAST}"
+        told = "" if gallery.distinct[:images].all() else " that can be told apart,"
+        missing["found"] = (
+            f"too few: {found.n} images{told} in classes of at least {among}, fewer than {LEAST}"
+        )
     if "detail" in missing and "ssim_gain" not in missing:
         missing["detail"] = "the class means are the images: no detail to show"
     each = PerImage(
@@ -161,6 +174,7 @@ def measure(scored: Scored, gallery: Gallery, *, among: int = 10) -> Numbers:
         np.asarray(scored.mse, np.float64),
         np.asarray(scored.class_mse, np.float64),
         gallery.classes[:images],
+        gallery.groups[:images],
     )
     return Numbers(**estimates, each=each, among=among, left_out=images - found.n, missing=missing)
 

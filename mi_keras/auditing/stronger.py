@@ -16,6 +16,7 @@ from mi_keras.attacks.pool import PoolMatch
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.auditing.bench import AuditBench
+from mi_keras.auditing.envelope import Envelope, Measured, climb
 from mi_keras.auditing.in_white import obstacle, probe
 from mi_keras.auditing.ladder import (
     CLASS,
@@ -25,10 +26,7 @@ from mi_keras.auditing.ladder import (
     SHADOW,
     UNLIMITED,
     WHITE_BOX,
-    Envelope,
-    Measured,
     Rung,
-    climb,
     decoder,
     rungs,
     shadow_bench,

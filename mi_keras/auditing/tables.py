@@ -42,14 +42,28 @@ def exposure(report: Report) -> Table:
     )  # fmt: skip
     rows = [
         (
-            point.name, _worst(point), words.bounds(point) or words.NONE, _share(point.most_exposed.get("found")),
-            _share(point.most_exposed.get("detail")), words.points(point.members), words.decimals(point.ssim_gain),
+            point.name, _worst(point), words.bounds(point) or words.NONE, _exposed(point, "found"),
+            _exposed(point, "detail"), words.points(point.members), words.decimals(point.ssim_gain),
             words.NONE if point.p is None else f"{point.p:.2g}",
         )
         for point in report.points
     ]  # fmt: skip
     table = _table("Who is hit hardest", headings, rows, 3)
     return table if report.settings.class_of != "all" else _without(table, 1)  # one class is not the worst
+
+
+def attackers(report: Report) -> Table:
+    """Return how far attackers spread who differ in their random choices alone; no row where nobody asked."""
+    headings = ("At", "Attack", "Attackers", "Picked, least to most", "Detail, least to most")
+    rows = [
+        (
+            point.name, ", ".join(spread.attacks), str(spread.seeds), words.between(spread.found),
+            words.between(spread.detail),
+        )
+        for point in report.points
+        if (spread := point.attackers) is not None
+    ]  # fmt: skip
+    return _table("Other attackers", headings, rows, 2)
 
 
 def attacks(point: PointReport, settings: Settings) -> Table:
@@ -142,7 +156,8 @@ def facts(report: Report) -> list[Table]:
         ("Set by", "the default: ours, not yours" if settings.tolerance_is_default else "the owner of the model"),
         ("Picked among", str(settings.among)), ("Picked from", f"images of the same {'predicted class' if settings.class_of != 'all' else 'pool'}"),
         ("Defences", "; ".join(settings.defend) or "none"), ("Sends averaged", str(settings.sends)),
-        ("Budget", f"{settings.budget_minutes:g} minutes" if settings.budget_minutes else "none"),
+        ("Budget", f"{settings.budget_minutes:g} minutes for each point" if settings.budget_minutes else "none"),
+        ("Seeds of the attacker", str(settings.attacker_seeds)),
     ]  # fmt: skip
     ran = [*report.versions.items(), *report.machine.items()]
     named = {
@@ -171,5 +186,9 @@ def _worst(point: PointReport) -> str:
     return f"{name}: {words.percent(found)} of {images}"
 
 
-def _share(value: float | None) -> str:
-    return words.NONE if value is None else words.percent(value)
+def _exposed(point: PointReport, name: str) -> str:
+    """Return a number of the most exposed tenth beside what chance alone gives: the tenth is chosen by its numbers."""
+    value, chance = point.most_exposed.get(name), point.exposed_by_chance.get(name)
+    if value is None:
+        return words.NONE
+    return words.percent(value) + ("" if chance is None else f" (chance {words.percent(chance)})")

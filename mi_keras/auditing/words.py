@@ -1,6 +1,7 @@
 """The words and numbers that the first screen, the page and the model card of an audit share."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 from mi_keras.auditing.glossary import ADVERSARIES
@@ -15,6 +16,8 @@ _OF_ALL = {
     "class alone": "no answer",
     "class image": "mean image",
     "class mean": "mean image",
+    "class prototype": "prototype",
+    " in their class": "",
     " within their class": "",
     " within a class": "",
     " within the class": "",
@@ -54,6 +57,11 @@ def points(value: Estimate | None) -> str:
     if value is None:
         return NONE
     return f"{round(100 * value.value):+d} points [{round(100 * value.low)}..{round(100 * value.high)}]"
+
+
+def between(values: tuple[float, float] | None) -> str:
+    """Return "46.2 to 48.9 %", a dash where there is nothing."""
+    return NONE if values is None else f"{100 * values[0]:.1f} to {100 * values[1]:.1f} %"
 
 
 def decimals(value: Estimate | None) -> str:
@@ -152,13 +160,19 @@ def tolerance(settings: Settings) -> str:
 
 
 def controls(report: Report) -> list[tuple[Control, str]]:
-    """Return every control and its few words, in which a failed or skipped one says so."""
+    """Return every control and its few words, in which a failed or skipped one says so; equal ones that are ok together."""
     marks = {False: "FAILED", None: "skipped"}
-    said = []
+    together = Counter(control.text for control in report.controls if control.ok)
+    said: dict[str, tuple[Control, str]] = {}
     for control in report.controls:
         text, mark = clean(control.text), marks.get(control.ok, "")
-        said.append((control, text if mark.lower()[:4] in text.lower() else f"{text} {mark}"))
-    return said
+        if control.ok and together[control.text] > 1:
+            text = f"{text} at {together[control.text]} points"
+        said.setdefault(
+            control.text if control.ok else control.name,
+            (control, text if mark.lower()[:4] in text.lower() else f"{text} {mark}"),
+        )
+    return list(said.values())
 
 
 def basis(report: Report) -> dict[str, str]:

@@ -36,10 +36,14 @@ class Examples:
 
     Inputs of half precision are computed with in single precision. Inputs that are `Redrawn` are another draw in each
     epoch: what a defence adds anew to every answer cannot be learned by heart.
+
+    Attributes:
+        weights: `(count,)` >= 0, in proportion to which an epoch visits the examples; None: each once.
     """
 
     inputs: Rows
     targets: Rows
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.targets):
@@ -103,9 +107,7 @@ class Fitter:
             run.label, settings.epochs * len(training.inputs), "img", done * len(training.inputs)
         ) as bar:
             for epoch in range(done, settings.epochs):
-                order = np.random.default_rng(derive(run.seed, "order", epoch)).permutation(
-                    len(training.inputs)
-                )
+                order = _order(training, np.random.default_rng(derive(run.seed, "order", epoch)))
                 examples = Examples(redrawn(training.inputs, epoch), redrawn(training.targets, epoch))
                 total, seen = 0.0, 0
                 for start in range(0, len(order), settings.batch_size):
@@ -196,6 +198,16 @@ class FitterPool:
         _copy_variables(fitter.model, model)
         self._unused[architecture] = fitter
         return history
+
+
+def _order(training: Examples, draw: np.random.Generator) -> NDArray[np.int64]:
+    """Return which examples an epoch visits, in which order: by their weights, rounded up or down at random."""
+    count = len(training.inputs)
+    if training.weights is None:
+        return draw.permutation(count)
+    shares = np.cumsum(training.weights) / training.weights.sum()
+    rows = np.searchsorted(shares[:-1], (np.arange(count) + draw.random()) / count, side="right")
+    return draw.permutation(rows)
 
 
 def _any_number_of(examples: Examples) -> tuple[tf.TensorSpec, tf.TensorSpec]:

@@ -43,6 +43,26 @@ def test_copies_that_stand_together_do_not_choose_learning_by_heart() -> None:
     assert np.square(inputs @ weights[0]).mean() < 0.1 * np.square(outputs).mean()
 
 
+def test_few_large_groups_do_not_choose_learning_by_heart() -> None:
+    """Images of a group are alike, so that a held-out part of one group says little; each group is held out once."""
+    draw, errors = np.random.default_rng(0), []
+    for _ in range(20):
+        groups = np.repeat(np.arange(10), 20)
+        inputs, outputs = (
+            (draw.standard_normal((10, width))[groups] + 0.1 * draw.standard_normal((200, width))).astype(
+                np.float32
+            )
+            for width in (6, 3)
+        )  # nothing to be learned: answers and images of a group go together by chance
+        fitted = (
+            ridge_by_class(inputs, outputs, np.zeros(200, np.int64), 1, images=200, groups=g)[0]
+            for g in (groups, None)
+        )
+        errors.append([np.square(inputs @ weights).mean() for weights in fitted])
+    by_group, by_fifth = np.mean(errors, axis=0)
+    assert by_group < 0.7 * by_fifth
+
+
 @pytest.mark.parametrize("units", [20, 300])
 def test_rows_along_one_axis_have_one_axis(units: int) -> None:
     """Whatever rounding leaves of the others must not be counted again."""

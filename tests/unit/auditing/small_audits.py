@@ -101,6 +101,15 @@ def with_map(seed: int = 1) -> keras.Model:
     return keras.Model(image, layers.Dense(3, kernel_initializer=start, name="out")(layers.Flatten()(hidden)))
 
 
+def two_maps(seed: int = 1) -> keras.Model:
+    """Return a model with two layers of maps, `wide` of 256 numbers and `narrow` of 16."""
+    image = keras.Input((SIDE, SIDE, 1))
+    start = keras.initializers.GlorotUniform(seed=seed)
+    wide = layers.Conv2D(4, 3, strides=2, padding="same", kernel_initializer=start, name="wide")(image)
+    narrow = layers.Conv2D(4, 4, strides=4, kernel_initializer=start, name="narrow")(wide)
+    return keras.Model(image, layers.Dense(3, kernel_initializer=start, name="out")(layers.Flatten()(narrow)))
+
+
 @keras.saving.register_keras_serializable("tests")
 class Noise(layers.Layer):
     """Adds Gaussian noise at inference too."""
@@ -158,8 +167,9 @@ def _pooled(shape: tuple[int, int, int], dtype: str = "float32") -> tuple[Any, A
 
 @pytest.fixture
 def linear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the attacks on vectors that need no network: a second instead of ten for an audit."""
+    """Leave the attacks on vectors that need no training: a second instead of ten for an audit."""
     monkeypatch.setattr(ladder, "_networks", lambda columns, sizes, images: [])
+    monkeypatch.setattr(ladder, "_prototypes", lambda bench, sizes: [])
 
 
 def audited(model: keras.Model, data: Any, folder: Path, **options: Any) -> Report:

@@ -1,5 +1,6 @@
 """The same audit again: packed otherwise, with more points, cut off and taken up, thirty times over."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from small_audits import as_text, audited, linear, network, pictures, stages, verdicts
+from small_audits import as_text, audited, linear, network, pictures, stages, two_maps, verdicts
 
-from mi_keras.auditing import controls
+from mi_keras.auditing import controls, cost, ladder
 
 __all__ = ["linear"]
 HERE = Path(__file__).parent
@@ -80,24 +82,77 @@ def test_another_point_or_order_changes_nothing_of_a_point(tmp_path: Path, linea
     assert as_text(same, "logits, 1 decimal") == as_text(alone, "logits, 1 decimal")
 
 
-def _failing_for(kind: str, check: Callable[..., Any]) -> Callable[..., Any]:
-    def controlled(benches: Any, sizes: Any, among: int) -> Any:
-        control = check(benches, sizes, among)
-        fails = controls.kind(benches[0]) == kind
-        return type(control)(control.name, not fails, control.text, control.detail)
+def _failing_where(check: Callable[..., Any], fails: Callable[[Any], bool]) -> Callable[..., Any]:
+    def controlled(benches: Any, *arguments: Any) -> Any:
+        control = check(benches, *arguments)
+        return control if not fails(benches[0].sent) else replace(control, ok=False)
 
     return controlled
 
 
-@pytest.mark.parametrize(("kind", "void"), [("vectors of 16", "flat"), ("the output", "label")])
-def test_a_failed_control_voids_its_own_kind_of_points(
-    kind: str, void: str, tmp_path: Path, linear: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("check", "fails", "void", "name"),
+    [
+        ("shuffled", lambda sent: sent.point == "flat", ["flat"], "shuffled at flat"),
+        ("components", lambda sent: sent.components == 3, ["label"], "3 components"),
+    ],
+)
+def test_a_failed_control_voids_the_points_that_it_stands_for(
+    check: str,
+    fails: Any,
+    void: list[str],
+    name: str,
+    tmp_path: Path,
+    linear: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(controls, "components", _failing_for(kind, controls.components))
+    monkeypatch.setattr(controls, check, _failing_where(getattr(controls, check), fails))
     report = audited(network(), pictures(), tmp_path, at=("flat", "label"))
-    assert [name for name, verdict in verdicts(report).items() if verdict == "VOID"] == [void]
-    reason = next(point.reason for point in report.points if point.name == void)
-    assert reason == f"control failed: components at {kind}"
+    assert [point for point, verdict in verdicts(report).items() if verdict == "VOID"] == void
+    reasons = {point.reason for point in report.points if point.name in void}
+    assert reasons == {f"control failed: {name}"}
+
+
+@pytest.mark.slow
+def test_order_and_company_change_no_control_and_no_verdict(
+    tmp_path: Path, linear: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In stores of their own: nothing that one audit has decided is there for the next."""
+    draws = lambda _, images: ladder.LinearWithinClass(images=images, maps=True)  # noqa: E731
+    monkeypatch.setattr(ladder, "decoder", draws)  # in the place of a network
+    images, model = pictures(), two_maps()
+    orders = (("wide", "logits", "narrow"), ("narrow", "label", "wide"), ("wide",), ("narrow",))
+    found = [audited(model, images, tmp_path / str(n), at=at) for n, at in enumerate(orders)]
+    for one, other in itertools.combinations(found, 2):
+        ours, theirs = ({control.name: control for control in report.controls} for report in (one, other))
+        assert all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+        for name in verdicts(one).keys() & verdicts(other).keys():
+            assert as_text(one, name) == as_text(other, name)
+    names = {
+        "shuffled at wide", "shuffled at narrow", "shuffled at the output", "32 components of maps", "16 components of maps",
+        "3 components", "identity",
+    }  # fmt: skip
+    assert {control.name for control in found[0].controls} == names
+    assert {control.name for control in found[3].controls} == {
+        "shuffled at narrow",
+        "16 components of maps",
+        "identity",
+    }
+
+
+@pytest.mark.slow
+def test_a_budget_leaves_out_the_same_at_a_point_whichever_others_are_audited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every measurement takes as long as another, and one network is too much for what a point has."""
+    reports = []
+    for number, at in enumerate((("logits",), ("logits", "flat", "label"), ("label", "flat", "logits"))):
+        ticks = itertools.count()
+        monkeypatch.setattr(cost.time, "perf_counter", lambda ticks=ticks: float(next(ticks)))
+        reports.append(audited(network(), pictures(), tmp_path / str(number), at=at, budget=0.5))
+    left = [[text for text in report.warnings if "Left out at logits" in text] for report in reports]
+    assert left[0] == left[1] == left[2] == ["Left out at logits, as the budget has it: network, 1 - SSIM."]
+    assert len({as_text(report, "logits") for report in reports}) == 1
 
 
 def test_a_second_audit_computes_nothing_and_another_point_only_its_own(tmp_path: Path, linear: None) -> None:

@@ -37,7 +37,7 @@ def attacks(subject, root: Path, view: str = "logits"):
 
 def test_without_a_budget_everything_runs_and_nothing_is_measured(subject, tmp_path) -> None:
     rungs_here = attacks(subject, tmp_path)
-    chosen = choose(rungs_here, budget=0, points=1)
+    chosen = choose(rungs_here, budget=0)
     assert chosen.places == tuple(range(len(rungs_here)))
     assert chosen.seconds == 0
     assert not list((tmp_path / "stages").glob("audit_plan/*"))
@@ -46,7 +46,7 @@ def test_without_a_budget_everything_runs_and_nothing_is_measured(subject, tmp_p
 @pytest.mark.slow
 def test_a_large_budget_leaves_nothing_out_and_says_what_it_takes(subject, tmp_path) -> None:
     rungs_here = attacks(subject, tmp_path)
-    chosen = choose(rungs_here, budget=60, points=1)
+    chosen = choose(rungs_here, budget=60)
     assert chosen.places == tuple(range(len(rungs_here)))
     assert chosen.left_out == ()
     assert chosen.seconds > 0
@@ -54,7 +54,7 @@ def test_a_large_budget_leaves_nothing_out_and_says_what_it_takes(subject, tmp_p
 
 def test_a_small_budget_leaves_out_the_networks_and_never_the_linear_map(subject, tmp_path) -> None:
     rungs_here = attacks(subject, tmp_path)
-    chosen = choose(rungs_here, budget=1e-9, points=1)
+    chosen = choose(rungs_here, budget=1e-9)
     labels = [rung.label for rung in rungs_here]
     assert [labels[place] for place in chosen.places if rungs_here[place].adversary != "class"] == [
         "linear map"
@@ -67,15 +67,25 @@ def test_of_two_networks_that_with_ssim_is_left_out_first(subject, tmp_path, mon
     ticks = itertools.count()
     monkeypatch.setattr("mi_keras.auditing.cost.time.perf_counter", lambda: float(next(ticks)))  # equal times
     rungs_here = attacks(subject, tmp_path)
-    whole = choose(rungs_here, budget=60, points=1).seconds
-    chosen = choose(rungs_here, budget=0.9 * whole / 60, points=1)
+    whole = choose(rungs_here, budget=60).seconds
+    chosen = choose(rungs_here, budget=0.9 * whole / 60)
     assert chosen.left_out == ("network, 1 - SSIM",)
 
 
 @pytest.mark.slow
-def test_what_was_decided_for_a_point_stays_when_points_are_added(subject, tmp_path) -> None:
-    first = choose(attacks(subject, tmp_path), budget=60, points=1)
-    later = choose(attacks(subject, tmp_path), budget=60, points=1_000_000_000)
-    assert later == first
-    other = choose(attacks(subject, tmp_path, "probabilities"), budget=60, points=1_000_000_000)
-    assert other.left_out
+def test_what_was_decided_for_a_point_stays(subject, tmp_path, monkeypatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("mi_keras.auditing.cost.time.perf_counter", lambda: float(next(ticks)))
+    first = choose(attacks(subject, tmp_path), budget=60)
+    assert first.left_out == ()
+    assert set(first.costs) == {rung.label for rung in attacks(subject, tmp_path)}
+    assert first.has_room_for(first.most - first.seconds)
+    assert not first.has_room_for(first.most - first.seconds + 1)
+    ticks = itertools.count(step=10**9)  # another hour, in which all takes longer
+    assert choose(attacks(subject, tmp_path), budget=60) == first
+    assert choose(attacks(subject, tmp_path, "probabilities"), budget=60).left_out
+
+
+def test_folds_share_the_budget_of_a_point(subject, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("mi_keras.auditing.cost._cost", lambda *_: 1.0)
+    assert [choose(attacks(subject, tmp_path), budget=2, folds=folds).most for folds in (1, 4)] == [120, 30]

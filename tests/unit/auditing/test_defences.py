@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from mi_keras.auditing import ladder
+from mi_keras.auditing import ladder, point_report
 from mi_keras.auditing.audit import audit
 from mi_keras.auditing.defences import cheapest
 from mi_keras.auditing.options import Options
@@ -81,9 +81,9 @@ def world(tmp_path_factory):
         patch.setattr(
             ladder, "decoder", lambda sizes, images: ladder.LinearWithinClass(images=images, maps=True)
         )
-        patch.setattr(
-            module, "permutation_p", lambda *_, **__: 1.0
-        )  # what takes long and says nothing of defences
+        # What takes long and says nothing of defences
+        patch.setattr(point_report, "permutation_p", lambda *_, **__: 1.0)
+        patch.setattr(ladder, "_prototypes", lambda *_: [])
         patch.setattr(
             module.controls, "components", lambda *_: Control("components", None, "components skipped", "")
         )
@@ -240,6 +240,7 @@ def test_a_failed_control_voids_defences_too(world, monkeypatch, tmp_path):
     failed = Control("shuffled", False, "shuffled FAILED", "")
     monkeypatch.setattr(module.controls, "shuffled", lambda *_: failed)
     monkeypatch.setattr(ladder, "_networks", lambda *_: [])
+    monkeypatch.setattr(ladder, "_prototypes", lambda *_: [])
     options = replace(OPTIONS, at=("logits",), defend=("label",))
     report = audit(world.model, (world.images, world.labels), options, store=Store(tmp_path))
     assert [row.verdict for row in report.defences] == ["VOID", "VOID"]
@@ -249,7 +250,8 @@ def test_a_failed_control_voids_defences_too(world, monkeypatch, tmp_path):
 def test_noise_is_bounded_where_images_are_attacked_in_folds_too(world, monkeypatch, tmp_path):
     """Of 300 images each is attacked in one of four folds; weak noise hides none of them from who has the pool."""
     monkeypatch.setattr(ladder, "_networks", lambda *_: [])
-    monkeypatch.setattr(module, "permutation_p", lambda *_, **__: 1.0)
+    monkeypatch.setattr(ladder, "_prototypes", lambda *_: [])
+    monkeypatch.setattr(point_report, "permutation_p", lambda *_, **__: 1.0)
     monkeypatch.setattr(module.controls, "components", lambda *_: Control("components", None, "skipped", ""))
     options = replace(OPTIONS, at=("logits",), defend=("noise=0.001",))
     report = audit(world.model, (world.images[:300], world.labels[:300]), options, store=Store(tmp_path))

@@ -45,6 +45,19 @@ def test_a_group_is_on_one_side() -> None:
     assert 40 < len(division.choice) <= 75
 
 
+def test_small_groups_do_not_all_go_to_who_comes_first() -> None:
+    """Sides of few large groups and of many small ones would be of other patients, and an adversary know hardly any."""
+    shares = []
+    for seed in range(20):
+        sizes = np.exp(1.3 * np.random.default_rng(seed).standard_normal(40))
+        groups = np.repeat(np.arange(40), np.ceil(600 * sizes / sizes.sum()).astype(int))
+        (division,) = divide(noise_images(len(groups), seed), groups, seed=seed).folds
+        shares.append([len(np.unique(groups[rows])) / 40 for rows in (division.attacked, division.own)])
+    attacked, own = np.mean(shares, axis=0)
+    assert abs(attacked - 1 / 3) < 0.08
+    assert abs(own - (1 - 1 / 3 - 1 / 8)) < 0.1
+
+
 def test_contents_decide_and_neither_order_nor_numbers_of_groups() -> None:
     images = noise_images(500)
     groups = np.random.default_rng(2).integers(0, 50, 500)

@@ -1,11 +1,23 @@
 """Who is exposed most, on audits in which it is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from audits import audit
 
-from mi_keras.auditing.exposure import by_exposure, compare_members, most_exposed, worst_class
+from mi_keras.auditing.exposure import (
+    EXCHANGES,
+    by_exposure,
+    compare_members,
+    exposed_by_chance,
+    most_exposed,
+    worst_class,
+)
 from mi_keras.auditing.statistics import Gallery, Scored, measure
+
+# The highest tenth of shares that are uniform in 0..1 is found as often as the mean of u^9 over 0.9..1
+UNIFORM = (1 - 0.9**10) / (10 * 0.1)
 
 
 def test_the_most_exposed_are_those_that_were_reconstructed() -> None:
@@ -24,10 +36,48 @@ def test_the_most_exposed_are_those_that_were_reconstructed() -> None:
     assert (exposed.found, exposed.auc, exposed.detail) == (1, 1, 1)
     assert len(most_exposed(numbers).positions) == round(images / 10)
     everyone = most_exposed(numbers, part=1.0)
-    assert everyone.auc == pytest.approx(np.mean(numbers.each.auc))
-    assert everyone.detail == pytest.approx(1 - mse.sum() / scored.class_mse.sum())
+    assert numbers.auc is not None
+    assert numbers.detail is not None
+    assert (everyone.auc, everyone.detail) == pytest.approx((numbers.auc.value, numbers.detail.value))
     with pytest.raises(ValueError, match="`part` must be above 0 and at most 1; got 0"):
         most_exposed(numbers, part=0)
+
+
+@pytest.mark.parametrize("sizes", [(1,), (1, 2)])
+@pytest.mark.parametrize(
+    ("noise", "shown"), [(np.inf, UNIFORM), (0.3, 1.0)]
+)  # nothing leaks, nearly all does
+def test_what_chance_alone_would_expose_is_that_of_the_largest_of_uniform_shares(
+    sizes: tuple[int, ...], noise: float, shown: float
+) -> None:
+    errors, orders = np.random.default_rng(8).uniform(0.5, 1.5, 2_000), []
+
+    def exchanged(order: np.ndarray) -> np.ndarray:
+        orders.append(order)
+        return errors[order]
+
+    found = []
+    for seed in range(5):
+        drawn = audit(
+            np.random.default_rng(seed), attacked=200, choice=40, sizes=sizes, noise=noise, classes=3
+        )
+        gallery, own = drawn[1], np.arange(len(drawn[0].mse))
+        scored = replace(drawn[0], class_mse=np.ones(len(own)))
+        chance = exposed_by_chance(scored, gallery, exchanged, seed=seed)
+        found.append((chance.found, chance.auc, chance.detail, most_exposed(measure(scored, gallery)).found))
+        for order in orders[-EXCHANGES:]:
+            assert (gallery.classes[order] == gallery.classes[own]).all()
+            assert (gallery.groups[order] != gallery.groups[own]).all()
+    assert np.mean(found, axis=0) == pytest.approx((UNIFORM, 0.95, 0.0, shown), abs=0.03)
+
+
+def test_an_image_alone_in_its_class_is_exchanged_with_any() -> None:
+    truths = np.random.default_rng(0).standard_normal((30, 4))
+    scored = Scored(truths, *np.ones((4, 30)))
+    gallery = Gallery(truths, np.where(np.arange(30) < 1, 1, 0), np.arange(30))
+    orders: list[np.ndarray] = []
+    exposed_by_chance(scored, gallery, lambda order: orders.append(order) or np.ones(30), seed=1)
+    assert all((order != np.arange(30)).all() for order in orders)
 
 
 def test_equal_auc_is_ordered_by_detail_and_images_alone_come_last() -> None:

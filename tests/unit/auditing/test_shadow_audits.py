@@ -68,13 +68,14 @@ def test_a_budget_leaves_shadow_models_out_after_the_white_box_and_as_one(tmp_pa
     shadows, left = [rung.label for rung in every if rung.adversary == SHADOW], []
     for seconds in (len(every) + 5, len(every) + 4, len(every) + 3, len(every) - 4, len(every) - 5):
         monkeypatch.setattr(at, "_seed", len(left) + 2)  # another plan
-        left.append(cost.choose(every, budget=seconds / 60, points=1).left_out)
+        left.append(cost.choose(every, budget=seconds / 60).left_out)
     white = every[-1].label
     assert left[:3] == [(), (white,), (*shadows[2:], white)]
     assert left[3] == (*shadows, white)  # with the training
     assert left[4] == (*shadows, "network, 1 - SSIM", white)
     monkeypatch.setattr(at, "_seed", 99)
-    assert cost.choose(every, budget=(len(every) + 1) / 60, points=1, shared=5).left_out == ()
+    chosen = cost.choose(every, budget=(len(every) + 5) / 60)
+    assert (chosen.left_out, chosen.seconds, chosen.shared) == ((), len(every) + 5, 5)
 
 
 def test_training_is_timed(tmp_path) -> None:

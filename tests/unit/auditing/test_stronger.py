@@ -9,7 +9,7 @@ import pytest
 
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing import audit as auditing
-from mi_keras.auditing import cost, stronger
+from mi_keras.auditing import cost, point_report, stronger
 from mi_keras.auditing.behind import Behind
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import inspect
@@ -62,7 +62,7 @@ def audited(monkeypatch, tmp_path, made, **options):
     monkeypatch.setattr(auditing.controls, "shuffled", lambda *_: Control("shuffled", True, "ok", ""))
     monkeypatch.setattr(auditing.controls, "components", lambda *_: Control("components", True, "ok", ""))
     monkeypatch.setattr(stronger, "HELD_OUT", 16)
-    monkeypatch.setattr(auditing, "permutation_p", lambda *_, **__: 1.0)
+    monkeypatch.setattr(point_report, "permutation_p", lambda *_, **__: 1.0)
     given = Options(preset="smoke", model_input="0..1", pixels="0..1", class_of="all", budget=0, **options)
     return auditing.audit(made, blurred(), given, store=Store(tmp_path))
 
@@ -263,7 +263,7 @@ def test_a_small_budget_leaves_the_white_box_out_first(tmp_path, monkeypatch) ->
     every = [*rungs(bench, ("unlimited",), sizes), *stronger.beyond(bench, ("white_box",), sizes, 1)]
     assert cost._cost(every[-1], {}) > 0
     monkeypatch.setattr(cost, "_cost", lambda *_: 1.0)
-    chosen = cost.choose(every, budget=(len(every) - 1) / 60, points=1)
+    chosen = cost.choose(every, budget=(len(every) + 1) / 60)  # two are checked, too
     assert chosen.left_out == ("white box on 120 images, from linear map",)
 
 

@@ -25,7 +25,7 @@ def _estimate(low: float, upper: float, n: int = 400) -> Estimate:
 def _numbers(
     found=(0.1, 0.15), auc=(0.48, 0.53), detail=(-0.01, 0.02), n: int = 400, among: int = 10
 ) -> Numbers:
-    each = PerImage(*np.zeros((4, n)), np.zeros(n, np.int64))
+    each = PerImage(*np.zeros((4, n)), np.zeros(n, np.int64), np.arange(n))
     estimates = (_estimate(*pair, n) if pair else None for pair in (found, auc, detail))
     return Numbers(*estimates, None, each, among, 0, {})
 

@@ -12,7 +12,8 @@ from mi_keras.metrics.image import ssim
 from mi_keras.models.cnn import build_cnn
 from mi_keras.models.tcnn import build_tcnn
 from mi_keras.progress import MemoryWorkspace, Run
-from mi_keras.training.loop import Examples, FitSettings, Fitter
+from mi_keras.training.loop import Examples, FitSettings, Fitter, _order
+from mi_keras.training.schedules import cosine
 from tests.unit.training.fits import (
     Fit,
     Recorder,
@@ -28,6 +29,23 @@ from tests.unit.training.fits import (
 )
 
 # Against outside
+
+
+def test_with_weights_a_linear_model_reaches_the_weighted_least_squares_solution() -> None:
+    """Every example is drawn as often as its weight has it, up to one; few of much weight pull the line to them."""
+    plain, model = linear_problem(), linear_model()
+    weights = np.where(np.arange(40) < 5, 7.0, 1 / 7)
+    examples = Examples(plain.inputs, plain.targets, weights)
+    order = _order(examples, np.random.default_rng(0))
+    assert np.abs(np.bincount(order, minlength=40) - 40 * weights / weights.sum()).max() <= 1
+    assert not (np.diff(order) >= 0).all()
+    Fitter(model, squared_error).fit(examples, FitSettings(800, 40, 0.01, cosine(800)), run=Run(1))
+    columns = np.hstack([plain.inputs, np.ones((40, 1), np.float32)]) * np.sqrt(weights)[:, None]
+    solution = np.linalg.lstsq(columns, plain.targets * np.sqrt(weights)[:, None], rcond=None)[0]
+    kernel, bias = model.get_weights()
+    unweighted = np.linalg.lstsq(np.hstack([plain.inputs, np.ones((40, 1))]), plain.targets, rcond=None)[0]
+    found = np.vstack([kernel, bias])
+    assert np.abs(found - solution).max() < 0.2 * np.abs(unweighted - solution).max()
 
 
 @pytest.mark.parametrize("network", ["cnn", "tcnn"])

@@ -1,0 +1,68 @@
+"""How far attackers differ who do the same by other random choices: a spread beside the numbers, never in a verdict."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mi_keras.auditing.cost import Chosen
+from mi_keras.auditing.envelope import Envelope, Measured, measured, side_of
+from mi_keras.auditing.intervals import Estimate
+from mi_keras.auditing.ladder import WHITE_BOX, Rung
+from mi_keras.auditing.report import Attackers
+from mi_keras.auditing.stronger import Climbed
+from mi_keras.auditing.subject import ATTACKED
+
+SPREAD = ("found", "detail")
+
+
+def attackers(
+    folds: Sequence[Sequence[Rung]], climbed: Climbed, published: Envelope, *, seeds: int, among: int
+) -> Attackers:
+    """Train the published attacks again by other random choices, and return how far what they get spreads.
+
+    Which attack is published is not chosen anew. What learns nothing at random is the same for every attacker.
+
+    Args:
+        folds: all attacks that were run, for each fold.
+        seeds: attackers, the published one among them.
+    """
+    in_part = published is climbed.part
+    if not in_part:
+        folds = [[rung for rung in fold if rung.adversary != WHITE_BOX] for fold in folds]
+    side, tried = side_of(folds, ATTACKED), [_chosen(published)]
+    for number in range(2, seeds + 1):
+        again = {
+            place: measured(
+                [_with_attacker(fold, place, number) for fold in folds], place, side, among,
+                most=climbed.tried if in_part else 0,
+            )
+            for place in {published.chosen[name] for name in SPREAD}
+            if _is_random(published.attacks[place].rung)
+        }  # fmt: skip
+        tried.append({name: again.get(published.chosen[name], one) for name, one in tried[0].items()})
+    labels = dict.fromkeys(one.rung.label for one in tried[0].values())
+    ranges = {name: _range([getattr(each[name].numbers, name) for each in tried]) for name in SPREAD}
+    return Attackers(seeds, tuple(labels), ranges["found"], ranges["detail"])
+
+
+def seconds(plan: Chosen, published: Envelope, *, seeds: int) -> float:
+    """Return how long the other attackers take, for one fold, as far as that was measured."""
+    rungs = {one.rung.label: one.rung for one in _chosen(published).values()}
+    return (seeds - 1) * sum(plan.costs.get(label, 0.0) for label, rung in rungs.items() if _is_random(rung))
+
+
+def _chosen(published: Envelope) -> dict[str, Measured]:
+    return {name: published.attacks[published.chosen[name]] for name in SPREAD}
+
+
+def _is_random(rung: Rung) -> bool:
+    return bool(rung.attack.seed_names)
+
+
+def _with_attacker(fold: Sequence[Rung], place: int, number: int) -> list[Rung]:
+    other = replace(fold[place], bench=fold[place].bench.by_attacker(number))
+    return [*fold[:place], other, *fold[place + 1 :]]
+
+
+def _range(found: Sequence[Estimate | None]) -> tuple[float, float] | None:
+    values = [each.value for each in found if each is not None]
+    return (min(values), max(values)) if values else None
