@@ -1,23 +1,15 @@
-"""A line each registers attacks and defences."""
+"""What a package exports stands in its `__init__.pyi`: a line there registers an attack, an input or a defence."""
 
-from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TypeVar
+
+Base = TypeVar("Base")
 
 
-def load(package: str, line: str) -> Any:
-    """Return the class of a line "MODULE:CLASS" of a package; the module is imported now.
-
-    Raises:
-        AttributeError: there is no such class; the message has the line.
-    """
-    module, _, name = line.partition(":")
-    found = import_module(f"{package}.{module}")
-    if not hasattr(found, name):
-        raise AttributeError(f"`REGISTERED` of {package} must name classes as MODULE:CLASS; got {line!r}.")
-    return getattr(found, name)
-
-
-def load_all(package: str, lines: Sequence[str]) -> tuple[Any, ...]:
-    """Return the classes of all lines."""
-    return tuple(load(package, line) for line in lines)
+def registered(package: str, *bases: type[Base]) -> tuple[type[Base], ...]:
+    """Return the classes that a package exports of one of `bases`, these left out; their modules are imported now."""
+    module = import_module(package)
+    exported = (getattr(module, name) for name in module.__all__)
+    return tuple(
+        each for each in exported if isinstance(each, type) and issubclass(each, bases) and each not in bases
+    )

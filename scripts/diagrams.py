@@ -104,15 +104,17 @@ def composition_diagram() -> str:
 
 def registered_parts() -> str:
     """Return what is registered, as a list."""
-    from mi_keras import attacks, defenses
+    from mi_keras.attacks import Attack, Input
+    from mi_keras.defenses import Defense
+    from mi_keras.registered import registered
 
     parts = {
-        "Attacks and inputs": ("attacks", attacks.REGISTERED),
-        "Defences": ("defenses", defenses.REGISTERED),
+        "Attacks and inputs": registered("mi_keras.attacks", Attack, Input),
+        "Defences": registered("mi_keras.defenses", Defense),
     }
     lines = (
-        f"- {title}: {', '.join(f'`{package}.{path.replace(chr(58), chr(46))}`' for path in paths)}"
-        for title, (package, paths) in parts.items()
+        f"- {title}: {', '.join(sorted(f'`{each.__module__[9:]}.{each.__name__}`' for each in classes))}"
+        for title, classes in parts.items()
     )
     return "\n".join(lines) + "\n"
 

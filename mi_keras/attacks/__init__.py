@@ -1,27 +1,8 @@
-"""The attacks, and the inputs of attacks: one line each. What is registered here is held to the contract by the tests."""
+"""The attacks, the inputs of attacks, and what they are written with: one line each in `__init__.pyi`, imported on first use.
 
-from functools import partial
+What stands there is held to the contract by the tests.
+"""
 
-from mi_keras import registered as lines
+import lazy_loader
 
-REGISTERED = (  # module of this package : class
-    "activations:Activations",
-    "bank:BankInverter",
-    "baselines:ClassAverage",
-    "baselines:ClassPrototype",
-    "baselines:MeanImage",
-    "corrector:Corrected",
-    "corrector:Corrector",
-    "feature_map:LastFeatureMap",
-    "gradient:GradientImage",
-    "learned:Learned",
-    "pool:PoolMatch",
-    "queries:Queried",
-    "shadows:FromShadows",
-    "transfer:Transfer",
-    "white_box:WhiteBox",
-    "within_class:LinearWithinClass",
-    "within_class:NetworkWithinClass",
-)
-load = partial(lines.load, __name__)  # the class of a line, imported now, and TensorFlow with it
-registered = partial(lines.load_all, __name__, REGISTERED)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Labelled images in, disjoint sets in [0, 1] out (thesis 3.3)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

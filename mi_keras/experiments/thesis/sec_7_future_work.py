@@ -60,13 +60,13 @@ def _noise(deviation: float) -> str:
 
 # What meets undefended answers beside the combinations: one line each
 ROWS: dict[str, Callable[[Config], Attack]] = {
-    "a": lambda config: learned_from(config, attacks.load("activations:Activations")(config.activation), "a"),
-    "f": lambda config: learned_from(config, attacks.load("feature_map:LastFeatureMap")(), "f"),
+    "a": lambda config: learned_from(config, attacks.Activations(config.activation), "a"),
+    "f": lambda config: learned_from(config, attacks.LastFeatureMap(), "f"),
 }
 # What the combinations meet: one line each, by the name that the rows carry
 DEFENSES: tuple[Callable[[Config], dict[str, Defense]], ...] = (
-    lambda config: {_noise(n): defenses.load("answers:Noise")(n) for n in config.noise},
-    lambda config: {"distilled": defenses.load("training:Distillation")(epochs=config.classifier.epochs)},
+    lambda config: {_noise(n): defenses.Noise(n) for n in config.noise},
+    lambda config: {"distilled": defenses.Distillation(epochs=config.classifier.epochs)},
 )
 
 PAPER = Config()

@@ -1,0 +1,9 @@
+from .answers import Noise as Noise
+from .answers import Rounding as Rounding
+from .answers import Temperature as Temperature
+from .answers import Truncation as Truncation
+from .defense import Defense as Defense
+from .maps import KeptMaps as KeptMaps
+from .maps import NoisyMaps as NoisyMaps
+from .maps import QuantizedMaps as QuantizedMaps
+from .training import Distillation as Distillation

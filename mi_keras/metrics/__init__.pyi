@@ -1,0 +1,14 @@
+from .agreement import logit_cosine as logit_cosine
+from .agreement import top1_agreement as top1_agreement
+from .classification import accuracy as accuracy
+from .classification import confusion_matrix as confusion_matrix
+from .classification import expected_calibration_error as expected_calibration_error
+from .classification import weighted_f1 as weighted_f1
+from .image import ms_ssim as ms_ssim
+from .image import mse as mse
+from .image import psnr as psnr
+from .image import score as score
+from .image import ssim as ssim
+from .retrieval import retrieval_probability as retrieval_probability
+from .within_class import detail as detail
+from .within_class import found_within_class as found_within_class

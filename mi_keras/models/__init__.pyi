@@ -1,0 +1,9 @@
+from .cnn import build_cnn as build_cnn
+from .cnn import observe as observe
+from .decoders import build_decoder as build_decoder
+from .mobilenet import build_split_mobilenet as build_split_mobilenet
+from .target import Point as Point
+from .target import Target as Target
+from .target import observed_at as observed_at
+from .target import points as points
+from .tcnn import build_tcnn as build_tcnn

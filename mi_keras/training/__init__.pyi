@@ -1,0 +1,1 @@
+from .classifier import train_classifier as train_classifier
