@@ -1,13 +1,15 @@
 """Rewrite the parts of docs/ that are drawn from code and measurements: architecture, result tables, paper map.
 
-Command:  python scripts/update_docs.py [RESULTS]
+Command:  python scripts/update_docs.py [RESULTS] [--audit NAME=FOLDER ...]
 With RESULTS (a folder as `reproduce.py --section all --preset quick --out RESULTS` leaves it), the result.json of each
-section is first copied to docs/measured/, from which the tables and the map are written.
+section is first copied to docs/measured/, from which the tables and the map are written. With `--audit`, the audit.json of an
+audit's folder is copied to docs/measured/audits/NAME.json; that of the demo brings its picture with it.
 """
 
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mi_keras.auditing.card import part
@@ -25,6 +27,7 @@ from mi_keras.results import StoredResult
 
 # A script finds what lies beside it, not `scripts`
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from scripts.audit_picture import audit_picture
 from scripts.diagrams import architecture_document
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -35,7 +38,11 @@ VARIANTS = (
     "same_models=true",
 )  # measured beside the preset as it is, under a name with the setting's own at its end
 AUDITS = MEASURED / "audits"  # NAME.json: copies of the audit.json of audits
-WITH_TABLES = (DOCS / "results.md", DOCS / "beyond.md", DOCS / "audits.md", DOCS.parent / "README.md")
+WITH_PICTURE = "demo"  # the audit whose pictures the README shows
+WITH_TABLES = (
+    *(DOCS / name for name in ("results.md", "thesis.md", "split.md", "beyond.md", "audits.md")),
+    DOCS.parent / "README.md",
+)
 BLOCK = re.compile(r"(<!-- measured (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 AUDIT = re.compile(r"(<!-- audit (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -46,13 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "results", nargs="?", type=Path, metavar="RESULTS", help="folder with new measurements"
     )
+    parser.add_argument(
+        "--audit", action="append", default=[], metavar="NAME=FOLDER", help="folder of a new audit"
+    )
     options = parser.parse_args(arguments)
-    return guarded(lambda: update(options.results))
+    return guarded(lambda: update(options.results, options.audit))
 
 
-def update(results: Path | None) -> None:
+def update(results: Path | None, audits: Sequence[str] = ()) -> None:
     """Take over new measurements, if any, and rewrite the documents: all of them, or none where something is wrong."""
     new = _new(results) if results else {}
+    for name, folder in map(_named, audits):
+        text = (folder / "audit.json").read_text(encoding="utf-8")
+        if name == WITH_PICTURE:
+            audit_picture(folder / "pictures.npz", DOCS / "images" / f"audit_{name}.png")
+        (AUDITS / f"{name}.json").write_text(text, encoding="utf-8")
     measured = load_measured(MEASURED) | {name: result for name, (result, _) in new.items()}
     with quiet_libraries():
         texts = {DOCS / "architecture.md": architecture_document()}
@@ -62,6 +77,16 @@ def update(results: Path | None) -> None:
     texts |= {MEASURED / f"{name}.json": text for name, (_, text) in new.items()}
     for path, text in texts.items():
         path.write_text(text)
+
+
+def _named(given: str) -> tuple[str, Path]:
+    name, _, folder = given.partition("=")
+    if not re.fullmatch(r"[a-z]+", name) or not (Path(folder) / "audit.json").is_file():
+        raise InputError(
+            f"`--audit` must be NAME=FOLDER, a folder that `mi-keras audit` wrote; got {given!r}."
+        )
+    read_document(Path(folder) / "audit.json")  # refused before anything is written
+    return name, Path(folder)
 
 
 def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
@@ -97,7 +122,8 @@ def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
 def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
     """Fill every block `<!-- measured thesis.5.2.quick table_4 -->` ... `<!-- end -->` with that table.
 
-    In the place of a table, `claims` stands for the verdicts and `notes` for what was measured on.
+    In the place of a table, `claims` stands for the verdicts and `notes` for what was measured on; `table_4:ssim,mse` has
+    the columns of these scores alone.
     """
 
     def fill(match: re.Match[str]) -> str:
@@ -111,8 +137,10 @@ def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
             lines = [f"Measured: {result.measured}.", *result.notes]
             body = "\n\n".join(map(escape_markdown, lines)) + "\n"
         else:
-            (table,) = (table for table in result.tables if table.file == wanted)
-            body = markdown_table(result, table)
+            file, _, metrics = wanted.partition(":")
+            (table,) = (table for table in result.tables if table.file == file)
+            shown = replace(table, metrics=tuple(metrics.split(","))) if metrics else table
+            body = markdown_table(result, shown)
         return f"{match.group(1)}{body}{match.group(4)}"
 
     return AUDIT.sub(_audited, BLOCK.sub(fill, text))

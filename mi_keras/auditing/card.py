@@ -66,6 +66,7 @@ def part(report: Report, name: str) -> str:
         "defences": tables.defences,
         "exposure": tables.exposure,
         "attackers": tables.attackers,
+        "ladder": tables.ladder,
         "controls": tables.controls,
     }
     if name in of_name:

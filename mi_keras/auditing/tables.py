@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from mi_keras.auditing import words
 from mi_keras.auditing.glossary import ADVERSARIES
-from mi_keras.auditing.report import PointReport, Report, Settings
+from mi_keras.auditing.report import AttackRow, PointReport, Report, Settings
 
 Row = tuple[str, ...]
 
@@ -80,6 +80,29 @@ def attacks(point: PointReport, settings: Settings) -> Table:
     ]  # fmt: skip
     sent = f"{words.dimensions(point.shape)}, {point.bytes:,} bytes an image"
     return _table(f"At {point.name} ({sent})", headings, rows, 3)
+
+
+def ladder(report: Report) -> Table:
+    """Return what each adversary gets at the first point, by its attack that picks most of the attacked images."""
+    settings = report.settings
+    headings = ("Adversary", words.heading_picks(settings), "Detail shown", "SSIM")
+    best: dict[str, AttackRow] = {}
+    for row in report.points[0].attacks:
+        before = best.get(row.adversary)
+        if before is None or _picked(row) > _picked(before):
+            best[row.adversary] = row
+    rows = [
+        (
+            f"{words.fitting(name, settings)}: {words.fitting(row.attack, settings)}", words.picks(row.found, row.auc),
+            words.estimate(row.detail), f"{row.ssim:.3f}",
+        )
+        for name, row in best.items()
+    ]  # fmt: skip
+    return _table(f"Adversaries at {report.points[0].name}", headings, rows, 1)
+
+
+def _picked(row: AttackRow) -> float:
+    return row.found.value if row.found else row.auc.value if row.auc else 0.0
 
 
 def defences(report: Report) -> Table:

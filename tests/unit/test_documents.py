@@ -21,7 +21,11 @@ from mi_keras.reports.paper_map import load_measured, paper_map_document
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
-WITH_COMMANDS = ("README.md", "exported_models/README.md")
+WITH_COMMANDS = (
+    *("README.md", "exported_models/README.md"),
+    *(f"docs/{name}.md" for name in ("thesis", "split", "beyond", "commands")),
+)
+ROOTS = ("README.md", "CONTRIBUTING.md", "exported_models/README.md")
 UNMEASURED = {"beyond.queries", "beyond.transfer"}  # docs/beyond.md says so, and has what is known of them
 QUICK = [f"thesis.{section.number}.quick" for section in SECTIONS if section.work == "thesis"]
 
@@ -129,6 +133,27 @@ def test_mapped_equations_are_there_and_tested(equation):
     module, _, name = equation.code.partition(":")
     assert callable(getattr(import_module(module), name))
     assert name in (REPOSITORY / equation.test).read_text()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(DOCS.glob("*.md")) + [REPOSITORY / n for n in ROOTS], ids=lambda p: p.name
+)
+def test_every_link_within_the_repository_leads_somewhere(path):
+    for link in re.findall(r"\]\(([^)#\s]*)(?:#[^)]*)?\)", path.read_text()):
+        assert not link or link.startswith("http") or (path.parent / link).exists(), link
+
+
+def test_the_readme_is_read_in_one_sitting():
+    assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 130
+
+
+@pytest.mark.slow
+def test_the_code_for_users_of_the_library_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / "library.md").read_text(), re.DOTALL | re.MULTILINE)
+    exec("\n".join(blocks), {"__name__": "library"})
+    similarity, *_ = capsys.readouterr().out.split()
+    assert 0.2 < float(similarity) < 0.32  # "about 0.27"
 
 
 def commands():

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from mi_keras.auditing.card import card
+from mi_keras.auditing.card import card, part
 from tests.unit.auditing import reports
 
 
@@ -44,3 +44,14 @@ def test_names_are_no_markup():
             assert text[found.start() - 1] == "\\", text[found.start() - 20 : found.end() + 20]
     assert r"\*\_x\_\*" in text
     assert "\x1b" not in text
+
+
+def test_each_adversary_stands_once_by_the_attack_that_picks_most():
+    report = reports.digits_report()
+    lines = part(report, "ladder").splitlines()[2:]
+    attacks = report.points[0].attacks
+    assert [line.split(":")[0].strip("| ") for line in lines] == list(
+        dict.fromkeys(a.adversary for a in attacks)
+    )
+    of_class = max(a.found.value for a in attacks if a.adversary == "class" and a.found)
+    assert f"| {100 * of_class:.0f} %" in lines[0]
