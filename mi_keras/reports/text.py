@@ -12,6 +12,7 @@ from mi_keras.results.rows import Published, Score, StoredRow
 NOT_AVAILABLE = "n/a"
 MISSING = "–"  # noqa: RUF001
 PLUS_MINUS = " ± "
+_ROUNDING = 1e-12  # of a mean: a spread below it is that of sums of equal numbers
 _DIGITS = 4  # decimals of what `METRICS` does not know
 
 
@@ -38,6 +39,8 @@ def format_score(score: Score | Published | None, metric: str = "", *, single: b
     if score is None:
         return MISSING
     mean, spread, digits = score.mean, score.std, _digits(metric)
+    if spread is not None and spread < _ROUNDING * abs(mean):
+        spread = 0.0
     if (single and spread is None) or (digits == 0 and not spread):
         return format_number(mean, metric)
     if digits < _DIGITS:

@@ -53,7 +53,7 @@ def measured(benches: Benches, entries: Mapping[str, Entry]) -> tuple[dict[str, 
     """Return rows and plans of entries by their names, of which one is `AVERAGE`; target by target within each.
 
     SSIM and MSE; `found_10`, the chance to be found among ten images of the predicted class; `detail`, R2 within the
-    predicted class; and the SSIM on held-out shadow models. The note has the SSIM of each target.
+    predicted class; and the SSIM on held-out shadow models, and of each target.
     """
     plans = {name: [plan(entry.case, bench) for bench in benches] for name, entry in entries.items()}
     rows = {}
@@ -72,15 +72,24 @@ def measured(benches: Benches, entries: Mapping[str, Entry]) -> tuple[dict[str, 
         )
         if entry.players:
             values["held_out"] = np.array([held_out(benches, entry)])
-        note = "SSIM by target: " + ", ".join(f"{value:.3f}" for value in values["ssim"])
+        values |= {f"target_{number}": value[None] for number, value in enumerate(values["ssim"], start=1)}
         images = len(plans[name][0].scored.arrays["ssim"])
-        rows[name] = Row(name, entry.label, entry.group, values, images, note=note)
+        rows[name] = Row(name, entry.label, entry.group, values, images)
     return rows, plans
 
 
 def table(file: str, title: str, first_column: str, rows: Iterable[Row], notes: Sequence[str] = ()) -> Table:
     """Return a table with intervals over targets."""
     return Table(file, title, first_column, COLUMNS, list(rows), "ssim", notes, HEADINGS, interval=True)
+
+
+def by_target(rows: Iterable[Row]) -> Table:
+    """Return the table of every row's SSIM behind each target."""
+    listed = list(rows)
+    names = [name for name in listed[0].values if name.startswith("target_")]
+    headings = {name: name.replace("_", " ") for name in names}
+    title = "SSIM of each target"
+    return Table("by_target", title, "attack", names, listed, "", (), headings, interval=True)
 
 
 def arrays_of(benches: Benches, plans: Mapping[str, Sequence[Plan]]) -> dict[str, Any]:

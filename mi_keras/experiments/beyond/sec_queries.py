@@ -59,7 +59,7 @@ PRESETS = presets(PAPER, smoke={"queries": (10, 100), "rounds": (1,), "tuned_fro
 def run(config: Config, benches: Benches) -> ExperimentResult:
     """Measure each number of queries on every target."""
     from mi_keras.experiments.beyond import recipe
-    from mi_keras.experiments.beyond.rows import arrays_of, measured, table, worst_per_class
+    from mi_keras.experiments.beyond.rows import arrays_of, by_target, measured, table, worst_per_class
 
     start = recipe.whole(config, benches)
     entries = {NONE: recipe.entry("0 queries: the whole of `transfer`", start)}
@@ -79,7 +79,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     shown = [name for name in rows if name != AVERAGE]
     most = _last(rows, config.queries[-1])
     worst = worst_per_class(plans[most][0], benches[0].splits.test.labels)
-    tables = [table("queries", "With q queries", "attack", rows.values())]
+    tables = [table("queries", "With q queries", "attack", rows.values()), by_target(rows.values())]
     return ExperimentResult(
         tables,
         _claims(rows, config),

@@ -59,7 +59,7 @@ PRESETS = presets(PAPER, smoke={"observed": (1, 30)})
 def run(config: Config, benches: Benches) -> ExperimentResult:
     """Measure every step of the recipe on every target, and choose between them on held-out shadow models."""
     from mi_keras.experiments.beyond import recipe
-    from mi_keras.experiments.beyond.rows import arrays_of, measured, table, worst_per_class
+    from mi_keras.experiments.beyond.rows import arrays_of, by_target, measured, table, worst_per_class
 
     whole = recipe.whole(config, benches)
     entries = {
@@ -81,6 +81,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
             "observed", "The whole recipe against the number of observed answers", "attack",
             [rows[f"{WHOLE}@{n}"] for n in config.observed] + [rows[WHOLE]],
         ),
+        by_target(rows.values()),
     ]  # fmt: skip
     shown = ["o", "x", "one", "bank", "canonical", "mapped", WHOLE, PROTOTYPE]
     arrays = arrays_of(benches, {name: plans[name] for name in [*shown, AVERAGE]})

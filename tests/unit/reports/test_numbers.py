@@ -25,6 +25,7 @@ def test_numbers_have_four_decimals_unless_they_are_tiny_or_huge(value, text):
         (0.0649, 0.0009, "0.0649 ± 0.0009"),  # as the published tables have it
         (0.0649, 0.0, "0.0649 ± 0.0000"),
         (0.0649, 0.00002, "0.0649 ± 2.000e-05"),
+        (0.1, 1.7e-17, "0.1000 ± 0.0000"),  # five equal numbers, of which floats make a sum
         (4.4e-5, 2e-6, "4.400e-05 ± 2.000e-06"),
         (4.4e-5, 0.01, "4.400e-05 ± 0.0100"),
         (0.0649, None, "0.0649 ± n/a"),
