@@ -31,6 +31,11 @@ def test_every_name_is_there_documented_and_no_module(package: str) -> None:
         assert not (Path(module.__file__ or "").parent / f"{name}.py").exists(), name
 
 
+def test_the_citation_names_the_version() -> None:
+    citation = Path(mi_keras.__file__).parents[1] / "CITATION.cff"
+    assert f"\nversion: {mi_keras.__version__}\n" in citation.read_text()
+
+
 def test_another_name_is_refused() -> None:
     with pytest.raises(AttributeError, match=r"mi_keras\.attacks.*Nothing"):
         _ = import_module("mi_keras.attacks").Nothing
