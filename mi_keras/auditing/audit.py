@@ -70,7 +70,9 @@ def audit(
 
     Args:
         model: the model, or the path of a `.keras` or `.h5` file, which is opened without running code from it.
-        data: images, of which some become the adversary's own and some are attacked; see `pool.read_pool`.
+        data: images, of which some become the adversary's own and some are attacked: the path of a folder, .zip or .npz
+            file, or "mnist"; or `images`, `(images, labels)`, `(images, labels, groups)`, `((x_train, y_train), (x_test,
+            y_test))` or a `tf.data.Dataset` of `image` or `(image, label)`. Images are `(count, height, width, channels)`.
         options: everything else.
         settings: fields of `Options` by name, in place of those in `options`: `audit(model, images, pixels="0..1")`.
         store: where finished steps are kept; by default `$MI_KERAS_HOME`.

@@ -23,10 +23,35 @@ SMALLEST_ATTACKED = 16  # below it SSIM has no window, and a picture shows nothi
 
 @dataclass(frozen=True)
 class Options:
-    """See `audit` for what they mean.
+    """What is audited, who attacks, and what is tolerated; docs/audits.md tells more of each.
 
     Attributes:
-        adversaries: at every point; none named: `DEFAULT_ADVERSARIES`, and who has the weights at layers.
+        at: what leaves: a layer's path, an output, or a view of it such as "logits", "rounded=3", "top=3" or "label"; none
+            named: the views of the output.
+        adversaries: of `ADVERSARIES`, at every point; none named: "class" and "unlimited", and at layers "white_box".
+        preset: how hard the attacks try, of `PRESETS`.
+        seed: root of all random choices, >= 0.
+        pixels: what the data holds: "0..1", "0..255" or "-1..1"; needed unless they are bytes in 0..255.
+        model_input: what the model expects: these, "caffe", "torch", or a function of images in [0, 1]; None: found by
+            accuracy, where there are labels.
+        output: of several outputs, the one that tells the class.
+        output_kind: what answers are, where their values do not say it, such as "embedding".
+        labels, groups: "folder": a subfolder is a class, a person.
+        class_names: subfolders in the order of the model's outputs; None: by name.
+        size: (height, width) of images for a model of variable size.
+        trained_on: which images the model was trained on: "x_train", "x_test" or a key of booleans of an npz; of arrays also
+            booleans, one for each image.
+        class_of: "prediction": images are told from those of their predicted class; "all": from all others.
+        attack_size: largest side of what is reconstructed, in pixels, in 16..320.
+        tolerance: what is tolerated above the baselines; None: ours, which the report says.
+        among: images to tell apart, in 2..100.
+        budget: minutes for the attacks at each point; 0: no limit.
+        defend: defences to be tried, such as "rounding=1" or "noise=0.5".
+        sends: of an image, which an adversary averages where a defence is noise.
+        queries: numbers of answers that the adversary "queries" has; several make a curve.
+        fix: values of inputs beside the image, by their names.
+        public_backbone: path of a layer up to which everybody has the model with its weights.
+        attacker_seeds: attackers that train the published attacks by other random choices, this one among them.
 
     Raises:
         InputError: one of them is not legal, whatever the model.

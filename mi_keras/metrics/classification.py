@@ -34,7 +34,7 @@ def expected_calibration_error(output_vector: Floats, labels: Ints, bins: int = 
     """Return by how much the confidence of a classifier misses its accuracy, 0 to 1 (Guo et al. 2017, formula 3).
 
     The confidence is the largest softmax probability. `bins` intervals of equal width, open below and closed above,
-    share out (0, 1]; |accuracy - mean confidence| of each is averaged with its count as weight.
+    share out (0, 1]; the distance of accuracy and mean confidence in each is averaged with its count as weight.
 
     Args:
         output_vector: `(count, classes)` logits.

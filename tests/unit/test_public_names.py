@@ -1,13 +1,16 @@
 """What packages export: public names, found without TensorFlow until one is asked for."""
 
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import mi_keras
+from mi_keras import Options
 from mi_keras.attacks import Attack, Input, Learned
 from mi_keras.registered import registered
 
@@ -29,6 +32,11 @@ def test_every_name_is_there_documented_and_no_module(package: str) -> None:
     for name in module.__all__:
         assert (getattr(module, name).__doc__ or "").strip(), name
         assert not (Path(module.__file__ or "").parent / f"{name}.py").exists(), name
+
+
+@pytest.mark.parametrize("argument", [field.name for field in fields(Options)])
+def test_every_option_of_an_audit_is_described(argument: str) -> None:
+    assert re.search(rf"^        (\w+, )?{argument}(, \w+)?: ", Options.__doc__ or "", re.M)
 
 
 def test_the_citation_names_the_version() -> None:
