@@ -62,7 +62,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     from mi_keras.experiments.beyond.rows import arrays_of, by_target, measured, table, worst_per_class
 
     start = recipe.whole(config, benches)
-    entries = {NONE: recipe.entry("0 queries: the whole of `transfer`", start)}
+    entries = {NONE: recipe.entry("0 queries: the whole of transfer", start)}
     for count in config.queries:
         attack = recipe.with_queries(config, start, count)
         entries[f"q={count}"] = recipe.asking(f"{count:,} queries, affine map", attack, benches)
