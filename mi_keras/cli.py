@@ -30,10 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.list:
         return guarded(_list_sections)
-    again = (
-        "run it again without --force to go on." if options.force else "run the same command again to go on."
-    )
-    return guarded(lambda: _reproduce(options), f"What is finished is kept; {again}", parser)
+    go_on = "What is finished is kept; run the same command again to go on."
+    return guarded(lambda: _reproduce(options), go_on, parser)
 
 
 def _reproduce(options: argparse.Namespace) -> None:

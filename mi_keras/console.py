@@ -1,6 +1,7 @@
-"""Progress on a terminal: stage, share done, rate and time left; silent where no one is watching."""
+"""Progress on a terminal: stage, share done, rate and time left; in a log a line for each stage, and one a minute."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -8,6 +9,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from mi_keras.progress import Bar
+
+EVERY = 60.0  # seconds between two lines where no bar can be drawn
 
 
 class _Rate(ProgressColumn):
@@ -24,21 +27,53 @@ class _RichBar:
         self._progress.advance(self._task, amount)  # type: ignore[arg-type]
 
 
+class _LineBar:
+    """Says how far it is at most once in `EVERY` seconds, one line each time."""
+
+    def __init__(self, console: Console, label: str, total: float, done: float) -> None:
+        self._console, self._label, self._total, self._done = console, label, total, done
+        self._said = time.monotonic()
+
+    def advance(self, amount: float = 1) -> None:
+        self._done += amount
+        if time.monotonic() - self._said >= EVERY and self._done < self._total:
+            self._said = time.monotonic()
+            print_line(self._console, f"{self._label}: {self._done / self._total:.0%}")
+
+
 class TerminalProgress:
-    """Draws one line per stage on standard error while it runs, if that is a terminal (see `progress.Progress`)."""
+    """Draws one line per stage on standard error while it runs; where that is no terminal it says how far it is now and then."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     @contextmanager
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
+        if not self._console.is_terminal:
+            yield _LineBar(self._console, label, total, done)
+            return
         columns = (
             TextColumn("{task.description}", justify="left"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
             _Rate(), TextColumn("left"), TimeRemainingColumn(compact=True),
         )  # fmt: skip
-        with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
+        with Progress(*columns, console=self._console) as progress:
             task = progress.add_task(label, total=total, completed=int(done), unit=unit)
             yield _RichBar(progress, task)
 
     def announce(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_line(self._console, text)
+
+
+def finished_lines(console: Console) -> Callable[[str, float], None]:
+    """Return what says of a stage that it is finished, and in what time, where no bar was seen (see `store.Store`)."""
+
+    def finished(words: str, seconds: float) -> None:
+        if not console.is_terminal:
+            print_line(console, f"{words}: {seconds:.1f} s")
+
+    return finished
+
+
+def print_line(console: Console, text: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

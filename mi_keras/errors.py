@@ -1,4 +1,4 @@
-"""The two ways a run ends early by the user's doing: wrong input, and Ctrl-C."""
+"""The ways a run ends early that are no bugs: wrong input, Ctrl-C or SIGTERM, and a file of ours that is no longer whole."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +11,10 @@ class InputError(ValueError):
     does, `trained_on` or `data=zip:FILE`; commands put their options in its place (`command.OneLineErrors.in_options`),
     print the line without a traceback and exit with code 2.
     """
+
+
+class DamagedFile(Exception):
+    """A file of ours is missing, cut or changed; the message is one line."""
 
 
 class Interrupted(Exception):

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and npz archives read without pickle."""
+"""npz archives read without pickle, arrays mapped from the disk, and the disk as a place for unfinished work."""
 
 import errno
 import hashlib
@@ -7,34 +7,46 @@ import logging
 import math
 import os
 import shutil
-import socket
 import tempfile
 import tokenize
-import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mi_keras.errors import InputError
+from mi_keras.errors import DamagedFile, InputError
 from mi_keras.progress import Arrays
+from mi_keras.whole import remove_leftovers, replace_file
 
 log = logging.getLogger("mi_keras")
 LARGE = ".npy"  # the ending of arrays that are filled bit by bit
 
-# All that NumPy and zipfile raise on files that are cut, overwritten, encrypted, pickled or no npz at all.
-UNREADABLE = (
-    OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, MemoryError,
-    SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+# What NumPy and zipfile raise on files that are cut, overwritten, encrypted, pickled or no npz at all.
+WRONG_FORMAT = (
+    EOFError, KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, SyntaxError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+UNREADABLE = (*WRONG_FORMAT, OSError, MemoryError)  # and where it does not matter why a file is not to be had
+# What the system says of a file that is not there, or whose content sends a reader to a place that no file has. All
+# else, such as EIO, EACCES and EMFILE, says nothing of the file: it may be good.
+_OF_THE_FILE = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
 
 
-class DamagedFile(Exception):
-    """A file of ours is missing, cut or changed; the message is one line."""
+def is_damage(path: Path, error: BaseException) -> bool:
+    """Return whether what reading a file raised says that the file is missing, cut or changed, and not that it cannot be had now."""
+    if isinstance(error, OSError):
+        return error.errno in _OF_THE_FILE
+    if isinstance(error, MemoryError):  # a changed header asks for any amount; checksums are taken bit by bit
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return archive.testzip() is not None
+        except WRONG_FORMAT:
+            return True
+    return isinstance(error, WRONG_FORMAT)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -42,11 +54,14 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
     Raises:
         DamagedFile: it is no whole npz of plain arrays.
+        OSError, MemoryError: it cannot be read now, whole or not.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: np.asarray(archive[name]) for name in archive.files}
     except UNREADABLE as error:
+        if not is_damage(path, error):
+            raise
         raise DamagedFile(f"{path}: {_reason(path, error)}") from None
 
 
@@ -62,12 +77,10 @@ def _reason(path: Path, error: BaseException) -> str:
 
 
 def write_arrays(path: Path, arrays: Arrays, *, compressed: bool = False) -> None:
-    """Write arrays as npz and wait until they are on the disk; object arrays are refused."""
+    """Write arrays as npz; object arrays are refused."""
     save = np.savez_compressed if compressed else np.savez
     with open(path, "wb") as file:
         save(file, allow_pickle=False, **{name: np.asarray(value) for name, value in arrays.items()})
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def map_array(path: Path) -> NDArray[Any]:
@@ -75,58 +88,57 @@ def map_array(path: Path) -> NDArray[Any]:
 
     Raises:
         DamagedFile: it is no whole npy file of a plain array.
+        OSError: it cannot be read now, whole or not.
     """
     try:
         return np.lib.format.open_memmap(path, mode="r")  # refuses object arrays
-    except UNREADABLE as error:
+    except (*WRONG_FORMAT, OSError) as error:
+        if not is_damage(path, error):
+            raise
         raise DamagedFile(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
 def map_new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """Open an npy file for writing, mapped from the disk: the one that is there if it has this shape and type.
 
+    What is missing of a cut file is zeros: what the rest is worth, who fills the array has to know (see `progress.fill`).
+
     Raises:
         OSError: the disk has no room for it; ENOSPC, before anything is written.
     """
-    if path.exists():
-        try:
-            found = np.lib.format.open_memmap(path, mode="r+")
-            if found.shape == shape and found.dtype == np.dtype(dtype):
-                return found
-        except UNREADABLE:
-            pass
-        path.unlink()
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size > shutil.disk_usage(path.parent).free:  # at once: an attempt would fill the disk for a moment
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+    array = _mapped_before(path, shape, np.dtype(dtype))
+    if array is None:
+        path.unlink(missing_ok=True)
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size > shutil.disk_usage(path.parent).free:  # at once: an attempt would fill the disk for a moment
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     if hasattr(os, "posix_fallocate"):  # else writing to a full disk would end the process by a signal
         try:
             with open(path, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError:
+        except OSError as error:
             path.unlink()
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from None
     return array
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8 and wait until it is on the disk."""
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a temporary file beside `path`, then rename it: readers see the old or the new file whole."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+def _mapped_before(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Return the array that an earlier run left, if it is there and of this shape and type."""
+    if not path.exists():
+        return None
     try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+        found = np.lib.format.open_memmap(path, mode="r+")
+    except (*WRONG_FORMAT, OSError) as error:
+        if not is_damage(path, error):
+            raise
+        return None
+    return found if (found.shape, found.dtype) == (shape, dtype) else None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, with line ends as they are in it."""
+    path.write_text(text, encoding="utf-8", newline="")
 
 
 def check_writable(name: str, folder: Path) -> None:
@@ -141,41 +153,6 @@ def check_writable(name: str, folder: Path) -> None:
         ) from None
 
 
-def temporary_name() -> str:
-    """Return a new name for what this process is about to write; `remove_leftovers` knows whose it is."""
-    return f"{os.getpid()}-{uuid.uuid4().hex}-{socket.gethostname()}"
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Delete folders with a `temporary_name`, or one with "-old" behind it, of processes of this machine that are gone."""
-    for path in folder.iterdir():
-        pid, _, host = (
-            path.name.removesuffix("-old").split("-", 2) if path.name.count("-") > 1 else ("", "", "")
-        )
-        if pid.isdecimal() and host == socket.gethostname() and _is_gone(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def sync_tree(folder: Path) -> None:
-    """Wait until everything below a folder is on the disk: the content of files, and the names in folders."""
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with open(Path(parent, name), "rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(Path(parent))
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system lets a folder be opened."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def seal_of(content: Mapping[str, Any]) -> str:
     """Return the SHA-256 of JSON values, whatever the order of their keys, in hexadecimal."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -187,24 +164,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_gone(pid: int) -> bool:
-    """Return whether this machine has no such process; where that cannot be asked, none is taken for gone."""
-    if os.name != "posix":  # the same call would send Ctrl-C there
-        return False
-    try:
-        os.kill(pid, 0)  # sends nothing
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):  # of somebody else; not from `temporary_name`
-        return False
-    return False
-
-
 class DiskWorkspace:
     """Parts of an unfinished stage, one npz each, replaced in one step (see `progress.Workspace`)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        remove_leftovers(folder)
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         path = self.folder / f"{name}.npz"

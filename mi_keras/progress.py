@@ -1,5 +1,7 @@
 """What a long computation needs from outside: a place to report progress and a place to keep unfinished state."""
 
+import hashlib
+import itertools
 import shutil
 import tempfile
 import weakref
@@ -119,28 +121,53 @@ class Run:
 
 def fill(
     values: NDArray[Any], answer: Callable[[slice], NDArray[Any]], workspace: Workspace, progress: Progress, label: str, *,
-    batch: int,
+    batch: int, beside: NDArray[Any] | None = None,
 ) -> None:  # fmt: skip
     """Fill a large array of a workspace batch by batch; an interrupted call goes on where it was.
+
+    With how far it came it keeps a hash of each block that it has filled. A block that is no longer what it was, as in a file
+    that was cut, is computed again, and so is what follows it.
 
     Args:
         answer: returns the values of a part of the array.
         label: of the progress bar, which counts images.
+        batch: rows of a part.
+        beside: another large array, which `answer` fills with a row for each part.
     """
-    saved = workspace.load("progress")
-    done = int(saved["done"]) if saved else 0
+    block = SAVE_EVERY * batch
+
+    def hashed(start: int) -> NDArray[np.uint8]:
+        content = hashlib.sha256(np.ascontiguousarray(values[start : start + block]).data)
+        if beside is not None:
+            first = start // batch
+            content.update(np.ascontiguousarray(beside[first : first + SAVE_EVERY]).data)
+        return np.frombuffer(content.digest(), np.uint8)
+
+    saved = (workspace.load("progress") or {}).get("blocks", np.empty((0, 32), np.uint8))
+    blocks = list(
+        itertools.takewhile(lambda it: np.array_equal(hashed(it[0] * block), it[1]), enumerate(saved))
+    )
+    hashes, done = [found for _, found in blocks], len(blocks) * block
+    if len(blocks) < len(saved):
+        again = len(saved) * block - done
+        progress.announce(
+            f"{label}: {again} of {len(values)} are no longer as they were saved; computing them again."
+        )
     with progress.bar(label, len(values), "img", done) as bar:
         for number, start in enumerate(range(done, len(values), batch), start=1):
             part = answer(slice(start, start + batch))
             values[start : start + len(part)] = part
             bar.advance(len(part))
             if number % SAVE_EVERY == 0:
-                flush(values)
-                workspace.save("progress", {"done": np.array(start + len(part))})
-    flush(values)
+                for array in (values, beside):
+                    flush(array)
+                hashes.append(hashed(start + batch - block))
+                workspace.save("progress", {"blocks": np.stack(hashes)})
+    for array in (values, beside):
+        flush(array)
 
 
-def flush(array: NDArray[Any]) -> None:
+def flush(array: NDArray[Any] | None) -> None:
     """Wait until what was written into a large array is on the disk, if it is mapped from there."""
     if isinstance(array, np.memmap):
         array.flush()

@@ -23,8 +23,9 @@ from typing import Any
 
 import keras_tuner
 
-from mi_keras.files import read_arrays, replace_file, write_arrays, write_text
+from mi_keras.files import read_arrays, write_arrays, write_text
 from mi_keras.progress import Arrays, Progress, SilentProgress
+from mi_keras.whole import replace_file
 from tuning.trials import Records, Trial
 from tuning.tuner import Evaluate, SsimSearch, forget_project, search
 

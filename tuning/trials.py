@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
-from mi_keras.files import replace_file, write_text
+from mi_keras.files import write_text
 from mi_keras.settings import check_whole
+from mi_keras.whole import replace_file
 
 if TYPE_CHECKING:
     from mi_keras.progress import Arrays
@@ -72,7 +73,7 @@ class Records:
             return None
         try:
             trial = Trial(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as damage:
+        except (ValueError, TypeError) as damage:
             log.warning("the record of a trial is damaged (%s: %s); running it again", path, damage)
             return None
         if trial.values != values:

@@ -50,11 +50,11 @@ def _run(given: argparse.Namespace) -> int:
     from mi_keras.auditing.report import write
     from mi_keras.auditing.screen import first_screen
     from mi_keras.auditing.verdict import fails
-    from mi_keras.console import TerminalProgress
+    from mi_keras.console import TerminalProgress, finished_lines, print_line
     from mi_keras.experiments.store import Store, home
 
     console = Console(stderr=True)
-    store, progress = Store(home()), TerminalProgress(console)
+    store, progress = Store(home(), finished=finished_lines(console)), TerminalProgress(console)
     with interruptible(lambda: store.current or "reading and weighing what is there"):
         if given.model is None:
             from mi_keras.auditing import demo
@@ -80,7 +80,7 @@ def _run(given: argparse.Namespace) -> int:
     code = fails(report.points, limits, among=options.among)
     if code:
         told = f"--fail-above {given.fail_above}: {ENDS[code]}, exit code {code}."
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        print_line(console, told)
     return code
 
 

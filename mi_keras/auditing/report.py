@@ -11,8 +11,9 @@ import numpy as np
 
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.errors import InputError
-from mi_keras.files import replace_file, write_arrays, write_text
+from mi_keras.files import write_arrays, write_text
 from mi_keras.types import Floats
+from mi_keras.whole import replace_file
 
 SCHEMA = "mi_keras.audit/1"
 DOCUMENT, PICTURES, PAGE, CARD = "audit.json", "pictures.npz", "index.html", "audit.md"

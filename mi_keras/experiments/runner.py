@@ -9,14 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mi_keras.console import TerminalProgress
+from mi_keras.console import TerminalProgress, finished_lines
 from mi_keras.errors import interruptible
 from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, home, versions
-from mi_keras.files import check_writable, replace_file, sha256, write_arrays, write_text
+from mi_keras.files import check_writable, sha256, write_arrays, write_text
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA
+from mi_keras.whole import remove_leftovers, replace_file
 
 
 def run(request: Request, console: Console) -> Iterator[Path]:
@@ -39,10 +40,21 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
         folder = request.out / experiment.folder / request.preset
         ready.append((experiment, experiment.load().prepare(request), folder))
         check_writable("out", folder)
-    store = Store(home(), force=request.force)
+    store = Store(home(), force=request.force, run=_words(request, ready), finished=finished_lines(console))
     for experiment, prepared, folder in ready:
         _run_one(experiment, prepared, folder, request, store, console)
         yield folder
+    store.renewal.end()
+
+
+def _words(request: Request, ready: Sequence[tuple[Experiment, Prepared, Path]]) -> str:
+    """Return what is asked for, whatever it is written to, as one text."""
+    asked = [
+        request.seed,
+        request.data,
+        [[each.folder, prepared.runs, prepared.settings] for each, prepared, _ in ready],
+    ]
+    return json.dumps(asked)
 
 
 def _run_one(
@@ -59,6 +71,7 @@ def _run_one(
         {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False},
     ]
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,

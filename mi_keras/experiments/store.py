@@ -6,8 +6,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -17,26 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.errors import DamagedFile
+from mi_keras.experiments.renewal import Renewal
 from mi_keras.files import (
     LARGE,
-    DamagedFile,
     DiskWorkspace,
     check_writable,
+    is_damage,
     map_array,
     read_arrays,
-    remove_leftovers,
     seal_of,
     sha256,
-    temporary_name,
     write_arrays,
     write_text,
 )
 from mi_keras.progress import Arrays, Workspace
-
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows: there, two processes may compute the same stage twice
-    fcntl = None  # type: ignore[assignment]
+from mi_keras.whole import locked, remove_leftovers, sync_folder, sync_tree, temporary_folder
 
 log = logging.getLogger("mi_keras")
 
@@ -112,16 +107,25 @@ class Store:
 
     Layout: `stages/KIND/KEY/{arrays.npz,meta.json}` and `NAME.npy` of large arrays for what is finished, `unfinished/KEY/` for checkpoints,
     `temporary/` for what is being written, `locks/`. A finished stage appears by renaming its folder. Processes that
-    need the same stage at the same time wait for the first of them.
+    need the same stage at the same time wait for the first of them, where the system has locks.
 
     Args:
         root: folder, created on demand.
         force: compute every stage anew, once in the life of this object.
+        run: what is asked for, where that may be cut off and asked for again (see `renewal`).
+        finished: told the words of each stage that was computed, and its seconds.
     """
 
-    def __init__(self, root: Path, *, force: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        force: bool = False,
+        run: str = "",
+        finished: Callable[[str, float], object] = lambda words, seconds: None,
+    ) -> None:
         self.root = root
-        self.force = force
+        self._finished = finished
         self.current = ""  # what to name when it is interrupted
         self._computing = 0.0  # seconds of all stages that were computed
         self._fresh: set[str] = set()  # computed in the life of this object
@@ -131,6 +135,7 @@ class Store:
             check_writable(HOME_VARIABLE, root / folder)
             (root / folder).mkdir(parents=True, exist_ok=True)
         remove_leftovers(root / "temporary")
+        self.renewal = Renewal(root, run, force=force)
 
     def start_record(self) -> None:
         """Begin to record anew which stages are used: `timings`, and `versions`, one entry per distinct set."""
@@ -165,17 +170,23 @@ class Store:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
         found = self._find(stage, with_arrays=with_arrays)
         if found is None:
-            with self._lock(stage):
+            with locked(self.root / "locks" / stage.key, lambda: _say_waiting(stage)):
                 found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
         return found
 
     def map_large(self, stage: Stage, name: str) -> NDArray[Any]:
         """Open a large array of a stage for reading, computing the stage if need be."""
+        path = self._folder(stage) / f"{name}{LARGE}"
         self.fetch(stage, with_arrays=False)
-        return map_array(self._folder(stage) / f"{name}{LARGE}")
+        try:
+            return map_array(path)
+        except DamagedFile:  # cut after its one check: it is checked again
+            self._whole.discard(stage.key)
+            self.fetch(stage, with_arrays=False)
+            return map_array(path)
 
     def _find(self, stage: Stage, *, with_arrays: bool) -> Result | None:
-        if self.force and stage.key not in self._fresh:
+        if not self.renewal.is_new(stage.key):
             return None
         try:
             meta = self._read_meta(stage)
@@ -191,8 +202,9 @@ class Store:
 
     def _produce(self, stage: Stage) -> Result:
         workspace = DiskWorkspace(self.root / "unfinished" / stage.key)
-        if self.force:
+        if self.renewal.begin(stage.key):
             shutil.rmtree(workspace.folder, ignore_errors=True)
+            self.renewal.save_begun()
         outer, self.current = self.current, describe(stage)
         started, before = time.perf_counter(), self._computing
         arrays, info = stage.compute(workspace)
@@ -203,6 +215,8 @@ class Store:
         shutil.rmtree(workspace.folder, ignore_errors=True)
         self.current = outer
         self._fresh.add(stage.key)
+        self.renewal.finish(stage.key)
+        self._finished(describe(stage), seconds)
         self._note(stage, seconds, versions(), reused=False)
         return {key: np.asarray(value) for key, value in arrays.items()}, json.loads(json.dumps(info))
 
@@ -228,6 +242,8 @@ class Store:
             if stage.key not in self._whole:  # reading them all takes a while
                 whole = whole and all(sha256(folder / n) == s for n, s in meta.get("large", {}).items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, OSError) and not is_damage(folder, error):
+                raise  # it may be good
             raise DamagedFile(f"{folder}: {error}") from None
         if not whole:
             raise DamagedFile(f"{folder} does not match its checksum")
@@ -237,39 +253,34 @@ class Store:
     def _write(
         self, stage: Stage, arrays: Arrays, info: Mapping[str, Any], seconds: float, unfinished: Path
     ) -> None:
-        temporary = self.root / "temporary" / temporary_name()
-        replaced = temporary.with_name(temporary.name + "-old")
-        temporary.mkdir(parents=True)
-        try:
-            write_arrays(temporary / ARRAYS, arrays)
+        with temporary_folder(self.root / "temporary") as temporary:
+            new = temporary / "new"
+            new.mkdir()
+            write_arrays(new / ARRAYS, arrays)
             large = sorted(unfinished.glob(f"*{LARGE}"))
             meta = {"kind": stage.kind, "identity": stage.identity, "info": info, "seconds": seconds,
-                    "versions": versions(), "sha256": sha256(temporary / ARRAYS)}  # fmt: skip
+                    "versions": versions(), "sha256": sha256(new / ARRAYS)}  # fmt: skip
             if large:
                 meta["large"] = {path.name: sha256(path) for path in large}
-            write_text(
-                temporary / META, json.dumps(meta | {"seal": seal_of(meta)}, indent=1, allow_nan=False)
-            )
+            write_text(new / META, json.dumps(meta | {"seal": seal_of(meta)}, indent=1, allow_nan=False))
             folder = self._folder(stage)
             folder.parent.mkdir(parents=True, exist_ok=True)
             if large:  # from here on nothing may say how far arrays that are no longer there were filled
                 for part in unfinished.glob("*.npz"):
                     part.unlink()
+                sync_folder(unfinished)
             for path in large:
-                os.replace(path, temporary / path.name)
+                os.replace(path, new / path.name)
+            sync_tree(new)  # before it has its name
             if folder.exists():  # damaged or forced
-                os.replace(folder, replaced)
-            os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(replaced, ignore_errors=True)
+                os.replace(folder, temporary / "replaced")
+            os.replace(new, folder)
+            for changed in (folder.parent, folder.parent.parent):
+                sync_folder(changed)
 
-    @contextmanager
-    def _lock(self, stage: Stage) -> Iterator[None]:
-        with open(self.root / "locks" / stage.key, "w") as file:
-            if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, also when the process dies
-            yield
+
+def _say_waiting(stage: Stage) -> None:
+    log.warning("another process computes %s: waiting for it", describe(stage))
 
 
 def describe(stage: Stage) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mi_keras.errors import InputError
-from mi_keras.files import DamagedFile, read_arrays, replace_file, sha256
+from mi_keras.errors import DamagedFile, InputError
+from mi_keras.files import read_arrays, sha256
 from mi_keras.progress import Arrays
 from mi_keras.reports.figures import draw
 from mi_keras.reports.markdown import markdown_page
@@ -17,6 +17,7 @@ from mi_keras.reports.style import DPI
 from mi_keras.reports.tables import csv_table
 from mi_keras.results import AnyFigure, StoredResult, read_result
 from mi_keras.results.arrays import check_arrays
+from mi_keras.whole import remove_leftovers, replace_file
 
 RESULT, ARRAYS = "result.json", "arrays.npz"
 
@@ -65,6 +66,7 @@ def write_reports(directory: str | Path, report: Report | None = None) -> list[P
     """
     directory = Path(directory)
     report = report or read_report(directory)
+    remove_leftovers(directory)
     figures = [_write(directory / name, png) for name, png in report.figures.items()]
     tables = [
         _write(directory / f"{table.file}.csv", csv_table(report.result, table).encode())

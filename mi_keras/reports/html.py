@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mi_keras.errors import InputError
-from mi_keras.files import replace_file
 from mi_keras.reports.pages import Report, overview_page
+from mi_keras.whole import replace_file
 
 
 def write_overview(reports: Sequence[Report], path: str | Path) -> Path:

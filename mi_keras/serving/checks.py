@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.errors import InputError
-from mi_keras.files import DamagedFile, read_arrays
+from mi_keras.errors import DamagedFile, InputError
+from mi_keras.files import read_arrays
 from mi_keras.serving.contract import (
     DEFAULT_ENDPOINT,
     DTYPES,
@@ -32,7 +32,7 @@ def read_inputs(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         arrays = read_arrays(path)
-    except DamagedFile as error:
+    except (DamagedFile, OSError) as error:
         raise InputError(f"`--input` must be an npz file of plain arrays; got {error}.") from None
     if not arrays:
         raise InputError(f"`--input` must hold at least one array; got {path}, which is empty.")

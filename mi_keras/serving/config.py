@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.errors import InputError
-from mi_keras.files import replace_file, write_text
+from mi_keras.files import write_text
 from mi_keras.serving.layout import FOLDER
 from mi_keras.serving.served_versions import (
     BASE_PATH,
@@ -16,6 +16,7 @@ from mi_keras.serving.served_versions import (
     config_text,
     find_models,
 )
+from mi_keras.whole import replace_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mi_keras.command import CheckFailed
-from mi_keras.errors import InputError
-from mi_keras.files import DamagedFile
+from mi_keras.errors import DamagedFile, InputError
 from mi_keras.serving.contract import one_line
 from mi_keras.serving.layout import versions_of
 from mi_keras.serving.manifest import read_manifest

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mi_keras.files import DamagedFile
+from mi_keras.errors import DamagedFile
 from mi_keras.serving.layout import models_in, version_folders
 from mi_keras.serving.manifest import check_files, read_manifest
 

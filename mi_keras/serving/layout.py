@@ -3,12 +3,11 @@
 import errno
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from mi_keras.errors import InputError
-from mi_keras.files import remove_leftovers, sync_folder, sync_tree, temporary_name
+from mi_keras.whole import remove_leftovers, sync_folder, sync_tree, temporary_folder
 
 FOLDER = Path("exported_models")  # of all models, unless told
 UNFINISHED = ".unfinished"  # beside the models: the server is given folders of models only
@@ -106,9 +105,7 @@ def publish(
         ) from None
     remove_leftovers(unfinished)
     _check_free(model, version)
-    temporary = unfinished / temporary_name()
-    temporary.mkdir()
-    try:
+    with temporary_folder(unfinished) as temporary:
         fill(temporary)
         while True:
             number = max(versions_of(model), default=0) + 1 if version is None else version
@@ -129,8 +126,6 @@ def publish(
             ):  # the name of the version, its former one, that of the model
                 sync_folder(changed)
             return model / str(number)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_free(model: Path, version: int | None) -> None:

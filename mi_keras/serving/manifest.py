@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mi_keras.files import DamagedFile, seal_of, sha256, write_text
+from mi_keras.errors import DamagedFile
+from mi_keras.files import seal_of, sha256, write_text
 from mi_keras.serving.layout import version_number
 
 SCHEMA = "mi_keras.export/2"

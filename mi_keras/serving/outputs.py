@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mi_keras.data.preprocess import as_bytes
-from mi_keras.files import UNREADABLE, replace_file, write_arrays
+from mi_keras.files import WRONG_FORMAT, is_damage, write_arrays
 from mi_keras.types import Floats
+from mi_keras.whole import remove_leftovers, replace_file, replace_files
 
 IMAGES, SHEET = "images.npz", "contact_sheet.png"
 _PNG = "[0-9]" * 6 + ".png"
@@ -41,8 +42,10 @@ def write_images(out: Path, images: Floats, *, title: str, note: str, provenance
     """
     out.mkdir(parents=True, exist_ok=True)
     before = _count_of(out / IMAGES)
-    for number, image in enumerate(images):
-        replace_file(out / _name(number), partial(_save, _picture(image)))
+    remove_leftovers(out)
+    replace_files(
+        out, ((_name(number), partial(_save, _picture(image))) for number, image in enumerate(images))
+    )
     for number in range(len(images), before):
         (out / _name(number)).unlink(missing_ok=True)
     replace_file(out / SHEET, partial(_save, _draw_sheet(images, title, note)))
@@ -61,7 +64,9 @@ def _count_of(path: Path) -> int:
         with zipfile.ZipFile(path) as archive, archive.open("images.npy") as file:
             np.lib.format.read_magic(file)
             shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    except UNREADABLE:
+    except (*WRONG_FORMAT, OSError) as error:
+        if not is_damage(path, error):
+            raise
         return 0
     return int(shape[0]) if shape else 0
 

@@ -12,9 +12,11 @@ import numpy as np
 from PIL import Image
 
 from mi_keras.data.preprocess import as_unit
-from mi_keras.files import DamagedFile, map_new_array, read_arrays, replace_file, write_arrays
+from mi_keras.errors import DamagedFile
+from mi_keras.files import map_new_array, read_arrays, write_arrays
 from mi_keras.serving.contract import Tensors
 from mi_keras.types import Floats
+from mi_keras.whole import replace_file
 
 PARTS = "parts"
 _LARGEST_SIDE = 4096  # pixels

@@ -17,8 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_keras.command import STOPPED, OneLineErrors, console_for_tables, guarded
-from mi_keras.errors import InputError
-from mi_keras.files import DamagedFile
+from mi_keras.errors import DamagedFile, InputError
 from mi_keras.serving.contract import one_line
 from mi_keras.serving.layout import find_version
 from mi_keras.serving.manifest import check_files, read_manifest

@@ -123,11 +123,14 @@ class SplitBench(Bench):
         return self._of_encoder("maps", compute, [self.images()], side=side, noise=drawn)
 
     def _filled(
-        self, workspace: Workspace, what: str, images: Rows, send: Send, size: int | None = None
-    ) -> None:
+        self, workspace: Workspace, what: str, images: Rows, send: Send, size: int | None = None, *,
+        beside: NDArray[Any] | None = None,
+    ) -> None:  # fmt: skip
         self._announce(what, (len(images), *self.map_shape), np.float16)
         progress, size = self.progress, size or BATCH
-        fill_maps(workspace, what, images, send, self.map_shape, size=size, progress=progress)
+        fill_maps(
+            workspace, what, images, send, self.map_shape, size=size, progress=progress, beside=beside
+        )  # fmt: skip
 
     def measured(self, defense: Defense) -> Stage:
         """Return what a defence measured of the maps of training images before the first was sent."""

@@ -94,7 +94,12 @@ class PublishedBench(SplitBench):
             elif any(noise):
                 images = NoisyPictures(self.pictures(side), noise, self.faces.seed)
             size = self.published.statistics_batch if by_batch and side == TRAINING else BATCH
-            send = self._sender(workspace, len(images), known) if by_batch else self._send_frozen
+            kept = None
+            if by_batch and side == TRAINING:
+                kept = workspace.large(
+                    STATISTICS, (-(-len(images) // size), self._unfrozen.width), np.float32
+                )
+            send = self._sender(kept, known) if by_batch else self._send_frozen
             clipped = (lambda batch, start: send(clip_normalised(batch), start)) if in_place else send
             self._filled(
                 workspace,
@@ -102,6 +107,7 @@ class PublishedBench(SplitBench):
                 images,
                 clipped,
                 size,
+                beside=kept,
             )
             return {}, {}
 
@@ -130,13 +136,12 @@ class PublishedBench(SplitBench):
         maps: Floats = self.encoder.send(images).numpy()
         return maps
 
-    def _sender(self, workspace: Workspace, count: int, known: Sequence[Stage]) -> Any:
-        """Return what sends images through the unfrozen head: by the batch, whose statistics are kept, or by what was kept."""
+    def _sender(self, kept: NDArray[Any] | None, known: Sequence[Stage]) -> Any:
+        """Return what sends images through the unfrozen head: by the batch, whose statistics are `kept`, or by what was kept."""
         head, size = self._unfrozen, self.published.statistics_batch
-        if len(known) > 1:
+        if kept is None:
             head.remember(known[1].large(STATISTICS).mean(axis=0, dtype=np.float64))
             return lambda images, _: head.by_running(images)
-        kept = workspace.large(STATISTICS, (-(-count // size), head.width), np.float32)
 
         def send(images: Floats, start: int) -> Floats:
             maps, kept[start // size] = head.by_batch(images)

@@ -24,6 +24,7 @@ def fill_maps(
     *,
     size: int,
     progress: Progress,
+    beside: NDArray[Any] | None = None,
 ) -> None:
     """Write what is sent of images into the large array `maps`, float16, going on where an earlier run was cut off.
 
@@ -31,12 +32,15 @@ def fill_maps(
         what: the progress bar says.
         images: uint8, or float32 in [0, 1].
         send: called with `size` images, fewer at the end.
+        beside: as of `progress.fill`.
 
     Raises:
         FloatingPointError: a value is not finite, or too large for float16.
     """
     maps = workspace.large("maps", (len(images), *map_shape), np.float16)
-    fill(maps, lambda part: send(as_unit(images[part]), part.start), workspace, progress, what, batch=size)
+    fill(
+        maps, lambda part: send(as_unit(images[part]), part.start), workspace, progress, what, batch=size, beside=beside
+    )  # fmt: skip
     if not all(np.isfinite(maps[start : start + size]).all() for start in range(0, len(maps), size)):
         raise FloatingPointError("feature maps: a value is not finite, or too large for float16.")
 
