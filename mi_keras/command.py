@@ -7,13 +7,16 @@ import gc
 import logging
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.logging import RichHandler
 
-from mi_keras.errors import InputError, Interrupted
+from mi_keras.errors import DamagedFile, InputError, Interrupted
 
 STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
 PIPE_WIDTH = 160  # characters of a table that no window limits
@@ -50,20 +53,22 @@ def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineError
 
     With `parser`, arguments in the messages of the library are named as the options of the command.
 
-    Returns 0, or 2 for bad input, 130 for Ctrl-C, 1 for a full disk or other trouble with files, too little memory,
-    a diverged run, or a result that failed its check.
+    Returns 0, or 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM, 129 where the terminal was closed, 1 for a full disk
+    or other trouble with files, too little memory, a diverged run, or a result that failed its check.
     """
+    ended: list[signal.Signals] = []
     atexit.register(gc.freeze)  # what is left goes with the process: to look through it first takes a second
     messages = Console(stderr=True)
     handler = RichHandler(console=messages, show_time=False, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
-        command()
-        sys.stdout.flush()
+        with _ended_like_ctrl_c() as ended:
+            command()
+            sys.stdout.flush()
         return 0
     except InputError as error:
         return _say(messages, parser.in_options(str(error)) if parser else str(error), BAD_INPUT)
-    except (FloatingPointError, MemoryError, CheckFailed) as error:
+    except (FloatingPointError, MemoryError, CheckFailed, DamagedFile) as error:
         return _say(messages, f"stopped: {str(error) or 'not enough memory'}. {go_on}", STOPPED)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,7 +81,45 @@ def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineError
         return _say(messages, f"stopped: {trouble}. {go_on}", STOPPED)
     except (KeyboardInterrupt, Interrupted) as error:
         place = f" in: {error}" if str(error) else ""
-        return _say(messages, f"stopped by Ctrl-C{place}. {go_on}", INTERRUPTED)
+        by = ended[0].name if ended else "Ctrl-C"
+        return _say(messages, f"stopped by {by}{place}. {go_on}", 128 + ended[0] if ended else INTERRUPTED)
+    except Exception as error:
+        if reason := _out_of_something(error):
+            return _say(messages, f"stopped: {reason}. {go_on}", STOPPED)
+        raise
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[list[signal.Signals]]:
+    """Let what ends a process without a word, SIGTERM and a terminal that is closed, end the block as Ctrl-C does.
+
+    Gives the list that the signal which came is put into. What the caller ignores, as `nohup` does, stays ignored.
+    """
+    came: list[signal.Signals] = []
+
+    def end(number: int, _: object) -> None:
+        came.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield came
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _out_of_something(error: Exception) -> str:
+    """Return in words what TensorFlow has too little of; "" for any other error. TensorFlow is not loaded for it."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not isinstance(error, tensorflow.errors.ResourceExhaustedError):
+        return ""
+    full = os.strerror(errno.ENOSPC).lower() in str(error).lower()
+    return "no space left on the disk" if full else "not enough memory"
 
 
 def _say(messages: Console, line: str, code: int) -> int:

@@ -14,6 +14,7 @@ from mi_keras.serving.address import host_of, warn_of_plain_text
 from mi_keras.serving.checks import checked_inputs, checked_outputs, find_endpoint
 from mi_keras.serving.contract import (
     GRPC_PORT,
+    LONGEST_TIMEOUT,
     LOOPBACK,
     REST_PORT,
     ModelSpec,
@@ -29,7 +30,6 @@ from mi_keras.serving.layout import HIGHEST_VERSION
 TIMEOUT = 60.0  # seconds a request
 RETRIES = 4
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds
-_LONGEST_TIMEOUT = 86400  # seconds
 
 Answer = TypeVar("Answer")
 
@@ -68,9 +68,9 @@ class Client:
             raise InputError(f"`version` must not go with `label`; got {version} and {label}.")
         if version is not None and not 0 <= version <= HIGHEST_VERSION:
             raise InputError(f"`version` must be between 0 and {HIGHEST_VERSION}; got {version}.")
-        if not 0 < timeout <= _LONGEST_TIMEOUT:
+        if not 0 < timeout <= LONGEST_TIMEOUT:
             raise InputError(
-                f"`timeout` must be above 0 and at most {_LONGEST_TIMEOUT} seconds; got {timeout}."
+                f"`timeout` must be above 0 and at most {LONGEST_TIMEOUT} seconds; got {timeout}."
             )
         if not 0 <= retries <= 100:
             raise InputError(f"`retries` must be between 0 and 100; got {retries}.")

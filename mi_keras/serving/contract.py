@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 
+LONGEST_TIMEOUT = 86400  # seconds
 LOOPBACK = "127.0.0.1"
 GRPC_PORT, REST_PORT = 8500, 8501
 LARGEST_BATCH = 64  # rows; `max_batch_size` of exported_models/batching.config

@@ -71,11 +71,20 @@ def find_models(folder: Path) -> tuple[list[ExportedModel], dict[str, str]]:
 
 
 def configured_names(folder: Path = FOLDER) -> list[str]:
-    """Return the names in the `models.config` of a folder; none where there is no such file."""
-    try:
-        text = (folder / FILE).read_text(encoding="utf-8")
-    except OSError:
+    """Return the names in the `models.config` of a folder; none where there is no such file.
+
+    Raises:
+        InputError: it is no text in UTF-8.
+    """
+    path = folder / FILE
+    if not path.is_file():
         return []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"`{path}` must be text in UTF-8; got {error.object[error.start]:#04x} at byte {error.start}."
+        ) from None
     return re.findall(rf'^ *name: "({MODEL_NAME.pattern})"$', text, re.MULTILINE)
 
 

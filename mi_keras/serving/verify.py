@@ -18,7 +18,7 @@ from rich.text import Text
 
 from mi_keras.command import STOPPED, OneLineErrors, console_for_tables, guarded
 from mi_keras.errors import DamagedFile, InputError
-from mi_keras.serving.contract import one_line
+from mi_keras.serving.contract import LONGEST_TIMEOUT, one_line
 from mi_keras.serving.layout import find_version
 from mi_keras.serving.manifest import check_files, read_manifest
 
@@ -106,6 +106,10 @@ def replay(folder: Path, manifest: Mapping[str, Any], *, timeout: float = TIMEOU
 
 
 def _run(options: argparse.Namespace) -> list[str]:
+    if not 0 < options.timeout <= LONGEST_TIMEOUT:
+        raise InputError(
+            f"`--timeout` must be above 0 and at most {LONGEST_TIMEOUT} seconds; got {options.timeout}."
+        )
     verification = verify(options.export, timeout=options.timeout)
     manifest, console = verification.manifest, console_for_tables()
     title = (

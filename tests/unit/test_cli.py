@@ -2,13 +2,14 @@
 
 import ast
 import errno
+import signal
 from pathlib import Path
 
 import pytest
 
 import mi_keras
 from mi_keras.command import OneLineErrors, guarded
-from mi_keras.errors import InputError, Interrupted
+from mi_keras.errors import DamagedFile, InputError, Interrupted, interruptible
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,7 @@ from mi_keras.errors import InputError, Interrupted
         (MemoryError(), 1, "stopped: not enough memory. Again."),
         (Interrupted("inverter x (run 2)"), 130, "stopped by Ctrl-C in: inverter x (run 2). Again."),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C. Again."),
+        (DamagedFile("/x is cut"), 1, "stopped: /x is cut. Again."),
     ],
 )
 def test_an_early_end_is_one_line_and_an_exit_code(error, code, line, capsys):
@@ -35,6 +37,46 @@ def test_an_early_end_is_one_line_and_an_exit_code(error, code, line, capsys):
     printed = capsys.readouterr()
     assert printed.err.strip() == line
     assert printed.out == ""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_what_ends_a_process_without_a_word_ends_it_like_ctrl_c(name, code, capsys):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+
+    def work():
+        with interruptible(lambda: "classifier target"):
+            signal.raise_signal(number)
+
+    assert guarded(work, "Again.") == code
+    assert capsys.readouterr().err.strip() == f"stopped by {name} in: classifier target. Again."
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored(monkeypatch, capsys):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert guarded(lambda: signal.raise_signal(signal.SIGHUP)) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("OOM when allocating tensor with shape[9]", "stopped: not enough memory. Again."),
+        ("/x/variables; No space left on device", "stopped: no space left on the disk. Again."),
+    ],
+)
+def test_what_tensorflow_has_too_little_of_is_said_in_one_line(words, line, capsys):
+    import tensorflow as tf
+
+    def work():
+        raise tf.errors.ResourceExhaustedError(None, None, words)
+
+    assert guarded(work, "Again.") == 1
+    assert capsys.readouterr().err.strip() == line
 
 
 def test_a_programming_error_is_not_hidden():
