@@ -12,7 +12,7 @@ from mi_keras.data.preprocess import as_unit
 from mi_keras.experiments.store import versions
 from mi_keras.files import write_arrays
 from mi_keras.metrics.image import score
-from mi_keras.serving.contract import DEFAULT_ENDPOINT
+from mi_keras.serving.contract import DEFAULT_ENDPOINT, INPUT_KINDS
 from mi_keras.serving.layout import check_name, publish
 from mi_keras.serving.manifest import EXTRA, SAMPLES, WARMUP, write_manifest
 from mi_keras.serving.signatures import Signature
@@ -93,7 +93,9 @@ def _inputs(trained: Trained, signature: Signature) -> dict[str, Any]:
 def _described(trained: Trained, signature: Signature) -> dict[str, Any]:
     """Return an endpoint as in the manifest, with what its images of the samples score."""
     entry: dict[str, Any] = {
-        "inputs": {name: field.to_json() for name, field in signature.inputs.items()},
+        "inputs": {
+            name: field.to_json() | {"kind": INPUT_KINDS[name]} for name, field in signature.inputs.items()
+        },
         "outputs": {name: field.to_json() for name, field in signature.outputs.items()},
         "tolerance": signature.tolerance.to_json(),
         "warmup_rows": list(signature.warmup_rows),

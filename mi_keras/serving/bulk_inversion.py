@@ -17,6 +17,9 @@ from mi_keras.serving.contract import LARGEST_BATCH, SMALL_BATCHES, ServerError
 from mi_keras.serving.outputs import IMAGES, first_result, write_images
 from mi_keras.serving.parts import PARTS, PartStore, to_part
 from mi_keras.types import Floats
+from mi_keras.whole import locked
+
+LOCK = ".invert.lock"  # in the folder of the images, while they are written
 
 
 @dataclass(frozen=True)
@@ -94,33 +97,51 @@ def invert(
         start: {name: array[start : start + rows] for name, array in inputs.items()}  # views
         for start in range(0, count, rows)
     }
-    store = PartStore(out / PARTS, (client.server, served.name, str(served.version), endpoint))
-    there = {
-        start: len(part.images)
-        for start, chunk in chunks.items()
-        if resume and (part := store.load(start, chunk))
-    }
-    earlier = first_result(out)
-    if (
-        earlier and not there and not overwrite
-    ):  # with parts of the same question it is this call that was cut off
-        raise InputError(
-            f"`--out` must be a folder without images, unless --overwrite is given; got {earlier}."
-        )
-    with (progress or SilentProgress()).bar("invert", count, "images", sum(there.values())) as bar:
-        for start, chunk in chunks.items():
-            if start not in there:
-                with _nothing_but_images(client.server):
-                    part = to_part(client.predict(endpoint, chunk))
-                store.save(start, chunk, part)
-                bar.advance(len(part.images))
-    with _nothing_but_images(client.server):
-        whole = store.gather(chunks, count)
-    provenance = {"model": served.name, "version": str(served.version), "endpoint": endpoint}
-    title = f"{served.name} version {served.version}: {endpoint}"
-    write_images(out, whole.images, title=title, note=clipped_note(whole.clipped), provenance=provenance)
-    store.clear()
-    return Inverted(out, count, served.version, endpoint, whole.clipped, sum(there.values()))
+    question = (client.server, served.name, str(served.version), endpoint)
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone_in(out):
+        store = PartStore(out / PARTS, question)
+        there = {
+            start: len(part.images)
+            for start, chunk in chunks.items()
+            if resume and (part := store.load(start, chunk))
+        }
+        earlier = first_result(out)
+        if (
+            earlier and not there and not overwrite
+        ):  # with parts of the same question it is this call that was cut off
+            raise InputError(
+                f"`--out` must be a folder without images, unless --overwrite is given; got {earlier}."
+            )
+        with (progress or SilentProgress()).bar("invert", count, "images", sum(there.values())) as bar:
+            for start, chunk in chunks.items():
+                if start not in there:
+                    with _nothing_but_images(client.server):
+                        part = to_part(client.predict(endpoint, chunk))
+                    store.save(start, chunk, part)
+                    bar.advance(len(part.images))
+        with _nothing_but_images(client.server):
+            whole = store.gather(chunks, count)
+        provenance = {"model": served.name, "version": str(served.version), "endpoint": endpoint}
+        title = f"{served.name} version {served.version}: {endpoint}"
+        write_images(out, whole.images, title=title, note=clipped_note(whole.clipped), provenance=provenance)
+        store.clear()
+        return Inverted(out, count, served.version, endpoint, whole.clipped, sum(there.values()))
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Keep every other call out of a folder, whose images it would mix with these."""
+
+    def busy() -> None:
+        raise InputError(f"`--out` must be a folder that no other process writes to now; got {out}.")
+
+    lock = out / LOCK
+    with locked(lock, busy):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def clipped_note(clipped: int) -> str:

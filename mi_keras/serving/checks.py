@@ -12,6 +12,9 @@ from mi_keras.files import read_arrays
 from mi_keras.serving.contract import (
     DEFAULT_ENDPOINT,
     DTYPES,
+    INPUT_KINDS,
+    LOGITS,
+    UNIT_PIXELS,
     Endpoint,
     ServedModel,
     ServerError,
@@ -22,6 +25,7 @@ from mi_keras.types import Floats
 
 UNNAMED = "arr_0"  # how NumPy calls an array that was saved without a name
 IMAGE_OUTPUTS = ("image", "png_bytes")
+_SUM = 1e-3  # how near to 1 the sum of rounded probabilities is
 
 
 def read_inputs(path: Path) -> dict[str, NDArray[Any]]:
@@ -92,7 +96,8 @@ def checked_inputs(
     A single array without a name stands for the only input of an endpoint; arrays of other names are left out.
 
     Raises:
-        InputError: an input is missing, is not numeric, has another shape or number of rows, or is not finite.
+        InputError: an input is missing, is not numeric, has another shape or number of rows, is not finite, or is of another
+            kind than the endpoint's: the answer would mean nothing.
     """
     if len(endpoint.inputs) == 1 and tuple(arrays) == (UNNAMED,):
         arrays = {next(iter(endpoint.inputs)): arrays[UNNAMED]}
@@ -104,6 +109,8 @@ def checked_inputs(
     checked = {
         wanted: _checked_input(wanted, name, info, arrays[wanted]) for wanted, info in endpoint.inputs.items()
     }
+    for wanted, array in checked.items():
+        _check_kind(wanted, name, endpoint, array)
     rows = {wanted: len(array) for wanted, array in checked.items()}
     if len(set(rows.values())) > 1:
         found = ", ".join(f"{wanted} {count}" for wanted, count in rows.items())
@@ -146,6 +153,32 @@ def _checked_input(name: str, endpoint: str, info: TensorInfo, array: NDArray[An
     if wrong.any():
         raise InputError(f"`{name}` must be finite; got NaN or infinity in row {int(np.argmax(wrong))}.")
     return numbers
+
+
+def _check_kind(name: str, of: str, endpoint: Endpoint, array: Floats) -> None:
+    """Refuse pixels of another range, and output vectors that are no logits, where the endpoint is one of ours by its names."""
+    kind = INPUT_KINDS.get(name)
+    if name == "image" and "feature_maps" not in endpoint.outputs:
+        kind = None  # of somebody else's model
+    came = ""
+    if kind == UNIT_PIXELS and not (array.min() >= 0 and array.max() <= 1):
+        came = f"values from {array.min():g} to {array.max():g}"
+    elif kind == LOGITS:
+        came = _view_of_logits(array)
+    if came:
+        raise InputError(f"`{name}` of endpoint {of} must be {kind}; got {came}.")
+
+
+def _view_of_logits(vectors: Floats) -> str:
+    """Return what every one of some output vectors is by its sum, if that is not logits, which have any."""
+    if vectors.ndim != 2 or vectors.shape[1] < 2:
+        return ""
+    values = vectors.astype(np.float64)
+    if (values >= 0).all() and (np.abs(values.sum(axis=1) - 1) < _SUM).all():
+        return "probabilities: every row has the sum 1"
+    if (values <= 0).all() and (np.abs(np.exp(values).sum(axis=1) - 1) < _SUM).all():
+        return "log-probabilities: the exponentials of every row have the sum 1"
+    return ""
 
 
 def _takes(endpoint: Endpoint, array: NDArray[Any]) -> bool:

@@ -24,6 +24,12 @@ DTYPES = {
     "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INT32": "int32", "DT_INT64": "int64",
     "DT_UINT8": "uint8", "DT_BOOL": "bool", "DT_STRING": "string",
 }  # fmt: skip
+LOGITS, UNIT_PIXELS, FEATURE_MAPS = "logits", "pixels in [0, 1]", "feature maps"
+# What the inputs of our endpoints hold, by name: a server tells their type and shape alone.
+INPUT_KINDS = {
+    "output_vector": LOGITS, "activations": "activations of the last hidden layer", "gradient_reconstruction": UNIT_PIXELS,
+    "feature_maps": FEATURE_MAPS, "image": UNIT_PIXELS,
+}  # fmt: skip
 _MOST_WORDS = 300  # characters of what a server says that are repeated
 _TOO_MANY_ROWS = re.compile(r"task size (\d+) is larger than maximum input batch size (\d+)", re.IGNORECASE)
 

@@ -7,6 +7,7 @@ from mi_keras.data.preprocess import as_bytes
 from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.split.bench import SplitBench
 from mi_keras.experiments.split.sec_6_decoders import Config, attack_of
+from mi_keras.serving.contract import FEATURE_MAPS
 from mi_keras.serving.signatures import decoder_signatures
 from mi_keras.serving.trained import TRUTH, Trained, licence, need, on_cpu, sample, summary
 from mi_keras.types import Floats
@@ -43,7 +44,7 @@ def read_decoder(bench: SplitBench, config: Config, name: str) -> Trained:
     }
     source = bench.faces.source
     about = {
-        "attack": f"{name} decoder", "decoder": name, "cut": bench.encoder.cut,
+        "attack": f"{name} decoder", "output_kind": FEATURE_MAPS, "decoder": name, "cut": bench.encoder.cut,
         "scores": summary(attacked.scored, METRICS), "baseline": {"name": "mean face", **summary(baseline.scored, METRICS)},
         "stages": {"decoder": attacked.learned.key, "scores": attacked.scored.key},
         "trained_with": bench.store.versions, "samples": "smooth pictures made of waves; nobody's face",

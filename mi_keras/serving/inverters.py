@@ -17,6 +17,7 @@ from mi_keras.experiments.thesis.rows import inversion
 from mi_keras.experiments.thesis.sizes import Inverted
 from mi_keras.models.cnn import ACTIVATION_UNITS, observe
 from mi_keras.progress import Run
+from mi_keras.serving.contract import LOGITS
 from mi_keras.serving.signatures import INPUT_NAMES, Field, inversion_signatures
 from mi_keras.serving.trained import TRUTH, Trained, licence, need, on_cpu, sample, summary
 from mi_keras.types import Floats, Observation
@@ -66,7 +67,7 @@ def read_inverter(bench: ThesisBench, config: Inverted, combination: str, object
     stages = {"inverter": attacked.learned, **models, "scores": attacked.scored}
     about = {
         "attack": attack.label + (f", X~: {objective}" if uses_x else ""),
-        "combination": combination, "objective": objective if uses_x else None,
+        "output_kind": LOGITS, "combination": combination, "objective": objective if uses_x else None,
         "scores": summary(attacked.scored, METRICS),
         "baseline": {"name": "class prototype", **summary(prototype.scored, METRICS)},
         "stages": {name: stage.key for name, stage in stages.items()},

@@ -27,6 +27,8 @@ with quiet_libraries():
     from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
     from tensorflow_serving.apis import (
         get_model_metadata_pb2,
+        get_model_status_pb2,
+        model_service_pb2_grpc,
         predict_pb2,
         prediction_service_pb2_grpc,
     )
@@ -64,6 +66,27 @@ class _Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
         return self._models.find(spec.name, version, spec.version_label or None)
 
 
+class _StatusServicer(model_service_pb2_grpc.ModelServiceServicer):
+    """What clients of others ask first; ours asks for the metadata."""
+
+    def __init__(self, models: LoadedModels) -> None:
+        self._models = models
+
+    def GetModelStatus(self, request: Any, context: Any) -> Any:
+        with _refusing(context):
+            if not request.HasField("model_spec"):
+                raise Refusal("INVALID_ARGUMENT", "Missing ModelSpec")
+            spec = request.model_spec
+            version = spec.version.value if spec.HasField("version") else None
+            if spec.version_label:
+                version = self._models.find(spec.name, label=spec.version_label).version
+            versions = self._models.status(spec.name, version)
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for number in versions:  # its status is OK, which is what nothing in the message means
+            response.model_version_status.add(version=number, state="AVAILABLE").status.SetInParent()
+        return response
+
+
 class _RestServer(ThreadingHTTPServer):
     request_queue_size = 128  # connections that arrive together are not refused
 
@@ -78,6 +101,7 @@ def serve_grpc(models: LoadedModels, port: int = 0, *, workers: int = 8) -> Iter
     options = [*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(workers), options=options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Servicer(models), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_StatusServicer(models), server)
     try:
         port = server.add_insecure_port(f"{LOOPBACK}:{port}")
     except RuntimeError:  # all that gRPC says

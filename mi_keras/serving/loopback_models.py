@@ -75,9 +75,18 @@ class LoadedModels:
             raise Refusal("NOT_FOUND", f"Servable not found for request: {asked}")
         return found
 
-    def versions(self, name: str) -> list[int]:
-        """Return the versions of a model as the server lists them, the newest first."""
-        return sorted(self._versions.get(name, {}), reverse=True)
+    def status(self, name: str, version: int | None = None) -> list[int]:
+        """Return the versions of a model whose status is told, the newest first: all that are loaded, or the one asked for.
+
+        Raises:
+            Refusal: it is not there.
+        """
+        loaded = sorted(self._versions.get(name, {}), reverse=True)
+        if version is None and not loaded:
+            raise Refusal("NOT_FOUND", f"Could not find any versions of model {name}")
+        if version is not None and version not in loaded:
+            raise Refusal("NOT_FOUND", f"Could not find version {version} of model {name}")
+        return loaded if version is None else [version]
 
     def predict(self, model: LoadedVersion, endpoint: str, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """Run a batch through one signature.

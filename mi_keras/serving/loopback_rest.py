@@ -34,10 +34,13 @@ class RestHandler(BaseHTTPRequestHandler):
         match = re.fullmatch(f"{_MODEL}(?P<metadata>/metadata)?", self.path)
         if match is None:
             self._refuse("INVALID_ARGUMENT", f"Malformed request: GET {self.path}")
+        elif not match["metadata"] and not match["label"]:
+            self._send_status(match["name"], int(match["version"]) if match["version"] else None)
         elif model := self._find(match):
-            name, chosen = match["name"], match["version"] or match["label"]
-            versions = [model.version] if chosen else self.models.versions(name)
-            self._send_json(self._metadata(name, model) if match["metadata"] else _status(versions))
+            if match["metadata"]:
+                self._send_json(self._metadata(match["name"], model))
+            else:
+                self._send_status(match["name"], model.version)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -89,6 +92,12 @@ class RestHandler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: str, words: str) -> None:
         self._send(_CODES[status], json.dumps({"error": words}).encode())
+
+    def _send_status(self, name: str, version: int | None) -> None:
+        try:
+            self._send_json(_status(self.models.status(name, version)))
+        except Refusal as refusal:
+            self._refuse(refusal.status, str(refusal))
 
     def _send_json(self, answer: Any) -> None:
         self._send(200, json.dumps(answer, indent=4).encode())

@@ -125,6 +125,7 @@ def _check_entries(manifest: Mapping[str, Any]) -> None:
         _check(float, *(endpoint["tolerance"][measure] for measure in MEASURES))
         _check(float, *endpoint.get("sample_scores", {}).values())
         _check(int, *endpoint["warmup_rows"])
+    _check(str, manifest.get("output_kind", ""))  # which earlier ones lack
     if "saved_model.pb" not in manifest["files"]:
         raise ValueError("it describes no saved_model.pb")
     if manifest["default_endpoint"] not in manifest["endpoints"]:

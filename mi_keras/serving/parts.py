@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,13 @@ from mi_keras.errors import DamagedFile
 from mi_keras.files import map_new_array, read_arrays, write_arrays
 from mi_keras.serving.contract import Tensors
 from mi_keras.types import Floats
-from mi_keras.whole import replace_file
+from mi_keras.whole import remove_leftovers, replace_file
 
 PARTS = "parts"
 _LARGEST_SIDE = 4096  # pixels
-_PART, _WHOLE = re.compile(r"\d{6,}-[0-9a-f]{16}\.npz"), "images.npy"
+_WHOLE = "images.npy"
+_DIGITS = 16  # of a hash in a name
+_OF_A_QUESTION = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,14 @@ class PartStore:
     """Keeps the answer to each request on the disk until all are there.
 
     Args:
-        folder: where; made when the first part is written.
+        folder: where each question has a folder of its own; made when the first part is written.
         question: what all requests have in common, such as server, model, version and endpoint. A part is found again
             only for the same question and the same rows of input.
     """
 
     def __init__(self, folder: Path, question: Sequence[str]) -> None:
-        self._folder, self._question = folder, question
+        self._all, self._folder = folder, folder / _digest("\0".join(question).encode())
+        remove_leftovers(self._folder)
 
     def load(self, number: int, inputs: Tensors) -> Part | None:
         """Return the part of these input rows from an earlier run, or None."""
@@ -118,19 +122,22 @@ class PartStore:
 
     def clear(self) -> None:
         """Remove the parts, those of other questions too, and the folder unless something else is in it."""
-        (self._folder / _WHOLE).unlink(missing_ok=True)
-        for path in self._folder.glob("*.npz"):
-            if _PART.fullmatch(path.name):
-                path.unlink()
-        if self._folder.is_dir() and not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        for path in self._all.glob("*"):
+            if _OF_A_QUESTION.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        if self._all.is_dir() and not any(self._all.iterdir()):
+            self._all.rmdir()
 
     def _path(self, number: int, inputs: Tensors) -> Path:
-        digest = hashlib.sha256("\0".join(self._question).encode())
+        content = hashlib.sha256()
         for name, array in sorted(inputs.items()):
-            digest.update(f"\0{name} {array.dtype.str} {array.shape}\0".encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return self._folder / f"{number:06d}-{digest.hexdigest()[:16]}.npz"
+            content.update(f"\0{name} {array.dtype.str} {array.shape}\0".encode())
+            content.update(np.ascontiguousarray(array).data)
+        return self._folder / f"{number:06d}-{content.hexdigest()[:_DIGITS]}.npz"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_DIGITS]
 
 
 def _decode_png(content: bytes) -> Floats:

@@ -3,10 +3,12 @@
 import base64
 import binascii
 import http.client
+import io
 import json
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -107,25 +109,61 @@ class RestTransport:
     def _exchange(self, method: str, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:
         end = time.monotonic() + timeout
         connection = self._connection(self._host, self._port, timeout=timeout)
+        connection.response_class = partial(_Response, end)  # type: ignore[assignment]
         try:
+            connection.connect()
+            connection.sock.settimeout(_left(end))  # for all that is sent; what is read has `end`
             connection.request(
                 method, path, body, {"Content-Type": "application/json", "Connection": "close"}
             )
-            wire = connection.sock
             response = connection.getresponse()
             blocks: list[bytes] = []
             while block := response.read1(_BLOCK):
                 blocks.append(block)
                 if len(blocks) * _BLOCK > LARGEST_ANSWER and sum(map(len, blocks)) > LARGEST_ANSWER:
                     raise ServerError(self.server, f"the answer is larger than {LARGEST_ANSWER >> 20} MiB")
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
-                if wire is not None and wire.fileno() >= 0:
-                    wire.settimeout(left)  # else every block would get the whole time anew
+            if response.length:  # what `read1` says nothing of
+                raise http.client.IncompleteRead(b"", response.length)
             return response.status, b"".join(blocks)
         finally:
             connection.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that has to be there at a time, however many pieces it comes in."""
+
+    def __init__(self, end: float, sock: socket.socket, *given: Any, **named: Any) -> None:
+        super().__init__(sock, *given, **named)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Punctual(sock, end))
+
+
+class _Punctual(io.RawIOBase):
+    """The bytes of a socket, each read of which has the time that is left."""
+
+    def __init__(self, sock: socket.socket, end: float) -> None:
+        self._sock, self._end = sock, end
+        self._raw = sock.makefile(
+            "rb", buffering=0
+        )  # holds the socket, which the connection gives back at once
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left(self._end))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _left(end: float) -> float:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def _path(spec: ModelSpec) -> str:

@@ -56,6 +56,12 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1"])
+def test_seconds_that_are_no_time_are_refused(refusal_of, seconds, no_process):
+    said = refusal_of(main, ["verify", "x", f"--timeout={seconds}"])
+    assert said == f"`--timeout` must be above 0 and at most 86400 seconds; got {float(seconds)}.\n"
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [

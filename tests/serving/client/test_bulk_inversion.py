@@ -7,7 +7,7 @@ import pytest
 
 from mi_keras.errors import InputError
 from mi_keras.serving.bulk_inversion import invert
-from mi_keras.serving.checks import choose_endpoint
+from mi_keras.serving.checks import checked_inputs, choose_endpoint
 from mi_keras.serving.contract import Endpoint, ServedModel, TensorInfo
 
 SIDE, MEGABYTE = 512, 2**20  # an image of float32 is a megabyte
@@ -71,6 +71,30 @@ def test_images_are_replaced_only_by_the_call_that_was_cut_off_or_when_told(tmp_
         invert(Artist(), shades, tmp_path, batch=1)
 
 
+class Named(Artist):
+    """An artist at another address: another question."""
+
+    server = "127.0.0.1:8501"
+
+
+def test_two_calls_do_not_write_into_one_folder_at_the_same_time(tmp_path):
+    shades = {"shade": np.array([[0.2], [0.8]], np.float32)}
+    refused = []
+
+    class Meanwhile(Artist):
+        def predict(self, endpoint, arrays):
+            with pytest.raises(
+                InputError, match="`--out` must be a folder that no other process writes to now"
+            ):
+                invert(Named(), shades, tmp_path, batch=1, overwrite=True)
+            refused.append(1)
+            return super().predict(endpoint, arrays)
+
+    assert invert(Meanwhile(), shades, tmp_path, batch=1).count == 2
+    assert len(refused) == 2
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_images_of_different_sizes_are_not_believed(tmp_path):
     class Moody(Artist):
         def describe(self):
@@ -129,3 +153,40 @@ def test_what_fits_none_is_told_what_there_is(arrays, came):
     )
     with pytest.raises(InputError, match=message + came):
         choose_endpoint(FROM_O_A, {name: np.empty(shape) for name, shape in arrays.items()})
+
+
+HEAD = Endpoint({"image": PICTURE}, {"feature_maps": PICTURE})
+TO_O = Endpoint({"output_vector": VECTOR}, {"image": PICTURE})
+TO_X = Endpoint({"gradient_reconstruction": PICTURE}, {"image": PICTURE})
+OF_OTHERS = Endpoint({"image": PICTURE}, {"class": VECTOR})
+
+
+def rows(function):
+    """Three output vectors behind a function of logits."""
+    return function(np.random.default_rng(1).standard_normal((3, 10)))
+
+
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("endpoint", "array", "refused"), [
+    (HEAD, np.full((1, 32, 32, 1), 255), "pixels in [0, 1]; got values from 255 to 255."),
+    (HEAD, np.full((1, 32, 32, 1), -0.1), "pixels in [0, 1]; got values from -0.1 to -0.1."),
+    (HEAD, np.ones((1, 32, 32, 1)), ""),
+    (TO_X, np.full((1, 32, 32, 1), 255), "pixels in [0, 1]; got values from 255 to 255."),
+    (OF_OTHERS, np.full((1, 32, 32, 1), 255), ""),
+    (TO_O, rows(softmax), "logits; got probabilities: every row has the sum 1."),
+    (TO_O, rows(lambda logits: np.round(softmax(logits), 4)), "logits; got probabilities: every row has the sum 1."),
+    (TO_O, rows(lambda logits: np.log(softmax(logits))), "logits; got log-probabilities: the exponentials of every row have the sum 1."),
+    (TO_O, rows(np.asarray), ""), (TO_O, rows(np.abs), ""), (TO_O, np.vstack([rows(softmax), rows(np.asarray)]), ""),
+])  # fmt: skip
+def test_an_input_of_another_kind_is_refused(endpoint, array, refused):
+    """Its shape is right, and the answer would mean nothing."""
+    name = next(iter(endpoint.inputs))
+    if not refused:
+        assert checked_inputs("it", endpoint, {name: array})[name].shape == array.shape
+        return
+    with pytest.raises(InputError) as caught:
+        checked_inputs("it", endpoint, {name: array})
+    assert str(caught.value) == f"`{name}` of endpoint it must be {refused}"

@@ -4,7 +4,7 @@ import socketserver
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import grpc
 import numpy as np
@@ -126,8 +126,9 @@ def answering(reply):
 @pytest.mark.parametrize(
     ("scheme", "reply", "kind", "asked"),
     [("http", b"SSH-2.0-OpenSSH_9.6\r\n", ServerError, 1), ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", ServerError, 1),
-     ("http", b"", Unavailable, 2), ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", Unavailable, 2)],
-    ids=["no HTTP", "no TLS", "closed", "cut"],
+     ("http", b"", Unavailable, 2), ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", Unavailable, 2),
+     ("http", b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"a": 1}', Unavailable, 2)],
+    ids=["no HTTP", "no TLS", "closed", "cut", "cut to what is JSON"],
 )  # fmt: skip
 def test_rest_asks_again_only_what_may_pass(scheme, reply, kind, asked):
     with (
@@ -137,3 +138,30 @@ def test_rest_asks_again_only_what_may_pass(scheme, reply, kind, asked):
     ):
         client.describe()
     assert (type(error.value), len(connections)) == (kind, asked)
+
+
+@pytest.mark.parametrize("slow", ["headers", "content"])
+def test_rest_gives_up_at_the_deadline_also_where_an_answer_comes_in_drops(slow):
+    """Each drop comes in time; all of them do not."""
+    head, ended = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n", threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(head if slow == "headers" else head + b"\r\n")
+            with suppress(ConnectionError):
+                while not ended.wait(0.05):
+                    self.request.sendall(b"X: 1\r\n" if slow == "headers" else b"1")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        started = time.monotonic()
+        with (
+            Client(address, "thesis", rest=True, timeout=0.4) as client,
+            pytest.raises(ServerError, match=r"no answer within 0\.4 seconds"),
+        ):
+            client.describe()
+        assert time.monotonic() - started < 5
+        ended.set()
+        server.shutdown()

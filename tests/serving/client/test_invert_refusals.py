@@ -44,6 +44,7 @@ pytestmark = pytest.mark.usefixtures("configured")
         (["--batch", "0"], "`batch` must be >= 1; got 0."),
         (["--batch", "100"], "`batch` must be at most 64, the most rows that "),
         (["--batch", "many"], "argument --batch"),
+        (["--timeout", "nan"], "`timeout` must be above 0 and at most 86400 seconds; got nan."),
         (["--timeout", "0"], "`timeout` must be above 0 and at most 86400 seconds; got 0.0."),
         (["--out", "/proc/nowhere"], "`--out` must be a folder that can be written; got /proc/nowhere ("),
     ],
@@ -164,3 +165,9 @@ def test_no_server_is_one_line_with_exit_code_1(outputs, tmp_path, capsys, close
     assert len(lines) == 2
     assert lines[0].startswith("stopped: no answer from the server (Connection refused): 127.0.0.1:")
     assert lines[1].startswith("stopped: no answer from the server (")
+
+
+def test_a_configuration_that_is_no_text_in_utf8_is_refused(configured, outputs, refusal_of):
+    configured.write_bytes(b"# f\xfcr alle")
+    said = refusal_of(main, ["--input", str(outputs), "--out", "images"])
+    assert said == "`exported_models/models.config` must be text in UTF-8; got 0xfc at byte 3.\n"

@@ -6,7 +6,9 @@ import socket
 import urllib.error
 import urllib.request
 
+import grpc
 import pytest
+from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from mi_keras.serving.loopback import main
 from mi_keras.serving.loopback_models import load_models
@@ -55,6 +57,31 @@ def test_the_status_lists_every_version_unless_one_is_named(server, path, versio
     assert code == 200
     assert [each["version"] for each in answer["model_version_status"]] == versions
     assert {each["state"] for each in answer["model_version_status"]} == {"AVAILABLE"}
+
+
+@pytest.mark.parametrize(("path", "words"), [
+    ("nothing", "Could not find any versions of model nothing"), ("thesis/versions/7", "Could not find version 7 of model thesis"),
+])  # fmt: skip
+def test_the_status_of_what_is_not_there_is_refused_in_the_servers_words(server, path, words):
+    assert ask(server.rest, path) == (404, {"error": words})
+
+
+@pytest.mark.parametrize(
+    ("asked", "versions"),
+    [({}, [2, 1]), ({"version": {"value": 1}}, [1]), ({"version_label": "stable"}, [1])],
+)
+def test_the_status_is_told_over_grpc_too(server, asked, versions):
+    """By `ModelService`, which other clients ask before anything else."""
+    with grpc.insecure_channel(server.grpc) as channel:
+        model_status = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus
+        request = {"model_spec": {"name": "thesis", **asked}}
+        answer = model_status(get_model_status_pb2.GetModelStatusRequest(**request), timeout=60)
+        assert [each.version for each in answer.model_version_status] == versions
+        assert {(each.state, each.status.error_code) for each in answer.model_version_status} == {(30, 0)}
+        for unknown, code in (({"model_spec": {"name": "nothing"}}, "NOT_FOUND"), ({}, "INVALID_ARGUMENT")):
+            with pytest.raises(grpc.RpcError) as refused:
+                model_status(get_model_status_pb2.GetModelStatusRequest(**unknown), timeout=60)
+            assert refused.value.code().name == code
 
 
 @pytest.mark.parametrize(
