@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS = {  # name to module, imported when the command is given
+    "search": "mi_keras.tuning.search",
     "audit": "mi_keras.auditing.command_line",
     "export": "mi_keras.serving.export",
     "verify": "mi_keras.serving.verify",

@@ -1,1 +1,1 @@
-"""Hyperparameter search with keras-tuner."""
+"""Hyperparameter search with keras-tuner. Its name is `mi_keras.tuning`: the package has a link to this folder."""

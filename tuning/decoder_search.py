@@ -11,13 +11,13 @@ import numpy as np
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST, DecoderSettings, check_whole
-from tuning.trials import PATIENCE, best_trial, check_workers, summarize
+from mi_keras.tuning.trials import PATIENCE, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
     from mi_keras.experiments.split.bench import SplitBench
     from mi_keras.experiments.store import Stage
     from mi_keras.progress import Arrays, Workspace
-    from tuning.tuner import Evaluate
+    from mi_keras.tuning.tuner import Evaluate
 
 VALIDATION_SHARE = 10  # one image in so many is validated on
 
@@ -62,8 +62,8 @@ def decoder_search_stage(
         InputError: a number is outside its rule; at once, before anything is computed.
     """
     from mi_keras.experiments.split.bench import TRAINING
-    from tuning.distributed import Task, search_with
-    from tuning.spaces import decoder_space
+    from mi_keras.tuning.distributed import Task, search_with
+    from mi_keras.tuning.spaces import decoder_space
 
     check_workers(workers, patience)
     maps = bench.maps(TRAINING, noise=(decoder.noise_mean, decoder.noise_variance))
@@ -75,7 +75,7 @@ def decoder_search_stage(
         }
         settings = {"decoder": asdict(decoder), "seed": bench.derive("decoder_search", "training")}
         trials = search_with(
-            Task("tuning.decoder_search:evaluator", arrays, settings), space, workers=workers, patience=patience,
+            Task("mi_keras.tuning.decoder_search:evaluator", arrays, settings), space, workers=workers, patience=patience,
             folder=workspace.folder, name="decoder", trials=search.trials, seed=bench.derive("decoder_search"),
             progress=bench.progress, label=bench.label("decoder search"),
         )  # fmt: skip
@@ -95,8 +95,8 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
     from mi_keras.attacks.attack import Answers, Evidence
     from mi_keras.attacks.learned import Learned
     from mi_keras.progress import Run
+    from mi_keras.tuning.tuner import trial_scores
     from mi_keras.types import Images, Observation
-    from tuning.tuner import trial_scores
 
     maps, images, base = arrays["maps"], arrays["images"], DecoderSettings(**settings["decoder"])
     training = len(maps) - max(1, len(maps) // VALIDATION_SHARE)

@@ -25,9 +25,9 @@ import keras_tuner
 
 from mi_keras.files import read_arrays, write_arrays, write_text
 from mi_keras.progress import Arrays, Progress, SilentProgress
+from mi_keras.tuning.trials import Records, Trial
+from mi_keras.tuning.tuner import Evaluate, SsimSearch, forget_project, search
 from mi_keras.whole import replace_file
-from tuning.trials import Records, Trial
-from tuning.tuner import Evaluate, SsimSearch, forget_project, search
 
 CHIEF = "chief"  # keras-tuner takes a process for the chief whose name has this word in it
 ADDRESS = "127.0.0.1"  # its protocol has no authentication: never another than this
@@ -136,33 +136,48 @@ def run_trials(
 
 @contextmanager
 def _processes(description: Path, workers: int) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """Start the chief and the workers, and kill them at the end."""
-    with socket.socket() as free:
-        free.bind((ADDRESS, 0))
-        port = free.getsockname()[1]
-    shared = {
-        "KERASTUNER_ORACLE_IP": ADDRESS, "KERASTUNER_ORACLE_PORT": str(port), "no_grpc_proxy": ADDRESS,
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_NUM_INTRAOP_THREADS": str(max(1, (os.cpu_count() or 1) // workers)),
-    }  # fmt: skip
+    """Start the chief and the workers, and kill them at the end.
+
+    A worker has as many threads as a search without workers, as what they compute depends on that number.
+    """
     started: dict[str, subprocess.Popen[bytes]] = {}
-    try:
-        for role in (CHIEF, *(f"worker_{number}" for number in range(1, workers + 1))):
-            with open(_log(description, role), "wb") as log:
-                started[role] = subprocess.Popen(
-                    [sys.executable, "-m", "tuning.distributed", str(description)],
-                    env=os.environ | shared | {"KERASTUNER_TUNER_ID": role},
-                    stdin=subprocess.PIPE,  # see `_end_with_supervisor`
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,  # a Ctrl-C reaches the supervisor alone
-                )
-        yield started
-    finally:
-        for process in started.values():
-            process.kill()
-        for process in started.values():
-            process.communicate()
+    with _kept_port() as port:
+        shared = {
+            "KERASTUNER_ORACLE_IP": ADDRESS, "KERASTUNER_ORACLE_PORT": str(port), "no_grpc_proxy": ADDRESS,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }  # fmt: skip
+        try:
+            for role in (CHIEF, *(f"worker_{number}" for number in range(1, workers + 1))):
+                with open(_log(description, role), "wb") as log:
+                    started[role] = subprocess.Popen(
+                        [sys.executable, "-m", "mi_keras.tuning.distributed", str(description)],
+                        env=os.environ | shared | {"KERASTUNER_TUNER_ID": role},
+                        stdin=subprocess.PIPE,  # see `_end_with_supervisor`
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,  # a Ctrl-C reaches the supervisor alone
+                    )
+            yield started
+        finally:
+            for process in started.values():
+                process.kill()
+            for process in started.values():
+                process.communicate()
+
+
+@contextmanager
+def _kept_port() -> Iterator[int]:
+    """Give a port that no other program gets until the block ends, where the system lets the chief share it with us."""
+    with socket.socket() as ours:
+        if hasattr(
+            socket, "SO_REUSEPORT"
+        ):  # as gRPC binds; a socket that does not listen takes no connection away
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        ours.bind((ADDRESS, 0))
+        port: int = ours.getsockname()[1]
+        if not hasattr(socket, "SO_REUSEPORT"):
+            ours.close()
+        yield port
 
 
 def _ended(processes: Mapping[str, subprocess.Popen[bytes]], description: Path) -> bool:

@@ -10,14 +10,14 @@ import numpy as np
 
 from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST, OBJECTIVES, GradientSettings, check_whole
-from tuning.trials import PATIENCE, Trial, best_trial, check_workers, summarize
+from mi_keras.tuning.trials import PATIENCE, Trial, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
     from mi_keras.experiments.store import Stage
     from mi_keras.experiments.thesis.bench import ThesisBench
     from mi_keras.progress import Arrays, Workspace
-    from tuning.distributed import Task
-    from tuning.tuner import Evaluate
+    from mi_keras.tuning.distributed import Task
+    from mi_keras.tuning.tuner import Evaluate
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def search_stage(
     Raises:
         InputError: a number is outside its rule; at once, before anything is computed.
     """
-    from tuning.spaces import FINE_FACTORS, RANGES
+    from mi_keras.tuning.spaces import FINE_FACTORS, RANGES
 
     check_workers(workers, patience)
     available = len(bench.splits.shadow_train)
@@ -101,8 +101,8 @@ def search_stage(
 def _coarse_and_fine(
     task: Task, search: SearchSettings, bench: ThesisBench, *, workspace: Workspace, **options: Any
 ) -> tuple[Arrays, Mapping[str, Any]]:
-    from tuning.distributed import search_with
-    from tuning.spaces import coarse_space, fine_space
+    from mi_keras.tuning.distributed import search_with
+    from mi_keras.tuning.spaces import coarse_space, fine_space
 
     def run(name: str, space: Any, trials: int, candidates: tuple[Trial, ...] = ()) -> list[Trial]:
         return search_with(
@@ -122,8 +122,8 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
     from mi_keras.attacks.gradient import reconstruct
     from mi_keras.models.cnn import build_cnn
     from mi_keras.progress import Run
+    from mi_keras.tuning.tuner import trial_scores
     from mi_keras.types import Observation
-    from tuning.tuner import trial_scores
 
     truth, observation = arrays["truth"], Observation(arrays["output_vector"])
     classes = observation.values.shape[1]
@@ -146,7 +146,7 @@ def _task(bench: ThesisBench, gradient: GradientSettings, search: SearchSettings
     from mi_keras.attacks.gradient import start_images
     from mi_keras.experiments.thesis.bench import GRAY_BOX
     from mi_keras.progress import Run
-    from tuning.distributed import Task
+    from mi_keras.tuning.distributed import Task
 
     held = bench.holdings(GRAY_BOX, None)
     images, known = held.own_images.images, bench.output_vector("shadow", "shadow_train")
@@ -162,4 +162,4 @@ def _task(bench: ThesisBench, gradient: GradientSettings, search: SearchSettings
         "channels": list(bench.settings.channels), "gradient": asdict(gradient), "objective": search.objective,
         "seed": bench.derive("search", "start"),
     }  # fmt: skip
-    return Task("tuning.gradient_search:evaluator", arrays, settings)
+    return Task("mi_keras.tuning.gradient_search:evaluator", arrays, settings)

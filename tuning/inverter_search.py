@@ -16,7 +16,7 @@ from mi_keras.settings import (
     InverterSettings,
     check_whole,
 )
-from tuning.trials import PATIENCE, best_trial, check_workers, summarize
+from mi_keras.tuning.trials import PATIENCE, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
     from mi_keras.attacks.learned import Learned
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mi_keras.experiments.thesis.bench import ThesisBench
     from mi_keras.experiments.thesis.sizes import Inverted
     from mi_keras.progress import Arrays, Workspace
-    from tuning.distributed import Task
-    from tuning.tuner import Evaluate
+    from mi_keras.tuning.distributed import Task
+    from mi_keras.tuning.tuner import Evaluate
 
 TRAINING, VALIDATION = "shadow_train", "shadow_validation"
 
@@ -76,8 +76,8 @@ def inverter_search_stage(
     from mi_keras.experiments.bench import SHADOW
     from mi_keras.experiments.case import parts
     from mi_keras.experiments.thesis.rows import inversion
-    from tuning.distributed import search_with
-    from tuning.spaces import inverter_space
+    from mi_keras.tuning.distributed import search_with
+    from mi_keras.tuning.spaces import inverter_space
 
     check_workers(workers, patience)
     attack = inversion(config, search.combination, search.objective)
@@ -111,8 +111,8 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
     from mi_keras.attacks.attack import Answers, Evidence
     from mi_keras.attacks.learned import Learned
     from mi_keras.progress import Run
+    from mi_keras.tuning.tuner import trial_scores
     from mi_keras.types import Images, Observation
-    from tuning.tuner import trial_scores
 
     base = settings["inverter"]
     training, validation = (
@@ -145,12 +145,14 @@ def tuned(base: InverterSettings, values: Mapping[str, float]) -> InverterSettin
 
 def _task(bench: ThesisBench, found: Mapping[str, Sequence[Part]], attack: Learned, seed: int) -> Task:
     from mi_keras.attacks.learned import assemble
-    from tuning.distributed import Task
+    from mi_keras.tuning.distributed import Task
 
     arrays: dict[str, Any] = {}
     for subset, parts in found.items():
         arrays[f"{subset}.images"] = bench.splits.sets[subset].images
         arrays[f"{subset}.inputs"] = assemble([part.values() for part in parts], flat=True)
     return Task(
-        "tuning.inverter_search:evaluator", arrays, {"inverter": asdict(attack.settings), "seed": seed}
+        "mi_keras.tuning.inverter_search:evaluator",
+        arrays,
+        {"inverter": asdict(attack.settings), "seed": seed},
     )

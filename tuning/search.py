@@ -1,6 +1,6 @@
 """Command line of the searches: weights of the gradient reconstruction (thesis 5.1), settings of M_I and of a decoder.
 
-Command: python -m tuning.search --preset quick [--space inverter | decoder] [--workers 2]
+Command: mi-keras search --preset quick [--space inverter | decoder] [--workers 2]
 Result:  OUT/search/SPACE/PRESET holds result.json, arrays.npz, tables and Figure 8, as a section's folder does.
 Cost:    `--space gradient` at `quick` 6 minutes, at `paper` an estimated 4 hours on 2 CPU cores; it stops and resumes.
 """
@@ -26,10 +26,10 @@ from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted, Reconstruc
 from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.results import ExperimentResult, Row, Table
 from mi_keras.settings import DecoderSettings, EncoderSettings, FaceSettings
-from tuning.decoder_search import DecoderSearchSettings, decoder_search_stage
-from tuning.gradient_search import SearchSettings, search_stage
-from tuning.inverter_search import InverterSearchSettings, inverter_search_stage
-from tuning.trials import PATIENCE, check_workers
+from mi_keras.tuning.decoder_search import DecoderSearchSettings, decoder_search_stage
+from mi_keras.tuning.gradient_search import SearchSettings, search_stage
+from mi_keras.tuning.inverter_search import InverterSearchSettings, inverter_search_stage
+from mi_keras.tuning.trials import PATIENCE, check_workers
 
 if TYPE_CHECKING:
     from mi_keras.experiments.split.bench import SplitBench
@@ -203,7 +203,7 @@ def _arrays(search: "Stage") -> dict[str, NDArray[Any]]:
 
 def _parser() -> OneLineErrors:
     parser = OneLineErrors(
-        prog="python -m tuning.search", description="Search settings at random on the adversary's own images."
+        prog="mi-keras search", description="Search settings at random on the adversary's own images."
     )  # fmt: skip
     add = parser.add_argument
     add("--space", default="gradient", choices=tuple(SPACES), help="what to search (default: gradient)")

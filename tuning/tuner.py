@@ -19,8 +19,8 @@ import numpy as np
 from mi_keras.errors import InputError
 from mi_keras.metrics.image import score
 from mi_keras.progress import Progress, SilentProgress
+from mi_keras.tuning.trials import OBJECTIVE, Records, Trial
 from mi_keras.types import Floats
-from tuning.trials import OBJECTIVE, Records, Trial
 
 CHIEF_ADDRESS = "KERASTUNER_ORACLE_IP"  # where it is set, keras-tuner asks a chief for its trials
 Evaluate = Callable[[dict[str, float]], Mapping[str, float]]

@@ -20,7 +20,6 @@ from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
 from mi_keras.auditing.envelope import Envelope
 from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Rung
 from mi_keras.auditing.loading import load_model
-from mi_keras.auditing.machine import machine
 from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options
 from mi_keras.auditing.point_report import pictures_of, report_of
 from mi_keras.auditing.points import name_of, sent_at
@@ -48,6 +47,7 @@ from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home, versions
+from mi_keras.machine import machine
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 

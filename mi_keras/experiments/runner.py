@@ -15,6 +15,7 @@ from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, home, versions
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
+from mi_keras.machine import machine
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA
 from mi_keras.whole import remove_leftovers, replace_file
@@ -76,7 +77,7 @@ def _run_one(
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,
         "changed": prepared.changed, "runs": prepared.runs, "seed": request.seed, "settings": prepared.settings,
-        "versions": {"python": platform.python_version()} | versions(), "timings": timings,
+        "versions": {"python": platform.python_version()} | versions(), "machine": machine(), "timings": timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
         "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]],
         "tables": [table.to_json() for table in result.tables], "claims": [claim.to_json() for claim in result.claims],

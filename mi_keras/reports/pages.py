@@ -145,7 +145,7 @@ def _run(result: StoredResult) -> Markup:
     table = element("table", element("thead", element("tr", *headings)), element("tbody", *timings))
     folded = (
         ("Settings", nested_table(result.settings)),
-        ("Versions", nested_table(result.versions)),
+        ("Versions and machine", nested_table({**result.versions, **result.machine})),
         ("Timings", element("div", table, class_="wide")),
     )
     return join(

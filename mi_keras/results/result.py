@@ -1,7 +1,7 @@
 """A whole result: as a section returns it, and as it is stored with what the run was (docs/result_schema.md)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -55,6 +55,7 @@ class StoredResult:
     seed: int
     settings: Mapping[str, Any]
     versions: Mapping[str, Any]
+    machine: Mapping[str, Any] = field(default_factory=dict)
     timings: Sequence[Timing]
     notes: Sequence[str] = ()
     arrays_sha256: str | None = None

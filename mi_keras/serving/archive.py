@@ -11,6 +11,7 @@ import keras
 from mi_keras.data.preprocess import as_unit
 from mi_keras.experiments.store import versions
 from mi_keras.files import write_arrays
+from mi_keras.machine import machine
 from mi_keras.metrics.image import score
 from mi_keras.serving.contract import DEFAULT_ENDPOINT, INPUT_KINDS
 from mi_keras.serving.layout import check_name, publish
@@ -76,7 +77,7 @@ def write_export(
             "default_endpoint": trained.signatures[0].name,
             "endpoints": {signature.name: _described(trained, signature) for signature in trained.signatures},
             "warmup": {"records": records},
-            "versions": {"python": platform.python_version()} | versions(),
+            "versions": {"python": platform.python_version()} | versions(), "machine": machine(),
             "written": datetime.now(UTC).isoformat(timespec="seconds"), "intended_use": INTENDED_USE,
         }  # fmt: skip
         manifest = write_manifest(folder, content)

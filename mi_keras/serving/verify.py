@@ -18,6 +18,7 @@ from rich.text import Text
 
 from mi_keras.command import STOPPED, OneLineErrors, console_for_tables, guarded
 from mi_keras.errors import DamagedFile, InputError
+from mi_keras.machine import machine
 from mi_keras.serving.contract import LONGEST_TIMEOUT, one_line
 from mi_keras.serving.layout import find_version
 from mi_keras.serving.manifest import check_files, read_manifest
@@ -36,12 +37,14 @@ class Verification:
         endpoints: an entry for each endpoint, and for `serving_default`, as `replay` writes them.
         warmup: number of warm-up records replayed, and problems.
         tensorflow: version that the export was called with.
+        machine: what it was called on (see `mi_keras.machine`).
     """
 
     manifest: Mapping[str, Any]
     endpoints: Sequence[Mapping[str, Any]]
     warmup: Mapping[str, Any]
     tensorflow: str
+    machine: Mapping[str, str]
 
     @property
     def problems(self) -> list[str]:
@@ -102,7 +105,8 @@ def replay(folder: Path, manifest: Mapping[str, Any], *, timeout: float = TIMEOU
             said = one_line((ended.stderr.strip().splitlines() or ["no message"])[-1])
             reason = f"the process that called it ended with code {ended.returncode} ({said})"
             raise ChildProcessError(errno.ECHILD, reason, str(folder))
-        return Verification(manifest, **json.loads(answer.read_text(encoding="utf-8")))
+        report = json.loads(answer.read_text(encoding="utf-8"))
+        return Verification(manifest, **report, machine=machine())  # what is set here is set there
 
 
 def _run(options: argparse.Namespace) -> list[str]:
@@ -122,6 +126,9 @@ def _run(options: argparse.Namespace) -> list[str]:
         "without Keras and mi_keras.",
         soft_wrap=True,
     )
+    for words, where in (("Called on", verification.machine), ("Written on", manifest.get("machine", {}))):
+        told = ", ".join(f"{name} {value}" for name, value in where.items()) or "not stated"
+        console.print(Text(one_line(f"{words}: {told}.")), soft_wrap=True)
     console.print(
         "Distance: the largest of any value to the Python path's answer; where the graph searches, its mean and the SSIM are held "
         "to bounds as well. SSIM: of the export's own samples, not the score of the run.",

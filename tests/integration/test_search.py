@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mi_keras.reports.files import load_result
-from tuning.search import main
+from mi_keras.tuning.search import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
 SMALL = ("--preset", "smoke", "--set", "data.method=stratified", "--set", "data.train_per_class=4",

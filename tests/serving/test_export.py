@@ -62,6 +62,10 @@ def test_every_endpoint_has_the_names_shapes_and_types_of_the_manifest(exported,
     letters = exported.trained.about["combination"].split("+")
     names = {"o": "output_vector", "a": "activations", "x": "gradient_reconstruction"}
     assert set(manifest["endpoints"]["invert"]["inputs"]) == {names[letter] for letter in letters}
+    assert manifest["output_kind"] == "logits"
+    kinds = {field["kind"] for field in manifest["endpoints"]["invert_from_output"]["inputs"].values()}
+    assert kinds == {"logits"}
+    assert set(manifest["machine"]) == {"machine", "instructions", "threads", "oneDNN"}
     for name, described in manifest["endpoints"].items():
         inputs = signatures[name].structured_input_signature[1]
         assert {n: [s.shape.as_list(), s.dtype.name] for n, s in inputs.items()} == {

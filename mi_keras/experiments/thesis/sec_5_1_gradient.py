@@ -2,7 +2,7 @@
 
 Text claims:  the best weights are 4.4323e-5 (L2) and 9.48785e-3 (total variation) (Figure 8); the class average is the
               best start, SSIM 0.3014 on the shadow's own outputs and 0.2409 on the target's (Table 3).
-Command:      python scripts/reproduce.py --section 5.1; the search alone: python -m tuning.search
+Command:      python scripts/reproduce.py --section 5.1; the search alone: mi-keras search
 Measured:     quick, 2 runs, seed 1, n = 1,333 and 1,334: class average 0.281 +- 0.016 and 0.254 +- 0.013, best start too; best weights
               2.0e-4 and 3.2e-2, at the upper edge of the text's range. All rows: docs/results.md
 Cost:         `quick` 12 to 15 minutes on 2 idle CPU cores; `paper`, by estimate, about two days.
@@ -45,7 +45,7 @@ from mi_keras.progress import Run
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, figures
 from mi_keras.results.claims import ahead
 from mi_keras.settings import OBJECTIVES, STARTS, GradientSettings
-from tuning.gradient_search import SearchSettings, search_stage
+from mi_keras.tuning.gradient_search import SearchSettings, search_stage
 
 VALIDATION, TEST = "validation", "test"
 SETS = {VALIDATION: ("shadow", "shadow_validation"), TEST: ("target", "test")}  # who answers which images

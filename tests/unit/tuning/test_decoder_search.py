@@ -5,7 +5,7 @@ import pytest
 
 from mi_keras.errors import InputError
 from mi_keras.settings import DecoderSettings
-from tuning.decoder_search import DecoderSearchSettings, evaluator, tuned
+from mi_keras.tuning.decoder_search import DecoderSearchSettings, evaluator, tuned
 
 VALUES = {"learning_rate": 2e-3, "batch_size": 8.0, "mse_weight": 3.0}
 BASE = DecoderSettings("compact", epochs=1, batch_size=4, l1=0.5)

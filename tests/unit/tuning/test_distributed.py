@@ -1,16 +1,19 @@
 """Chief and workers of keras-tuner on this machine: the trials of one process, and an end to every way they can break."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from mi_keras.progress import SilentProgress
-from tuning.distributed import Task, run_trials, search_with
-from tuning.spaces import coarse_space
+from mi_keras.settings import GradientSettings
+from mi_keras.tuning.distributed import Task, _kept_port, run_trials, search_with
+from mi_keras.tuning.spaces import coarse_space
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
 EVALUATOR = """
@@ -37,7 +40,7 @@ def evaluator(arrays, settings):
         if settings.get("kill_chief"):
             kill_chief()
         if "exit" in settings:
-            print("the disk is on fire", flush=True)
+            print(f"the disk is on fire with {os.environ['TF_NUM_INTRAOP_THREADS']} thread", flush=True)
             os._exit(settings["exit"])
         if settings.get("diverge") and values["l2_weight"] > 1e-3:
             raise FloatingPointError("it grew")
@@ -85,10 +88,11 @@ def test_a_chief_and_two_workers_run_the_trials_of_a_single_process(tmp_path, ta
 
 
 def test_a_worker_that_dies_ends_the_search_with_its_last_line_and_no_process_is_left(tmp_path, task):
+    """And it has the threads that this process has, on which what it computes depends."""
     with pytest.raises(ChildProcessError) as caught:
         run(task(exit=7), tmp_path / "search", workers=1)
     assert caught.value.strerror == (
-        "worker_1 of the search ended with exit code 7; its last line: the disk is on fire; its log:"
+        "worker_1 of the search ended with exit code 7; its last line: the disk is on fire with 1 thread; its log:"
     )
     assert caught.value.filename == str(tmp_path / "search" / "coarse-task-worker_1.log")
     assert not living(tmp_path)
@@ -124,8 +128,8 @@ def test_a_chief_that_dies_ends_the_search_and_no_process_is_left(tmp_path, task
 SUPERVISOR = """
 import sys
 from pathlib import Path
-from tuning.distributed import Task, run_trials
-from tuning.spaces import coarse_space
+from mi_keras.tuning.distributed import Task, run_trials
+from mi_keras.tuning.spaces import coarse_space
 task = Task("cheap_trials:evaluator", {}, {"calls": sys.argv[2], "seconds": 1000})
 run_trials(task, coarse_space(), workers=1, patience=100, folder=Path(sys.argv[1]), name="coarse", trials=3, seed=7)
 """
@@ -137,7 +141,7 @@ def test_all_processes_end_with_their_supervisor_even_if_it_is_killed(tmp_path, 
     folder = tmp_path / "search"
     supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, folder, tmp_path / "calls"])
     _wait_for(lambda: (tmp_path / "calls").exists())  # a trial runs
-    assert len([line for line in living(folder) if "-m tuning.distributed" in line]) == 2
+    assert len([line for line in living(folder) if "-m mi_keras.tuning.distributed" in line]) == 2
     supervisor.kill()
     supervisor.wait()
     _wait_for(lambda: not living(folder))
@@ -156,3 +160,59 @@ def _wait_for(condition, seconds=60):
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.1)
+
+
+def test_the_port_of_the_chief_is_nobody_elses_before_it_binds_it():
+    with _kept_port() as port:
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        with socket.socket() as chief:
+            chief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as gRPC does
+            chief.bind(("127.0.0.1", port))
+            chief.listen()
+            for _ in range(8):  # none is lost to the socket that keeps it
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                chief.accept()[0].close()
+
+
+DYING = """
+import os, signal
+from pathlib import Path
+from mi_keras.tuning import gradient_search
+
+def evaluator(arrays, settings):
+    evaluate, begun = gradient_search.evaluator(arrays, settings["task"]), Path(settings["begun"])
+    def dying(values):
+        begun.write_text(begun.read_text() + "x" if begun.exists() else "x")
+        scores = evaluate(values)
+        if len(begun.read_text()) == 2 and "KERASTUNER_TUNER_ID" in os.environ:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return scores
+    return dying
+"""
+
+
+@pytest.mark.slow
+def test_a_search_whose_worker_was_killed_in_a_trial_is_finished_by_one_process(tmp_path, task, monkeypatch):
+    """With the trials and the scores of a search that nothing happened to."""
+    from mi_keras.models.cnn import build_cnn, observe
+
+    task()
+    (tmp_path / "dying_trials.py").write_text(DYING)
+    truth = np.random.default_rng(1).random((8, 32, 32, 1), np.float32)
+    shadow = build_cnn((32, 32, 1), 10, channels=(2, 3, 4))
+    arrays = {"truth": truth, "output_vector": observe(shadow, truth).vectors}
+    arrays |= {f"weights.{number:03d}": weight for number, weight in enumerate(shadow.get_weights())}
+    gradient = asdict(GradientSettings(steps=5, start="random"))
+    settings = {"channels": [2, 3, 4], "gradient": gradient, "objective": "logit_mse", "seed": 3}
+    alone = run(
+        Task("mi_keras.tuning.gradient_search:evaluator", arrays, settings), tmp_path / "alone", workers=0
+    )
+    dying = Task("dying_trials:evaluator", arrays, {"task": settings, "begun": str(tmp_path / "begun")})
+    with pytest.raises(ChildProcessError, match="worker_1 of the search was killed by signal 9"):
+        run(dying, tmp_path / "killed", workers=1)
+    finished = run(dying, tmp_path / "killed", workers=0)
+    assert len((tmp_path / "begun").read_text()) == 7  # six, and the one that was killed
+    assert [trial.values for trial in finished] == [trial.values for trial in alone]
+    for ours, theirs in zip(finished, alone, strict=True):
+        assert ours.scores == pytest.approx(theirs.scores, abs=1e-5)

@@ -13,10 +13,10 @@ from mi_keras.attacks.gradient import reconstruct, start_images
 from mi_keras.errors import InputError
 from mi_keras.metrics.image import score
 from mi_keras.progress import Run
+from mi_keras.tuning.gradient_search import SearchSettings, search_stage
+from mi_keras.tuning.trials import Trial, check_workers, summarize
 from mi_keras.types import Observation
 from tests.unit.experiments.tiny import CLASSIFIER, GRADIENT
-from tuning.gradient_search import SearchSettings, search_stage
-from tuning.trials import Trial, check_workers, summarize
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
 SEARCH = SearchSettings(coarse_trials=4, fine_trials=2, images=10)
@@ -145,7 +145,5 @@ def test_numbers_that_cannot_be_meant_are_refused(workers, patience, message):
 
 
 def test_the_settings_are_read_without_tensorflow():
-    code = (
-        "import sys, tuning.gradient_search, tuning.inverter_search; assert 'tensorflow' not in sys.modules"
-    )
+    code = "import sys, mi_keras.tuning.gradient_search, mi_keras.tuning.inverter_search; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

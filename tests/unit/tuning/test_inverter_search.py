@@ -6,8 +6,8 @@ import pytest
 
 from mi_keras.errors import InputError
 from mi_keras.settings import GradientSettings, InverterSettings
+from mi_keras.tuning.inverter_search import InverterSearchSettings, inverter_search_stage, tuned
 from tests.unit.experiments.tiny import INVERTER, Config
-from tuning.inverter_search import InverterSearchSettings, inverter_search_stage, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
 SEARCH = InverterSearchSettings(trials=2, combination="o")

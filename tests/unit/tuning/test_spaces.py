@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from tuning.spaces import coarse_space, decoder_space, fine_space, inverter_space
+from mi_keras.tuning.spaces import coarse_space, decoder_space, fine_space, inverter_space
 
 
 def by_name(space):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mi_keras.settings import GradientSettings
+from mi_keras.tuning.step_size import PUBLISHED, TEST, VALIDATION, _measure, ranking
 from tests.unit.experiments import tiny
-from tuning.step_size import PUBLISHED, TEST, VALIDATION, _measure, ranking
 
 NEAR, FAR = ("logit_mse", "adam", 0.01), ("logit_mse", "adam", 0.1)
 

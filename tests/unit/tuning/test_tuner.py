@@ -13,9 +13,9 @@ import pytest
 
 from mi_keras.errors import InputError
 from mi_keras.seeds import derive
-from tuning.spaces import RANGES, coarse_space, fine_space, inverter_space
-from tuning.trials import Trial, best_trial
-from tuning.tuner import SsimSearch, search, trial_scores
+from mi_keras.tuning.spaces import RANGES, coarse_space, fine_space, inverter_space
+from mi_keras.tuning.trials import Trial, best_trial
+from mi_keras.tuning.tuner import SsimSearch, search, trial_scores
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
 OPTIMUM = {"l2_weight": 1e-3, "tv_weight": 1e-4}
@@ -88,8 +88,8 @@ def test_a_candidate_competes_and_is_not_run_again(tmp_path):
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from tuning.spaces import coarse_space
-from tuning.tuner import search
+from mi_keras.tuning.spaces import coarse_space
+from mi_keras.tuning.tuner import search
 
 folder, calls = Path(sys.argv[1]), Path(sys.argv[2])
 
