@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for key, (group, measure, flops) in measures.items():
         if group in options.only:
             out[key] = measure(options.steps)
+            print(f"{key}: {out[key]:.2f}", file=sys.stderr, flush=True)
             out[key.replace("img_steps_s", "share").replace("img_s", "share")] = (
                 float(out[key]) * flops / 1e9 / gflops
             )

@@ -1,6 +1,7 @@
-"""What a process of its own shows that this one cannot: which modules some code loads."""
+"""What processes show: which modules some code loads, and what a command says on standard error."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,3 +17,10 @@ def loaded_by(code: str) -> set[str]:
         [sys.executable, "-c", program], env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=60
     )  # fmt: skip
     return set(finished.stdout.split())
+
+
+def complaints(said: str) -> str:
+    """Return what a command said on standard error beside the lines of finished stages, which it says where no bar is drawn."""
+    return "".join(
+        line for line in said.splitlines(keepends=True) if not re.fullmatch(r".*: \d+\.\d s\n", line)
+    )

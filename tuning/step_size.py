@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Console
 
 from mi_keras.command import guarded
+from mi_keras.console import finished_lines
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments.store import Stage, Store, home
@@ -109,7 +111,11 @@ def _bench(width: str, seed: int) -> "ThesisBench":
     source, split_seed = load_source(DEFAULT_SOURCE), derive(seed, "data")
     splits = make_splits(source, SplitSettings(), seed=split_seed)
     data = describe_data(splits, SplitSettings(), split_seed)
-    return ThesisBench(splits, data, CLASSIFIERS[width], Store(home()), SilentProgress(), seed=seed, run=1)
+    return ThesisBench(splits, data, CLASSIFIERS[width], _store(), SilentProgress(), seed=seed, run=1)
+
+
+def _store() -> Store:
+    return Store(home(), finished=finished_lines(Console(stderr=True)))
 
 
 def _measure(

@@ -7,6 +7,7 @@ import pytest
 
 from mi_keras.reports.files import load_result
 from mi_keras.tuning.search import main
+from tests.processes import complaints
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
 SMALL = ("--preset", "smoke", "--set", "data.method=stratified", "--set", "data.train_per_class=4",
@@ -57,7 +58,7 @@ def test_a_search_of_the_inverter_shows_the_settings_of_every_trial(tmp_path, ca
 def test_workers_that_do_not_get_on_are_one_line_with_exit_code_1(tmp_path, capsys):
     command = [*SMALL, *TRIALS, "--out", str(tmp_path), "--workers", "2", "--patience", "0.01"]
     assert main(command) == 1
-    message = capsys.readouterr().err
+    message = complaints(capsys.readouterr().err)
     assert message.startswith("stopped: no trial of coarse finished within 0.01 seconds; the logs are in: ")
     assert message.count("\n") == 1
     assert "run the same command again" in message

@@ -13,6 +13,7 @@ from mi_keras.cli import main
 from mi_keras.files import DiskWorkspace
 from tests.integration.command import COLUMNS, call, load, reproduce
 from tests.integration.interrupted import sending
+from tests.processes import complaints
 
 INTERRUPTED = Path(__file__).with_name("interrupted.py")
 TINY = [
@@ -30,7 +31,7 @@ def here(folder, *arguments, code=0):
         patch.setenv("MI_KERAS_HOME", str(folder / "store"))
         patch.setenv("COLUMNS", COLUMNS)
         assert main(arguments) == code
-    return out.getvalue(), err.getvalue()
+    return out.getvalue(), complaints(err.getvalue())
 
 
 @pytest.fixture(scope="module")

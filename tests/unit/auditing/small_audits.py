@@ -15,6 +15,7 @@ from mi_keras.auditing.options import Options
 from mi_keras.auditing.report import PointReport, Report
 from mi_keras.data.mnist import read_embedded_mnist
 from mi_keras.experiments.store import Store
+from tests.processes import complaints
 
 layers = keras.layers
 SIDE, BANDS = 16, 10
@@ -203,4 +204,4 @@ def command(
     monkeypatch.chdir(folder)
     capsys.readouterr()
     code = main([*arguments, "--preset", "smoke", "--budget", "0"])
-    return code, capsys.readouterr().err
+    return code, complaints(capsys.readouterr().err)

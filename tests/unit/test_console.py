@@ -1,0 +1,51 @@
+"""What is seen of long work: bars on a terminal; in a log a line for each stage and one a minute, and never more."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mi_keras import console as module
+from mi_keras.console import TerminalProgress, finished_lines
+from mi_keras.experiments.store import Store
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """Return a console that writes into no terminal, its text, and a clock that is set by hand."""
+    text, clock = io.StringIO(), [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    return Console(file=text, force_terminal=False, width=20), text, clock
+
+
+def test_a_log_has_a_line_for_each_stage_that_was_computed(log, tmp_path):
+    console, text, _ = log
+    store = Store(tmp_path, finished=finished_lines(console))
+    inner = store.stage("classifier", lambda _: ({"x": np.ones(1)}, {}), role="target", run=1)
+    outer = store.stage("inversion", lambda _: ({"x": inner.arrays["x"]}, {}), upstream=[inner], run=1)
+    for _ in range(2):
+        assert outer.arrays
+    assert (
+        re.sub(r"\d+\.\d s", "T", text.getvalue()) == "classifier target (run 1): T\ninversion (run 1): T\n"
+    )
+
+
+def test_a_log_says_how_far_long_work_is_once_a_minute(log):
+    console, text, clock = log
+    with TerminalProgress(console).bar("classifier target", 200, "img", 20) as bar:
+        for _ in range(18):
+            clock[0] += 25
+            bar.advance(10)
+    assert text.getvalue().splitlines() == [f"classifier target: {share}%" for share in (25, 40, 55, 70, 85)]
+
+
+def test_a_terminal_has_bars_and_no_lines(tmp_path):
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=100)
+    Store(tmp_path, finished=finished_lines(console)).stage("kind", lambda _: ({}, {})).computed()
+    assert text.getvalue() == ""
+    with TerminalProgress(console).bar("classifier", 2, "img") as bar:
+        bar.advance(2)
+    assert "100 %" in text.getvalue()
