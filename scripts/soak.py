@@ -111,7 +111,7 @@ def killed_rounds(job: Job, root: Path, rounds: int, draw: random.Random) -> Non
         for _ in range(MOST_KILLS):
             process = job.start(folder)
             try:
-                process.communicate(timeout=draw.uniform(0.3, 1.1) * job.seconds)
+                process.communicate(timeout=draw.uniform(0.1, 1.0) * job.seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)  # workers of a search too
                 process.communicate()

@@ -1,10 +1,11 @@
 """Calls an export in a process of its own: run as a file by `verify`, never imported; NumPy and TensorFlow are all it has.
 
-Arguments: the folder of the version, and a file for the answer. The answer is JSON: for each endpoint its name, the
+Arguments: the folder of the version, a file for the answer, and `python` or `c`: which API of TensorFlow calls it. The answer is JSON: for each endpoint its name, the
 number of rows, distances from the samples, scores, and `problems`, in words; and the same of the warm-up records.
 """
 
 import json
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +25,11 @@ DEFAULT_ENDPOINT = "serving_default"
 UNUSABLE = (tf.errors.OpError, DecodeError, KeyError, IndexError, TypeError, ValueError)
 
 
-def main(folder: Path, answer: Path) -> None:
+def main(folder: Path, answer: Path, runtime: str = "python") -> None:
     manifest = json.loads((folder / EXTRA / "manifest.json").read_text(encoding="utf-8"))
     with np.load(folder / EXTRA / "samples.npz", allow_pickle=False) as archive:
         samples = {name: archive[name] for name in archive.files}
-    functions = tf.saved_model.load(str(folder)).signatures
+    functions = signatures_of(folder, runtime)
     described = manifest["endpoints"]
     endpoints = {**{name: name for name in described}, DEFAULT_ENDPOINT: manifest["default_endpoint"]}
     report = {
@@ -42,6 +43,13 @@ def main(folder: Path, answer: Path) -> None:
     if more := sorted(set(functions) - set(endpoints)):
         report["endpoints"][0]["problems"].append(f"endpoints that the manifest lacks: {', '.join(more)}")
     answer.write_text(json.dumps(report), encoding="utf-8")
+
+
+def signatures_of(folder: Path, runtime: str) -> Any:
+    """Return what calls the endpoints, by name."""
+    if runtime == "python":
+        return tf.saved_model.load(str(folder)).signatures
+    return runpy.run_path(str(Path(__file__).with_name("c_runtime.py")))["load"](folder)
 
 
 def part_of(samples: dict[str, Any], endpoint: str) -> dict[str, dict[str, Any]]:
@@ -235,4 +243,4 @@ def fields_of(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

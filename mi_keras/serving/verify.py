@@ -24,6 +24,7 @@ from mi_keras.serving.layout import find_version
 from mi_keras.serving.manifest import check_files, read_manifest
 
 TIMEOUT = 600.0  # seconds
+RUNTIMES = ("python", "c")
 REPLAY = Path(__file__).with_name("replay.py")
 COLUMNS = ("endpoint", "inputs", "outputs", "rows", "distance", "allowed", "SSIM", "result")
 
@@ -61,12 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code or (STOPPED if problems else 0)
 
 
-def verify(path: Path, *, timeout: float = TIMEOUT) -> Verification:
+def verify(path: Path, *, timeout: float = TIMEOUT, runtime: str = RUNTIMES[0]) -> Verification:
     """Check an export: files against the manifest first, and only if all match, every endpoint by calling it.
 
     Args:
         path: folder of a version, or of a model, whose highest version is meant then.
         timeout: seconds for the calls.
+        runtime: "python" or "c", the API of TensorFlow that loads and calls it.
 
     Raises:
         InputError: there is no export, or its files are not those of its manifest; nothing of it was executed.
@@ -80,10 +82,12 @@ def verify(path: Path, *, timeout: float = TIMEOUT) -> Verification:
         raise InputError(
             f"`export` must be as `mi-keras export` wrote it; {folder}: {one_line(str(damage))}. It was not loaded."
         ) from None
-    return replay(folder, manifest, timeout=timeout)
+    return replay(folder, manifest, timeout=timeout, runtime=runtime)
 
 
-def replay(folder: Path, manifest: Mapping[str, Any], *, timeout: float = TIMEOUT) -> Verification:
+def replay(
+    folder: Path, manifest: Mapping[str, Any], *, timeout: float = TIMEOUT, runtime: str = RUNTIMES[0]
+) -> Verification:
     """Call every endpoint of an export in a new process, on the CPU, for which the tolerances are.
 
     Raises:
@@ -92,7 +96,7 @@ def replay(folder: Path, manifest: Mapping[str, Any], *, timeout: float = TIMEOU
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as temporary:
         answer = Path(temporary, "answer.json")
-        command = [sys.executable, "-I", str(REPLAY), str(folder.resolve()), str(answer)]
+        command = [sys.executable, "-I", str(REPLAY), str(folder.resolve()), str(answer), runtime]
         try:
             ended = subprocess.run(
                 command, cwd=temporary, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout
@@ -114,15 +118,16 @@ def _run(options: argparse.Namespace) -> list[str]:
         raise InputError(
             f"`--timeout` must be above 0 and at most {LONGEST_TIMEOUT} seconds; got {options.timeout}."
         )
-    verification = verify(options.export, timeout=options.timeout)
+    verification = verify(options.export, timeout=options.timeout, runtime=options.runtime)
     manifest, console = verification.manifest, console_for_tables()
     title = (
         f"{manifest['name']} version {manifest['version']}: {len(manifest['files'])} files as in the manifest"
     )
     console.print(Text(one_line(title)), soft_wrap=True)
     console.print(_table(verification))
+    api = "" if options.runtime == RUNTIMES[0] else ", through its C API"
     console.print(
-        f"Warm-up: {verification.warmup['records']} records replayed. TensorFlow {verification.tensorflow} alone, "
+        f"Warm-up: {verification.warmup['records']} records replayed. TensorFlow {verification.tensorflow} alone{api}, "
         "without Keras and mi_keras.",
         soft_wrap=True,
     )
@@ -178,5 +183,11 @@ def _parser() -> argparse.ArgumentParser:
         default=TIMEOUT,
         metavar="SECONDS",
         help=f"for all calls (default: {TIMEOUT:g})",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default=RUNTIMES[0],
+        help=f"the API of TensorFlow that calls it (default: {RUNTIMES[0]})",
     )
     return parser

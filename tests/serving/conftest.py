@@ -88,7 +88,7 @@ def replay_here(script, tmp_path) -> Callable[..., Verification]:
     def replay(folder: Path, manifest: Mapping[str, Any], **_: Any) -> Verification:
         answer = tmp_path / "answer.json"
         script["main"](folder, answer)
-        return Verification(manifest, **json.loads(answer.read_text()))
+        return Verification(manifest, **json.loads(answer.read_text()), machine={})
 
     return replay
 
