@@ -191,20 +191,23 @@ def contents(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def served(job: Job, folder: Path) -> Iterator[Job]:
     """Export the model of a finished job, serve it, and give the job of asking it."""
-    export = Job("export", ("export", *INVERSION[:2], *job.arguments[2:], "--combination", "x"), ())
-    export.finish(folder)
+    exported = folder.with_name("exported")
+    export = Job("export", ("export", *job.arguments, "--combination", "x"), ())
+    export.finish(exported, folder / "store")
     program = "import sys; from mi_keras.serving.loopback import main; sys.exit(main())"
     process = subprocess.Popen(
-        [sys.executable, "-c", program, str(folder / "out")], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", program, str(exported / "out")], stdout=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     try:
         assert process.stdout
         process.stdout.readline()
         rest = process.stdout.readline().strip()
-        given = folder / "vectors.npz"
+        given = exported / "vectors.npz"
         np.savez(given, output_vector=np.random.default_rng(1).normal(size=(400, 10)))
-        name = next(path.name for path in (folder / "out").iterdir() if path.is_dir() and path.name[0] != ".")
+        name = next(
+            path.name for path in (exported / "out").iterdir() if path.is_dir() and path.name[0] != "."
+        )
         arguments = (
             "invert", "--server", rest, "--rest", "--model", name, "--endpoint", "invert_from_output", "--batch", "4",
             "--input", str(given),

@@ -1,10 +1,13 @@
 """The command line of the searches: a whole search at the smallest size, and one line for everything that is wrong."""
 
 import json
+import runpy
+import sys
 
 import numpy as np
 import pytest
 
+from mi_keras import cli
 from mi_keras.reports.files import load_result
 from mi_keras.tuning.search import main
 from tests.processes import complaints
@@ -86,3 +89,20 @@ def test_bad_input_is_one_line_with_exit_code_2(tmp_path, refusal_of, store, arg
 @pytest.mark.parametrize("arguments", [["--preset", "huge"], ["--space", "novel"], ["--workers", "two"]])
 def test_arguments_that_do_not_parse_are_one_line_with_exit_code_2(refusal_of, arguments):
     assert arguments[0] in refusal_of(main, arguments)
+
+
+def test_the_search_is_a_command_everywhere_and_a_module_of_a_checkout(capsys, monkeypatch):
+    """The folder `tuning` is `mi_keras.tuning` where it is installed: no module of that general a name is."""
+    monkeypatch.setattr("sys.argv", ["search", "--help"])
+    said = []
+    for entry in (
+        lambda: cli.main(["search", "--help"]),
+        lambda: runpy.run_module("tuning.search", run_name="__main__"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            entry()
+        assert ended.value.code == 0
+        said.append(capsys.readouterr().out)
+    assert said[0].startswith("usage: mi-keras search")
+    assert said[0] == said[1]
+    assert not [name for name in sys.modules if name.startswith("tuning.") and name != "tuning.search"]
