@@ -83,7 +83,7 @@ publish(Path({str(tmp_path)!r}), "m", None, fill, lambda *_: None)
     ended = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60)
     assert ended.returncode == -signal.SIGKILL
     assert not (tmp_path / "m").exists()
-    assert len(list((tmp_path / UNFINISHED).iterdir())) == 1
+    assert len(list((tmp_path / UNFINISHED).iterdir())) == 2  # the folder, and its lock
     assert number_of(tmp_path) == "1"
     assert not list((tmp_path / UNFINISHED).iterdir())
 
