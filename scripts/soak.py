@@ -75,7 +75,9 @@ class Job:
         """Run it to its end."""
         process = self.start(folder, store)
         _, said = process.communicate()
-        if process.returncode and "must be a folder without images" not in said:  # killed right after the last of them
+        if (
+            process.returncode and "must be a folder without images" not in said
+        ):  # killed right after the last of them
             raise SystemExit(f"{self.name} ended with {process.returncode}: {said}")
 
     def digest(self, folder: Path) -> str:
