@@ -20,14 +20,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from mi_keras.errors import DamagedFile, InputError
 from mi_keras.progress import Arrays
-from mi_keras.whole import remove_leftovers, replace_file
+from mi_keras.whole import replace_file
 
 log = logging.getLogger("mi_keras")
 LARGE = ".npy"  # the ending of arrays that are filled bit by bit
 
 # What NumPy and zipfile raise on files that are cut, overwritten, encrypted, pickled or no npz at all.
 WRONG_FORMAT = (
-    EOFError, KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, SyntaxError, tokenize.TokenError,
+    EOFError, KeyError, TypeError, AttributeError, ValueError, RuntimeError, NotImplementedError, SyntaxError, tokenize.TokenError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 UNREADABLE = (*WRONG_FORMAT, OSError, MemoryError)  # and where it does not matter why a file is not to be had
@@ -169,7 +169,6 @@ class DiskWorkspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        remove_leftovers(folder)
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         path = self.folder / f"{name}.npz"

@@ -1,9 +1,10 @@
-"""What sums of floats depend on beside the versions of packages, for every result."""
+"""What sums of floats depend on, for every result: versions of packages, and the machine."""
 
 import os
 import platform
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow's switch of kernels that round otherwise
@@ -22,6 +23,13 @@ def machine() -> dict[str, str]:
         "instructions": ", ".join(sets) or "not known",
         "threads": str(_threads()),
         "oneDNN": {"0": "off", "1": "on"}.get(os.environ.get(ONEDNN, ""), "as TensorFlow has it"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that numbers may depend on."""
+    return {
+        package: version(package) for package in ("mi-keras", "tensorflow", "keras", "keras-tuner", "numpy")
     }
 
 

@@ -33,7 +33,11 @@ def replace_file(path: Path, write: Write) -> Path:
 
 
 def replace_files(folder: Path, contents: Iterable[tuple[str, Write]]) -> None:
-    """Replace files of one folder by name, each as `replace_file` does; the folder is waited for once, at the end."""
+    """Replace files of one folder by name, each as `replace_file` does; the folder is waited for once, at the end.
+
+    What earlier calls that did not end have left in the folder is deleted.
+    """
+    remove_leftovers(folder)
     for name, write in contents:
         temporary = folder / f".{name}-{uuid.uuid4().hex}.tmp"
         with _claimed(temporary):

@@ -22,6 +22,7 @@ from mi_keras.data.sources import Source, load_source
 from mi_keras.seeds import derive
 from mi_keras.settings import SplitSettings
 from mi_keras.types import Ints
+from mi_keras.whole import replace_file
 
 SEED = 0
 COMPRESSION = 9 | lzma.PRESET_EXTREME
@@ -43,7 +44,7 @@ def main() -> int:
         shipped = hashlib.sha256(EMBEDDED_FILE.read_bytes()).hexdigest()
         print(f"rebuilt {found}\nshipped {shipped}\nexpected by mi_keras.data.mnist {EMBEDDED_SHA256}")
         return 0 if found == shipped == EMBEDDED_SHA256 else 1
-    arguments.out.write_bytes(packed)
+    replace_file(arguments.out, lambda path: path.write_bytes(packed))
     print(f"{arguments.out}: {len(packed)} bytes\nEMBEDDED_SHA256 = {found!r}")
     return 0
 

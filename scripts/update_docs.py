@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mi_keras.auditing.card import part
@@ -18,12 +19,14 @@ from mi_keras.command import OneLineErrors, guarded
 from mi_keras.data.face_sources import DEFAULT_FACES
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.errors import InputError
+from mi_keras.files import write_text
 from mi_keras.quiet import quiet_libraries
 from mi_keras.reports.files import load_result
 from mi_keras.reports.paper_map import load_measured, paper_map_document
 from mi_keras.reports.tables import claims_markdown, markdown_table
 from mi_keras.reports.text import escape_markdown
 from mi_keras.results import StoredResult
+from mi_keras.whole import replace_file
 
 # A script finds what lies beside it, not `scripts`
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -67,7 +70,7 @@ def update(results: Path | None, audits: Sequence[str] = ()) -> None:
         text = (folder / "audit.json").read_text(encoding="utf-8")
         if name == WITH_PICTURE:
             audit_picture(folder / "pictures.npz", DOCS / "images" / f"audit_{name}.png")
-        (AUDITS / f"{name}.json").write_text(text, encoding="utf-8")
+        replace_file(AUDITS / f"{name}.json", partial(write_text, text=text))
     measured = load_measured(MEASURED) | {name: result for name, (result, _) in new.items()}
     with quiet_libraries():
         texts = {DOCS / "architecture.md": architecture_document()}
@@ -76,7 +79,7 @@ def update(results: Path | None, audits: Sequence[str] = ()) -> None:
     MEASURED.mkdir(exist_ok=True)
     texts |= {MEASURED / f"{name}.json": text for name, (_, text) in new.items()}
     for path, text in texts.items():
-        path.write_text(text)
+        replace_file(path, partial(write_text, text=text))
 
 
 def _named(given: str) -> tuple[str, Path]:

@@ -46,8 +46,8 @@ from mi_keras.auditing.stronger import (
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.errors import InputError
-from mi_keras.experiments.store import Store, home, versions
-from mi_keras.machine import machine
+from mi_keras.experiments.store import Store, home
+from mi_keras.machine import machine, versions
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 

@@ -13,7 +13,7 @@ from mi_keras.auditing.intervals import Estimate
 from mi_keras.errors import InputError
 from mi_keras.files import write_arrays, write_text
 from mi_keras.types import Floats
-from mi_keras.whole import replace_file
+from mi_keras.whole import replace_file, replace_files
 
 SCHEMA = "mi_keras.audit/1"
 DOCUMENT, PICTURES, PAGE, CARD = "audit.json", "pictures.npz", "index.html", "audit.md"
@@ -255,9 +255,8 @@ def write(report: Report, folder: Path) -> Path:
     document = json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n"
     texts = {DOCUMENT: document, CARD: card(report), PAGE: page(report)}
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / PICTURES, lambda path: write_arrays(path, report.pictures))
-    for name, text in texts.items():
-        replace_file(folder / name, partial(write_text, text=text))
+    replace_file(folder / PICTURES, partial(write_arrays, arrays=report.pictures))
+    replace_files(folder, [(name, partial(write_text, text=text)) for name, text in texts.items()])
     return folder / PAGE
 
 

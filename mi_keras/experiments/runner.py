@@ -13,12 +13,12 @@ from mi_keras.console import TerminalProgress, finished_lines
 from mi_keras.errors import interruptible
 from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
-from mi_keras.experiments.store import Store, home, versions
+from mi_keras.experiments.store import Store, home
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
-from mi_keras.machine import machine
+from mi_keras.machine import machine, versions
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA
-from mi_keras.whole import remove_leftovers, replace_file
+from mi_keras.whole import replace_file
 
 
 def run(request: Request, console: Console) -> Iterator[Path]:
@@ -72,7 +72,6 @@ def _run_one(
         {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False},
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
     replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mi_keras.errors import DamagedFile
 from mi_keras.experiments.renewal import Renewal
 from mi_keras.files import (
     LARGE,
+    WRONG_FORMAT,
     DiskWorkspace,
     check_writable,
     is_damage,
@@ -30,6 +30,7 @@ from mi_keras.files import (
     write_arrays,
     write_text,
 )
+from mi_keras.machine import versions
 from mi_keras.progress import Arrays, Workspace
 from mi_keras.whole import locked, remove_leftovers, sync_folder, sync_tree, temporary_folder
 
@@ -45,13 +46,6 @@ Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 def home() -> Path:
     """Return the root of the user's store: `$MI_KERAS_HOME`, by default `.mi_keras` in the working folder."""
     return Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME))
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that numbers may depend on."""
-    return {
-        package: version(package) for package in ("mi-keras", "tensorflow", "keras", "keras-tuner", "numpy")
-    }
 
 
 @dataclass(frozen=True)
@@ -170,7 +164,8 @@ class Store:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
         found = self._find(stage, with_arrays=with_arrays)
         if found is None:
-            with locked(self.root / "locks" / stage.key, lambda: _say_waiting(stage)):
+            waiting = f"another process computes {describe(stage)}: waiting for it"
+            with locked(self.root / "locks" / stage.key, lambda: log.warning(waiting)):
                 found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
         return found
 
@@ -241,8 +236,8 @@ class Store:
             whole = whole and meta["sha256"] == sha256(folder / ARRAYS)
             if stage.key not in self._whole:  # reading them all takes a while
                 whole = whole and all(sha256(folder / n) == s for n, s in meta.get("large", {}).items())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, OSError) and not is_damage(folder, error):
+        except (*WRONG_FORMAT, OSError) as error:
+            if not is_damage(folder, error):
                 raise  # it may be good
             raise DamagedFile(f"{folder}: {error}") from None
         if not whole:
@@ -275,12 +270,8 @@ class Store:
             if folder.exists():  # damaged or forced
                 os.replace(folder, temporary / "replaced")
             os.replace(new, folder)
-            for changed in (folder.parent, folder.parent.parent):
-                sync_folder(changed)
-
-
-def _say_waiting(stage: Stage) -> None:
-    log.warning("another process computes %s: waiting for it", describe(stage))
+            sync_folder(folder.parent)
+            sync_folder(folder.parent.parent)
 
 
 def describe(stage: Stage) -> str:

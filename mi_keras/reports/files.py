@@ -17,7 +17,7 @@ from mi_keras.reports.style import DPI
 from mi_keras.reports.tables import csv_table
 from mi_keras.results import AnyFigure, StoredResult, read_result
 from mi_keras.results.arrays import check_arrays
-from mi_keras.whole import remove_leftovers, replace_file
+from mi_keras.whole import replace_file
 
 RESULT, ARRAYS = "result.json", "arrays.npz"
 
@@ -66,7 +66,6 @@ def write_reports(directory: str | Path, report: Report | None = None) -> list[P
     """
     directory = Path(directory)
     report = report or read_report(directory)
-    remove_leftovers(directory)
     figures = [_write(directory / name, png) for name, png in report.figures.items()]
     tables = [
         _write(directory / f"{table.file}.csv", csv_table(report.result, table).encode())

@@ -9,9 +9,8 @@ from typing import Any
 import keras
 
 from mi_keras.data.preprocess import as_unit
-from mi_keras.experiments.store import versions
 from mi_keras.files import write_arrays
-from mi_keras.machine import machine
+from mi_keras.machine import machine, versions
 from mi_keras.metrics.image import score
 from mi_keras.serving.contract import DEFAULT_ENDPOINT, INPUT_KINDS
 from mi_keras.serving.layout import check_name, publish

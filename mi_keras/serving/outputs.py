@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mi_keras.data.preprocess import as_bytes
 from mi_keras.files import WRONG_FORMAT, is_damage, write_arrays
 from mi_keras.types import Floats
-from mi_keras.whole import remove_leftovers, replace_file, replace_files
+from mi_keras.whole import replace_file, replace_files
 
 IMAGES, SHEET = "images.npz", "contact_sheet.png"
 _PNG = "[0-9]" * 6 + ".png"
@@ -42,7 +42,6 @@ def write_images(out: Path, images: Floats, *, title: str, note: str, provenance
     """
     out.mkdir(parents=True, exist_ok=True)
     before = _count_of(out / IMAGES)
-    remove_leftovers(out)
     replace_files(
         out, ((_name(number), partial(_save, _picture(image))) for number, image in enumerate(images))
     )

@@ -17,7 +17,7 @@ from mi_keras.errors import DamagedFile
 from mi_keras.files import map_new_array, read_arrays, write_arrays
 from mi_keras.serving.contract import Tensors
 from mi_keras.types import Floats
-from mi_keras.whole import remove_leftovers, replace_file
+from mi_keras.whole import replace_file
 
 PARTS = "parts"
 _LARGEST_SIDE = 4096  # pixels
@@ -72,7 +72,6 @@ class PartStore:
 
     def __init__(self, folder: Path, question: Sequence[str]) -> None:
         self._all, self._folder = folder, folder / _digest("\0".join(question).encode())
-        remove_leftovers(self._folder)
 
     def load(self, number: int, inputs: Tensors) -> Part | None:
         """Return the part of these input rows from an earlier run, or None."""

@@ -1,24 +1,20 @@
 """The store: equal stages shared, damage noticed, nothing half-written."""
 
-import errno
-import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from mi_keras.errors import DamagedFile, InputError
+from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, all_words, describe
 from mi_keras.files import DiskWorkspace
-from mi_keras.whole import temporary_folder
 
 
 @dataclass(frozen=True)
@@ -200,98 +196,6 @@ def test_an_identity_that_is_no_json_value_is_refused(tmp_path, value):
 def test_settings_within_settings_count_with_all_of_their_fields(tmp_path):
     stage = Store(tmp_path).stage("thing", lambda _: ({}, {}), nested={"all": [Settings(steps=4)]})
     assert stage.identity == {"nested": {"all": [{"steps": 4, "channels": [1, 2]}]}, "upstream": []}
-
-
-@pytest.mark.parametrize(
-    "trouble", [OSError(code, os.strerror(code)) for code in (errno.EIO, errno.EMFILE, errno.EACCES, errno.ENOMEM)] + [MemoryError()]
-)  # fmt: skip
-@pytest.mark.parametrize("reader", ["numpy.load", "hashlib.file_digest"])
-def test_a_stage_that_cannot_be_read_now_is_no_damaged_one(tmp_path, monkeypatch, trouble, reader):
-    calls = []
-    make_stage(Store(tmp_path), calls, seed=1).computed()
-    before = {path: path.read_bytes() for path in tmp_path.rglob("stages/*/*/*")}
-
-    def fails(*_, **__):
-        raise trouble
-
-    with monkeypatch.context() as patch:
-        patch.setattr(reader, fails)
-        with pytest.raises(type(trouble)):
-            assert make_stage(Store(tmp_path), calls, seed=1).arrays
-    assert {path: path.read_bytes() for path in tmp_path.rglob("stages/*/*/*")} == before
-    assert make_stage(Store(tmp_path), calls, seed=1).info == {"value": 1.0}
-    assert calls == ["thing"]
-
-
-def test_what_another_process_left_is_removed_and_what_one_holds_is_spared(tmp_path):
-    with temporary_folder(Store(tmp_path).root / "temporary") as held:
-        left = held.with_name("0" * 32)
-        left.mkdir()
-        left.with_suffix(".lock").touch()
-        Store(tmp_path)
-        assert held.exists()
-        assert not left.exists()
-
-
-def test_who_waits_for_another_process_says_so(tmp_path, caplog):
-    store = Store(tmp_path)
-    stage = make_stage(store, [], seed=1)
-    with open(tmp_path / "locks" / stage.key, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        waiting = threading.Thread(target=stage.computed)
-        waiting.start()
-        while not caplog.messages:
-            time.sleep(0.01)
-        assert waiting.is_alive()
-    waiting.join()
-    assert caplog.messages == ["another process computes thing: waiting for it"]
-
-
-def forced_run(root, level, *, force, seen=None, stop_at=None):
-    """Three stages of one run; cut off in the one `stop_at`, and ended properly where none is."""
-    store = Store(root, force=force, run="a run")
-
-    def compute(name):
-        def computed(workspace):
-            part = workspace.load("half")
-            workspace.save("half", {"level": np.array(level)})
-            if seen is not None:
-                seen.append((name, part and float(part["level"])))
-            if name == stop_at:
-                raise KeyboardInterrupt
-            return {}, {"level": level if part is None else float(part["level"])}
-
-        return computed
-
-    found = [store.stage(name, compute(name), seed=1).info["level"] for name in ("a", "b", "c")]
-    store.renewal.end()
-    return found
-
-
-def test_a_forced_run_that_was_cut_off_goes_on_and_mixes_nothing(tmp_path, caplog):
-    """The old part of a stage, and the old stages behind it, are not gone on with; the new ones are, part by part."""
-    assert forced_run(tmp_path, 1.0, force=False) == [1, 1, 1]
-    with pytest.raises(KeyboardInterrupt):
-        forced_run(tmp_path, 2.0, force=True, stop_at="b")
-    seen = []
-    assert forced_run(tmp_path, 3.0, force=False, seen=seen) == [2, 2, 3]
-    assert seen == [("b", 2.0), ("c", None)]
-    assert "begun with --force and cut off" in caplog.text
-    assert forced_run(tmp_path, 4.0, force=False) == [2, 2, 3]
-    with pytest.raises(KeyboardInterrupt):
-        forced_run(tmp_path, 5.0, force=True, stop_at="a")
-    caplog.clear()
-    assert Store(tmp_path, run="another").stage("c", lambda _: ({}, {}), seed=1).info["level"] == 3
-    assert "was cut off and not gone on with" in caplog.text
-    assert forced_run(tmp_path, 6.0, force=True) == [5, 6, 6]
-
-
-def test_a_damaged_mark_of_a_forced_run_is_said(tmp_path):
-    Store(tmp_path, force=True)
-    (mark,) = tmp_path.glob("forced/*.json")
-    mark.write_text("{")
-    with pytest.raises(DamagedFile, match="deleted, --force begins anew"):
-        Store(tmp_path)
 
 
 def test_pickled_arrays_are_neither_written_nor_read(tmp_path):
