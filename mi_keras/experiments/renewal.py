@@ -39,7 +39,7 @@ class Renewal:
             self._save()
         if others := [path for path in self._path.parent.glob("*.json") if path != self._path]:
             log.warning(
-                "a run with --force was cut off and not gone on with; of what it shares with this one some is computed "
+                "a run with --force has begun and not ended; of what it shares with this one some is computed "
                 "anew and some is not: %s", ", ".join(map(str, others))
             )  # fmt: skip
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -19,6 +20,7 @@ KILLED_AT_EACH_CALL = """
 import builtins, os, shutil, signal, sys
 from pathlib import Path
 
+os.fsync = lambda descriptor: None  # what is killed needs no disk, and to wait for one takes a while
 CALLS = [(os, name) for name in ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "open", "posix_fallocate")]
 
 def killed_before(number):
@@ -55,17 +57,19 @@ def each(begin, run, look, clean):
 """
 
 
-def at_each_call(folder: Path, program: str) -> list[list[str]]:
+def at_each_call(program: str) -> list[list[str]]:
     """Return the words of every line that the program prints, whose last is of the call that was not cut off."""
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED_AT_EACH_CALL + program], cwd=folder, env=environment, capture_output=True, text=True
-    )  # fmt: skip
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None  # hundreds of folders are made
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        ended = subprocess.run(
+            [sys.executable, "-c", KILLED_AT_EACH_CALL + program], cwd=folder, env=environment, capture_output=True, text=True
+        )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     return [line.split() for line in ended.stdout.splitlines()]
 
 
-def test_a_file_is_the_old_or_the_new_one_wherever_the_process_is_killed(tmp_path):
+def test_a_file_is_the_old_or_the_new_one_wherever_the_process_is_killed():
     program = """
 from mi_keras.whole import remove_leftovers, replace_file
 def halves(path):
@@ -81,13 +85,13 @@ def clean(folder):
     return look(folder) + "," + ",".join(path.name for path in folder.iterdir())
 each(old, lambda folder: replace_file(folder / "kept", halves), look, clean)
 """
-    seen = at_each_call(tmp_path, program)
+    seen = at_each_call(program)
     assert {words[1] for words in seen} == {"old", "new"}
     assert all(words[2] == f"{words[1]},kept" for words in seen)
     assert len(seen) > 6
 
 
-def test_a_stage_is_whole_or_computed_again_wherever_the_process_is_killed(tmp_path):
+def test_a_stage_is_whole_or_computed_again_wherever_the_process_is_killed():
     """The process was replacing it, as `--force` does, with a large array in it; afterwards the same is asked for again."""
     program = """
 import logging
@@ -95,6 +99,7 @@ import numpy as np
 from mi_keras.experiments.store import Store
 from mi_keras.progress import SilentProgress, fill
 logging.disable()
+np.memmap.flush = lambda array: None
 def stage(folder, level, **options):
     def compute(workspace):
         rows = workspace.large("rows", (60, 2), np.float32)
@@ -110,7 +115,7 @@ def clean(folder):
     return f"{value} {len(left)}"
 each(lambda folder: stage(folder, 1.0).computed(), lambda folder: end(stage(folder, 2.0, force=True)), look, clean)
 """.replace("each(", "def end(made):\n    values(made)\n    made.store.renewal.end()\neach(", 1)
-    seen = at_each_call(tmp_path, program)
+    seen = at_each_call(program)
     states = [words[1] for words in seen]
     first, last = states.index("marked"), len(states) - states[::-1].index("marked")
     assert states == ["unmarked"] * first + ["marked"] * (last - first) + ["unmarked"] * (len(states) - last)

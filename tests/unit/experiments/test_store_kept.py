@@ -102,7 +102,7 @@ def test_a_forced_run_that_was_cut_off_goes_on_and_mixes_nothing(tmp_path, caplo
         forced_run(tmp_path, 5.0, force=True, stop_at="a")
     caplog.clear()
     assert Store(tmp_path, run="another").stage("c", lambda _: ({}, {}), seed=1).info["level"] == 3
-    assert "was cut off and not gone on with" in caplog.text
+    assert "has begun and not ended" in caplog.text
     assert forced_run(tmp_path, 6.0, force=True) == [5, 6, 6]
 
 
