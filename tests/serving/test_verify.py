@@ -50,6 +50,16 @@ def test_the_split_export_is_verified(split_export):
     assert all(entry["rows"] == 2 for entry in verification.endpoints)
 
 
+@pytest.mark.slow
+def test_an_export_is_verified_with_other_kernels_and_threads_which_are_said(export_of, monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    verification = verify(export_of("o+a+x").folder)
+    assert verification.problems == []
+    assert verification.machine["oneDNN"] == "off"
+    assert verification.manifest["machine"]["oneDNN"] == "as TensorFlow has it"
+
+
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
