@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_keras.errors import DamagedFile
-from mi_keras.files import seal_of, sha256, write_text
+from mi_keras.files import WRONG_FORMAT, is_damage, seal_of, sha256, write_text
 from mi_keras.serving.layout import version_number
 
 SCHEMA = "mi_keras.export/2"
@@ -48,6 +48,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
     Raises:
         DamagedFile: there is none, it is cut or changed, of another kind, or of another folder.
+        OSError: it cannot be read now, whole or not.
     """
     path = folder / MANIFEST
     if (folder / EXTRA).is_symlink() or path.is_symlink() or not path.is_file():
@@ -63,7 +64,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if wrong := [name for name, kind in _FIELDS.items() if not _is_a(kind, manifest.get(name))]:
             raise ValueError(f"it lacks {', '.join(wrong)}")
         _check_entries(manifest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (*WRONG_FORMAT, OverflowError, OSError) as error:
+        if isinstance(error, OSError) and not is_damage(path, error):
+            raise
         raise DamagedFile(f"{MANIFEST} is cut or changed: {error}") from None
     place = folder.resolve()
     if (manifest["name"], manifest["version"]) != (place.parent.name, version_number(place.name)):

@@ -143,7 +143,9 @@ def _run(options: argparse.Namespace) -> list[str]:
     for problem in problems:
         console.print(Text(f"wrong: {one_line(problem)}"), soft_wrap=True)
     if problems and verification.machine != manifest.get("machine", verification.machine):
-        console.print("It was written on another machine, or with other threads or kernels: sums of floats differ.")
+        console.print(
+            "It was written on another machine, or with other threads or kernels: sums of floats differ."
+        )
     console.print("Verified." if not problems else f"Not verified: {len(problems)} differences.")
     return problems
 

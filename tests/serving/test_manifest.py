@@ -1,6 +1,7 @@
 """The manifest shows every change of an export, and is read without TensorFlow."""
 
 import copy
+import errno
 import json
 import os
 import re
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from mi_keras.cli import main
-from mi_keras.files import DamagedFile, seal_of
+from mi_keras.errors import DamagedFile
+from mi_keras.files import seal_of
+from mi_keras.serving.exports import exports_in
 from mi_keras.serving.manifest import EXTRA, MANIFEST, check_files, read_manifest, write_manifest
 
 FIELD = {"shape": [None, 3], "dtype": "float32", "range": None}
@@ -258,6 +261,18 @@ def test_models_prints_no_control_characters_of_a_manifest(folder):
     ended = models(folder.parents[1])
     assert "\x1b" not in ended.stdout
     assert "[31mred line [bold]x[/bold]" in ended.stdout
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_an_export_that_cannot_be_read_now_is_no_broken_one(folder, monkeypatch, code):
+    """Else `serve-config` would take a good model from the server."""
+
+    def fails(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "read_text", fails)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        list(exports_in(folder.parents[1]))
 
 
 def test_models_of_nothing(tmp_path):
