@@ -4,6 +4,7 @@ Nothing here goes by process numbers: another container has its own, under the s
 written is locked, and only what can be locked is taken for left behind.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -20,6 +21,11 @@ except ImportError:  # no such locks on Windows: nothing is waited for there, no
 
 LOCK = ".lock"  # the ending of the file whose lock says that a temporary folder is being filled
 _OURS = re.compile(rf"\..+-[0-9a-f]{{32}}\.tmp|[0-9a-f]{{32}}{re.escape(LOCK)}")
+_NOT_FOR_FOLDERS = (
+    errno.EINVAL,
+    errno.EBADF,
+    errno.ENOTSUP,
+)  # said by file systems that wait for files alone
 Write = Callable[[Path], object]
 
 
@@ -122,12 +128,15 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system lets a folder be opened."""
+    """Wait until the names in a folder are on the disk, where the system can be asked for that."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise
     finally:
         os.close(descriptor)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,21 @@ def test_what_is_written_is_on_the_disk_before_it_has_its_name_and_then_the_name
     monkeypatch.setattr(os, "replace", renamed)
     replace_files(tmp_path, [(name, lambda path: path.write_bytes(b"x")) for name in ("a", "b")])
     assert done == [*((tmp_path / name).stat().st_ino for name in "ab"), tmp_path.stat().st_ino]
+
+
+@pytest.mark.parametrize(("code", "fails"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_file_system_that_waits_for_files_alone_will_do(tmp_path, monkeypatch, code, fails):
+    fsync = os.fsync
+
+    def files_alone(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_alone)
+    with pytest.raises(OSError, match="Input/output") if fails else nullcontext():
+        replace_file(tmp_path / "file", lambda path: path.write_text("new"))
+    assert (tmp_path / "file").read_text() == "new"
 
 
 def test_every_file_and_folder_is_waited_for(tmp_path, monkeypatch):
