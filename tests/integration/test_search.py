@@ -3,6 +3,7 @@
 import json
 import runpy
 import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from mi_keras import cli
 from mi_keras.reports.files import load_result
 from mi_keras.tuning.search import main
-from tests.processes import complaints
+from tests.processes import REPOSITORY, complaints
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner.*")
 SMALL = ("--preset", "smoke", "--set", "data.method=stratified", "--set", "data.train_per_class=4",
@@ -106,3 +107,12 @@ def test_the_search_is_a_command_everywhere_and_a_module_of_a_checkout(capsys, m
     assert said[0].startswith("usage: mi-keras search")
     assert said[0] == said[1]
     assert not [name for name in sys.modules if name.startswith("tuning.") and name != "tuning.search"]
+
+
+def test_what_is_installed_has_one_top_level_name():
+    setuptools = pytest.importorskip("setuptools")
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    found = setuptools.find_packages(REPOSITORY, **settings["tool"]["setuptools"]["packages"]["find"])
+    assert {name.partition(".")[0] for name in found} == {"mi_keras"}
+    assert "mi_keras.tuning" in found
+    assert (REPOSITORY / "mi_keras" / "tuning").samefile(REPOSITORY / "tuning")
