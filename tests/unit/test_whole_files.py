@@ -239,3 +239,22 @@ def test_a_file_system_without_locks_is_named_where_one_is_needed_and_does_witho
         assert folder.exists()
         replace_file(tmp_path / "file", lambda path: path.write_text("new"))
     assert (tmp_path / "file").read_text() == "new"
+
+
+def test_where_there_are_no_locks_nothing_is_waited_for_nor_taken_for_left_behind(tmp_path, monkeypatch):
+    """As on Windows, which renames no file that is open."""
+    monkeypatch.setattr("mi_keras.whole.fcntl", None)
+    left = tmp_path / f".x-{uuid.uuid4().hex}.tmp"
+    left.touch()
+    replace = os.replace
+
+    def closed_alone(source, target):
+        opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+        assert str(Path(source).resolve()) not in opened
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", closed_alone)
+    with locked(tmp_path / "lock", list), temporary_folder(tmp_path) as folder:
+        replace_file(tmp_path / "file", lambda path: path.write_text("new"))
+        assert folder.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"file", left.name}
