@@ -5,7 +5,7 @@ import errno
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
@@ -147,9 +147,8 @@ def _serve(options: argparse.Namespace) -> None:
     """Print the gRPC and the REST address, one a line, and answer until a signal comes."""
     models = LoadedModels(load_models(options.folder))
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
     with (
+        _heard(lambda *_: ended.set()),
         serve_grpc(models, options.grpc_port) as over_grpc,
         serve_rest(models, options.rest_port) as over_rest,
     ):
@@ -158,6 +157,17 @@ def _serve(options: argparse.Namespace) -> None:
             0.2
         ):  # the signal may reach another thread, which would not end a wait without limit
             pass
+
+
+@contextmanager
+def _heard(handler: Callable[..., object]) -> Iterator[None]:
+    """Call `handler` at Ctrl-C and SIGTERM, until the block ends."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 @contextmanager

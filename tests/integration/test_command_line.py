@@ -29,7 +29,7 @@ from tests.processes import loaded_by
         ),
         (
             ["exprot"],
-            "the first argument must be an option or one of audit, export, verify, models, serve-config, invert; got exprot",
+            "the first argument must be an option or one of search, audit, export, verify, models, serve-config, invert; got exprot",
         ),
         (
             ["--section", "5.3", "--set", "decimals=9"],

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import urllib.error
 import urllib.request
@@ -33,6 +34,9 @@ def test_what_is_not_finished_is_not_loaded(exports, tmp_path):
 
 
 def test_trouble_of_the_command_is_one_line(tmp_path, monkeypatch, capsys):
+    """And signals are heard afterwards by whom they were before."""
+    heard = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["loopback", *arguments])
         return main(), capsys.readouterr().err.strip()
@@ -46,6 +50,7 @@ def test_trouble_of_the_command_is_one_line(tmp_path, monkeypatch, capsys):
             assert run(str(tmp_path), option, str(port)) == (
                 1, f"stopped: the port cannot be had: 127.0.0.1:{port}.",
             )  # fmt: skip
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == heard
 
 
 @pytest.mark.parametrize(
