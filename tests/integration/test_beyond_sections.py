@@ -1,19 +1,20 @@
-"""Both sections of `beyond` at their smallest, as a user runs them: rows, targets, and what they share."""
+"""The sections of `beyond` at their smallest, as a user runs them: rows, targets, and what they share."""
 
 import numpy as np
 import pytest
 
 from tests.integration.command import load, reproduce
 
+SECTIONS = ("transfer", "queries", "access")
 pytestmark = pytest.mark.slow  # half a minute each on an idle machine
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("beyond")
-    for section in ("transfer", "queries"):
+    for section in SECTIONS:
         reproduce(folder, "--work", "beyond", "--section", section, "--preset", "smoke")
-    return folder, {name: load(folder, f"beyond/{name}") for name in ("transfer", "queries")}
+    return folder, {name: load(folder, f"beyond/{name}") for name in SECTIONS}
 
 
 def rows(result, table):
@@ -43,13 +44,38 @@ def test_every_step_has_a_row_over_all_targets_and_what_chooses_is_no_target(bot
 
 def test_sections_share_models_networks_and_answers(both):
     _, results = both
-    used = [
-        entry
-        for entry in results["queries"]["timings"]
-        if entry["stage"].split()[0] in ("classifier", "bank_shadow", "BankInverter.fitted")
-    ]
-    assert used
-    assert all(entry["reused"] for entry in used)
+    for section in SECTIONS[1:]:
+        used = [
+            entry
+            for entry in results[section]["timings"]
+            if entry["stage"].split()[0] in ("classifier", "bank_shadow", "BankInverter.fitted")
+        ]
+        assert used
+        assert all(entry["reused"] for entry in used)
+
+
+def test_each_adversary_has_its_rows_and_class_inversion_none_among_them(both):
+    _, results = both
+    access = rows(results["access"], "access")
+    assert set(access) == {
+        "shadow", "asked", "asked_tuned", "linear", "mse", "ssim", "own_answers", "white_mse", "white_ssim",
+        "class_average", "class_prototype",
+    }  # fmt: skip
+    assert (
+        access["shadow"]["values"]["ssim"] == rows(results["transfer"], "recipe")["whole"]["values"]["ssim"]
+    )
+    assert (
+        access["asked_tuned"]["values"]["ssim"]
+        == rows(results["queries"], "queries")["tuned=100"]["values"]["ssim"]
+    )
+    assert rows(results["access"], "pool")["pool"]["values"]["ssim"]["mean"] == pytest.approx(1, abs=1e-4)
+    inversion = rows(results["access"], "class_inversion")
+    assert not set(inversion) & set(access)
+    for row in inversion.values():
+        assert {name: score["n"] for name, score in row["values"].items()} == dict.fromkeys(
+            ("judged", "confidence", "typical", "nearest"), 2
+        )
+        assert row["values"]["nearest"]["mean"] >= row["values"]["typical"]["mean"]
 
 
 def test_choices_are_made_before_a_target_has_answered(both):

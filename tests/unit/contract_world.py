@@ -17,6 +17,7 @@ from mi_keras.attacks.bank import BankInverter
 from mi_keras.attacks.baselines import ClassPrototype
 from mi_keras.attacks.corrector import Corrected, Corrector
 from mi_keras.attacks.feature_map import LastFeatureMap
+from mi_keras.attacks.generator import ClassGenerator
 from mi_keras.attacks.gradient import GradientImage
 from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.pool import PoolMatch
@@ -52,6 +53,7 @@ _BANK = BankInverter(2, "mapped", 0.1, shaped=0.5, copies=1, mse=1.0, settings=_
 EXAMPLES: dict[type[Any], list[Any]] = {
     Activations: [Activations(ActivationSettings(max_steps=50)), Activations(ActivationSettings("minimum_norm"))],
     BankInverter: [_BANK, BankInverter(1, "raw", settings=_SMALL)],
+    ClassGenerator: [ClassGenerator(4, steps=3, starts=2, settings=_SMALL)],
     ClassPrototype: [ClassPrototype(PrototypeSettings(steps=3, batch_size=8))],
     Corrected: [Corrected(Transfer(Corrector(_BANK, 2, settings=_SMALL), 2), 2, 2 * ATTACKED, _SMALL)],
     Corrector: [Corrector(_BANK, 2, settings=_SMALL)],

@@ -92,7 +92,7 @@ def _count(stage):
     tests = data["splits"]["test_per_class"] * 10
     counts = {
         "shadow_train": data["splits"]["train_per_class"] * 5, "shadow_validation": tests // 3,
-        "test": tests - 2 * (tests // 3),
+        "test": tests - 2 * (tests // 3), "classes": 10,
     }  # fmt: skip
     return counts[stage.identity.get("subset", "test")]
 
@@ -108,8 +108,7 @@ def _scored(stage):
         "images": np.zeros((count, 32, 32, 1), np.float16),
         "ssim": one,
         "mse": one,
-        "distance": one,
-        "found": one,
+        **dict.fromkeys(("distance", "found", "judged", "confidence", "typical", "nearest"), one),
     }, {}
 
 

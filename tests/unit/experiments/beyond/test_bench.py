@@ -23,15 +23,20 @@ SMALL = InverterSettings((4, 4, 4), epochs=1, batch_size=8, dropout=(0.0, 0.0, 0
 MAPPED = BankInverter(2, "mapped", 0.1, settings=SMALL)
 
 
-@pytest.fixture
-def benches(tmp_path):
+def make_benches(folder):
+    """Return the benches of two targets."""
     return [
         BeyondBench(
-            tiny.make_splits(), {"fingerprint": "0"}, tiny.CLASSIFIER, Store(tmp_path), SilentProgress(),
+            tiny.make_splits(), {"fingerprint": "0"}, tiny.CLASSIFIER, Store(folder), SilentProgress(),
             bank=2, seed=1, run=run,
         )
         for run in (1, 2)
     ]  # fmt: skip
+
+
+@pytest.fixture
+def benches(tmp_path):
+    return make_benches(tmp_path)
 
 
 def plans(benches, attack):
