@@ -5,7 +5,7 @@ import pytest
 
 from tests.integration.command import load, reproduce
 
-SECTIONS = ("transfer", "queries", "access")
+SECTIONS = ("transfer", "queries", "access", "defences")
 pytestmark = pytest.mark.slow  # half a minute each on an idle machine
 
 
@@ -96,3 +96,28 @@ def test_means_are_those_of_the_kept_scores_and_detail_is_held_to_the_class_aver
             assert recipe[name]["values"]["ssim"]["std"] == pytest.approx(found.std(ddof=1))
         share = 1 - arrays["mse.whole"].sum(axis=1) / arrays["mse.class_average"].sum(axis=1)
         assert recipe["whole"]["values"]["detail"]["mean"] == pytest.approx(share.mean(), abs=1e-5)
+
+
+def test_both_adversaries_meet_every_defence_and_its_cost_stands_beside(both):
+    folder, results = both
+    summary = rows(results["defences"], "defences")
+    names = {
+        "none", "logits_rounded", "logits_top", "shares_rounded", "shares_top", "temperature", "label", "noise=4/1",
+        "noise=4/100", "smoothing=-0.05", "distilled",
+    }  # fmt: skip
+    assert set(summary) == names
+    assert summary["none"]["values"]["agreement"]["mean"] == 1
+    assert summary["temperature"]["values"]["agreement"]["mean"] == 1
+    assert summary["noise=4/1"]["values"]["agreement"] == summary["noise=4/100"]["values"]["agreement"]
+    for name in ("label", "logits_top"):
+        assert "ece" not in summary[name]["values"]
+    for table, side in (("no_query", "no query"), ("answers", "all answers")):
+        found = rows(results["defences"], table)
+        assert set(found) == {f"{name}:{side}" for name in names} | {"class_average", "class_prototype"}
+        label, prototype = found[f"label:{side}"], found["class_prototype"]
+        assert label["values"]["ssim"] == prototype["values"]["ssim"]
+    picks = rows(results["defences"], "optimal_pick")
+    assert picks["none:best possible"]["values"]["found_10"]["mean"] == pytest.approx(1)
+    with np.load(folder / "results/beyond/defences/smoke/arrays.npz") as arrays:
+        plain, warm = (arrays[f"ssim.{name}:all answers"] for name in ("none", "temperature"))
+        np.testing.assert_allclose(plain, warm, atol=1e-3)

@@ -27,7 +27,7 @@ from mi_keras.attacks.transfer import ALIGNMENTS, Transfer
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.data.preprocess import as_unit
-from mi_keras.defenses.training import Distillation
+from mi_keras.defenses.training import Distillation, LabelSmoothing
 from mi_keras.models.cnn import build_cnn
 from mi_keras.models.target import Target, observed_at, points
 from mi_keras.progress import MemoryWorkspace, Run
@@ -63,6 +63,7 @@ EXAMPLES: dict[type[Any], list[Any]] = {
         FromShadows(NetworkWithinClass("mse", (4, 4, 4), epochs=2, batch_size=8), 2, 0.3, 1, observes=False),
     ],
     GradientImage: [GradientImage(GradientSettings(steps=3, batch_size=2)), GradientImage(_RANDOM, "cross_entropy")],
+    LabelSmoothing: [LabelSmoothing(share, epochs=1) for share in (0.1, -0.05)],
     LastFeatureMap: [LastFeatureMap(steps=3)],
     Learned: [
         Learned(settings=InverterSettings((3, 4, 5), epochs=2, batch_size=8, input_noise=0.1)),
