@@ -67,6 +67,7 @@ class BankInverter(Attack):
     mse: float = 0.0
     settings: InverterSettings = BANK_NETWORK
 
+    starts_behind: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-4
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from mi_keras.attacks.bank import BankInverter
 from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.queries import Queried
 from mi_keras.attacks.transfer import Transfer
+from mi_keras.defenses.answers import Noise, Rounding
 from mi_keras.defenses.training import LabelSmoothing
 from mi_keras.errors import InputError
 from mi_keras.experiments.beyond.bench import ALL, HALF, BeyondBench
@@ -120,6 +121,21 @@ def test_who_trains_other_models_is_met_by_shadow_models_trained_so_each_on_its_
     own = len(first.own_images())
     assert [len(each) for each in seen] == [own // 2] * 2
     assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize("attack", [Transfer(MAPPED, 2), Queried(MAPPED, 2, 12)], ids=["observed", "asked"])
+def test_a_network_learns_from_answers_behind_the_defence_and_once_for_all_targets(benches, attack):
+    access = replace(benches[0].access, queries=20)
+    found = []
+    for defense in (None, Rounding(0), Noise(1.0)):
+        starts = [
+            next(stage for stage in plan(Case(attack, defense, access=access), bench).learned.upstream
+                 if stage.kind == "BankInverter.fitted")
+            for bench in benches
+        ]  # fmt: skip
+        assert starts[0].key == starts[1].key
+        found.append(starts[0].key)
+    assert len(set(found)) == 3
 
 
 @pytest.mark.slow  # trains three models and a network
