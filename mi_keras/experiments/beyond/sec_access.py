@@ -82,7 +82,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     from mi_keras.attacks.generator import ClassGenerator
     from mi_keras.experiments.beyond import answered, recipe
     from mi_keras.experiments.beyond.class_inversion import inversions, inverted
-    from mi_keras.experiments.beyond.rows import arrays_of, measured, table
+    from mi_keras.experiments.beyond.rows import arrays_of, by_target, measured, table
 
     start = recipe.whole(config, benches)
     asking = {
@@ -110,6 +110,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     tables = [
         table("access", "By what the adversary has", "attack", learned),
         table("pool", "Who has the image among candidates", "attack", [rows[POOL]], [OF_POOL]),
+        by_target(learned),
         inversion,
     ]  # fmt: skip
     arrays = arrays_of(benches, plans) | images

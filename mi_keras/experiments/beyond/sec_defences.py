@@ -109,7 +109,7 @@ PRESETS = presets(
 def run(config: Config, benches: Benches) -> ExperimentResult:
     """Meet every defence on every target with both adversaries, and say what it costs."""
     from mi_keras.experiments.beyond import defence_tables, defended, recipe
-    from mi_keras.experiments.beyond.rows import arrays_of, measured, table
+    from mi_keras.experiments.beyond.rows import arrays_of, by_target, measured, table
     from mi_keras.experiments.case import Plan
 
     found = defended.defences(config)
@@ -142,7 +142,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     shown = [f"{name}:{side}" for side in titles for name in chosen[side]]
     arrays = arrays_of(benches, {name: plans[name] for name in [*shown, *baselines]})
     return ExperimentResult(
-        [defence_tables.summary(rows, costs, labels), *tables, picks],
+        [defence_tables.summary(rows, costs, labels), *tables, picks, by_target(rows.values())],
         _claims(config, rows, {row.name: row for row in picks.rows}, needed),
         words(config, benches),
         arrays,
