@@ -81,9 +81,11 @@ def without_queries(config: Config, benches: Benches, behind: Behind) -> Entry:
     """
     if isinstance(behind.defense, LabelOnly):
         return _constant(config, behind)
+    network = replace(config.network, epochs=config.network_epochs)
+    sized = replace(config, bank=behind.bank, network=network, hardened_bank=behind.bank)
     tried = {
         name: replace(each, case=Case(each.case.attack, behind.defense), players=(HALF,))
-        for name, each in recipe.alignments(replace(config, bank=behind.bank)).items()
+        for name, each in recipe.alignments(sized).items()
     }
     return tried[best(benches, tried)]
 

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.beyond.sizes import QUICK, SMOKE, Banked, presets
+from mi_keras.experiments.beyond.sizes import Banked, presets
 from mi_keras.experiments.beyond.work import BEYOND, Benches, words
 from mi_keras.experiments.section import Section
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, figures
 from mi_keras.results.claims import ahead, unchanged
-from mi_keras.settings import LARGEST, check_positive, check_whole
+from mi_keras.settings import BANK_NETWORK, LARGEST, check_positive, check_whole
 
 NONE, FEW, LABEL = "none", "none_few", "label"
 ASKING, ANSWERED, BAYES = "no query", "all answers", "best possible"
@@ -54,7 +54,7 @@ class Config(Banked):
         smoothing: shares of label smoothing.
         distilled_decimals: of the probabilities that a student learns.
         hardened_epochs: of models that are trained anew; `hardened_bank`: shadow models of who asks nothing of them.
-        answered_epochs: of the network that learns from all answers.
+        network_epochs: of the network of a bank's answers; `answered_epochs`: of that which learns from all answers.
         tolerance: found among 10 above chance; the default is the audit's.
     """
 
@@ -68,6 +68,7 @@ class Config(Banked):
     distilled_decimals: int = 1
     hardened_epochs: int = 20
     hardened_bank: int = 10
+    network_epochs: int = BANK_NETWORK.epochs
     answered_epochs: int = 16
     tolerance: float = 0.2
 
@@ -75,6 +76,7 @@ class Config(Banked):
         super().__post_init__()
         for name, least, most in (
             ("top", 1, LARGEST),
+            ("network_epochs", 1, LARGEST),
             ("answered_epochs", 1, LARGEST),
             ("hardened_bank", 2, self.bank),
         ):
@@ -99,10 +101,11 @@ def noise_name(deviation: float, sends: int) -> str:
 PAPER = Config()
 PRESETS = presets(
     PAPER,
-    smoke={"hardened_epochs": 1, "hardened_bank": 2, "answered_epochs": 2, "deviations": (4.0,), "sends": (1, 100), "smoothing": (-0.05,),
-           "network": replace(SMOKE["network"], epochs=1)},
-    quick={"hardened_epochs": 6, "hardened_bank": 3, "answered_epochs": 3, "deviations": (4.0,),
-           "network": replace(QUICK["network"], epochs=6)},
+    smoke={
+        "hardened_epochs": 1, "hardened_bank": 2, "network_epochs": 1, "answered_epochs": 2, "deviations": (4.0,), "sends": (1, 100),
+        "smoothing": (-0.05,),
+    },
+    quick={"hardened_epochs": 6, "hardened_bank": 3, "network_epochs": 6, "answered_epochs": 3, "deviations": (4.0,)},
 )  # fmt: skip
 
 
