@@ -30,10 +30,11 @@ class Redrawn:
     Args:
         first: draw 0.
         draw: returns another one, equal for equal numbers.
+        period: after so many draws they are the same again; 0: never.
     """
 
-    def __init__(self, first: Rows, draw: Callable[[int], Rows]) -> None:
-        self.first, self.draw = first, draw
+    def __init__(self, first: Rows, draw: Callable[[int], Rows], *, period: int = 0) -> None:
+        self.first, self.draw, self.period = first, draw, period
         self.shape, self.dtype = first.shape, first.dtype
 
     def __len__(self) -> int:

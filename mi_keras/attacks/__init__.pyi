@@ -13,6 +13,7 @@ from .class_images import class_prototype as class_prototype
 from .corrector import Corrected as Corrected
 from .corrector import Corrector as Corrector
 from .feature_map import LastFeatureMap as LastFeatureMap
+from .generator import ClassGenerator as ClassGenerator
 from .gradient import GradientImage as GradientImage
 from .gradient import reconstruct as reconstruct
 from .learned import Learned as Learned

@@ -32,7 +32,7 @@ from mi_keras.models.cnn import observe
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
 from mi_keras.settings import BANK_NETWORK, LARGEST, InverterSettings, check_not_negative, check_whole
-from mi_keras.types import Floats, Ints, Observation
+from mi_keras.types import Floats, Ints, Observation, Redrawn, redrawn
 
 FORMS = ("raw", "canonical", "mapped")
 
@@ -67,6 +67,7 @@ class BankInverter(Attack):
     mse: float = 0.0
     settings: InverterSettings = BANK_NETWORK
 
+    starts_behind: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-4
 
     def __post_init__(self) -> None:
@@ -138,7 +139,7 @@ class Bank:
     def __init__(self, attack: BankInverter, known: Observation, held: Holdings, seed: int) -> None:
         self._attack, self._seed = attack, seed
         self._images = as_unit(held.own_images.images)
-        vectors = vectors_of(known, attack.sources)
+        vectors, self._values = vectors_of(known, attack.sources), known.values
         self._count = vectors[0].shape[1]
         self.arrays: dict[str, NDArray[Any]] = {}
         self._known: list[Statistics] = []
@@ -161,13 +162,31 @@ class Bank:
             number = (epoch // 2) % len(self._copies)
             (answers, classes), images = self._answers[number], self._copies[number]
         else:
-            source, images = draw.integers(len(self._parts), size=len(self._images)), self._images
+            parts = self._drawn(epoch)
+            source, images = draw.integers(len(parts), size=len(self._images)), self._images
             rows = np.arange(len(images))
-            answers = np.stack([part for part, _ in self._parts])[source, rows]
-            classes = np.stack([of for _, of in self._parts])[source, rows]
+            answers = np.stack([part for part, _ in parts])[source, rows]
+            classes = np.stack([of for _, of in parts])[source, rows]
         white = draw.standard_normal(answers.shape)
         noisy = (answers + apply_maps(white, classes % len(self._noise), self._noise)).astype(np.float32)
         return noisy if self._attack.form == "raw" else beside_class(noisy, classes, self._count), images
+
+    def _drawn(self, epoch: int) -> Sequence[tuple[Floats, Ints]]:
+        """Return what the shadow models answer in an epoch: something else in each where what is drawn is drawn anew."""
+        if not isinstance(self._values, Redrawn) or self._values.period or not epoch:
+            return self._parts
+        first = epoch * self._attack.sources
+        draws = [
+            np.asarray(redrawn(self._values, first + k)[:], np.float32) for k in range(self._attack.sources)
+        ]
+        if self._attack.form == "raw":
+            return [(answers, np.zeros(len(answers), np.int64)) for answers in draws]
+        return [self._formed(number, answers) for number, answers in enumerate(draws)]
+
+    def _formed(self, number: int, vectors: Floats) -> tuple[Floats, Ints]:
+        """Return answers of a shadow model in the form that is learned, and their classes."""
+        standard, classes = self._known[number].canonical(vectors)
+        return apply_maps(standard, classes, self._maps[number]).astype(np.float32), classes
 
     def _canonical(self, vectors: Sequence[Floats]) -> None:
         self._known = [statistics_of(answers) for answers in vectors]
@@ -216,6 +235,5 @@ class Bank:
             if self._attack.form == "raw":
                 answers[of] = vectors
             else:
-                standard, classes[of] = self._known[place].canonical(vectors)
-                answers[of] = apply_maps(standard, classes[of], self._maps[place])
+                answers[of], classes[of] = self._formed(place, vectors)
         return answers, classes

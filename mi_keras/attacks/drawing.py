@@ -114,7 +114,7 @@ def drawn_by(
     Raises:
         FloatingPointError: as of `drawers.finite`, which names `label`.
     """
-    models = [_loaded(network, inputs.shape[1], shape) for network in networks_of(arrays)]
+    models = [loaded(network, inputs.shape[1], shape) for network in networks_of(arrays)]
     for start in range(0, len(inputs), BATCH):
         batch = tf.constant(inputs[start : start + BATCH])
         yield finite(np.mean([model(batch, training=False).numpy() for model in models], axis=0), label)
@@ -142,8 +142,8 @@ def _build(width: int, shape: tuple[int, int, int], settings: InverterSettings, 
     return build_tcnn(width, shape, channels=settings.channels, dropout=settings.dropout, seed=seed)
 
 
-def _loaded(network: Mapping[str, NDArray[Any]], width: int, shape: tuple[int, int, int]) -> keras.Model:
-    """Rebuild a network, whose widths its kernels tell: members of an ensemble may differ in them."""
+def loaded(network: Mapping[str, NDArray[Any]], width: int, shape: tuple[int, int, int]) -> keras.Model:
+    """Rebuild a network that takes in `width` numbers, and whose own widths its kernels tell: members of an ensemble may differ in them."""
     kernels = [array for _, array in sorted(network.items()) if array.ndim == 4]
     channels = (kernels[0].shape[-1], *(kernel.shape[2] for kernel in kernels[1:-1]))
     model = build_tcnn(width, shape, channels=channels, dropout=(0.0,) * len(channels))

@@ -57,6 +57,7 @@ class Queried(Attack):
     mse: float = 1.0
     settings: InverterSettings = TUNING
 
+    starts_behind: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-4
 
     def __post_init__(self) -> None:

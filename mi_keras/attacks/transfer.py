@@ -42,6 +42,7 @@ class Transfer(Attack):
     weight: float = 100.0
     only_last: bool = False
 
+    starts_behind: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-4
 
     def __post_init__(self) -> None:

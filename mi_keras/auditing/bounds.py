@@ -5,7 +5,6 @@ the N images, the model and the noise picks the one whose noiseless answer is ne
 answer is right more often. That takes no attack to be trained, so that it holds for those that nobody has tried.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from mi_keras.auditing.intervals import Doubles, Estimate, group_means, jackknife, share
-from mi_keras.auditing.ranks import Chances, count_others
+from mi_keras.auditing.ranks import count_others
+from mi_keras.metrics.optimal_pick import in_deviations, of_classes, optimal_picks
 from mi_keras.types import Ints
-
-LEAST_NOISE = 1e-12  # of the largest distance from the mean: as good as none
-DRAWS = 32  # of the noise on each image; of a class with many candidates fewer
-MANY = 1_000  # candidates
-SAME = 1e-9  # of the same: answers nearer to each other are one answer
 
 
 def bayes_pick(
@@ -53,13 +48,7 @@ def bayes_pick(
     """
     groups = np.unique(groups, return_inverse=True)[1]
     others = count_others(classes, groups)
-    random = np.random.default_rng(seed)
-    each = np.full(images, np.nan)
-    for columns in _of_classes(classes):
-        rows = np.flatnonzero((columns < images) & (others[columns] >= among - 1))
-        if len(rows):
-            picked = _picked(_units(signals[columns], noise), rows, groups[columns], among, random)
-            each[columns[rows]] = picked
+    each = optimal_picks(signals, noise, classes, groups, others >= among - 1, images, among=among, seed=seed)
     means = group_means(each, groups[:images], int(groups.max()) + 1)
     means = means[~np.isnan(means)]
     if len(means) < 2:
@@ -84,10 +73,10 @@ def fano_pick(
     """
     others = count_others(classes, np.unique(groups, return_inverse=True)[1])
     total, weight = 0.0, 0
-    for columns in _of_classes(classes):
+    for columns in of_classes(classes):
         attacked = int(np.count_nonzero((columns < images) & (others[columns] >= among - 1)))
         if attacked:
-            spread = np.square(np.linalg.svd(_units(signals[columns], noise), compute_uv=False))
+            spread = np.square(np.linalg.svd(in_deviations(signals[columns], noise), compute_uv=False))
             scale = (among - 1) / among / (len(columns) - 1)
             total += attacked * min(information(scale * spread), float(np.log(among)))
             weight += attacked
@@ -113,40 +102,3 @@ def most_picked(nats: float, among: int) -> float:
         return float(p * np.log(p / chance) + rest - nats)
 
     return float(brentq(over, chance, 1.0)) if nats > 0 else chance
-
-
-def _of_classes(classes: Ints) -> Iterator[Ints]:
-    for number in np.unique(classes):
-        yield np.flatnonzero(classes == number)
-
-
-def _units(signals: NDArray[Any], noise: float) -> Doubles:
-    """Return answers less their mean in as few units as hold them, noise of deviation 1 on each.
-
-    What is orthogonal to all candidates says nothing of them.
-    """
-    signals = np.asarray(signals, np.float64).reshape(len(signals), -1)
-    signals = signals - signals.mean(axis=0)
-    if signals.shape[1] > len(signals):
-        values, vectors = np.linalg.eigh(signals @ signals.T)
-        signals = vectors * np.sqrt(np.maximum(values, 0))
-    least = LEAST_NOISE * float(np.abs(signals).max())  # none would make distances infinite
-    return signals / max(noise, least, np.finfo(np.float64).tiny)
-
-
-def _picked(units: Doubles, rows: Ints, groups: Ints, among: int, random: np.random.Generator) -> Doubles:
-    """Return how often each of some rows is picked among candidates `(candidates, units)`, noise of deviation 1."""
-    size = float(np.linalg.norm(units, axis=1).max())
-    squared = np.stack([np.square(units[row] - units).sum(axis=1) for row in rows])  # (rows, candidates)
-    foreign = groups[rows][:, None] != groups
-    equal = (squared <= (SAME * size) ** 2) & foreign
-    ties, left = equal.sum(axis=1), foreign.sum(axis=1)
-    chances, draws = Chances(len(units), among), DRAWS if len(units) <= MANY else DRAWS // 4
-    total = np.zeros(len(rows))
-    for _ in range(draws):
-        along = random.standard_normal((len(rows), units.shape[1]))
-        # |y - f_j|^2 - |y - f_i|^2 for y = f_i + noise
-        behind = squared + 2 * (np.einsum("iu,iu->i", along, units[rows])[:, None] - along @ units.T)
-        nearer = ((behind < 0) & foreign & ~equal).sum(axis=1)
-        total += chances.found(nearer, ties, left)
-    return total / draws

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mi_keras.auditing.intervals import Doubles, Estimate, difference, group_average
-from mi_keras.auditing.ranks import Chances, count_others, tell_apart
+from mi_keras.auditing.ranks import count_others, tell_apart
 from mi_keras.auditing.statistics import Gallery, Numbers, Scored, check_fit, measure
+from mi_keras.metrics.retrieval import Chances
 from mi_keras.types import Ints
 
 LEAST_OF_CLASS = 10  # attacked images below which a class is not looked at alone

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.auditing.intervals import Doubles, Estimate, Spread, group_means, jackknife, share
-from mi_keras.metrics.retrieval import TIE, chance_of_rank, unit_vectors
+from mi_keras.metrics.retrieval import TIE, Chances, unit_vectors
 from mi_keras.types import Ints
 
 BLOCK = 1_000_000  # comparisons at a time: 8 MB for each of some ten arrays
@@ -173,26 +173,6 @@ def _one_class(
             step = np.where(changed, (without - value) * _first_order(left, sizes, least), 0.0)
             number.each[images] = value[:, 0]
             number.change[present] += number.weight[images] @ step
-
-
-class Chances:
-    """The chance that the truth is nearest among `among`, for all numbers of others up to `most`."""
-
-    def __init__(self, most: int, among: int) -> None:
-        self._by_left = chance_of_rank(most, among)[
-            ::-1
-        ]  # C(k, among - 1) / C(most, among - 1) for k = 0, 1, ...
-        self._below = np.concatenate([[0.0], np.cumsum(self._by_left)])
-
-    def found(self, ranks: Ints, ties: Ints, left: Ints) -> Doubles:
-        """Return C(left - ranks, among - 1) / C(left, among - 1), averaged over ranks to ranks + ties."""
-        farther = left - ranks
-        chance = self._by_left[farther]
-        if ties.any():
-            below = self._below[farther + 1] - self._below[np.maximum(farther - ties, 0)]
-            chance = np.where(ties > 0, below / (ties + 1), chance)
-        whole: Doubles = self._by_left[left]
-        return np.divide(chance, whole, out=np.zeros_like(chance), where=whole > 0)
 
 
 def _farther(ranks: Ints, ties: Ints, left: Ints) -> Doubles:

@@ -1,4 +1,4 @@
-"""Defences that train another model to answer in place of the one that is protected: distillation (thesis 7)."""
+"""Defences that train another model to answer in place of the one that is protected: distillation (thesis 7), label smoothing."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -45,11 +45,7 @@ class Distillation(Defense):
     def __post_init__(self) -> None:
         check_whole("decimals", self.decimals, 0, MOST_DECIMALS)
         check_positive("temperature", self.temperature)
-        check_positive("learning_rate", self.learning_rate)
-        if self.epochs < 1 or self.batch_size < 2:
-            raise InputError(
-                f"`epochs` must be >= 1 and `batch_size` >= 2; got {self.epochs!r} and {self.batch_size!r}."
-            )
+        _check_training(self.epochs, self.batch_size, self.learning_rate)
 
     @property
     def words(self) -> str:
@@ -82,6 +78,62 @@ class Distillation(Defense):
         return tf.nn.softmax_cross_entropy_with_logits(
             probabilities, output_of(answers, POINT) / self.temperature
         )
+
+
+@dataclass(frozen=True)
+class LabelSmoothing(Defense):
+    """A model as wide as the protected one and drawn anew, trained on labels mixed with all classes equally.
+
+    Cross-entropy to (1 - share) * one-hot + share / classes (Struppek et al. 2024, who report of inversion of classes that a
+    positive share helps the attack and a negative one hinders it). Below 0 the loss has no least value: models grow surer
+    for as long as they are trained.
+
+    Attributes:
+        share: of all classes, < 1 and not 0; below 0 the label counts more than whole, and other classes less than nothing.
+        epochs, batch_size, learning_rate: of its training.
+    """
+
+    share: float = 0.1
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+
+    hardens: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not (-1 <= self.share < 1 and self.share):
+            raise InputError(f"`share` must be >= -1 and < 1, and not 0; got {self.share!r}.")
+        _check_training(self.epochs, self.batch_size, self.learning_rate)
+
+    @property
+    def words(self) -> str:
+        return f"label smoothing of {self.share:g}"
+
+    def harden(self, model: keras.Model, images: Images, run: Run) -> keras.Model:
+        """Return the model; images `(count, height, width, channels)`, which it takes in [0, 1], with their labels.
+
+        Raises:
+            FloatingPointError: a loss is not finite.
+        """
+        smooth = _drawn_anew(model, derive(run.seed, "smooth"))
+        classes = output_of(model(as_unit(images.images[:1]), training=False), POINT).shape[1]
+        labels = (1 - self.share) * np.eye(classes)[images.labels] + self.share / classes
+        Fitter(smooth, _cross_entropy).fit(
+            Examples(as_unit(images.images), labels.astype(np.float32)),
+            FitSettings(self.epochs, self.batch_size, self.learning_rate),
+            run=run,
+        )
+        return smooth
+
+
+def _cross_entropy(targets: tf.Tensor, answers: Any) -> tf.Tensor:
+    return tf.nn.softmax_cross_entropy_with_logits(targets, output_of(answers, POINT))
+
+
+def _check_training(epochs: int, batch_size: int, learning_rate: float) -> None:
+    check_positive("learning_rate", learning_rate)
+    if epochs < 1 or batch_size < 2:
+        raise InputError(f"`epochs` must be >= 1 and `batch_size` >= 2; got {epochs!r} and {batch_size!r}.")
 
 
 def _drawn_anew(model: keras.Model, seed: int) -> keras.Model:

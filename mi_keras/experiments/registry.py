@@ -23,6 +23,8 @@ SECTIONS = [
     Experiment("split", "7", "Sending fewer feature maps", f"{_SPLIT}.sec_7_mitigation"),
     Experiment("beyond", "transfer", "The thesis's target without a query", f"{_BEYOND}.sec_transfer"),
     Experiment("beyond", "queries", "The thesis's target with q queries", f"{_BEYOND}.sec_queries"),
+    Experiment("beyond", "access", "The thesis's target by what the adversary has", f"{_BEYOND}.sec_access"),
+    Experiment("beyond", "defences", "The thesis's target behind defences", f"{_BEYOND}.sec_defences"),
 ]  # fmt: skip
 GROUP = "mi_keras.sections"  # entry points by which installed packages add an `Experiment` each
 WORKS = ("beyond", "split", "thesis")

@@ -58,6 +58,26 @@ def chance_of_rank(others: int, size: int) -> NDArray[np.float64]:
     return np.cumprod(np.concatenate([[1.0], np.maximum(left - (size - 1), 0) / left]))
 
 
+class Chances:
+    """The chance that the truth is nearest among `among`, for all numbers of others up to `most`."""
+
+    def __init__(self, most: int, among: int) -> None:
+        self._by_left = chance_of_rank(most, among)[
+            ::-1
+        ]  # C(k, among - 1) / C(most, among - 1) for k = 0, 1, ...
+        self._below = np.concatenate([[0.0], np.cumsum(self._by_left)])
+
+    def found(self, ranks: Ints, ties: Ints, left: Ints) -> NDArray[np.float64]:
+        """Return C(left - ranks, among - 1) / C(left, among - 1), averaged over ranks to ranks + ties."""
+        farther = left - ranks
+        chance = self._by_left[farther]
+        if ties.any():
+            below = self._below[farther + 1] - self._below[np.maximum(farther - ties, 0)]
+            chance = np.where(ties > 0, below / (ties + 1), chance)
+        whole: NDArray[np.float64] = self._by_left[left]
+        return np.divide(chance, whole, out=np.zeros_like(chance), where=whole > 0)
+
+
 def cosine_distance(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
     """Return 1 - cosine of each pair of vectors, both `(count, units)`: `(count,)` in [0, 2], 1 for a vector of zeros.
 

@@ -1,19 +1,20 @@
-"""Both sections of `beyond` at their smallest, as a user runs them: rows, targets, and what they share."""
+"""The sections of `beyond` at their smallest, as a user runs them: rows, targets, and what they share."""
 
 import numpy as np
 import pytest
 
 from tests.integration.command import load, reproduce
 
+SECTIONS = ("transfer", "queries", "access", "defences")
 pytestmark = pytest.mark.slow  # half a minute each on an idle machine
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("beyond")
-    for section in ("transfer", "queries"):
+    for section in SECTIONS:
         reproduce(folder, "--work", "beyond", "--section", section, "--preset", "smoke")
-    return folder, {name: load(folder, f"beyond/{name}") for name in ("transfer", "queries")}
+    return folder, {name: load(folder, f"beyond/{name}") for name in SECTIONS}
 
 
 def rows(result, table):
@@ -31,7 +32,7 @@ def test_every_step_has_a_row_over_all_targets_and_what_chooses_is_no_target(bot
     assert set(recipe) == steps
     for name, row in recipe.items():
         assert row["values"]["ssim"]["n"] == 2, name
-        assert row["note"].count(",") == 1
+        assert {"target_1", "target_2"} <= row["values"].keys()
     assert recipe["whole"]["values"]["held_out"]["n"] == 1
     assert "held_out" not in recipe["own_answers"]["values"]
     queries = rows(results["queries"], "queries")
@@ -43,13 +44,36 @@ def test_every_step_has_a_row_over_all_targets_and_what_chooses_is_no_target(bot
 
 def test_sections_share_models_networks_and_answers(both):
     _, results = both
-    used = [
-        entry
-        for entry in results["queries"]["timings"]
-        if entry["stage"].split()[0] in ("classifier", "bank_shadow", "BankInverter.fitted")
-    ]
-    assert used
-    assert all(entry["reused"] for entry in used)
+    models, networks = ("classifier", "bank_shadow"), ("BankInverter.fitted",)
+    shared = dict.fromkeys(("queries", "access"), models + networks) | {"defences": models}
+    for section, kinds in shared.items():
+        used = [entry for entry in results[section]["timings"] if entry["stage"].split()[0] in kinds]
+        assert used
+        assert all(entry["reused"] for entry in used)
+
+
+def test_each_adversary_has_its_rows_and_class_inversion_none_among_them(both):
+    _, results = both
+    access = rows(results["access"], "access")
+    assert set(access) == {
+        "shadow", "asked", "asked_tuned", "linear", "mse", "ssim", "own_answers", "white_mse", "white_ssim",
+        "class_average", "class_prototype",
+    }  # fmt: skip
+    assert (
+        access["shadow"]["values"]["ssim"] == rows(results["transfer"], "recipe")["whole"]["values"]["ssim"]
+    )
+    assert (
+        access["asked_tuned"]["values"]["ssim"]
+        == rows(results["queries"], "queries")["tuned=100"]["values"]["ssim"]
+    )
+    assert rows(results["access"], "pool")["pool"]["values"]["ssim"]["mean"] == pytest.approx(1, abs=1e-4)
+    inversion = rows(results["access"], "class_inversion")
+    assert not set(inversion) & set(access)
+    for row in inversion.values():
+        assert {name: score["n"] for name, score in row["values"].items()} == dict.fromkeys(
+            ("judged", "confidence", "typical", "nearest"), 2
+        )
+        assert row["values"]["nearest"]["mean"] >= row["values"]["typical"]["mean"]
 
 
 def test_choices_are_made_before_a_target_has_answered(both):
@@ -70,3 +94,28 @@ def test_means_are_those_of_the_kept_scores_and_detail_is_held_to_the_class_aver
             assert recipe[name]["values"]["ssim"]["std"] == pytest.approx(found.std(ddof=1))
         share = 1 - arrays["mse.whole"].sum(axis=1) / arrays["mse.class_average"].sum(axis=1)
         assert recipe["whole"]["values"]["detail"]["mean"] == pytest.approx(share.mean(), abs=1e-5)
+
+
+def test_both_adversaries_meet_every_defence_and_its_cost_stands_beside(both):
+    folder, results = both
+    summary = rows(results["defences"], "defences")
+    names = {
+        "none", "logits_rounded", "logits_top", "shares_rounded", "shares_top", "temperature", "label", "noise=4/1",
+        "noise=4/100", "smoothing=-0.05", "distilled",
+    }  # fmt: skip
+    assert set(summary) == names
+    assert summary["none"]["values"]["agreement"]["mean"] == 1
+    assert summary["temperature"]["values"]["agreement"]["mean"] == 1
+    assert summary["noise=4/1"]["values"]["agreement"] == summary["noise=4/100"]["values"]["agreement"]
+    for name in ("label", "logits_top"):
+        assert "ece" not in summary[name]["values"]
+    for table, side in (("no_query", "no query"), ("answers", "all answers")):
+        found = rows(results["defences"], table)
+        assert set(found) == {f"{name}:{side}" for name in names} | {"class_average", "class_prototype"}
+        label, prototype = found[f"label:{side}"], found["class_prototype"]
+        assert label["values"]["ssim"] == prototype["values"]["ssim"]
+    picks = rows(results["defences"], "optimal_pick")
+    assert picks["none:best possible"]["values"]["found_10"]["mean"] == pytest.approx(1)
+    with np.load(folder / "results/beyond/defences/smoke/arrays.npz") as arrays:
+        plain, warm = (arrays[f"ssim.{name}:all answers"] for name in ("none", "temperature"))
+        np.testing.assert_allclose(plain, warm, atol=1e-3)

@@ -17,6 +17,7 @@ from mi_keras.attacks.bank import BankInverter
 from mi_keras.attacks.baselines import ClassPrototype
 from mi_keras.attacks.corrector import Corrected, Corrector
 from mi_keras.attacks.feature_map import LastFeatureMap
+from mi_keras.attacks.generator import ClassGenerator
 from mi_keras.attacks.gradient import GradientImage
 from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.pool import PoolMatch
@@ -26,7 +27,7 @@ from mi_keras.attacks.transfer import ALIGNMENTS, Transfer
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.data.preprocess import as_unit
-from mi_keras.defenses.training import Distillation
+from mi_keras.defenses.training import Distillation, LabelSmoothing
 from mi_keras.models.cnn import build_cnn
 from mi_keras.models.target import Target, observed_at, points
 from mi_keras.progress import MemoryWorkspace, Run
@@ -52,6 +53,7 @@ _BANK = BankInverter(2, "mapped", 0.1, shaped=0.5, copies=1, mse=1.0, settings=_
 EXAMPLES: dict[type[Any], list[Any]] = {
     Activations: [Activations(ActivationSettings(max_steps=50)), Activations(ActivationSettings("minimum_norm"))],
     BankInverter: [_BANK, BankInverter(1, "raw", settings=_SMALL)],
+    ClassGenerator: [ClassGenerator(4, steps=3, starts=2, settings=_SMALL)],
     ClassPrototype: [ClassPrototype(PrototypeSettings(steps=3, batch_size=8))],
     Corrected: [Corrected(Transfer(Corrector(_BANK, 2, settings=_SMALL), 2), 2, 2 * ATTACKED, _SMALL)],
     Corrector: [Corrector(_BANK, 2, settings=_SMALL)],
@@ -61,6 +63,7 @@ EXAMPLES: dict[type[Any], list[Any]] = {
         FromShadows(NetworkWithinClass("mse", (4, 4, 4), epochs=2, batch_size=8), 2, 0.3, 1, observes=False),
     ],
     GradientImage: [GradientImage(GradientSettings(steps=3, batch_size=2)), GradientImage(_RANDOM, "cross_entropy")],
+    LabelSmoothing: [LabelSmoothing(share, epochs=1) for share in (0.1, -0.05)],
     LastFeatureMap: [LastFeatureMap(steps=3)],
     Learned: [
         Learned(settings=InverterSettings((3, 4, 5), epochs=2, batch_size=8, input_noise=0.1)),

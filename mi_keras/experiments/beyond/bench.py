@@ -1,5 +1,6 @@
 """The thesis's attack with one adversary against many targets: its bank of shadow models, and shadows that play the target."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -13,13 +14,14 @@ from mi_keras.data.splits import Splits
 from mi_keras.defenses.defense import Defense
 from mi_keras.experiments.bench import SHADOW, TARGET, Asked
 from mi_keras.experiments.store import Compute, Stage, Store
-from mi_keras.experiments.thesis.bench import ThesisBench
+from mi_keras.experiments.thesis.bench import EVERYTHING, ThesisBench
 from mi_keras.metrics.classification import accuracy
 from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.metrics.within_class import found_within_class
 from mi_keras.models.cnn import observe
 from mi_keras.models.variables import weights_of
 from mi_keras.progress import Arrays, Progress, Workspace
+from mi_keras.seeds import derive
 from mi_keras.settings import ClassifierSettings
 from mi_keras.training.classifier import train_classifier
 from mi_keras.types import Floats, Images, Observation, Redrawn
@@ -40,6 +42,7 @@ class BeyondBench(ThesisBench):
     Attributes:
         player: who is attacked: "" for the target on D_F, or a shadow model that no attack learns from, trained on `HALF`
             or `ALL` of the adversary's images and attacked on D_V^S. What an attack may choose is chosen there.
+        answered: whoever is attacked has answered all of the adversary's images, and attacks learn from these answers.
     """
 
     def __init__(
@@ -55,9 +58,16 @@ class BeyondBench(ThesisBench):
         run: int,
     ) -> None:
         super().__init__(splits, data, classifier, store, progress, seed=seed, run=run)
-        self.bank, self.player = bank, ""
+        self.bank, self.player, self.answered = bank, "", False
         self.access = Access(True, "surrogate", bank, population=True, defense=True)  # type: ignore[misc]
-        self.supplies = replace(self.access, queries=UNLIMITED)  # type: ignore[misc]
+        self.supplies = replace(EVERYTHING, surrogates=bank)  # type: ignore[misc]
+
+    def answering(self) -> Self:
+        """Return the bench in which whoever is attacked has answered all of the adversary's images."""
+        other = copy.copy(self)
+        other.answered = True
+        other.access = replace(self.access, answers=TARGET, queries=UNLIMITED)  # type: ignore[misc]
+        return other
 
     def other(self, *, player: str = "") -> Self:
         """Return the bench of the first target, or of a shadow that plays it."""
@@ -79,10 +89,7 @@ class BeyondBench(ThesisBench):
             return self.adversary.shadow(number)
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-            own, validation = self.own_images(), self.splits.shadow_validation
-            draw = np.random.default_rng(self.derive(BANK, number, "half"))
-            rows = np.sort(draw.permutation(len(own))[: len(own) // 2])
-            half = Images(own.images[rows], own.labels[rows], own.ids[rows])
+            half, validation = self._half(number), self.splits.shadow_validation
             run = self.run_of(stage, workspace, f"shadow model {number} of the bank")
             cnn, history = train_classifier(half, validation, self.settings, classes=self.classes, run=run)
             right = accuracy(observe(cnn, validation.images).vectors, validation.labels)
@@ -94,13 +101,29 @@ class BeyondBench(ThesisBench):
         )  # fmt: skip
         return stage
 
+    def _half(self, number: int) -> Images:
+        """Return what a shadow model is trained on."""
+        own = self.own_images()
+        draw = np.random.default_rng(self.derive(BANK, number, "half"))
+        rows = np.sort(draw.permutation(len(own))[: len(own) // 2])
+        return Images(own.images[rows], own.labels[rows], own.ids[rows])
+
+    def _hardened(self, number: int, defense: Defense | None) -> Stage:
+        """Return a shadow model, or what a defence that changes models puts in its place."""
+        shadow = self.shadow(number)
+        if defense is None or not defense.hardens:
+            return shadow
+        if self is not self.adversary:
+            return self.adversary._hardened(number, defense)
+        return self.hardened(shadow, lambda: self._half(number), defense, BANK, number)
+
     def model(self, role: str, defense: Defense | None = None) -> Stage:
         """Return the model that answers: the attacked one, the thesis's shadow model, or "bank/NUMBER"."""
         if role.startswith(BANK):
-            return self.shadow(int(role.partition("/")[2]))
+            return self._hardened(int(role.partition("/")[2]), defense)
         if role == SHADOW or self.player == ALL:
-            return self.adversary.classifier(SHADOW)
-        return self.shadow(self.bank + 1) if self.player else super().model(role, defense)
+            return ThesisBench.model(self.adversary, SHADOW, defense)
+        return self._hardened(self.bank + 1, defense) if self.player else super().model(role, defense)
 
     # Answers
 
@@ -110,24 +133,37 @@ class BeyondBench(ThesisBench):
         return super().output_vector(role, subset, defense)
 
     def known(self, attack: Attack, defense: Defense | None) -> Asked:
-        """Return the answers of the adversary's shadow models: those of a bank are a draw each."""
-        roles = self._roles(attack.needs)
-        stages = tuple(self.output_vector(role, self.own, defense) for role in roles)
+        """Return the answers of the adversary's shadow models, a draw each, or those of whoever is attacked.
+
+        What a defence draws is drawn anew in every draw.
+        """
+        roles = [TARGET] if self.answered else self._roles(attack.needs)
+        anew = defense is not None and defense.draws
+        stages = tuple(self.output_vector(role, self.own, None if anew else defense) for role in roles)
+        seed = (self if self.answered else self.adversary).derive("defense", self.own)
 
         def read() -> Observation:
             answers = [stage.arrays["output_vector"] for stage in stages]
-            if len(answers) == 1:
-                return Observation(answers[0])
-            return Observation(Redrawn(answers[0], lambda number: answers[number % len(answers)]))
 
-        return Asked(self.own, stages, read)
+            def drawn(number: int) -> Floats:
+                values = answers[number % len(answers)]
+                return defense.apply(values, {}, seed=derive(seed, number)) if anew and defense else values
+
+            if len(answers) == 1 and not anew:
+                return Observation(answers[0])
+            return Observation(Redrawn(drawn(0), drawn, period=0 if anew else len(answers)))
+
+        if not anew or defense is None:
+            return Asked(self.own, stages, read)
+        identity, names = {"redrawn": defense.identity}, [("defense", self.own)]
+        return Asked(self.own, stages, read, identity, names, [defense.words])
 
     def upstream(self, needs: Access, defense: Defense | None, expected: Defense | None) -> list[Stage]:
-        shadows = [self.model(role) for role in self._roles(needs)] if needs.surrogates else []
-        return shadows + ([self.model(TARGET, defense)] if needs.queries else [])
+        shadows = [self.model(role, expected) for role in self._roles(needs)] if needs.surrogates else []
+        return shadows + ([self.model(TARGET, defense)] if needs.queries or needs.weights else [])
 
     def surrogates(self, needs: Access, defense: Defense | None) -> Sequence[keras.Model]:
-        return [self.load(self.model(role)) for role in self._roles(needs)]
+        return [self.load(self.model(role, defense)) for role in self._roles(needs)]
 
     def _roles(self, needs: Access) -> list[str]:
         if needs.surrogates < 2:
@@ -156,6 +192,6 @@ class BeyondBench(ThesisBench):
     def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
         """Describe what an attack learns: of the adversary's own where nothing of the target is needed."""
         needs = all_needs(attack)
-        of_target = needs.population or needs.queries
+        of_target = needs.population or needs.queries or needs.weights or self.answered
         bench = self if of_target else self.adversary
         return bench.stage(attack.kinds[0], compute, **described)

@@ -26,17 +26,23 @@ class Entry:
     Attributes:
         group: "attack", or "baseline" for what stands apart under the table.
         players: the shadow models that play the target for it: none that it learned from.
+        answered: whoever is attacked has answered all of the adversary's images.
     """
 
     label: str
     case: Case
     group: str = "attack"
     players: Sequence[str] = PLAYERS
+    answered: bool = False
+
+    def planned(self, bench: BeyondBench) -> Plan:
+        """Describe its stages against one target, or a shadow model that plays it."""
+        return plan(self.case, bench.answering() if self.answered else bench)
 
 
 def held_out(benches: Benches, entry: Entry) -> float:
     """Return the mean SSIM over the shadow models that play the target: what choices of an attack are made by."""
-    return float(np.mean([_mean(plan(entry.case, bench), "ssim") for bench in players(benches, entry)]))
+    return float(np.mean([_mean(entry.planned(bench), "ssim") for bench in players(benches, entry)]))
 
 
 def players(benches: Benches, entry: Entry) -> list[BeyondBench]:
@@ -55,7 +61,7 @@ def measured(benches: Benches, entries: Mapping[str, Entry]) -> tuple[dict[str, 
     SSIM and MSE; `found_10`, the chance to be found among ten images of the predicted class; `detail`, R2 within the
     predicted class; and the SSIM on held-out shadow models, and of each target.
     """
-    plans = {name: [plan(entry.case, bench) for bench in benches] for name, entry in entries.items()}
+    plans = {name: [entry.planned(bench) for bench in benches] for name, entry in entries.items()}
     rows = {}
     for name, entry in entries.items():
         values: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The thesis's attack as a bench: two CNNs on disjoint sets, output vectors, and scores against the true images."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -113,14 +113,19 @@ class ThesisBench(Bench):
         classifier = self.classifier(role)
         if defense is None or not defense.hardens:
             return classifier
+        return self.hardened(classifier, lambda: self.splits.sets[f"{role}_train"], defense, role)
+
+    def hardened(
+        self, model: Stage, images: Callable[[], Images], defense: Defense, role: str, *number: int
+    ) -> Stage:
+        """Let a defence put another model, trained on these images, in the place of one; several of a role have a number."""
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
-            images = self.splits.sets[f"{role}_train"]
-            run = self.run_of(stage, workspace, f"{role} model, {defense.words}")
-            return weights_of(defense.harden(self.load(classifier), images, run)), {}
+            run = self.run_of(stage, workspace, " ".join([role, "model", *map(str, number)]))
+            return weights_of(defense.harden(self.load(model), images(), run)), {}
 
         stage = self.stage(
-            "hardened", compute, upstream=[classifier], seeds=[("harden", role)], words=[defense.words],
+            "hardened", compute, upstream=[model], seeds=[("harden", role, *number)], words=[defense.words],
             role=role, **_identity(defense),
         )  # fmt: skip
         return stage

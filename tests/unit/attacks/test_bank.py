@@ -10,7 +10,7 @@ from mi_keras.attacks.canonical import statistics_of
 from mi_keras.attacks.transfer import Transfer
 from mi_keras.errors import InputError
 from mi_keras.progress import Run
-from mi_keras.types import Observation
+from mi_keras.types import Observation, Redrawn
 from tests.unit.attacks.bank_world import (
     CLASSES,
     MAPPED,
@@ -87,3 +87,25 @@ def test_what_cannot_be_meant_is_refused():
             BankInverter(**fields)
     with pytest.raises(InputError, match="`alignment` must be one of none, covariance, matching; got 'x'"):
         Transfer(MAPPED, alignment="x")
+
+
+@pytest.mark.parametrize("form", ["raw", "mapped"])
+def test_answers_that_are_drawn_anew_are_others_in_each_epoch_and_those_that_repeat_are_the_same(form):
+    _, held, answers = known_bank()
+    attack = replace(MAPPED, form=form, noise=0.0, copies=0)
+
+    def drawn_anew(number):
+        noise = np.random.default_rng(number).standard_normal(answers[0].shape).astype(np.float32)
+        return answers[number % SOURCES] + noise
+
+    parts = {}
+    for period in (0, SOURCES):
+        anew = Redrawn(drawn_anew(0), drawn_anew, period=period)
+        bank = Bank(attack, Observation(anew), held, seed=1)
+        parts[period] = [np.stack([part for part, _ in bank._drawn(epoch)]) for epoch in (0, 1)]
+    np.testing.assert_array_equal(parts[0][0], parts[SOURCES][0])
+    np.testing.assert_array_equal(*parts[SOURCES])
+    if form == "raw":
+        difference = parts[0][1] - parts[0][0]
+        assert difference.std() == pytest.approx(2**0.5, rel=0.1)
+    assert (parts[0][1] != parts[0][0]).mean() > 0.9

@@ -1,9 +1,9 @@
-"""Distillation: what the student is taught, by hand, and what it learns."""
+"""Distillation and label smoothing: what a model is taught, by hand, and what it learns."""
 
 import numpy as np
 import pytest
 
-from mi_keras.defenses.training import Distillation
+from mi_keras.defenses.training import Distillation, LabelSmoothing
 from mi_keras.errors import InputError
 from mi_keras.models import build_cnn
 from mi_keras.models.cnn import observe
@@ -79,3 +79,22 @@ def test_settings_that_cannot_be_meant_are_refused(change, message):
     with pytest.raises(InputError) as caught:
         Distillation(**change)
     assert str(caught.value) == message
+
+
+def test_a_model_with_smoothed_labels_is_as_sure_as_they_are_and_surer_below_0(teacher):
+    """The least cross-entropy to (1 - share) * one-hot + share / 3 is at these very probabilities; below 0 it has none."""
+    sure = {}
+    for share in (0.3, -0.3):
+        defense = LabelSmoothing(share, epochs=10, batch_size=16, learning_rate=3e-3)
+        found = observe(defense.harden(teacher, stripes(96, 1), Run(5)), stripes(60, 3).images)
+        assert np.mean(found.predicted_class == stripes(60, 3).labels) > 0.9
+        logits = found.vectors.astype(np.float64)
+        sure[share] = (np.exp(logits.max(axis=1)) / np.exp(logits).sum(axis=1)).mean()
+    assert sure[0.3] == pytest.approx(0.7 + 0.1, abs=0.07)
+    assert sure[-0.3] > 0.97
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1.5, float("nan")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(InputError, match="`share` must be >= -1 and < 1, and not 0"):
+        LabelSmoothing(share)

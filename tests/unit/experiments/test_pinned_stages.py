@@ -92,7 +92,7 @@ def _count(stage):
     tests = data["splits"]["test_per_class"] * 10
     counts = {
         "shadow_train": data["splits"]["train_per_class"] * 5, "shadow_validation": tests // 3,
-        "test": tests - 2 * (tests // 3),
+        "test": tests - 2 * (tests // 3), "classes": 10,
     }  # fmt: skip
     return counts[stage.identity.get("subset", "test")]
 
@@ -108,8 +108,7 @@ def _scored(stage):
         "images": np.zeros((count, 32, 32, 1), np.float16),
         "ssim": one,
         "mse": one,
-        "distance": one,
-        "found": one,
+        **dict.fromkeys(("distance", "found", "judged", "confidence", "typical", "nearest"), one),
     }, {}
 
 
@@ -180,6 +179,10 @@ def _decoder(stage):
     return {f"{i:03d}": np.asarray(v) for i, v in enumerate(model.variables)}, _weights(stage)[1]
 
 
+def _optimal_pick(stage):
+    return {"picked": np.full(len(stage.identity["deviations"]), 0.5)}, {"needed": 1.0}
+
+
 def _selection(stage):
     return {str(m): np.arange(m) for m in stage.identity["counts"]}, {}
 
@@ -190,7 +193,7 @@ _MADE_UP = {
     "inverter": _weights, "inversion": _scored, "scored_gradient": _scored, "scored_baseline": _scored,
     "class_average": _per_class, "class_prototype": _per_class, "prototype_distance": _scored, "search": _search,
     "images": _pixels, "maps": _maps, "map_statistics": _statistics, "decoder": _decoder, "scored": _faces_scored,
-    "mean_face": _mean_face, "gallery": _gallery, "selection": _selection,
+    "mean_face": _mean_face, "gallery": _gallery, "selection": _selection, "optimal_pick": _optimal_pick,
 }  # fmt: skip
 _OF_ITS_OWN = {"fitted": lambda stage: ({}, {}), "scored": _scored, "hardened": lambda stage: ({}, {})}
 

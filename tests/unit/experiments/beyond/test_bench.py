@@ -11,6 +11,8 @@ from mi_keras.attacks.bank import BankInverter
 from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.queries import Queried
 from mi_keras.attacks.transfer import Transfer
+from mi_keras.defenses.answers import Noise, Rounding
+from mi_keras.defenses.training import LabelSmoothing
 from mi_keras.errors import InputError
 from mi_keras.experiments.beyond.bench import ALL, HALF, BeyondBench
 from mi_keras.experiments.case import Case, plan
@@ -23,15 +25,20 @@ SMALL = InverterSettings((4, 4, 4), epochs=1, batch_size=8, dropout=(0.0, 0.0, 0
 MAPPED = BankInverter(2, "mapped", 0.1, settings=SMALL)
 
 
-@pytest.fixture
-def benches(tmp_path):
+def make_benches(folder):
+    """Return the benches of two targets."""
     return [
         BeyondBench(
-            tiny.make_splits(), {"fingerprint": "0"}, tiny.CLASSIFIER, Store(tmp_path), SilentProgress(),
+            tiny.make_splits(), {"fingerprint": "0"}, tiny.CLASSIFIER, Store(folder), SilentProgress(),
             bank=2, seed=1, run=run,
         )
         for run in (1, 2)
     ]  # fmt: skip
+
+
+@pytest.fixture
+def benches(tmp_path):
+    return make_benches(tmp_path)
 
 
 def plans(benches, attack):
@@ -88,6 +95,47 @@ def test_a_shadow_model_sees_half_of_the_images_and_each_another_half(benches, m
     assert [len(each) for each in seen] == [len(own) // 2] * 2
     assert seen[0] != seen[1]
     assert seen[0] | seen[1] <= own
+
+
+def test_who_trains_other_models_is_met_by_shadow_models_trained_so_each_on_its_half(benches, monkeypatch):
+    first, second = benches
+    smooth, seen = LabelSmoothing(0.1, epochs=1), []
+    known = [bench.known(MAPPED, smooth).stages for bench in benches]
+    assert [stage.key for stage in known[0]] == [stage.key for stage in known[1]]
+    assert not {stage.key for stage in known[0]} & {stage.key for stage in first.known(MAPPED, None).stages}
+    models = [first.model(f"bank/{number}", smooth) for number in (1, 2)]
+    assert [model.key for model in models] == [stage.upstream[0].key for stage in known[0]]
+    player = second.other(player=HALF)
+    assert player.model("target", smooth).upstream[0].key == first.shadow(3).key
+    assert second.model("target", smooth).upstream[0].key == second.classifier("target").key
+
+    def harden(self, model, images, run):
+        seen.append(set(images.ids.tolist()))
+        raise InterruptedError
+
+    monkeypatch.setattr(LabelSmoothing, "harden", harden)
+    monkeypatch.setattr(BeyondBench, "load", lambda self, stage: None)
+    for model in models:
+        with pytest.raises(InterruptedError):
+            model.computed()
+    own = len(first.own_images())
+    assert [len(each) for each in seen] == [own // 2] * 2
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize("attack", [Transfer(MAPPED, 2), Queried(MAPPED, 2, 12)], ids=["observed", "asked"])
+def test_a_network_learns_from_answers_behind_the_defence_and_once_for_all_targets(benches, attack):
+    access = replace(benches[0].access, queries=20)
+    found = []
+    for defense in (None, Rounding(0), Noise(1.0)):
+        starts = [
+            next(stage for stage in plan(Case(attack, defense, access=access), bench).learned.upstream
+                 if stage.kind == "BankInverter.fitted")
+            for bench in benches
+        ]  # fmt: skip
+        assert starts[0].key == starts[1].key
+        found.append(starts[0].key)
+    assert len(set(found)) == 3
 
 
 @pytest.mark.slow  # trains three models and a network

@@ -1,0 +1,80 @@
+"""Defences of `beyond`: what is tried, what noise leaves to the best possible attack, and verdicts on numbers that are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mi_keras.defenses.answers import Noise
+from mi_keras.errors import InputError
+from mi_keras.experiments.beyond import sec_defences
+from mi_keras.experiments.beyond.defended import defences
+from mi_keras.experiments.beyond.optimal import optimal_pick
+from mi_keras.experiments.beyond.sec_defences import _none_above
+from mi_keras.results import Row
+from tests.unit.experiments.beyond.test_bench import make_benches
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("hardened_bank", 11, "`hardened_bank` must be between 2 and 10; got 11"),
+        ("deviations", (0.0,), "`deviations` must be a positive finite number; got 0.0"),
+        ("deviations", (), "`deviations` must name each once, at least one"),
+        ("sends", (1, 1), "`sends` must name each once, at least one"),
+        ("sends", (0,), "`sends` must be between 1 and"),
+        ("tolerance", 0.95, "`tolerance` must be > 0 and < 0.9; got 0.95"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(key, value, message):
+    with pytest.raises(InputError, match=message):
+        replace(sec_defences.PAPER, **{key: value})
+
+
+def test_who_averages_meets_less_noise_and_who_asks_once_all_of_it():
+    found = defences(replace(sec_defences.PAPER, deviations=(4.0,), sends=(1, 100)))
+    assert found["noise=4/1"].defense == found["noise=4/1"].once == Noise(4.0)
+    assert found["noise=4/100"].defense == Noise(0.4)
+    assert found["noise=4/100"].once == Noise(4.0)
+    assert found["noise=4/100"].words == "noise of deviation 4, 100 sends averaged"
+
+
+def test_models_that_are_trained_anew_are_compared_with_a_bank_as_small():
+    few = defences(sec_defences.PRESETS["quick"])
+    assert {name: each.bank for name, each in few.items() if each.bank != 10} == dict.fromkeys(
+        ("none_few", "smoothing=0.1", "smoothing=-0.05", "distilled"), 3
+    )
+    assert "none_few" not in defences(sec_defences.PAPER)  # there it would be the same row
+
+
+def test_the_best_possible_pick_is_sure_without_noise_and_by_chance_in_much_of_it(tmp_path, monkeypatch):
+    bench = make_benches(tmp_path)[0]
+    logits = np.zeros((60, 3), np.float32)
+    logits[:, 0], logits[:, 1] = 9.0, np.arange(60) / 10  # one class; the second logit tells images apart
+    stage = optimal_pick(bench, (0.0, 0.5, 1e4), 0.3)
+    monkeypatch.setattr(type(stage.upstream[0]), "arrays", property(lambda _: {"output_vector": logits}))
+    arrays, info = stage.compute(None)
+    sure, some, none = arrays["picked"]
+    assert sure == 1
+    assert none == pytest.approx(0.1, abs=0.03)
+    assert none < some < sure
+    again = optimal_pick(bench, (info["needed"],), 0.3).compute(None)[0]["picked"]
+    assert again == pytest.approx(0.3, abs=0.01)
+
+
+def picks(found):
+    best = np.array([0.30, 0.32, 0.31, 0.29, 0.30])
+    values = {"found_10": best, "found_shadow": best - 0.1, "found_answers": best + np.array(found)}
+    return {"noise": Row("noise", "noise", "defense", values)}
+
+
+@pytest.mark.parametrize(
+    ("found", "holds"),
+    [
+        ((-0.02, -0.03, -0.02, -0.01, -0.02), True),
+        ((0.01, -0.02, 0.02, -0.01, 0.01), True),  # above by chance
+        ((0.03, 0.035, 0.03, 0.04, 0.03), False),
+    ],
+)
+def test_an_attack_above_the_best_possible_one_by_more_than_its_interval_breaks_the_claim(found, holds):
+    assert _none_above(picks(found)).holds is holds
