@@ -200,7 +200,8 @@ def _sorted_by_content(
 
 def _digest(image: NDArray[Any]) -> bytes:
     header = f"{image.dtype.str} {image.shape}\n".encode()
-    return hashlib.sha256(header + np.ascontiguousarray(image).tobytes()).digest()
+    unsigned = image + image.dtype.type(0)  # a zero with a sign is the same pixel
+    return hashlib.sha256(header + np.ascontiguousarray(unsigned).tobytes()).digest()
 
 
 def _group_digests(digests: Sequence[bytes], groups: Ints) -> list[bytes]:

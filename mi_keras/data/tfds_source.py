@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.data.array_rules import check_channels
 from mi_keras.data.source import Source, fingerprint, first_line
 from mi_keras.errors import InputError
 from mi_keras.quiet import quiet_libraries
@@ -84,6 +85,7 @@ def _check_features(name: str, features: Any) -> None:
         raise InputError(
             f"`data=tfds:{name}` must have uint8 images of one fixed shape; got {pixel_type} {image.shape}."
         )
+    check_channels(f"`data=tfds:{name}`", image.shape)
 
 
 def prepare(name: str, builder: Any, *, offline: bool, instead: str) -> None:

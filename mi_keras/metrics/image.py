@@ -13,6 +13,7 @@ WINDOW, SIGMA = 11, 1.5  # thesis 4.1.2 and Wang et al. 2004
 C1, C2 = 0.01**2, 0.03**2  # (K * L)^2 with dynamic range L = 1
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest scale first
 FLOOR = 1e-3  # of a scale's similarity in the loss
+ROUNDING = 1e-3  # beyond [0, 1]: of float16, which reconstructions may be stored in
 SMALLEST_FOR_MS_SSIM = 161  # four halvings, rounded up, must leave the 11 pixels of the window
 
 
@@ -169,7 +170,16 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
 
 
 def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512) -> Scores:
-    """Score reconstructions against the true images, both `(count, height, width, channels)` in [0, 1]."""
+    """Score reconstructions against the true images, both `(count, height, width, channels)` in [0, 1].
+
+    Raises:
+        ValueError: their shapes differ, or a value is outside [0, 1] by more than rounding, or not a number: SSIM of such
+            images is a number that means nothing.
+    """
+    for name, images in (("reconstructions", reconstructions), ("truth", truth)):
+        low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
+        if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # so written, NaN fails too
+            raise ValueError(f"`{name}` must be in [0, 1], without NaN; got values from {low:g} to {high:g}.")
     if reconstructions.shape != truth.shape:
         raise ValueError(
             f"`reconstructions` must have the shape of `truth`; got {reconstructions.shape}, {truth.shape}."

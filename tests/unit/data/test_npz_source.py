@@ -43,6 +43,17 @@ def test_npz_gives_what_is_in_the_file(tmp_path: Path, form: str, channels: int,
     assert source.class_names == ("0", "1", "2")
 
 
+def test_labels_of_one_column_are_taken_as_keras_datasets_gives_those_of_cifar(tmp_path: Path) -> None:
+    flat = load_source(saved(tmp_path / "flat.npz", good_arrays()))
+    column = {
+        key: values[:, np.newaxis] if key.startswith("y_") else values
+        for key, values in good_arrays().items()
+    }
+    source = load_source(saved(tmp_path / "column.npz", column))
+    np.testing.assert_array_equal(source.train_labels, flat.train_labels)
+    assert source.fingerprint == flat.fingerprint
+
+
 def test_the_fingerprint_follows_the_contents_and_not_the_file(tmp_path: Path) -> None:
     first = load_source(saved(tmp_path / "a.npz", good_arrays()))
     same = load_source(saved(tmp_path / "b.npz", good_arrays()))
@@ -57,15 +68,24 @@ FLOATS = np.full((12, 5, 4), 0.5)
 BAD_ARRAYS: list[tuple[dict[str, NDArray[Any] | None], str]] = [
     ({"y_test": None}, "must have the keys x_train, y_train, x_test, y_test; it lacks y_test and has x_train, "),
     ({"x_train": np.zeros((12, 20), np.uint8)}, "`x_train` must be (count, height, width) or (count, height, width, channels), none of them 0; got (12, 20)."),
+    ({"x_train": np.zeros((12, 784), np.uint8)}, "got (12, 784): rows of 784 numbers, which `images.reshape(-1, 28, 28)` makes pictures."),
+    ({"x_train": np.zeros((12, 784, 1), np.uint8)}, "`x_train` must be pictures of at least 4 pixels a side; got (12, 784, 1): rows of 784 numbers, which `images.reshape(-1, 28, 28)` makes pictures."),
+    ({"x_train": np.zeros((12, 1, 784), np.uint8)}, "which `images.reshape(-1, 28, 28)` makes pictures."),
+    ({"x_train": np.zeros((12, 1024, 3), np.uint8)}, "rows of 3072 numbers, which `images.reshape(-1, 32, 32, 3)` makes pictures."),
+    ({"x_train": np.zeros((12, 784, 1, 1), np.uint8)}, "which `images.reshape(-1, 28, 28)` makes pictures."),
+    ({"x_train": np.zeros((12, 3, 32, 32), np.uint8)}, "at least 4 pixels a side; got (12, 3, 32, 32): `numpy.moveaxis(images, 1, -1)` brings the channels last."),
+    ({"x_train": np.zeros((12, 8, 8, 4), np.uint8)}, "`x_train` must have 1 or 3 channels, and the channels stand last; got images of (8, 8, 4): leave the transparency out."),
+    ({"x_train": np.zeros((12, 8, 8, 2), np.uint8)}, "`x_train` must have 1 or 3 channels, and the channels stand last; got images of (8, 8, 2)."),
     ({"x_test": np.zeros((0, 5, 4), np.uint8)}, "`x_test` must be (count, height, width) or"),
-    ({"x_train": np.zeros((12, 5, 4), np.int64)}, "`x_train` must be uint8 in 0..255 or floating point in [0, 1]; got int64."),
-    ({"x_train": FLOATS * 510}, "`x_train` is floating point and must be in [0, 1], without NaN; got values from 255 to 255."),
-    ({"x_train": FLOATS - 1}, "in [0, 1], without NaN; got values from -0.5 to -0.5."),
+    ({"x_train": np.zeros((12, 5, 4), np.int64)}, "`x_train` must be uint8 in 0..255 or floating point in [0, 1]; got int64: `images.astype('uint8')` makes bytes of them."),
+    ({"x_train": np.full((12, 5, 4), 256, np.uint16)}, "`x_train` must be uint8 in 0..255 or floating point in [0, 1]; got uint16."),
+    ({"x_train": FLOATS * 510}, "`x_train` is floating point and must be in [0, 1], without NaN; got values from 255 to 255: use `images / 255` if they are in [0, 255]."),
+    ({"x_train": FLOATS - 1}, "in [0, 1], without NaN; got values from -0.5 to -0.5: use `(images + 1) / 2` if they are in [-1, 1]."),
     ({"x_train": np.where(np.arange(4) == 1, np.nan, FLOATS)}, "without NaN; got values from nan to nan."),
     ({"x_train": FLOATS * np.inf}, "without NaN; got values from inf to inf."),
     ({"x_train": FLOATS}, "`x_train` and `x_test` must have images of one shape and type; got (5, 4, 1) float32 and (5, 4, 1) uint8."),
     ({"x_test": np.zeros((6, 4, 4), np.uint8)}, "must have images of one shape and type; got (5, 4, 1) uint8 and (4, 4, 1) uint8."),
-    ({"y_train": np.zeros((12, 1), np.int64)}, "`y_train` must be (count,) class numbers; got shape (12, 1)."),
+    ({"y_train": np.zeros((12, 2), np.int64)}, "`y_train` must be (count,) class numbers; got shape (12, 2)."),
     ({"y_train": np.zeros(12)}, "`y_train` must be integer class numbers; got float64."),
     ({"y_train": np.zeros(12, bool)}, "`y_train` must be integer class numbers; got bool."),
     ({"y_test": np.arange(6) - 1}, "`y_test` must be class numbers >= 0; got -1."),
