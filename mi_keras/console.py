@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from mi_keras.display import displayable
 from mi_keras.progress import Bar
 
 
@@ -33,12 +34,12 @@ class TerminalProgress:
     @contextmanager
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
         columns = (
-            TextColumn("{task.description}", justify="left"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.description}", justify="left", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
             _Rate(), TextColumn("left"), TimeRemainingColumn(compact=True),
         )  # fmt: skip
         with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
-            task = progress.add_task(label, total=total, completed=int(done), unit=unit)
+            task = progress.add_task(displayable(label), total=total, completed=int(done), unit=unit)
             yield _RichBar(progress, task)
 
     def announce(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(displayable(text), markup=False, highlight=False, soft_wrap=True)

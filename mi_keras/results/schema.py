@@ -6,6 +6,7 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.results.result import StoredResult
 from mi_keras.results.rules import BrokenRule, is_optional
@@ -63,6 +64,8 @@ def _read(hint: Any, value: object, where: str, words: str) -> Any:
     if kind in _PLAIN:
         if not _PLAIN[kind][1](value):
             raise _error(where, words, value)
+        if kind is str:
+            return displayable(str(value))  # as it may be shown on a page, in a figure and on a terminal
         return float(value) if kind is float else value  # type: ignore[arg-type]  # the rule has seen a number
     if get_origin(kind) is Sequence:
         (inner,) = get_args(kind)
@@ -73,7 +76,10 @@ def _read(hint: Any, value: object, where: str, words: str) -> Any:
         raise _error(where, words, value)
     if get_origin(kind) is Mapping:
         _, inner = get_args(kind)
-        return {key: _read(inner, part, f"{where}.{key}", _words(inner)) for key, part in value.items()}
+        return {
+            displayable(key): _read(inner, part, f"{where}.{key}", _words(inner))
+            for key, part in value.items()
+        }
     return read(kind, value, where)
 
 

@@ -1,4 +1,4 @@
-"""Near-duplicates among the images of an audit: copies in another format, exact ones included, that would lie on two sides."""
+"""Near-duplicates among images: copies in another format, exact ones included, that would lie on two sides."""
 
 import hashlib
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.auditing.given import LUMA
-from mi_keras.data.preprocess import as_bytes
+from mi_keras.data.preprocess import LUMA, as_bytes
 from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.types import Floats, Ints
 
