@@ -126,7 +126,7 @@ def _elements(data: Any) -> Iterator[tuple[NDArray[Any], Any]]:
 
 
 def _text(label: Any) -> str:
-    return label.decode() if isinstance(label, bytes) else str(label)
+    return label.decode(errors="surrogateescape") if isinstance(label, bytes) else str(label)
 
 
 def _of_arrays(

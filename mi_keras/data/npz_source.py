@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mi_keras.data.array_rules import as_labels, as_pictures, as_unit_floats, check_channels
 from mi_keras.data.source import Source, fingerprint, first_line
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.files import UNREADABLE
 from mi_keras.types import Floats, Ints
@@ -38,7 +39,7 @@ def read_npz(file: str) -> Source:
     _check_together(spec, images, labels)
     ordered = (images["x_train"], labels["y_train"], images["x_test"], labels["y_test"])
     return Source(
-        f"npz:{file}",
+        displayable(f"npz:{file}"),
         *ordered,
         class_names=tuple(str(number) for number in range(labels["y_train"].max() + 1)),
         fingerprint=fingerprint(*ordered),

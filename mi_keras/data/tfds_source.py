@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mi_keras.data.array_rules import check_channels
 from mi_keras.data.source import Source, fingerprint, first_line
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.quiet import quiet_libraries
 from mi_keras.types import Ints
@@ -50,7 +51,7 @@ def read_tfds(name: str, *, offline: bool) -> Source:
             train_labels=train_labels,
             test_images=test_images,
             test_labels=test_labels,
-            class_names=tuple(builder.info.features["label"].names),
+            class_names=tuple(map(displayable, builder.info.features["label"].names)),
             fingerprint=fingerprint(train_images, train_labels, test_images, test_labels),
         )
 

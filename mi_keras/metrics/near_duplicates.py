@@ -47,6 +47,17 @@ def merge_near_duplicates(images: NDArray[Any], groups: Ints, *, near: float = N
     return root[groups]
 
 
+def near_any(images: NDArray[Any], others: NDArray[Any], *, near: float = NEAR) -> NDArray[np.bool_]:
+    """Return `(count,)` whether an image is a near-duplicate of any of `others`, of the same shape and numbers."""
+    vectors, found = _unit_vectors(others), np.isin(image_digests(images), image_digests(others))
+    own = _unit_vectors(images)
+    for start in range(0, len(own), BLOCK):
+        rows = slice(start, start + BLOCK)
+        for other in range(0, len(vectors), BLOCK):
+            found[rows] |= (own[rows] @ vectors[other : other + BLOCK].T > near).any(axis=1)
+    return found
+
+
 def image_digests(images: NDArray[Any]) -> list[bytes]:
     """Return the SHA-256 of each image in 8 bits, whichever numbers it is given in.
 

@@ -28,6 +28,7 @@ MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 GRAY = "#555555"
 LEGEND_LINE = 0.22  # inches
 _TITLE_LINE, _FOOTER_LINE, _MARGIN = 0.25, 0.17, 0.1
+_TIMES = "\N{MULTIPLICATION SIGN}"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ON_SCREEN = 1.05  # letters are wider when their stems are put on pixels
 
@@ -52,7 +53,7 @@ class _PlainPowers(LogFormatterSciNotation):
             .__call__(x, pos)
             .removeprefix(r"$\mathdefault{")
             .removesuffix("}$")
-            .replace(r"\times", "×")
+            .replace(r"\times", _TIMES)
         )
         return re.sub(r"\^\{(.+?)\}", lambda power: power[1].translate(_RAISED), text)
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mi_keras.data.face_division import counts, divide_faces
 from mi_keras.data.face_source import FaceSource
 from mi_keras.data.face_sources import DEFAULT_FACES, open_faces
-from mi_keras.data.faces import counts, split_faces
 from mi_keras.experiments.store import Store
 from mi_keras.progress import Progress
 from mi_keras.seeds import derive
@@ -23,12 +23,16 @@ class Faces:
     Attributes:
         sides: of "training" and "held_out" the keys of candidates, more than are used, and how many to use.
         seed: of the division.
+        fingerprint: of what was divided.
+        group_of: by key its group, none of which is on both sides; empty where the division is by name.
     """
 
     source: FaceSource
     settings: FaceSettings
     sides: Mapping[str, tuple[tuple[str, ...], int]]
     seed: int
+    fingerprint: str
+    group_of: Mapping[str, str]
 
 
 class SplitSettingsOf(Protocol):
@@ -52,10 +56,10 @@ class SplitWork:
 
     def prepare(self, source: FaceSource, config: SplitSettingsOf, *, seed: int) -> Faces:
         seed = derive(seed, "faces")
-        training, held_out = split_faces(source.keys, config.faces, seed=seed)
-        wanted = counts(config.faces, len(training), len(held_out))
-        sides = {"training": (training, wanted[0]), "held_out": (held_out, wanted[1])}
-        return Faces(source, config.faces, sides, seed)
+        divided = divide_faces(source, config.faces, seed=seed)
+        wanted = counts(config.faces, len(divided.training), len(divided.held_out))
+        sides = {"training": (divided.training, wanted[0]), "held_out": (divided.held_out, wanted[1])}
+        return Faces(source, config.faces, sides, seed, divided.fingerprint, divided.group_of)
 
     def benches(
         self, data: Faces, config: SplitSettingsOf, store: Store, progress: Progress, *, seed: int

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import os
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,13 @@ import pytest
 from PIL import Image
 
 from mi_keras.data import faces
-from mi_keras.data.decoding import decode_face
+from mi_keras.data.face_division import counts, divide_faces, split_faces
 from mi_keras.data.face_source import FaceSource
 from mi_keras.data.face_sources import open_faces
-from mi_keras.data.faces import counts, load_faces, split_faces
+from mi_keras.data.faces import load_faces
 from mi_keras.errors import InputError
 from mi_keras.settings import FaceSettings
-from tests.unit.data.given import bomb, encoded, noise
+from tests.unit.data.given import bomb, encoded, noise, pixels_of
 
 REAL = Path(
     os.environ.get("MI_KERAS_FACES_ZIP", Path(__file__).parents[4] / "shared/data/celeba_half_10k.zip")
@@ -91,6 +93,70 @@ def test_too_few_images_are_refused(asked: int, share: int, available: tuple[int
     )
 
 
+SMALL = FaceSettings(faces=20, train_share=3, division="content")
+
+
+def in_folders(people: int = 12, of_each: int = 3) -> dict[str, bytes]:
+    """Pictures of several persons, a folder each, with a letter that can be composed and decomposed."""
+    return {
+        f"Zoë {person}/{number}.png": encoded(noise(10 * person + number))
+        for person in range(people)
+        for number in range(of_each)
+    }
+
+
+def sides_by_content(contents: dict[str, bytes], settings: FaceSettings) -> list[list[bytes]]:
+    divided = divide_faces(made(contents), settings, seed=1)
+    assert sorted((*divided.training, *divided.held_out)) == sorted(contents)
+    return [[contents[key] for key in side] for side in (divided.training, divided.held_out)]
+
+
+@pytest.mark.parametrize("groups", ["none", "folder"])
+def test_by_content_the_division_is_the_same_under_any_names(groups: str) -> None:
+    settings, contents = replace(SMALL, groups=groups), in_folders()
+    expected = sides_by_content(contents, settings)
+    assert all(expected)
+    packed = {f"faces/{unicodedata.normalize('NFD', key)}": data for key, data in reversed(contents.items())}
+    assert set(packed) != {f"faces/{key}" for key in contents}
+    assert sides_by_content(packed, settings) == expected
+    renamed = {key.replace("Zoë ", "p").replace(".png", ".jpg"): data for key, data in contents.items()}
+    assert sides_by_content(renamed, settings) == expected
+    prints = {divide_faces(made(each), settings, seed=1).fingerprint for each in (contents, packed, renamed)}
+    assert len(prints) == 1
+    by_name = [
+        set(divide_faces(made(each), replace(SMALL, division="name"), seed=1).held_out)
+        for each in (contents, renamed)
+    ]
+    assert {contents[key] for key in by_name[0]} != {renamed[key] for key in by_name[1]}
+
+
+def test_a_folder_is_on_one_side_and_so_are_folders_that_hold_the_same() -> None:
+    settings, contents = replace(SMALL, groups="folder"), in_folders()
+    contents |= {
+        key.replace("Zoë 5/", "copy of Zoë/"): data
+        for key, data in contents.items()
+        if key.startswith("Zoë 5/")
+    }
+    divided = divide_faces(made(contents), settings, seed=1)
+    folders = [{key.split("/")[0] for key in side} for side in (divided.training, divided.held_out)]
+    assert not folders[0] & folders[1]
+    assert len({divided.group_of[key] for key in contents if key.startswith(("Zoë 5/", "copy"))}) == 1
+    without = divide_faces(made(contents), SMALL, seed=1)
+    assert {key.split("/")[0] for key in without.training} & {key.split("/")[0] for key in without.held_out}
+    flat = {key.replace("/", "_"): data for key, data in contents.items()}
+    with pytest.raises(
+        InputError, match=r"^`groups=folder` must find a folder for each group; made has 1 in all\.$"
+    ):
+        divide_faces(made(flat), settings, seed=1)
+
+
+def test_groups_need_a_division_by_content() -> None:
+    with pytest.raises(
+        InputError, match=r"^`groups` must be none where `division` is name; use `division` content\.$"
+    ):
+        FaceSettings(groups="folder")
+
+
 # Loading
 
 
@@ -110,7 +176,7 @@ def test_images_come_in_the_order_of_the_candidates(pictures: dict[str, bytes]) 
     assert loaded.used == tuple(order[:5])
     assert loaded.skipped == ()
     for image, key in zip(images, loaded.used, strict=True):
-        np.testing.assert_array_equal(image, decode_face(pictures[key], 16))
+        np.testing.assert_array_equal(image, pixels_of(pictures[key], 16))
 
 
 @pytest.mark.parametrize("block", [1, 3, 256])
@@ -137,7 +203,7 @@ def test_broken_and_repeated_files_are_passed_over_and_listed(
     assert progress.bars == [("training images", 6, "image", 0)]
     assert sum(progress.amounts) == 6
     for image, key in zip(images, loaded.used, strict=True):
-        np.testing.assert_array_equal(image, decode_face(pictures[key], 16))
+        np.testing.assert_array_equal(image, pixels_of(pictures[key], 16))
 
 
 def test_only_files_that_are_needed_are_asked_for(pictures: dict[str, bytes]) -> None:
@@ -171,13 +237,28 @@ def test_too_few_candidates_leave_the_rest_alone(pictures: dict[str, bytes]) -> 
     assert load_faces(made(pictures), [], images).used == ()
 
 
+def test_names_of_what_is_skipped_can_be_shown_and_transparency_is_counted(
+    pictures: dict[str, bytes],
+) -> None:
+    see_through = np.concatenate([noise(90), np.zeros((12, 9, 1), np.uint8)], axis=2)
+    contents = {
+        os.fsdecode(b"\xff.png"): b"",
+        "\x1b[2J.png": b"no picture",
+        "c.png": encoded(see_through),
+        **pictures,
+    }
+    loaded = load_faces(made(contents), list(contents), np.zeros((4, 16, 16, 3), np.uint8))
+    assert loaded.skipped == (("\\xff.png", "empty or unreadable"), ("\\x1b[2J.png", "no image"))
+    assert (loaded.used[0], loaded.on_white) == ("c.png", 1)
+
+
 def test_a_memory_map_is_filled(pictures: dict[str, bytes], tmp_path: Path) -> None:
     shape = (4, 16, 16, 3)
     images = np.memmap(tmp_path / "images", np.uint8, "w+", shape=shape)
     load_faces(made(pictures), list(pictures), images)
     images.flush()
     on_disk = np.fromfile(tmp_path / "images", np.uint8).reshape(shape)
-    np.testing.assert_array_equal(on_disk[3], decode_face(pictures["3.png"], 16))
+    np.testing.assert_array_equal(on_disk[3], pixels_of(pictures["3.png"], 16))
 
 
 def test_an_error_of_the_source_arrives_as_it_was_raised(pictures: dict[str, bytes]) -> None:
