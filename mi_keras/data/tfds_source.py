@@ -39,7 +39,7 @@ def read_tfds(name: str, *, offline: bool) -> Source:
             in the splits train and test.
     """
     with quiet_tensorflow_datasets():
-        builder = open_builder(name)
+        builder = open_builder(name, offline=offline)
         _check_features(name, builder.info.features)
         if not builder.is_prepared():
             prepare(name, builder, offline=offline, instead="use `data=npz:FILE`")
@@ -56,8 +56,8 @@ def read_tfds(name: str, *, offline: bool) -> Source:
         )
 
 
-def open_builder(name: str) -> Any:
-    """Return the builder of a set, prepared or not.
+def open_builder(name: str, *, offline: bool) -> Any:
+    """Return the builder of a set, prepared or not; `offline`: without a look at what the network knows of it.
 
     Raises:
         InputError: `name` is no legal name, or nobody knows it.
@@ -67,8 +67,22 @@ def open_builder(name: str) -> Any:
     if not LEGAL_NAME.fullmatch(name):
         raise InputError(f"`data=tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got {name!r}.")
     unknown = f"must be a set that TensorFlow Datasets knows or that is prepared in {_data_dir()}; it says"
-    with _said_in_one_line(name, (ValueError, AssertionError, ImportError), unknown):
+    quietly = _no_metadata_from_the_network() if offline else contextlib.nullcontext()
+    with quietly, _said_in_one_line(name, (ValueError, AssertionError, ImportError), unknown):
         return tfds.builder(name, data_dir=_data_dir())
+
+
+@contextlib.contextmanager
+def _no_metadata_from_the_network() -> Iterator[None]:
+    """Keep TensorFlow Datasets from its bucket: until 4.9.9 it asks there for the sizes of a set that is not prepared."""
+    from tensorflow_datasets.core.utils import gcs_utils
+
+    before = gcs_utils._is_gcs_disabled
+    gcs_utils._is_gcs_disabled = True
+    try:
+        yield
+    finally:
+        gcs_utils._is_gcs_disabled = before
 
 
 def _check_features(name: str, features: Any) -> None:
