@@ -74,6 +74,8 @@ def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineError
         trouble = (
             "no space left on the disk" if full else f"{error.strerror or error}: {error.filename or ''}"
         )
+        if error.errno == errno.ENAMETOOLONG:  # of the user: nothing of ours is called so
+            return _say(messages, f"a path must be shorter; got {error.filename}.", BAD_INPUT)
         return _say(messages, f"stopped: {trouble}. {go_on}", STOPPED)
     except (KeyboardInterrupt, Interrupted) as error:
         place = f" in: {error}" if str(error) else ""

@@ -1,6 +1,7 @@
 """Read a user's own labelled images from one npz file with the keys of `keras.datasets` (no pickle)."""
 
 import os
+import struct
 import zipfile
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,10 @@ from mi_keras.errors import InputError
 from mi_keras.files import UNREADABLE
 from mi_keras.types import Floats, Ints
 
+LARGEST_RATIO, HARMLESS = (
+    200,
+    2**28,
+)  # of sizes after and before unpacking; bytes below which a large one does no harm
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -63,6 +68,7 @@ def read_npz_arrays(
         raise InputError(f"{spec} must be an existing file that can be read; got {os.path.abspath(path)}.")
     if not zipfile.is_zipfile(path):
         raise InputError(f"{spec} must be an npz file; got a truncated file or one of another format.")
+    _check_sizes(spec, path)
     arrays = {}
     member = "its list of keys"
     try:
@@ -76,6 +82,21 @@ def read_npz_arrays(
         said = first_line(error)
         raise InputError(f"{spec}: {member} must be readable, without pickle; numpy says: {said}.") from error
     return arrays
+
+
+def _check_sizes(spec: str, path: str) -> None:
+    """Refuse an array that is gigabytes of nothing, before it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (*UNREADABLE, struct.error) as error:
+        raise InputError(f"{spec} must be a whole npz file; zipfile says: {first_line(error)}.") from error
+    for info in members:
+        if info.file_size > max(HARMLESS, LARGEST_RATIO * info.compress_size):
+            raise InputError(
+                f"{spec} must hold what it promises; `{info.filename}` has {info.compress_size:,} bytes and promises "
+                f"{info.file_size:,}: save what is so alike without compression."
+            )
 
 
 def _check_keys(spec: str, found: list[str]) -> Sequence[str]:

@@ -74,10 +74,10 @@ def open_builder(name: str, *, offline: bool) -> Any:
 
 @contextlib.contextmanager
 def _no_metadata_from_the_network() -> Iterator[None]:
-    """Keep TensorFlow Datasets from its bucket: until 4.9.9 it asks there for the sizes of a set that is not prepared."""
+    """Keep TensorFlow Datasets from its bucket, where it may ask for the sizes of a set that is not prepared."""
     from tensorflow_datasets.core.utils import gcs_utils
 
-    before = gcs_utils._is_gcs_disabled
+    before = getattr(gcs_utils, "_is_gcs_disabled", True)
     gcs_utils._is_gcs_disabled = True
     try:
         yield

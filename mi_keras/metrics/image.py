@@ -1,6 +1,7 @@
 """Image scores: SSIM, MSE, PSNR and total variation, also as losses, and MS-SSIM; one value per image (thesis 4.1.2, split 5)."""
 
 import functools
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -169,21 +170,28 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
     return rows + columns
 
 
-def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512) -> Scores:
+def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512, bounded: bool = True) -> Scores:
     """Score reconstructions against the true images, both `(count, height, width, channels)` in [0, 1].
+
+    Args:
+        bounded: False lets reconstructions leave [0, 1], as a linear prediction does.
 
     Raises:
         ValueError: their shapes differ, or a value is outside [0, 1] by more than rounding, or not a number: SSIM of such
             images is a number that means nothing.
     """
-    for name, images in (("reconstructions", reconstructions), ("truth", truth)):
-        low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
-        if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # so written, NaN fails too
-            raise ValueError(f"`{name}` must be in [0, 1], without NaN; got values from {low:g} to {high:g}.")
-    if reconstructions.shape != truth.shape:
+    if reconstructions.shape != truth.shape or truth.ndim != 4 or not len(truth):
         raise ValueError(
-            f"`reconstructions` must have the shape of `truth`; got {reconstructions.shape}, {truth.shape}."
+            "`reconstructions` must be (count, height, width, channels), one at least, of the shape of `truth`; "
+            f"got {reconstructions.shape}, {truth.shape}."
         )
+    for name, images in (("reconstructions", reconstructions), ("truth", truth)):
+        if images.dtype.kind != "f":
+            raise ValueError(f"`{name}` must be floating point in [0, 1]; got {images.dtype}.")
+        low, high = float(images.min(initial=0)), float(images.max(initial=0))  # NaN where one is
+        rounding = ROUNDING if bounded or name == "truth" else math.inf
+        if not (low >= -rounding and high <= 1 + rounding):  # so written, NaN fails too
+            raise ValueError(f"`{name}` must be in [0, 1], without NaN; got values from {low:g} to {high:g}.")
     slices = [slice(i, i + batch_size) for i in range(0, len(truth), batch_size)]
     return Scores(
         ssim=np.concatenate([ssim(reconstructions[s], truth[s]).numpy() for s in slices]),

@@ -93,9 +93,9 @@ def copy_weights(model: keras.Model, weights: FileWeights, source: str) -> None:
 
 def _checked_copy(path: Path, folder: Path) -> Path:
     """Return a copy of the HDF5 file that holds the weights, looked at as a whole."""
-    if not path.is_file():
-        raise InputError(f"{_RULE}; got {path} (no such file).")
     try:
+        if not path.is_file():  # a folder, or a pipe that would never end
+            raise InputError(f"{_RULE}; got {path} (no such file).")
         with open(path, "rb") as file:
             head = file.read(len(HDF5))
             file.seek(0)

@@ -75,7 +75,7 @@ def test_weights_that_were_downloaded_are_used_offline() -> None:
 def test_no_metadata_of_a_set_that_is_not_prepared_is_asked_for(
     door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to 4.9.9, TensorFlow Datasets asks its bucket unless it is told not to; its own client is no Python socket."""
+    """TensorFlow Datasets asks its bucket where a process has allowed it; its own client is no Python socket."""
     from tensorflow_datasets.core.utils import gcs_utils
 
     monkeypatch.setattr(gcs_utils, "_is_gcs_disabled", False)

@@ -1,5 +1,7 @@
 """`--data npz:FILE`: what it gives, and every rule that a file can break."""
 
+import re
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mi_keras.data import npz_source
 from mi_keras.data.sources import load_source
 from tests.unit.data.given import Arrays, good_arrays, refusal
 
@@ -121,6 +124,27 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
     for name in (*contents, "one.npy", "pickled.npy"):
         text = message_of(f"npz:{tmp_path / name}")
         assert "must be an npz file; got a truncated file or one of another format." in text
+
+
+def test_an_npz_that_would_unpack_to_gigabytes_is_refused_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npz_source, "HARMLESS", 10_000)
+    np.savez_compressed(tmp_path / "bomb.npz", **good_arrays(x_train=np.zeros((12, 500, 400), np.uint8)))
+    assert re.search(
+        r"must hold what it promises; `x_train.npy` has [\d,]+ bytes and promises 2,400,",
+        message_of(f"npz:{tmp_path}/bomb.npz"),
+    )
+    with zipfile.ZipFile(tmp_path / "lying.npz", "w") as archive, archive.open("x_train.npy", "w") as member:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**14, 12, 12)}
+        np.lib.format.write_array_header_1_0(member, header)
+    for key in ("y_train", "x_test", "y_test"):
+        with (
+            zipfile.ZipFile(tmp_path / "lying.npz", "a") as archive,
+            archive.open(f"{key}.npy", "w") as member,
+        ):
+            np.lib.format.write_array(member, good_arrays()[key])
+    assert "`x_train` must be readable, without pickle" in message_of(f"npz:{tmp_path}/lying.npz")
 
 
 def test_an_npz_with_a_flipped_byte_is_refused(tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ def test_files_that_are_no_weights_are_refused(weights_file: Path, tmp_path: Pat
     (tmp_path / "text.h5").write_text("no")
     assert _read_message(tmp_path / "text.h5").startswith(expected)
     assert _read_message(tmp_path).startswith(expected)
+    assert "File name too long" in _read_message(tmp_path / ("x" * 300))
     (tmp_path / "cut.h5").write_bytes(weights_file.read_bytes()[:-100_000])
     assert _read_message(tmp_path / "cut.h5").startswith(
         f"`weights` must be a whole file; {tmp_path}/cut.h5 is cut or damaged"
