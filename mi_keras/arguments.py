@@ -38,7 +38,7 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
     add("--data", metavar="SOURCE", help=data)
     changes = "change a setting, for example gradient.steps=100"
     add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=changes)
-    add("--offline", action="store_true", help="never download data")
+    add("--offline", action="store_true", help="never download data or weights")
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from mi_keras.arguments import add_arguments, add_results, request_of
-from mi_keras.command import OneLineErrors, guarded
+from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.commands import COMMANDS, run_command
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections
 from mi_keras.experiments.section import folder_of
@@ -48,13 +48,13 @@ def _reproduce(options: argparse.Namespace) -> None:
         write_reports(folder, report)
         if not options.json:
             print_result(report.result, console)
-            console.print(f"\nPage, tables, figures and arrays: {folder}\n", soft_wrap=True)
+            say_path(console, "\nPage, tables, figures and arrays", folder, "\n")
     if options.section == ALL:
         page = write_overview(
             reports, request.out / folder_of(request.work, ALL) / request.preset / "index.html"
         )
         if not options.json:
-            console.print(f"All sections on one page: {page}", soft_wrap=True)
+            say_path(console, "All sections on one page", page)
     if options.json:
         print(json.dumps(documents if options.section == ALL else documents[0], indent=1))
 

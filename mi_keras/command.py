@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.logging import RichHandler
 
+from mi_keras.display import displayable
 from mi_keras.errors import DamagedFile, InputError, Interrupted
 
 STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
@@ -30,7 +31,7 @@ class OneLineErrors(argparse.ArgumentParser):
     """A parser whose complaints are one line, as all others are."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {displayable(message)}\n")
 
     def in_options(self, message: str) -> str:
         """Return a message of the library, which names arguments, with the options that they come from.
@@ -78,6 +79,8 @@ def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineError
         trouble = (
             "no space left on the disk" if full else f"{error.strerror or error}: {error.filename or ''}"
         )
+        if error.errno == errno.ENAMETOOLONG:  # of the user: nothing of ours is called so
+            return _say(messages, f"a path must be shorter; got {error.filename}.", BAD_INPUT)
         return _say(messages, f"stopped: {trouble}. {go_on}", STOPPED)
     except (KeyboardInterrupt, Interrupted) as error:
         place = f" in: {error}" if str(error) else ""
@@ -123,8 +126,13 @@ def _out_of_something(error: Exception) -> str:
 
 
 def _say(messages: Console, line: str, code: int) -> int:
-    messages.print(line, markup=False, highlight=False, soft_wrap=True)
+    messages.print(displayable(line), markup=False, highlight=False, soft_wrap=True)
     return code
+
+
+def say_path(console: Console, what: str, path: object, end: str = "") -> None:
+    """Print where something is; no part of a path is taken for markup."""
+    console.print(f"{what}: {displayable(str(path))}{end}", markup=False, highlight=False, soft_wrap=True)
 
 
 def console_for_tables() -> Console:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from mi_keras.display import displayable
 from mi_keras.progress import Bar
 
 EVERY = 60.0  # seconds between two lines where no bar can be drawn
@@ -53,11 +54,11 @@ class TerminalProgress:
             yield _LineBar(self._console, label, total, done)
             return
         columns = (
-            TextColumn("{task.description}", justify="left"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.description}", justify="left", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
             _Rate(), TextColumn("left"), TimeRemainingColumn(compact=True),
         )  # fmt: skip
         with Progress(*columns, console=self._console) as progress:
-            task = progress.add_task(label, total=total, completed=int(done), unit=unit)
+            task = progress.add_task(displayable(label), total=total, completed=int(done), unit=unit)
             yield _RichBar(progress, task)
 
     def announce(self, text: str) -> None:
@@ -76,4 +77,4 @@ def finished_lines(console: Console) -> Callable[[str, float], None]:
 
 def print_line(console: Console, text: str) -> None:
     """Print a line as it is, however long."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(displayable(text), markup=False, highlight=False, soft_wrap=True)

@@ -25,8 +25,8 @@ class SplitSettings:
     """How a labelled source is cut into disjoint sets (thesis 3.3.1).
 
     Attributes:
-        train_per_class: images per class taken from the source's training part, halved into target and shadow.
-        test_per_class: images per class taken from the source's test part, cut in three.
+        train_per_class: of the source's training part, halved into target and shadow.
+        test_per_class: of the source's test part, cut in three.
         method: "random" as the text says, or "stratified" for equal class counts in every set.
     """
 
@@ -58,7 +58,7 @@ class HeadSettings:
     """What stands between the two linear layers of the classifier (thesis 3.1.1, 4.2); the defaults are its choice.
 
     Attributes:
-        activation: "none", "relu", "sigmoid", "gelu" (the exact one, with the error function) or "silu".
+        activation: "none", "relu", "sigmoid", "gelu" (with the error function) or "silu".
         dropout: probability that a unit is dropped in training, in [0, 1), after the activation.
     """
 
@@ -77,14 +77,11 @@ class GradientSettings:
 
     Attributes:
         steps: exact number of updates per image; 0 leaves the start.
-        start: "class_average", "class_instance" or "random".
-        optimizer: "adam" or "gradient_descent"; the text does not say which (docs/gradient_settings.md has
-            the measurements behind this choice).
+        start, optimizer: of `STARTS` and `OPTIMIZERS`; of the optimizer the text says nothing (see docs/gradient_settings.md).
         learning_rate: step size, in units of pixel value for Adam.
-        l2_weight: lambda_reg-l2 of formula 3, on the sum of squares of an image.
-        tv_weight: lambda_reg-tv of formula 4, on the sum of absolute neighbour differences of an image.
-        batch_size: images optimised together at most, fewer where memory is short; results do not depend on it
-            beyond float rounding.
+        l2_weight, tv_weight: lambda_reg-l2 of formula 3, on the sum of squares of an image, and lambda_reg-tv of formula 4, on
+            the sum of its absolute neighbour differences.
+        batch_size: images optimised together at most; results depend on it by float rounding alone.
     """
 
     steps: int = 400
@@ -110,13 +107,12 @@ class ActivationSettings:
     """Last-linear-layer activations A^L (thesis 3.5).
 
     Attributes:
-        method: "gradient_descent" as in the text, or "minimum_norm", the closed form.
-        start: "random" (standard normal) or "zeros"; the text does not say which.
+        method, start: "gradient_descent" as in the text or "minimum_norm", the closed form; "random" (normal) or "zeros".
         threshold: tau, the mean squared error of the logits below which a vector stops moving.
         learning_rate: eta of the update.
         max_steps: bound on the number of updates; vectors still above tau are counted and reported.
-        known: A^L of the adversary's own images, from which M_I learns: "solved" from their output vectors, as those of
-            the attacked ones (thesis 3.7), or "extracted" by a forward pass of the shadow model (thesis 1, 3.5).
+        known: A^L of the adversary's own images, from which M_I learns: "solved" from their output vectors (thesis 3.7), or
+            "extracted" by a forward pass of the shadow model (thesis 1, 3.5).
     """
 
     method: str = "gradient_descent"
@@ -141,8 +137,7 @@ class InverterSettings:
 
     Attributes:
         dropout: probability that a value is dropped in training, in [0, 1), after each of the three inner maps.
-        input_noise: standard deviation of Gaussian noise added to the input in training, as a fraction of the
-            standard deviation of all training inputs; not in the text.
+        input_noise: deviation of Gaussian noise on training inputs, in deviations of these; not in the text.
     """
 
     channels: tuple[int, ...] = (512, 256, 128)
@@ -165,18 +160,25 @@ class FaceSettings:
 
     Attributes:
         faces: images to use at most, training and held-out ones together; fewer where the source has fewer.
-        size: height and width to which every image is resized, whatever its shape: a multiple of 32, and at least 192
-            because MS-SSIM needs 161 for its five scales.
+        size: height and width that every image is resized to: a multiple of 32, and 192 as MS-SSIM needs 161.
         train_share: training images for each held-out one.
+        division: by "name", as published results are, or by "content" (see `data.face_division`).
+        groups: "folder": the pictures of a folder, such as one person's, are on one side; by content only.
     """
 
     faces: int = 40_000
     size: int = 320
     train_share: int = 10
+    division: str = "name"
+    groups: str = "none"
 
     def __post_init__(self) -> None:
         _at_least("faces", self.faces, 20)
         _at_least("train_share", self.train_share, 1)
+        _one_of("division", self.division, ("name", "content"))
+        _one_of("groups", self.groups, ("none", "folder"))
+        if self.groups != "none" and self.division == "name":
+            raise InputError("`groups` must be none where `division` is name; use `division` content.")
         if self.size < 192 or self.size % 32 or self.size > 1024:
             raise InputError(f"`size` must be a multiple of 32 from 192 to 1024; got {self.size!r}.")
 
@@ -186,8 +188,8 @@ class EncoderSettings:
     """The attacked model, MobileNetV3-Large, and what is sent of it (split 4).
 
     Attributes:
-        weights: "imagenet" (downloaded by Keras), "random", or a file that `save_weights` wrote.
-        variant: "full", or "minimalistic": without squeeze-and-excitation, hard-swish and 5x5 kernels.
+        weights: "imagenet" (downloaded by Keras), "random", or a weights or model file of Keras.
+        variant: "full", or "minimalistic" (no squeeze-and-excitation, hard-swish and 5x5 kernels).
         cut: C1 to C5, or the layer after which the model is cut.
     """
 
@@ -204,11 +206,10 @@ class DecoderSettings:
     """A decoder and its training; the defaults are the text's (split 4.1).
 
     Attributes:
-        decoder: one of `DECODERS`, or "released"; those of the text are compared with normalised images, as they
-            answer such.
+        decoder: one of `DECODERS`, or "released"; those of the text answer normalised images.
         schedule: of the learning rate: "step" (times 0.93 after every third epoch) or "cosine" (to zero).
-        mse, l1, ms_ssim: weights of mean squared error, mean absolute error and 1 - MS-SSIM in the loss.
-        noise_mean, noise_variance: of Gaussian noise on each normalised training image, before the encoder.
+        mse, l1, ms_ssim: weights of mean squared and mean absolute error and 1 - MS-SSIM in the loss.
+        noise_mean, noise_variance: of Gaussian noise on normalised training images, before the encoder.
     """
 
     decoder: str
@@ -291,7 +292,7 @@ def _one_of(name: str, value: str, legal: tuple[str, ...]) -> None:
         raise InputError(f"`{name}` must be one of {', '.join(legal)}; got {value!r}.")
 
 
-# At the end because making one calls the checks above. Ours: networks for a bank's answers and a target's, and the corrector
+# At the end because making one calls the checks above. Ours: networks for a bank's and a target's answers, the corrector
 BANK_NETWORK = InverterSettings(epochs=32, learning_rate=2e-3, dropout=(0.0, 0.0, 0.0))
 TUNING = InverterSettings(epochs=20, learning_rate=2e-3, dropout=(0.1, 0.1, 0.1))
 CORRECTION = InverterSettings((128, 4, 24), 12, 64, 1e-3, (0.0, 0.0, 0.0))

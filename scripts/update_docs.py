@@ -19,6 +19,7 @@ from mi_keras.command import OneLineErrors, guarded
 from mi_keras.data.face_sources import DEFAULT_FACES
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.errors import InputError
+from mi_keras.experiments.registry import SECTIONS
 from mi_keras.files import write_text
 from mi_keras.quiet import quiet_libraries
 from mi_keras.reports.files import load_result
@@ -46,6 +47,7 @@ WITH_TABLES = (
     *(DOCS / name for name in ("results.md", "thesis.md", "split.md", "beyond.md", "audits.md")),
     DOCS.parent / "README.md",
 )
+OF_SECTIONS = {(each.work, each.number, each.title) for each in SECTIONS}
 BLOCK = re.compile(r"(<!-- measured (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 AUDIT = re.compile(r"(<!-- audit (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -111,6 +113,8 @@ def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
                 for setting in result.changed
                 if not setting.startswith(MORE) and setting not in VARIANTS
             ]
+            if (result.work, result.section, result.title) not in OF_SECTIONS:
+                continue  # a search of that section, in the same shape
             if result.seed == 1 and own and not (digits and preset == "quick" and other):
                 text = (folder / "result.json").read_text(encoding="utf-8")
                 name = [result.work, result.section, preset, *(each.partition("=")[0] for each in variants)]

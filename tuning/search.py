@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mi_keras.arguments import add_results, add_settings
-from mi_keras.command import OneLineErrors, guarded
+from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.experiments import runner
 from mi_keras.experiments.presets import check_runs, sized
 from mi_keras.experiments.section import Experiment, Request, Section
@@ -126,7 +126,7 @@ def _search(options: argparse.Namespace) -> None:
     write_reports(folder, report)
     console = Console()
     print_result(report.result, console)
-    console.print(f"\nPage, table, figure and arrays: {folder}", soft_wrap=True)
+    say_path(console, "\nPage, table, figure and arrays", folder)
 
 
 def gradient_search(workers: Workers) -> Experiment:

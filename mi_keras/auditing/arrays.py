@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.auditing.given import Given, Size, note_on_channels, resized, stacked, with_channels
+from mi_keras.data.array_rules import as_labels, as_pictures
 from mi_keras.data.mnist import read_embedded_mnist
 from mi_keras.data.npz_source import read_npz_arrays
 from mi_keras.errors import InputError
@@ -125,7 +126,7 @@ def _elements(data: Any) -> Iterator[tuple[NDArray[Any], Any]]:
 
 
 def _text(label: Any) -> str:
-    return label.decode() if isinstance(label, bytes) else str(label)
+    return label.decode(errors="surrogateescape") if isinstance(label, bytes) else str(label)
 
 
 def _of_arrays(
@@ -185,14 +186,10 @@ def _seen(
 
 def _checked_images(name: str, images: NDArray[Any]) -> NDArray[Any]:
     """Return `(count, height, width, channels)` of numbers."""
-    if images.ndim not in (3, 4) or 0 in images.shape:
-        raise InputError(
-            f"{name} must be (count, height, width) or (count, height, width, channels), none of them 0; "
-            f"got {images.shape}."
-        )
+    pictures = as_pictures(name, images)
     if images.dtype.kind not in "biuf":
         raise InputError(f"{name} must be numbers; got {images.dtype}.")
-    return images if images.ndim == 4 else images[..., np.newaxis]
+    return pictures
 
 
 def _class_numbers(name: str, labels: NDArray[Any]) -> NDArray[Any]:
@@ -210,6 +207,7 @@ def _class_numbers(name: str, labels: NDArray[Any]) -> NDArray[Any]:
 
 def _per_image(name: str, values: NDArray[Any], count: int) -> NDArray[Any]:
     """Return `(count,)` values, one for each image."""
-    if values.shape not in ((count,), (count, 1)):
+    flat = as_labels(values, count)
+    if flat.shape != (count,):
         raise InputError(f"{name} must be ({count},), one for each image; got {values.shape}.")
-    return values.reshape(count)
+    return flat

@@ -45,6 +45,7 @@ from mi_keras.auditing.stronger import (
 )
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home
 from mi_keras.machine import machine, versions
@@ -95,7 +96,7 @@ def audit(
             )
         name = name or Path(model).name
         model = load_model(str(model), imports=imports)
-    contract = inspect(model, name or model.name, data, options)
+    contract = inspect(model, displayable(name or model.name), data, options)
     sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
     store = store or Store(home())

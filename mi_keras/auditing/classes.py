@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.types import Ints
 
@@ -39,7 +40,7 @@ def number_classes(
             )
         place = {text: number for number, text in enumerate(known)}
         notes = () if declared else (_note(known),)
-        return np.array([place[text] for text in texts], np.int64), known, notes
+        return np.array([place[text] for text in texts], np.int64), tuple(map(displayable, known)), notes
     if labels.dtype.kind not in "biuf" or not np.array_equal(labels, labels.astype(np.int64)):
         raise InputError(f"{name} must have labels that are class numbers or names; got {labels.dtype}.")
     numbers = labels.astype(np.int64)
@@ -49,7 +50,8 @@ def number_classes(
         raise InputError(
             f"`class_names` must name every class of {name}, {numbers.max() + 1} at least; got {len(declared)}."
         )
-    return numbers, declared or tuple(str(number) for number in range(numbers.max() + 1)), ()
+    shown = tuple(map(displayable, declared)) if declared else tuple(map(str, range(numbers.max() + 1)))
+    return numbers, shown, ()
 
 
 def number_groups(name: str, groups: NDArray[Any]) -> tuple[Ints, tuple[str, ...]]:
@@ -63,14 +65,17 @@ def number_groups(name: str, groups: NDArray[Any]) -> tuple[Ints, tuple[str, ...
     elif groups.dtype.kind not in "iu":
         raise InputError(f"{name} must have groups that are whole numbers or names; got {groups.dtype}.")
     names, numbers = np.unique(groups, return_inverse=True)
-    return numbers.astype(np.int64), tuple(map(str, names))
+    return numbers.astype(np.int64), tuple(displayable(str(name)) for name in names)
 
 
 def _texts(values: NDArray[Any]) -> list[str]:
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    return [
+        value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value) for value in values
+    ]
 
 
 def _note(names: Sequence[str]) -> str:
+    names = [displayable(name) for name in names]
     listed = ", ".join(names[:SHOWN]) + (f" ... {names[-1]}" if len(names) > SHOWN else "")
     return (
         "Classes are numbered in the order of their names, as image_dataset_from_directory numbers them, and class k is "

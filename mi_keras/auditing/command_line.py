@@ -12,7 +12,8 @@ from rich.console import Console
 
 from mi_keras.auditing.options import ADVERSARIES, DEFAULT_ADVERSARIES, DEFAULT_BUDGET, PRESETS, Options
 from mi_keras.auditing.verdict import Tolerance, parse_limits
-from mi_keras.command import OneLineErrors, console_for_tables, guarded
+from mi_keras.command import OneLineErrors, console_for_tables, guarded, say_path
+from mi_keras.display import displayable
 from mi_keras.errors import InputError, interruptible
 from mi_keras.files import check_writable
 
@@ -76,7 +77,7 @@ def _run(given: argparse.Namespace) -> int:
         print(json.dumps(report.to_json(), indent=1))
     else:
         first_screen(report, console_for_tables())
-        print(f"Page, model card and JSON: {page}")
+        say_path(console_for_tables(), "Page, model card and JSON", page)
     code = fails(report.points, limits, among=options.among)
     if code:
         told = f"--fail-above {given.fail_above}: {ENDS[code]}, exit code {code}."
@@ -92,7 +93,7 @@ def _list_points(given: argparse.Namespace) -> int:
         raise InputError("`MODEL` must be given with --list-points; got none.")
     for point in points(load_model(given.model, imports=given.imports), _fix(given.fix)):
         size = " x ".join("?" if n is None else str(n) for n in point.shape)
-        print(f"{point.name}  {size}{'  (output)' if point.is_output else ''}")
+        print(f"{displayable(point.name)}  {size}{'  (output)' if point.is_output else ''}")
     return 0
 
 

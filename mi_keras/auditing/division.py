@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.auditing.near_duplicates import NEAR, image_digests, merge_near_duplicates
 from mi_keras.errors import InputError
+from mi_keras.metrics.near_duplicates import NEAR, image_digests, merge_near_duplicates
 from mi_keras.types import Ints
 
 LEAST = 100  # images, fewer are refused

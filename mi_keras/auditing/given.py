@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mi_keras.data.decoding import to_pixels
+from mi_keras.data.preprocess import LUMA
 from mi_keras.errors import InputError
 
 Size = tuple[int, int]  # height, width
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow turns RGB to grey
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ import json
 import re
 import stat
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,17 +13,9 @@ from typing import IO, Any
 import keras
 
 from mi_keras.auditing.allowed import Names
-from mi_keras.auditing.hdf5 import CONFIG_BYTES, EXPANSION, check_hdf5, read_config
 from mi_keras.errors import InputError
-
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-PLAIN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may need gigabytes to be read
-SMALL = 1 << 24  # bytes: up to here a member may be compressed as well as zeros are
-BLOCK = 1 << 20  # bytes copied at a time
-REASON = 300  # characters of Keras' complaint, which can hold a configuration whole
-HDF5 = b"\x89HDF\r\n\x1a\n"
-ZIP = b"PK\x03\x04"
-UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+from mi_keras.models.hdf5 import HDF5, check_hdf5, read_config
+from mi_keras.models.keras_archive import CONFIG, ZIP, copy_file, line_of, unpack
 
 
 def load_model(path: str, *, imports: Sequence[str] = ()) -> keras.Model:
@@ -48,10 +38,10 @@ def load_model(path: str, *, imports: Sequence[str] = ()) -> keras.Model:
         folder = Path(made)
         with _opened(path) as file:
             if _kind(path, file) == "zip":
-                text, copy = _unpack(path, file, folder), folder
+                text, copy = unpack(path, file, folder), folder
             else:
                 copy = folder / "model.h5"
-                _copy(file, copy)
+                copy_file(file, copy)
                 check_hdf5(copy, path)
                 text = read_config(copy, path)
         config = _parsed(path, text)
@@ -107,60 +97,12 @@ def _kind(path: str, file: IO[bytes]) -> str:
     raise InputError(f"`model` must be a .keras or .h5 file; {path} is {what}.")
 
 
-def _unpack(path: str, file: IO[bytes], folder: Path) -> str:
-    """Copy the weights out of an archive of Keras, check them, and return its configuration."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = {member.filename: member for member in archive.infolist()}
-            if any(name.endswith("/data.pkl") for name in members):
-                raise InputError(f"`model` must be a .keras or .h5 file; {path} is a PyTorch file, a pickle.")
-            extra = sorted(members.keys() - {CONFIG, METADATA, WEIGHTS})
-            if extra or len(members) < len(archive.infolist()) or not {CONFIG, WEIGHTS} <= members.keys():
-                found = ascii(extra[0])[:80] if extra else ", ".join(sorted(members))
-                raise InputError(
-                    f"`model` must be an archive of {CONFIG}, {METADATA} and {WEIGHTS}, once each and nothing else; "
-                    f"{path} has {found}."
-                )
-            for name, limit in ((CONFIG, CONFIG_BYTES), (WEIGHTS, None)):
-                _check_member(path, members[name], limit)
-            text = archive.read(CONFIG).decode()
-            with archive.open(WEIGHTS) as weights:
-                _copy(weights, folder / WEIGHTS)
-    except InputError:
-        raise
-    except UNREADABLE_ZIP as error:
-        raise InputError(
-            f"`model` must be a whole archive; {path} is cut or damaged ({_line(error)})."
-        ) from None
-    if (folder / WEIGHTS).open("rb").read(len(HDF5)) != HDF5:
-        raise InputError(f"`model` must have HDF5 weights; {WEIGHTS} of {path} is no HDF5 file.")
-    check_hdf5(folder / WEIGHTS, f"{WEIGHTS} of {path}")
-    return text
-
-
-def _check_member(path: str, member: zipfile.ZipInfo, limit: int | None) -> None:
-    expands = member.file_size > max(SMALL, EXPANSION * member.compress_size)
-    if expands or member.file_size > (limit or member.file_size):
-        raise InputError(
-            f"`model` must hold what it promises; {member.filename} of {path} has {member.compress_size:,} bytes and "
-            f"promises {member.file_size:,}."
-        )
-    if member.compress_type not in PLAIN_COMPRESSION or member.flag_bits & 1:  # bit 0: encrypted
-        raise InputError(f"`model` must be stored or deflated, and open; {member.filename} of {path} is not.")
-
-
-def _copy(source: IO[bytes], to: Path) -> None:
-    with open(to, "xb") as copy:
-        while block := source.read(BLOCK):
-            copy.write(block)
-
-
 def _parsed(path: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"`model` must have a configuration in JSON; that of {path} is not ({_line(error)})."
+            f"`model` must have a configuration in JSON; that of {path} is not ({line_of(error)})."
         ) from None
 
 
@@ -177,7 +119,7 @@ def _own(imports: Sequence[str]) -> dict[str, object]:
             module = import_module(name)
         except Exception as error:  # of the module's own code, which may fail in any way
             raise InputError(
-                f"`imports` must be modules that can be imported; got {name} ({_line(error)})."
+                f"`imports` must be modules that can be imported; got {name} ({line_of(error)})."
             ) from None
         package = name.split(".")[0]
         own = [
@@ -202,15 +144,8 @@ def _built(path: str, copy: Path, own: dict[str, object]) -> keras.Model:
         model = keras.saving.load_model(str(copy), custom_objects=own, compile=False, safe_mode=True)
     except Exception as error:  # of whatever kind: a wrong configuration reaches every constructor of Keras
         raise InputError(
-            f"`model` must be one that Keras {keras.__version__} can build; {path} is not: {_line(error)}."
+            f"`model` must be one that Keras {keras.__version__} can build; {path} is not: {line_of(error)}."
         ) from None
     if not isinstance(model, keras.Model):
         raise InputError(f"`model` must be a model; {path} holds a {type(model).__name__}.")
     return model
-
-
-def _line(error: BaseException) -> str:
-    """Return what an error says as one short line that steers no terminal."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = "".join(letter if letter.isprintable() else "?" for letter in text).rstrip(".")
-    return text if len(text) <= REASON else f"{text[:REASON]}..."

@@ -9,14 +9,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mi_keras.auditing.given import Given, Size, note_on_channels, stacked
-from mi_keras.data.decoding import is_deep_grey, is_grey, open_picture, to_pixels
+from mi_keras.data.decoding import (
+    filled_bits,
+    is_deep_grey,
+    is_grey,
+    is_transparent,
+    note_on_white,
+    open_picture,
+    to_pixels,
+)
 from mi_keras.data.face_source import FaceSource
 from mi_keras.data.source import first_line
 from mi_keras.errors import InputError
 
 Pixels = NDArray[np.uint8]
 NO_PICTURE = "not read: no .jpg, .jpeg, .png, .bmp or .webp, or a link out of the folder"
-DEPTHS = (8, 10, 12, 14, 16)  # bits that greys of two bytes may fill, by camera or scanner
 
 
 def read_pictures(
@@ -42,7 +49,7 @@ def read_pictures(
         for key in source.keys
         if len(folders[key]) < len(levels)
     ]
-    images, refused, depth, converted = _decoded(source, usable, size, channels)
+    images, refused, depth, converted, on_white = _decoded(source, usable, size, channels)
     skipped += refused
     if not images:
         first = f"; the first of {len(skipped)} files: {skipped[0][0]}, {skipped[0][1]}" if skipped else ""
@@ -59,7 +66,7 @@ def read_pictures(
         labels=of_level.get("class"),
         groups=of_level.get("group"),
         skipped=tuple(sorted(skipped)),
-        notes=(*notes, *note_on_channels(converted, channels)),
+        notes=(*notes, *note_on_channels(converted, channels), *note_on_white(on_white)),
     )
 
 
@@ -78,17 +85,20 @@ def _folders(
 
 def _decoded(
     source: FaceSource, keys: Sequence[str], size: Size | None, channels: int
-) -> tuple[dict[str, Pixels], list[tuple[str, str]], int, int]:
-    """Return the pixels of each picture, `(key, reason)` of those refused, the bits of deep greys, 0 without any, and how
-    many pictures were grey where colour is wanted, or the other way round."""
+) -> tuple[dict[str, Pixels], list[tuple[str, str]], int, int, int]:
+    """Return the pixels of each picture, `(key, reason)` of those refused, the bits of deep greys, 0 without any, how many
+    pictures were grey where colour is wanted, or the other way round, and how many had transparent parts."""
     images: dict[str, Pixels] = {}
     brightest: dict[str, int] = {}
     converted: set[str] = set()
+    on_white: set[str] = set()
 
     def convert(key: str, picture: Image.Image, grey_bits: int = 16) -> None:
-        images[key] = to_pixels(picture, size, channels=channels, grey_bits=grey_bits, on_white=True)
+        images[key] = to_pixels(picture, size, channels=channels, grey_bits=grey_bits)
         if is_grey(picture) != (channels == 1):
             converted.add(key)
+        if is_transparent(picture):
+            on_white.add(key)
 
     def convert_or_measure(key: str, picture: Image.Image) -> None:
         if is_deep_grey(picture):
@@ -98,11 +108,11 @@ def _decoded(
 
     skipped = _for_each(source, keys, convert_or_measure)
     if not brightest:
-        return images, skipped, 0, len(converted)
+        return images, skipped, 0, len(converted), len(on_white)
     # How many bits are in use shows over all of them together: one dark picture alone would come out too bright.
-    depth = next(bits for bits in DEPTHS if max(brightest.values()) < 2**bits)
+    depth = filled_bits(max(brightest.values()))
     skipped += _for_each(source, list(brightest), lambda key, picture: convert(key, picture, depth))
-    return images, skipped, depth, len(converted)
+    return images, skipped, depth, len(converted), len(on_white)
 
 
 def _for_each(
@@ -116,7 +126,6 @@ def _for_each(
         for key, content in source.read(keys):
             try:
                 use(key, open_picture(content))
-            except Exception as error:
-                # Whatever a decoder raises on one file must not end the audit of the others
+            except ValueError as error:
                 skipped.append((key, first_line(error)))
     return skipped

@@ -18,6 +18,7 @@ from mi_keras.auditing.picture_files import read_pictures
 from mi_keras.auditing.pixels import check_pixels
 from mi_keras.data.folder_faces import open_folder
 from mi_keras.data.zip_faces import open_zip
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.types import Ints
 
@@ -190,17 +191,18 @@ def _sorted_by_content(
         groups=groups.astype(np.int64),
         group_names=shown,
         trained_on=None if given.trained_on is None else given.trained_on[order],
-        names=tuple(given.names[number] for number in order),
-        skipped=given.skipped,
-        notes=(*given.notes, *notes),
-        name=given.name,
+        names=tuple(displayable(given.names[number]) for number in order),
+        skipped=tuple((displayable(file), reason) for file, reason in given.skipped),
+        notes=tuple(map(displayable, (*given.notes, *notes))),
+        name=displayable(given.name),
         fingerprint=_fingerprint(pixels, [records[number] for number in order]),
     )
 
 
 def _digest(image: NDArray[Any]) -> bytes:
     header = f"{image.dtype.str} {image.shape}\n".encode()
-    return hashlib.sha256(header + np.ascontiguousarray(image).tobytes()).digest()
+    unsigned = image + image.dtype.type(0)  # a zero with a sign is the same pixel
+    return hashlib.sha256(header + np.ascontiguousarray(unsigned).tobytes()).digest()
 
 
 def _group_digests(digests: Sequence[bytes], groups: Ints) -> list[bytes]:

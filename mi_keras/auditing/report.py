@@ -4,14 +4,14 @@ import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.errors import InputError
 from mi_keras.files import write_arrays, write_text
+from mi_keras.results.schema import read
 from mi_keras.types import Floats
 from mi_keras.whole import replace_file, replace_files
 
@@ -264,16 +264,15 @@ def read_document(path: Path) -> Report:
     """Read the JSON that `write` wrote: a report without its pictures.
 
     Raises:
-        InputError: it is no report of this version.
+        InputError: it is no report of this version; the field that is wrong, where one is.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document.pop("schema") != SCHEMA:
+        if document.get("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
-        report: Report = _typed(Report, {**document, "pictures": {}})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"`report` must be an {DOCUMENT} of this version; got {path}: {error}.") from None
-    return report
+    return read(Report, {**document, "pictures": {}}, "report")
 
 
 def _plain(value: Any) -> Any:
@@ -284,17 +283,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _typed(kind: Any, value: Any) -> Any:
-    """Return JSON values as the type that `_plain` made them from."""
-    if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
-        return kind(**{name: _typed(hints[name], item) for name, item in value.items()})
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is UnionType:
-        return None if value is None else _typed(next(a for a in arguments if a is not NoneType), value)
-    if origin is tuple:
-        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(_typed(k, item) for k, item in zip(kinds, value, strict=True))
-    return value

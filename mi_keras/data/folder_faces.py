@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mi_keras.data.face_source import LARGEST_FILE, FaceSource, hash_rows, is_hidden, is_image
 from mi_keras.data.source import first_line
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 
 
@@ -36,7 +37,7 @@ def open_folder(path: str) -> FaceSource:
     others = tuple(row[0] for row, is_read in found if not is_read)
     # Name, size and time of change stand for the content: to hash 200,000 files would take longer than to use them.
     return FaceSource(
-        f"folder:{path}", tuple(key for key, _, _ in rows), read, hash_rows(rows), others=others
+        displayable(f"folder:{path}"), tuple(key for key, _, _ in rows), read, hash_rows(rows), others=others
     )
 
 

@@ -1,17 +1,24 @@
 """Read a user's own labelled images from one npz file with the keys of `keras.datasets` (no pickle)."""
 
 import os
+import struct
 import zipfile
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.data.array_rules import as_labels, as_pictures, as_unit_floats, check_channels
 from mi_keras.data.source import Source, fingerprint, first_line
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.files import UNREADABLE
 from mi_keras.types import Floats, Ints
 
+LARGEST_RATIO, HARMLESS = (
+    200,
+    2**28,
+)  # of sizes after and before unpacking; bytes below which a large one does no harm
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -19,8 +26,8 @@ def read_npz(file: str) -> Source:
     """Return the labelled images in `file`, checked.
 
     `x_train` and `x_test` are `(count, height, width)` or `(count, height, width, channels)`, uint8 in 0..255
-    or floating point in [0, 1]; `y_train` and `y_test` are `(count,)` integers. The classes are 0 up to the
-    largest training label, each with a training image; their numbers are their names.
+    or floating point in [0, 1], of 1 or 3 channels; `y_train` and `y_test` are `(count,)` or `(count, 1)` integers. The
+    classes are 0 up to the largest training label, each with a training image; their numbers are their names.
 
     Raises:
         InputError: the file or one of its arrays breaks a rule above.
@@ -28,11 +35,16 @@ def read_npz(file: str) -> Source:
     spec = f"`data=npz:{file}`"
     arrays = read_npz_arrays(spec, file, lambda found: _check_keys(spec, found))
     images = {key: _checked_images(f"{spec}: `{key}`", arrays[key]) for key in ("x_train", "x_test")}
-    labels = {key: _checked_labels(f"{spec}: `{key}`", arrays[key]) for key in ("y_train", "y_test")}
+    labels = {
+        f"y_{part}": _checked_labels(
+            f"{spec}: `y_{part}`", as_labels(arrays[f"y_{part}"], len(images[f"x_{part}"]))
+        )
+        for part in ("train", "test")
+    }
     _check_together(spec, images, labels)
     ordered = (images["x_train"], labels["y_train"], images["x_test"], labels["y_test"])
     return Source(
-        f"npz:{file}",
+        displayable(f"npz:{file}"),
         *ordered,
         class_names=tuple(str(number) for number in range(labels["y_train"].max() + 1)),
         fingerprint=fingerprint(*ordered),
@@ -56,6 +68,7 @@ def read_npz_arrays(
         raise InputError(f"{spec} must be an existing file that can be read; got {os.path.abspath(path)}.")
     if not zipfile.is_zipfile(path):
         raise InputError(f"{spec} must be an npz file; got a truncated file or one of another format.")
+    _check_sizes(spec, path)
     arrays = {}
     member = "its list of keys"
     try:
@@ -71,6 +84,21 @@ def read_npz_arrays(
     return arrays
 
 
+def _check_sizes(spec: str, path: str) -> None:
+    """Refuse an array that is gigabytes of nothing, before it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (*UNREADABLE, struct.error) as error:
+        raise InputError(f"{spec} must be a whole npz file; zipfile says: {first_line(error)}.") from error
+    for info in members:
+        if info.file_size > max(HARMLESS, LARGEST_RATIO * info.compress_size):
+            raise InputError(
+                f"{spec} must hold what it promises; `{info.filename}` has {info.compress_size:,} bytes and promises "
+                f"{info.file_size:,}: save what is so alike without compression."
+            )
+
+
 def _check_keys(spec: str, found: list[str]) -> Sequence[str]:
     missing = [key for key in KEYS if key not in found]
     if missing:
@@ -82,23 +110,20 @@ def _check_keys(spec: str, found: list[str]) -> Sequence[str]:
 
 
 def _checked_images(name: str, images: NDArray[np.generic]) -> NDArray[np.uint8] | Floats:
-    if images.ndim not in (3, 4) or 0 in images.shape:
+    pictures = as_pictures(name, images)
+    check_channels(name, pictures.shape[1:])
+    if pictures.dtype == np.uint8:
+        return pictures.astype(np.uint8, copy=False)
+    if not np.issubdtype(pictures.dtype, np.floating):
         raise InputError(
-            f"{name} must be (count, height, width) or (count, height, width, channels), "
-            f"none of them 0; got {images.shape}."
+            f"{name} must be uint8 in 0..255 or floating point in [0, 1]; got {pictures.dtype}{_as_bytes(pictures)}."
         )
-    if images.ndim == 3:
-        images = images[..., np.newaxis]  # (count, height, width, 1)
-    if images.dtype == np.uint8:
-        return images.astype(np.uint8, copy=False)
-    if not np.issubdtype(images.dtype, np.floating):
-        raise InputError(f"{name} must be uint8 in 0..255 or floating point in [0, 1]; got {images.dtype}.")
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 1):  # so written, NaN fails too
-        raise InputError(
-            f"{name} is floating point and must be in [0, 1], without NaN; got values from {low:g} to {high:g}."
-        )
-    return images.astype(np.float32)
+    return as_unit_floats(name, pictures)
+
+
+def _as_bytes(images: NDArray[np.generic]) -> str:
+    whole = np.issubdtype(images.dtype, np.integer) and images.min() >= 0 and images.max() <= 255
+    return ": `images.astype('uint8')` makes bytes of them" if whole else ""
 
 
 def _checked_labels(name: str, labels: NDArray[np.generic]) -> Ints:

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from mi_keras.settings import IMAGE_SIZE
 from mi_keras.types import Floats
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow turns RGB to grey
+
 
 def preprocess(images: NDArray[np.uint8] | Floats) -> Floats:
     """Return `images` in [0, 1], resized to `(count, IMAGE_SIZE, IMAGE_SIZE, channels)`.

@@ -87,8 +87,11 @@ def make_splits(source: Source, settings: SplitSettings, *, seed: int) -> Splits
 
 
 def image_ids(images: NDArray[np.uint8] | Floats) -> NDArray[np.uint64]:
-    """Return `(count,)`: the first 8 bytes of the SHA-256 of each image's bytes, most significant first."""
-    heads = b"".join(hashlib.sha256(image.tobytes()).digest()[:8] for image in images)
+    """Return `(count,)`: the first 8 bytes of the SHA-256 of each image's bytes, most significant first.
+
+    Equal images have equal bytes: a zero counts without its sign.
+    """
+    heads = b"".join(hashlib.sha256((image + image.dtype.type(0)).tobytes()).digest()[:8] for image in images)
     return np.frombuffer(heads, ">u8").astype(np.uint64)
 
 

@@ -24,7 +24,7 @@ def open_tfds(name: str, *, offline: bool) -> FaceSource:
         InputError: no such set, not prepared and not to be prepared, or no feature `image` of 8 bits.
     """
     with quiet_tensorflow_datasets():
-        builder = open_builder(name)
+        builder = open_builder(name, offline=offline)
         _check_image(name, builder.info.features)
         if not builder.is_prepared():
             pictures = "give the pictures themselves: `data=zip:PATH`, or `data=folder:PATH` once unzipped"

@@ -13,7 +13,9 @@ from urllib.request import urlopen
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.data.array_rules import check_channels
 from mi_keras.data.source import Source, fingerprint, first_line
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.quiet import quiet_libraries
 from mi_keras.types import Ints
@@ -37,7 +39,7 @@ def read_tfds(name: str, *, offline: bool) -> Source:
             in the splits train and test.
     """
     with quiet_tensorflow_datasets():
-        builder = open_builder(name)
+        builder = open_builder(name, offline=offline)
         _check_features(name, builder.info.features)
         if not builder.is_prepared():
             prepare(name, builder, offline=offline, instead="use `data=npz:FILE`")
@@ -49,13 +51,13 @@ def read_tfds(name: str, *, offline: bool) -> Source:
             train_labels=train_labels,
             test_images=test_images,
             test_labels=test_labels,
-            class_names=tuple(builder.info.features["label"].names),
+            class_names=tuple(map(displayable, builder.info.features["label"].names)),
             fingerprint=fingerprint(train_images, train_labels, test_images, test_labels),
         )
 
 
-def open_builder(name: str) -> Any:
-    """Return the builder of a set, prepared or not.
+def open_builder(name: str, *, offline: bool) -> Any:
+    """Return the builder of a set, prepared or not; `offline`: without a look at what the network knows of it.
 
     Raises:
         InputError: `name` is no legal name, or nobody knows it.
@@ -65,8 +67,22 @@ def open_builder(name: str) -> Any:
     if not LEGAL_NAME.fullmatch(name):
         raise InputError(f"`data=tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got {name!r}.")
     unknown = f"must be a set that TensorFlow Datasets knows or that is prepared in {_data_dir()}; it says"
-    with _said_in_one_line(name, (ValueError, AssertionError, ImportError), unknown):
+    quietly = _no_metadata_from_the_network() if offline else contextlib.nullcontext()
+    with quietly, _said_in_one_line(name, (ValueError, AssertionError, ImportError), unknown):
         return tfds.builder(name, data_dir=_data_dir())
+
+
+@contextlib.contextmanager
+def _no_metadata_from_the_network() -> Iterator[None]:
+    """Keep TensorFlow Datasets from its bucket, where it may ask for the sizes of a set that is not prepared."""
+    from tensorflow_datasets.core.utils import gcs_utils
+
+    before = getattr(gcs_utils, "_is_gcs_disabled", True)
+    gcs_utils._is_gcs_disabled = True
+    try:
+        yield
+    finally:
+        gcs_utils._is_gcs_disabled = before
 
 
 def _check_features(name: str, features: Any) -> None:
@@ -84,6 +100,7 @@ def _check_features(name: str, features: Any) -> None:
         raise InputError(
             f"`data=tfds:{name}` must have uint8 images of one fixed shape; got {pixel_type} {image.shape}."
         )
+    check_channels(f"`data=tfds:{name}`", image.shape)
 
 
 def prepare(name: str, builder: Any, *, offline: bool, instead: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from mi_keras.data.face_source import LARGEST_FILE, FaceSource, hash_rows, is_hidden, is_image
 from mi_keras.data.source import first_line
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.files import UNREADABLE
 
@@ -43,7 +44,7 @@ def open_zip(path: str) -> FaceSource:
             for key in wanted:
                 yield key, _content(archive, key, sizes[key])
 
-    return FaceSource(f"zip:{path}", tuple(sizes), read, hash_rows(rows), others=others)
+    return FaceSource(displayable(f"zip:{path}"), tuple(sizes), read, hash_rows(rows), others=others)
 
 
 def _open(spec: str, file: str) -> zipfile.ZipFile:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from mi_keras.errors import InputError
 from mi_keras.overrides import apply_overrides, changed_keys, settings_json
@@ -42,6 +42,9 @@ class Work(Protocol[Source, C_contra, Data, Bench_co]):
 
     @property
     def default_data(self) -> str: ...
+    def kept_offline(self) -> Self:
+        """Return the same work, which downloads nothing whatever its settings name."""
+
     def open_data(self, spec: str, *, offline: bool) -> Source:
         """Find the images that `--data` names; raises `InputError` where it cannot."""
 
@@ -175,13 +178,17 @@ class Section(Generic[Source, C, Data, Bench]):
 
     def divided(self, config: C, request: Request) -> Data:
         """Return the divided images; raises `InputError` where there are too few of them."""
-        source = self.work.open_data(request.data or self.work.default_data, offline=request.offline)
-        return self.work.prepare(source, config, seed=request.seed)
+        work = self._work(request)
+        source = work.open_data(request.data or work.default_data, offline=request.offline)
+        return work.prepare(source, config, seed=request.seed)
 
     def benches(self, config: C, request: Request, store: "Store", progress: Progress) -> Sequence[Bench]:
         """Return the bench of each run; imports TensorFlow."""
         data = self.divided(config, request)  # anew, not kept since `prepare` while others run
-        return self.work.benches(data, config, store, progress, seed=request.seed)
+        return self._work(request).benches(data, config, store, progress, seed=request.seed)
+
+    def _work(self, request: Request) -> Work[Source, C, Data, Bench]:
+        return self.work.kept_offline() if request.offline else self.work
 
     def prepare(self, request: Request) -> Prepared:
         """Apply the request and check all that can be wrong with it; raises `InputError`."""

@@ -1,6 +1,7 @@
 """Image scores: SSIM, MSE, PSNR and total variation, also as losses, and MS-SSIM; one value per image (thesis 4.1.2, split 5)."""
 
 import functools
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,7 @@ WINDOW, SIGMA = 11, 1.5  # thesis 4.1.2 and Wang et al. 2004
 C1, C2 = 0.01**2, 0.03**2  # (K * L)^2 with dynamic range L = 1
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest scale first
 FLOOR = 1e-3  # of a scale's similarity in the loss
+ROUNDING = 1e-3  # beyond [0, 1]: of float16, which reconstructions may be stored in
 SMALLEST_FOR_MS_SSIM = 161  # four halvings, rounded up, must leave the 11 pixels of the window
 
 
@@ -168,12 +170,28 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
     return rows + columns
 
 
-def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512) -> Scores:
-    """Score reconstructions against the true images, both `(count, height, width, channels)` in [0, 1]."""
-    if reconstructions.shape != truth.shape:
+def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512, bounded: bool = True) -> Scores:
+    """Score reconstructions against the true images, both `(count, height, width, channels)` in [0, 1].
+
+    Args:
+        bounded: False lets reconstructions leave [0, 1], as a linear prediction does.
+
+    Raises:
+        ValueError: their shapes differ, or a value is outside [0, 1] by more than rounding, or not a number: SSIM of such
+            images is a number that means nothing.
+    """
+    if reconstructions.shape != truth.shape or truth.ndim != 4 or not len(truth):
         raise ValueError(
-            f"`reconstructions` must have the shape of `truth`; got {reconstructions.shape}, {truth.shape}."
+            "`reconstructions` must be (count, height, width, channels), one at least, of the shape of `truth`; "
+            f"got {reconstructions.shape}, {truth.shape}."
         )
+    for name, images in (("reconstructions", reconstructions), ("truth", truth)):
+        if images.dtype.kind != "f":
+            raise ValueError(f"`{name}` must be floating point in [0, 1]; got {images.dtype}.")
+        low, high = float(images.min(initial=0)), float(images.max(initial=0))  # NaN where one is
+        rounding = ROUNDING if bounded or name == "truth" else math.inf
+        if not (low >= -rounding and high <= 1 + rounding):  # so written, NaN fails too
+            raise ValueError(f"`{name}` must be in [0, 1], without NaN; got values from {low:g} to {high:g}.")
     slices = [slice(i, i + batch_size) for i in range(0, len(truth), batch_size)]
     return Scores(
         ssim=np.concatenate([ssim(reconstructions[s], truth[s]).numpy() for s in slices]),

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from mi_keras.errors import InputError
 from mi_keras.models.graph import require_clean, trace
+from mi_keras.models.imagenet import imagenet_file, require_imagenet
 from mi_keras.models.target import Function, Target, in_graph, observed_at
-from mi_keras.models.weights import copy_weights, read_weights
+from mi_keras.models.weights import FileWeights, copy_weights, read_weights
 from mi_keras.seeds import derive
 from mi_keras.settings import EncoderSettings
 
@@ -72,6 +72,7 @@ def build_split_mobilenet(
     weights: str | Path = "random",
     classes: int = 1000,
     seed: int = 1,
+    offline: bool = False,
 ) -> SplitModel:
     """Build MobileNetV3-Large, frozen, and cut it after a named layer.
 
@@ -83,9 +84,10 @@ def build_split_mobilenet(
             text's choice, gives `(20, 20, 672)` for images of 320 pixels.
         input_shape: `(height, width, 3)`, height and width multiples of 32.
         minimalistic: without squeeze-and-excitation, hard-swish and 5x5 kernels.
-        weights: "random"; "imagenet", which Keras downloads; or a file as `keras.Model.save_weights` writes it.
+        weights: "random"; "imagenet", which Keras downloads; or a file of weights or of a model that Keras wrote.
         classes: width of the output vector; 1000 for "imagenet".
         seed: of random weights.
+        offline: never download; those of imagenet must be where Keras keeps them then.
 
     Raises:
         InputError: a setting breaks its rule, `cut` is bypassed by a connection, the weights are not to be had or are
@@ -98,7 +100,7 @@ def build_split_mobilenet(
     if weights == "random":
         _draw_weights(whole, minimalistic, seed)
     elif weights == "imagenet":
-        copy_weights(whole, _imagenet_arrays(minimalistic), "imagenet")
+        copy_weights(whole, _imagenet_weights(minimalistic, offline=offline), "imagenet")
     else:
         copy_weights(whole, read_weights(Path(weights)), str(weights))
     at = observed_at(whole, layer.name)
@@ -107,8 +109,8 @@ def build_split_mobilenet(
     return SplitModel(at.head, at.tail, point, at.identity, whole, stride)
 
 
-def encoder_of(settings: EncoderSettings, size: int) -> SplitModel:
-    """Return the attacked model of the split attack for images of `size` pixels.
+def encoder_of(settings: EncoderSettings, size: int, *, offline: bool = False) -> SplitModel:
+    """Return the attacked model of the split attack for images of `size` pixels; `offline`: without a download.
 
     Raises:
         InputError: a setting breaks its rule, the weights are not to be had, or the cut gives no feature maps.
@@ -116,7 +118,7 @@ def encoder_of(settings: EncoderSettings, size: int) -> SplitModel:
     with _names_of_settings():
         split = build_split_mobilenet(
             settings.cut, input_shape=(size, size, 3), minimalistic=settings.variant == "minimalistic",
-            weights=settings.weights,
+            weights=settings.weights, offline=offline,
         )  # fmt: skip
     if len(split.point.shape) != 3:
         raise InputError(f"`encoder.cut` must give feature maps; got {settings.cut!r}, which gives a vector.")
@@ -234,17 +236,21 @@ def _draw_weights(model: keras.Model, minimalistic: bool, seed: int) -> None:
         kernel.assign(draw.standard_normal(kernel.shape, np.float32) * np.float32((gain / inputs) ** 0.5))
 
 
-def _imagenet_arrays(minimalistic: bool) -> dict[str, list[NDArray[np.float32]]]:
+def _imagenet_weights(minimalistic: bool, *, offline: bool) -> FileWeights:
+    if offline:
+        require_imagenet(minimalistic)
+    kept = str(imagenet_file(minimalistic))  # opened by Keras without a look at the network
     try:
         with redirect_stdout(sys.stderr):  # its notice of the download is not our output
             source = keras.applications.MobileNetV3Large(
-                input_shape=(224, 224, 3), minimalistic=minimalistic, weights="imagenet"
+                input_shape=(224, 224, 3), minimalistic=minimalistic, weights=kept if offline else "imagenet"
             )
     except Exception as error:  # Keras raises a bare `Exception` where a download fails
-        if "URL fetch failure" not in str(error) and not isinstance(error, OSError):
+        if not offline and "URL fetch failure" not in str(error) and not isinstance(error, OSError):
             raise
         raise InputError(
-            "`weights` must be at hand for imagenet: Keras could not download them; connect to the network once, "
-            "give the path of a file that `save_weights` wrote, or `random` to see the wiring."
+            "`weights` must be at hand for imagenet: Keras could not download them, or what is kept is damaged; connect to "
+            f"the network once, put the file in {kept}, give the path of a weights file, or `random` to see the wiring."
         ) from None
-    return {layer.name: [w.numpy() for w in layer.weights] for layer in source.layers if layer.weights}
+    arrays = {layer.name: [w.numpy() for w in layer.weights] for layer in source.layers if layer.weights}
+    return FileWeights(arrays, ordered=False)

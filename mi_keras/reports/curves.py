@@ -16,6 +16,7 @@ from mi_keras.reports.style import (
     legend_height,
     legend_strip,
     line_look,
+    log_ticks,
     new_figure,
     plot_runs,
     style_axes,
@@ -105,6 +106,7 @@ def gradient_curves(spec: GradientCurves, result: StoredResult, arrays: Arrays) 
                 plot_runs(axes, values[:, :, number], looks[number])
         if len(zero) < len(GRADIENT_TERMS):
             axes.set_yscale("log", nonpositive="mask")
+            log_ticks(axes.yaxis)
         title = f"objective: {objective}" + (f"\n(zero: {', '.join(zero)})" if zero else "")
         style_axes(axes, title, "step", "weighted loss term per image")
     legend_strip(figure, grid[1, :], labels, looks)
@@ -141,6 +143,7 @@ def _draw_panels(
             plot_runs(axes, values, looks[name])
         if panel.logarithmic:
             axes.set_yscale("log", nonpositive="mask")
+            log_ticks(axes.yaxis)
         style_axes(axes, panel.title, "epoch", panel.y_label)
 
 

@@ -14,6 +14,7 @@ from mi_keras.reports.matrices import confusion
 from mi_keras.reports.photographs import normalised_photographs, photographs
 from mi_keras.reports.run_scores import run_scores
 from mi_keras.reports.searches import search
+from mi_keras.reports.style import plain_text
 from mi_keras.reports.sweeps import sweep
 from mi_keras.reports.trade_offs import trade_off
 from mi_keras.results import AnyFigure, StoredResult
@@ -50,4 +51,5 @@ def draw(spec: AnyFigure, result: StoredResult, arrays: Arrays) -> Figure:
     Raises:
         InputError: it asks for an image that does not exist.
     """
-    return KINDS[spec.kind](spec, result, arrays)
+    with plain_text():
+        return KINDS[spec.kind](spec, result, arrays)

@@ -13,7 +13,7 @@ from mi_keras.progress import Arrays
 from mi_keras.reports.figures import draw
 from mi_keras.reports.markdown import markdown_page
 from mi_keras.reports.pages import Report, result_page
-from mi_keras.reports.style import DPI
+from mi_keras.reports.style import DPI, plain_text
 from mi_keras.reports.tables import csv_table
 from mi_keras.results import AnyFigure, StoredResult, read_result
 from mi_keras.results.arrays import check_arrays
@@ -88,7 +88,9 @@ def read_report(directory: str | Path) -> Report:
 
 def _png(spec: AnyFigure, result: StoredResult, arrays: Arrays) -> bytes:
     content = io.BytesIO()
-    draw(spec, result, arrays).savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    figure = draw(spec, result, arrays)
+    with plain_text():  # labels of ticks are made as they are drawn
+        figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
     return content.getvalue()
 
 

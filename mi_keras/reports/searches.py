@@ -18,6 +18,7 @@ from mi_keras.reports.style import (
     LEGEND_LINE,
     MARKERS,
     SMALL_SIZE,
+    log_ticks,
     new_figure,
     style_axes,
     write_message,
@@ -103,6 +104,8 @@ def _draw_trials(figure: Figure, axes: Axes, phases: Sequence[_Trials]) -> None:
     """Draw the trials with colours, and a colour bar, that span the scores in these axes."""
     axes.set_xscale("log")
     axes.set_yscale("log")
+    log_ticks(axes.xaxis)
+    log_ticks(axes.yaxis)
     scores = np.concatenate([trials.score[np.isfinite(trials.score)] for trials in phases])
     norm = Normalize(scores.min(), scores.max()) if len(scores) else Normalize(0, 1)
     for number, trials in enumerate(phases):

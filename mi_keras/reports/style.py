@@ -1,18 +1,22 @@
 """The look of every figure: size, fonts, palette, title band, footer band and legend strip."""
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator
 from numpy.typing import NDArray
 
 WIDTH, DPI = 10.0, 120  # inches and pixels per inch: 1200 px, legible at 100% in a README
@@ -24,7 +28,34 @@ MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 GRAY = "#555555"
 LEGEND_LINE = 0.22  # inches
 _TITLE_LINE, _FOOTER_LINE, _MARGIN = 0.25, 0.17, 0.1
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ON_SCREEN = 1.05  # letters are wider when their stems are put on pixels
+
+
+@contextmanager
+def plain_text() -> Iterator[None]:
+    """Take every text of a figure as it is: a `$` in somebody's path or class name begins no formula."""
+    with mpl.rc_context({"text.parse_math": False}):
+        yield
+
+
+def log_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis by powers of ten in plain text."""
+    axis.set_major_formatter(_PlainPowers())
+    axis.set_minor_formatter(_PlainPowers(labelOnlyBase=False, minor_thresholds=(1.0, 0.4)))
+
+
+class _PlainPowers(LogFormatterSciNotation):
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        text = (
+            super()
+            .__call__(x, pos)
+            .removeprefix(r"$\mathdefault{")
+            .removesuffix("}$")
+            .replace(r"\times", _TIMES)
+        )
+        return re.sub(r"\^\{(.+?)\}", lambda power: power[1].translate(_RAISED), text)
 
 
 def new_figure(title: str, footer: str, height: float, *, padding: float = 0.06) -> Figure:

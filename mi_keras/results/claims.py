@@ -22,23 +22,39 @@ def ahead(
     sign: int = 1,
     published: str = "",
 ) -> Claim:
-    """Say whether a row is above (`sign` 1) or below (-1) all others in a metric: compared with the closest of them.
+    """Say whether a row is above (`sign` 1) or below (-1) all others in a metric.
 
-    Rows of a run share its target and shadow model, so that differences are taken run by run. The claim is left
-    undecided by a mean difference that is negligible in its metric, or not larger than its own standard deviation
-    over runs. With two or three runs that is a weak test.
+    Rows of a run share its target and shadow model, so that differences are taken run by run. One from another row is
+    undecided where its mean is negligible in the metric, or not larger than its own standard deviation over runs: with two
+    or three runs a weak test. The claim holds where the row is ahead of every other, fails where any other is ahead of it,
+    and is undecided else. Its numbers are those of both others where there are two, else those of the one that decides.
     """
     if lacking := _lacking(rows, [name, *others], metric):
         return Claim(text, source, None, lacking)
-    rival = max(others, key=lambda other: sign * rows[other].mean(metric))
-    difference = rows[name].values[metric] - rows[rival].values[metric]
-    spread = np.std(difference, ddof=1) if len(difference) > 1 else 0.0
-    undecided = bool(abs(difference.mean()) <= max(spread, METRICS[metric].negligible))
-    numbers = _compared(rows, name, rival, metric, difference)
-    mean, other_mean = rows[name].mean(metric), rows[rival].mean(metric)
-    if mean > 0 and other_mean > 0 and published:
-        numbers += f" ({100 * (mean / other_mean - 1):+.1f} %; text: {published})"
-    return Claim(text, source, None if undecided else bool(sign * difference.mean() > 0), numbers)
+    # The closest first: of means it is the one that stands in the way
+    rivals = sorted(others, key=lambda other: -sign * rows[other].mean(metric))
+    differences = {rival: rows[name].values[metric] - rows[rival].values[metric] for rival in rivals}
+    verdicts = {rival: _is_ahead(sign * difference, metric) for rival, difference in differences.items()}
+    found = set(verdicts.values())
+    holds = False if False in found else None if None in found else True
+    deciding = [rival for rival in rivals if verdicts[rival] is holds]
+    told = rivals if len(rivals) == 2 else deciding[:1]
+    compared = []
+    for rival in told:
+        numbers = _compared(rows, name, rival, metric, differences[rival])
+        mean, other_mean = rows[name].mean(metric), rows[rival].mean(metric)
+        if mean > 0 and other_mean > 0 and published and rival == told[0]:
+            numbers += f" ({100 * (mean / other_mean - 1):+.1f} %; text: {published})"
+        compared.append(numbers)
+    return Claim(text, source, holds, "; ".join(compared))
+
+
+def _is_ahead(lead: NDArray[np.float64], metric: str) -> bool | None:
+    """Say whether a lead, `(runs,)`, is above 0: None where it is negligible or not larger than its spread."""
+    spread = np.std(lead, ddof=1) if len(lead) > 1 else 0.0
+    if abs(lead.mean()) <= max(spread, METRICS[metric].negligible):
+        return None
+    return bool(lead.mean() > 0)
 
 
 def unchanged(

@@ -6,6 +6,7 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.results.result import StoredResult
 from mi_keras.results.rules import BrokenRule, is_optional
@@ -59,22 +60,49 @@ def _read(hint: Any, value: object, where: str, words: str) -> Any:
         return None
     kind = kinds[0] if len(kinds) == 1 else _of_kind(kinds, value, where)
     if kind is Any:
-        return value
+        return _shown(value)
     if kind in _PLAIN:
         if not _PLAIN[kind][1](value):
             raise _error(where, words, value)
+        if kind is str:
+            return _shown(value)  # on a page, in a figure, on a terminal
         return float(value) if kind is float else value  # type: ignore[arg-type]  # the rule has seen a number
     if get_origin(kind) is Sequence:
         (inner,) = get_args(kind)
         if not isinstance(value, list) or (inner in _PLAIN and not all(map(_PLAIN[inner][1], value))):
             raise _error(where, words, value)
         return tuple(_read(inner, part, f"{where}[{n}]", _words(inner)) for n, part in enumerate(value))
+    if get_origin(kind) is tuple:
+        return _read_tuple(get_args(kind), value, where, words)
     if not isinstance(value, dict):
         raise _error(where, words, value)
-    if get_origin(kind) is Mapping:
+    if get_origin(kind) in (Mapping, dict):
         _, inner = get_args(kind)
-        return {key: _read(inner, part, f"{where}.{key}", _words(inner)) for key, part in value.items()}
+        return {
+            displayable(key): _read(inner, part, f"{where}.{key}", _words(inner))
+            for key, part in value.items()
+        }
     return read(kind, value, where)
+
+
+def _shown(value: object) -> object:
+    """Return values of any form, with texts as they may be shown."""
+    if isinstance(value, dict):
+        return {displayable(key): _shown(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown(inner) for inner in value]
+    return displayable(value) if isinstance(value, str) else value
+
+
+def _read_tuple(kinds: tuple[Any, ...], value: object, where: str, words: str) -> tuple[Any, ...]:
+    """Return a list as a tuple of one kind, or of as many values as there are kinds."""
+    if not isinstance(value, list) or (kinds[-1] is not Ellipsis and len(value) != len(kinds)):
+        raise _error(where, words, value)
+    inner = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
+    return tuple(
+        _read(k, part, f"{where}[{n}]", _words(k))
+        for n, (k, part) in enumerate(zip(inner, value, strict=True))
+    )
 
 
 def _of_kind(kinds: Sequence[Any], value: object, where: str) -> Any:
@@ -95,8 +123,10 @@ def _words(hint: Any) -> str:
         return "true, false or null" if kinds[0] is bool else f"{_words(kinds[0])} or null"
     if kinds[0] in _PLAIN:
         return _PLAIN[kinds[0]][0]
-    if get_origin(kinds[0]) is Sequence:
-        (inner,) = get_args(kinds[0])
+    if get_origin(kinds[0]) is tuple and get_args(kinds[0])[-1] is not Ellipsis:
+        return f"a list of {len(get_args(kinds[0]))} values"
+    if get_origin(kinds[0]) in (Sequence, tuple):
+        inner = get_args(kinds[0])[0]
         return f"a list of {_PLURALS[inner]}" if inner in _PLURALS else "a list"
     return "an object"
 

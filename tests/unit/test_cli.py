@@ -16,6 +16,11 @@ from mi_keras.errors import DamagedFile, InputError, Interrupted, interruptible
     ("error", "code", "line"),
     [
         (InputError("`runs` must be >= 1; got 0."), 2, "`runs` must be >= 1; got 0."),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "a\x1b"),
+            2,
+            "a path must be shorter; got a\\x1b.",
+        ),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "stopped: no space left on the disk. Again."),
         (
             PermissionError(errno.EACCES, "Permission denied", "/x"),

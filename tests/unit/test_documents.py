@@ -12,9 +12,11 @@ from dataclasses import asdict
 from importlib import import_module, util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mi_keras.cli import main
+from mi_keras.errors import InputError
 from mi_keras.experiments.registry import SECTIONS
 from mi_keras.reports.paper_items import EQUATIONS, FIGURES, TABLES
 from mi_keras.reports.paper_map import load_measured, paper_map_document
@@ -78,10 +80,31 @@ def without_newer(settings, measured, defaults):
     }
 
 
-def test_the_result_tables_of_the_documents_are_those_of_the_measurements(measured):
+@pytest.fixture(scope="module")
+def script():
     specification = util.spec_from_file_location("update_docs", REPOSITORY / "scripts" / "update_docs.py")
-    script = util.module_from_spec(specification)
-    specification.loader.exec_module(script)
+    module = util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_a_search_is_not_taken_for_the_section_that_it_is_of(script, tmp_path):
+    document = json.loads((DOCS / "measured" / "thesis.5.1.quick.json").read_text())
+    for folder, title in (
+        ("5.1", document["title"]),
+        ("search/gradient", "Random search of the two weights"),
+    ):
+        place = tmp_path / folder / "quick"
+        place.mkdir(parents=True)
+        np.savez(place / "arrays.npz", none=np.zeros(1))
+        (place / "result.json").write_text(json.dumps({**document, "title": title, "arrays_sha256": None}))
+    ((name, (result, _)),) = script._new(tmp_path).items()
+    assert (name, result.title) == ("thesis.5.1.quick", document["title"])
+    with pytest.raises(InputError, match=r"must hold SECTION/PRESET/result\.json"):
+        script._new(tmp_path / "search")
+
+
+def test_the_result_tables_of_the_documents_are_those_of_the_measurements(measured, script):
     for path in script.WITH_TABLES:
         text = path.read_text()
         assert script.with_tables(text, measured) == text, path

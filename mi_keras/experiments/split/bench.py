@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack, Evidence
 from mi_keras.attacks.learned import Learned
+from mi_keras.data.face_division import identity_of
 from mi_keras.data.faces import load_faces
 from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.defenses.defense import Defended, Defense
@@ -18,6 +19,7 @@ from mi_keras.errors import InputError
 from mi_keras.experiments.bench import TARGET, Asked, Bench
 from mi_keras.experiments.case import Plan
 from mi_keras.experiments.split.sending import NoisyPictures, Send, fill_maps
+from mi_keras.experiments.split.twins import without_twins
 from mi_keras.experiments.split.work import Faces
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.image import ms_ssim, ms_ssim_paper, psnr, psnr_paper, ssim, ssim_paper
@@ -59,7 +61,11 @@ class SplitBench(Bench):
         self.faces, self.encoder = faces, encoder
         size = faces.settings.size
         self.image_shape, self.map_shape = (size, size, 3), encoder.head.output_shape[1:]
-        described = {"fingerprint": faces.source.fingerprint, "faces": faces.settings, "seed": faces.seed}
+        described = {
+            "fingerprint": faces.fingerprint,
+            "faces": identity_of(faces.settings),
+            "seed": faces.seed,
+        }
         self._shared: dict[str, Any] = {"meaning": MEANING, "data": described}
         identity = {"cut": encoder.cut, "size": size, "weights": encoder.weights_digest}
         self._with_encoder = {**self._shared, "encoder": identity}
@@ -68,11 +74,15 @@ class SplitBench(Bench):
     # Images and feature maps, which all runs share
 
     def images(self) -> Stage:
-        """Read and resize the pictures. Large arrays `training` and `held_out`, uint8; info: how many, what was skipped."""
+        """Read and resize the pictures. Large arrays `training` and `held_out`, uint8; info: how many, what was skipped.
+
+        Divided by content, a training image that shows a held-out one again leaves with its group: `moved` of them did.
+        """
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             faces = self.faces
-            info: dict[str, Any] = {"skipped": []}
+            info: dict[str, Any] = {"skipped": [], "on_white": 0}
+            arrays, used = {}, {}
             self._announce(
                 "images", (sum(count for _, count in faces.sides.values()), *self.image_shape), np.uint8
             )
@@ -82,12 +92,18 @@ class SplitBench(Bench):
                 TRAINING,
             ):  # in this order, a picture that is there twice is not trained on
                 keys, count = faces.sides[side]
-                array = workspace.large(side, (count, *self.image_shape), np.uint8)
+                array = arrays[side] = workspace.large(side, (count, *self.image_shape), np.uint8)
                 label = f"{side.replace('_', '-')} images"
                 loaded = load_faces(faces.source, keys, array, seen=seen, progress=self.progress, label=label)
-                flush(array)
-                info[side] = len(loaded.used)
+                used[side], info[side] = loaded.used, len(loaded.used)
+                info["on_white"] += loaded.on_white
                 info["skipped"] += [list(pair) for pair in loaded.skipped]
+            if faces.group_of:
+                groups = [faces.group_of[key] for key in used[TRAINING]]
+                info[TRAINING] = without_twins(arrays[TRAINING], groups, arrays[HELD_OUT][: info[HELD_OUT]])
+                info["moved"] = len(groups) - info[TRAINING]
+            for array in arrays.values():
+                flush(array)
             if min(info[HELD_OUT], info[TRAINING]) < 2:
                 raise InputError(
                     f"`data` must hold readable images; {faces.source.name} has {info[TRAINING]} to train on "

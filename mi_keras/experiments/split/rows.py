@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mi_keras.data.decoding import note_on_white
 from mi_keras.experiments.case import Case, Plan, plan
+from mi_keras.experiments.split.twins import twins
 from mi_keras.results import Row
 
 if TYPE_CHECKING:
@@ -124,8 +126,36 @@ def picture_notes(config: Any, bench: "SplitBench") -> list[str]:
         *(["With random weights the encoder recognises nothing: scores say nothing about a trained one."] if weights == "random" else []),
         *([f"{config.faces.faces:,} pictures were asked for; {bench.faces.source.name} gave {used:,}."] if used < config.faces.faces else []),
         *([f"Skipped images: {len(skipped)}: {listed}{more}."] if skipped else []),
+        *note_on_white(info.get("on_white", 0)),
+        *_division_notes(bench, info),
         *([bench.faces.source.note] if bench.faces.source.note else []),
     ]  # fmt: skip
+
+
+def _division_notes(bench: "SplitBench", info: Mapping[str, Any]) -> list[str]:
+    """Say what kept the two sides apart, and what did not."""
+    settings, again = bench.faces.settings, twins(bench)
+    if settings.division == "name":
+        by = "Divided by file name, as the published results are: the same pictures under other names are divided otherwise"
+        told = f"{again} training images show a held-out one again, as another file" if again else ""
+        lines = ["; ".join(filter(None, [by, told])) + ": faces.division=content divides by what files hold."]
+    else:
+        lines = ["Divided by content: the same from a folder and an archive, under whatever names."]
+        lines += (
+            [
+                f"{info['moved']} training images left: they, or others of their group, show a held-out one again."
+            ]
+            if info["moved"]
+            else []
+        )
+    if bench.faces.source.note:  # which says what is on both sides
+        return lines
+    if settings.groups == "folder":
+        return [*lines, "The pictures of a folder are on one side."]
+    return [
+        *lines,
+        "Pictures are their own groups: one person may be on both sides, unless faces.groups=folder and a folder each.",
+    ]
 
 
 def image_means(arrays: Mapping[str, Any]) -> dict[str, float]:

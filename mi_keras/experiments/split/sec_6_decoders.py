@@ -199,7 +199,7 @@ def _claims(rows: Mapping[Name, Row]) -> list[Claim]:
             published > baseline, f"{published:.1f} dB published against {baseline:.2f} dB of the mean face here",
         ))  # fmt: skip
     if others:
-        words = "both" if len(others) > 1 else LABELS[others[0]]
+        words = " and ".join(LABELS[name] for name in others)
         claims += [
             ahead(rows, f"A decoder that can draw dark colours, trained on what the victim sends: {LABELS[name]} beats {words}", name, others, source="not in the text")
             for name in OURS if name in rows

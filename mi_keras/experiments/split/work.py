@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from mi_keras.data.face_division import counts, divide_faces
 from mi_keras.data.face_source import FaceSource
 from mi_keras.data.face_sources import DEFAULT_FACES, open_faces
-from mi_keras.data.faces import counts, split_faces
 from mi_keras.experiments.store import Store
+from mi_keras.models.imagenet import require_imagenet
 from mi_keras.progress import Progress
 from mi_keras.seeds import derive
 from mi_keras.settings import EncoderSettings, FaceSettings
@@ -23,12 +24,16 @@ class Faces:
     Attributes:
         sides: of "training" and "held_out" the keys of candidates, more than are used, and how many to use.
         seed: of the division.
+        fingerprint: of what was divided.
+        group_of: by key its group, none of which is on both sides; empty where the division is by name.
     """
 
     source: FaceSource
     settings: FaceSettings
     sides: Mapping[str, tuple[tuple[str, ...], int]]
     seed: int
+    fingerprint: str
+    group_of: Mapping[str, str]
 
 
 class SplitSettingsOf(Protocol):
@@ -42,20 +47,29 @@ class SplitSettingsOf(Protocol):
     def encoder(self) -> EncoderSettings: ...
 
 
+@dataclass(frozen=True)
 class SplitWork:
-    """Pictures, divided into training and held-out ones (see `section.Work`)."""
+    """Pictures, divided into training and held-out ones (see `section.Work`); `offline`: no weights are downloaded."""
 
-    default_data = DEFAULT_FACES
+    offline: bool = False
+    default_data: ClassVar[str] = DEFAULT_FACES
+
+    def kept_offline(self) -> "SplitWork":
+        return SplitWork(offline=True)
 
     def open_data(self, spec: str, *, offline: bool) -> FaceSource:
         return open_faces(spec, offline=offline)
 
     def prepare(self, source: FaceSource, config: SplitSettingsOf, *, seed: int) -> Faces:
+        if self.offline and config.encoder.weights == "imagenet":
+            require_imagenet(
+                config.encoder.variant == "minimalistic", "encoder.weights"
+            )  # before anything is computed
         seed = derive(seed, "faces")
-        training, held_out = split_faces(source.keys, config.faces, seed=seed)
-        wanted = counts(config.faces, len(training), len(held_out))
-        sides = {"training": (training, wanted[0]), "held_out": (held_out, wanted[1])}
-        return Faces(source, config.faces, sides, seed)
+        divided = divide_faces(source, config.faces, seed=seed)
+        wanted = counts(config.faces, len(divided.training), len(divided.held_out))
+        sides = {"training": (divided.training, wanted[0]), "held_out": (divided.held_out, wanted[1])}
+        return Faces(source, config.faces, sides, seed, divided.fingerprint, divided.group_of)
 
     def benches(
         self, data: Faces, config: SplitSettingsOf, store: Store, progress: Progress, *, seed: int
@@ -64,7 +78,8 @@ class SplitWork:
         from mi_keras.experiments.split.bench import SplitBench
         from mi_keras.models.mobilenet import encoder_of
 
-        encoder, runs = encoder_of(config.encoder, config.faces.size), range(1, config.runs + 1)
+        encoder = encoder_of(config.encoder, config.faces.size, offline=self.offline)
+        runs = range(1, config.runs + 1)
         return [SplitBench(data, encoder, store, progress, seed=seed, run=number) for number in runs]
 
     def describe(self, data: Faces) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What all sections of the thesis share: its data, and the bench of a run (thesis 3.3)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from mi_keras.data.source import Source
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
@@ -22,6 +22,9 @@ class ThesisWork:
     """Labelled images, cut into five sets (see `section.Work`)."""
 
     default_data = DEFAULT_SOURCE
+
+    def kept_offline(self) -> Self:
+        return self  # only its data could be downloaded, and `open_data` is told
 
     def open_data(self, spec: str, *, offline: bool) -> Source:
         return load_source(spec, offline=offline)

@@ -9,9 +9,9 @@ import pytest
 from audits import audit
 from small_audits import audited, linear, pictures, point_of, verdicts, whole
 
-from mi_keras.auditing.near_duplicates import NEAR, merge_near_duplicates
 from mi_keras.auditing.ranks import find_distinct
 from mi_keras.auditing.statistics import Gallery, measure
+from mi_keras.metrics.near_duplicates import NEAR, merge_near_duplicates
 from mi_keras.metrics.retrieval import image_embedding
 
 __all__ = ["linear"]

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from mi_keras.auditing.division import divide
-from mi_keras.auditing.near_duplicates import NEAR, merge_near_duplicates
 from mi_keras.auditing.pool import read_pool
 from mi_keras.data.face_sources import open_faces
 from mi_keras.data.mnist import read_embedded_mnist
+from mi_keras.metrics.near_duplicates import NEAR, merge_near_duplicates
 from tests.unit.auditing.divisions import alone, check_kept_apart, noise_images, sides
 from tests.unit.auditing.pictures import folder_of
 from tests.unit.data.given import encoded

@@ -136,7 +136,7 @@ def test_arrays_in_memory_equal_the_file(tmp_path: Path) -> None:
     ("data", "options", "said"),
     [
         ((IMAGES, LABELS, LABELS, LABELS), {}, "`data` must be images, (images, labels) or (images, labels, groups); got 4"),
-        (IMAGES.transpose(0, 3, 1, 2), {"channels": 3}, "must have 3 channels, and the channels stand last; got images of (3, 6, 5)"),
+        (IMAGES.transpose(0, 3, 1, 2), {"channels": 3}, "got (12, 3, 6, 5): `numpy.moveaxis(images, 1, -1)` brings the channels last"),
         (IMAGES, {"labels": "folder"}, "`labels=folder` and `groups=folder` must go with a folder or a zip file; got arrays"),
         ((IMAGES, LABELS), {"class_names": ("a", "b")}, "`class_names` must name every class of `data=arrays`, 3 at least; got 2"),
         (IMAGES, {"trained_on": LABELS}, "`trained_on` must be images, or a key of booleans"),
@@ -219,3 +219,16 @@ def test_anything_with_the_iterator_is_taken_and_sizes_may_differ() -> None:
 
     assert "`size=H,W` must be given" in message_of(read_pool, Stream())
     assert read_pool(Stream(), size=(6, 5)).images.shape == (3, 6, 5, 3)
+
+
+def test_a_zero_with_a_sign_changes_nothing() -> None:
+    images = np.random.default_rng(0).random((8, 6, 6, 1), np.float32)
+    images[:, 0] = 0
+    signed = np.where(images == 0, np.float32(-0.0), images)
+    assert read_pool(images, pixels="0..1").fingerprint == read_pool(signed, pixels="0..1").fingerprint
+
+
+@pytest.mark.parametrize("shape", [(8, 784, 1), (8, 1, 784)])
+def test_rows_of_numbers_are_no_pictures(shape: tuple[int, ...]) -> None:
+    said = message_of(read_pool, np.zeros(shape, np.uint8))
+    assert "rows of 784 numbers, which `images.reshape(-1, 28, 28)` makes pictures" in said

@@ -1,14 +1,17 @@
 """Pools of picture files: what each kind of file gives, what is skipped, and what changes nothing."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import mi_keras.auditing.picture_files as picture_files
+from mi_keras.auditing import pool as pool_module
 from mi_keras.auditing.pool import read_pool
+from mi_keras.data.face_source import FaceSource
 from tests.unit.auditing.pictures import NESTED, facts, folder_of, message_of, zip_of
 from tests.unit.data.given import encoded, noise
 
@@ -45,6 +48,32 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     np.testing.assert_array_equal(shown[:6], COLOUR[:6])
     np.testing.assert_allclose(shown[6:9], COLOUR[6:9] * 0.2 + 255 * 0.8, atol=1)
     np.testing.assert_array_equal(shown[9:], 255)
+
+
+def test_what_was_transparent_is_counted_and_said(tmp_path: Path) -> None:
+    alpha = np.full((12, 12, 1), 9, np.uint8)
+    files = {"a.png": encoded(np.concatenate([COLOUR, alpha], axis=2)), "b.png": encoded(COLOUR)}
+    assert read_pool(folder_of(tmp_path, files)).notes == (
+        "Pictures with transparent parts, which were laid on white: 1.",
+    )
+
+
+def test_a_name_that_is_no_utf8_is_used_and_shown_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source made here, as not every file system keeps such a name."""
+    keys = tuple(
+        sorted(os.fsdecode(name) for name in (b"a.png", b"caf\xe9/\xff.png", b"caf\xe9/\x1b[31m.png"))
+    )
+    source = FaceSource(
+        "folder:x", keys, lambda wanted: ((key, encoded(noise(len(key), 12, 12))) for key in wanted), "0"
+    )
+    monkeypatch.setattr(pool_module, "open_folder", lambda path: source)
+    pool = read_pool("folder:x", labels="folder")
+    assert sorted(pool.names) == ["caf\\xe9/\\x1b[31m.png", "caf\\xe9/\\xff.png"]
+    assert pool.class_names == ("caf\\xe9",)
+    assert pool.skipped == (("a.png", "no subfolder, which would be its class"),)
+    assert all(text.isprintable() for text in (*pool.notes, pool.name))
 
 
 def test_a_transparent_palette_is_laid_on_white(tmp_path: Path) -> None:
@@ -118,18 +147,18 @@ def test_what_cannot_be_used_is_listed_with_its_reason(
         "good.jpg": whole, "cut.jpg": whole[:-200], "empty.png": b"", "text.png": b"hello",
         "scan.tif": encoded(COLOUR, "TIFF"), "notes.txt": b"notes", ".hidden.png": b"", "odd.png": encoded(GREY),
     }  # fmt: skip
-    real = picture_files.open_picture
+    real = ImageOps.exif_transpose
 
-    def stumble(data: bytes) -> Image.Image:
-        if data == files["odd.png"]:
+    def stumble(picture: Image.Image) -> Image.Image:
+        if picture.mode == "L":
             raise AssertionError("a decoder's own fault\nwith a second line")
-        return real(data)
+        return real(picture)
 
-    monkeypatch.setattr(picture_files, "open_picture", stumble)
+    monkeypatch.setattr(ImageOps, "exif_transpose", stumble)
     expected = {
         "cut.jpg": "truncated or damaged", "empty.png": "empty or unreadable", "text.png": "no image",
         "scan.tif": picture_files.NO_PICTURE, "notes.txt": picture_files.NO_PICTURE,
-        "odd.png": "a decoder's own fault",
+        "odd.png": "truncated or damaged",
     }  # fmt: skip
     for data in (folder_of(tmp_path / "folder", files), zip_of(tmp_path / "files.zip", files)):
         pool = read_pool(data)

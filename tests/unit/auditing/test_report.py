@@ -1,15 +1,25 @@
 """The stored report: what is written is what is read, and half a report is never left behind."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from mi_keras.auditing.report import CARD, DOCUMENT, PAGE, PICTURES, Report, read_document, write
+from mi_keras.auditing.report import CARD, DOCUMENT, PAGE, PICTURES, read_document, write
+from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.files import read_arrays
 from tests.unit.auditing import reports
+
+
+def shown(value):
+    """Texts come back as they may be shown."""
+    if isinstance(value, dict):
+        return {key: shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(shown(item) for item in value)
+    return displayable(value) if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize("made", [reports.digits_report, reports.photograph_report])
@@ -20,9 +30,8 @@ def test_what_is_written_is_read(made, tmp_path):
 
     assert page == tmp_path / "audit" / PAGE
     assert {path.name for path in page.parent.iterdir()} == {DOCUMENT, PICTURES, PAGE, CARD}
-    for field in fields(Report):
-        if field.name != "pictures":
-            assert getattr(again, field.name) == getattr(report, field.name), field.name
+    for name, value in asdict(replace(report, pictures={})).items():
+        assert asdict(replace(again, pictures={}))[name] == shown(value), name
     assert set(pictures) == set(report.pictures)
     for name, images in report.pictures.items():
         np.testing.assert_array_equal(pictures[name], images)
@@ -58,13 +67,22 @@ def test_a_number_that_json_lacks_leaves_nothing_behind(bad, tmp_path):
     assert not (tmp_path / "audit").exists()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema": "mi_keras.audit/0"}', '{"schema": "mi_keras.audit/1", "model": 3}']
-)
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "mi_keras.audit/0"}'])
 def test_what_is_no_report_is_refused(text, tmp_path):
     write(reports.digits_report(), tmp_path)
     (tmp_path / DOCUMENT).write_text(text)
     with pytest.raises(InputError, match=r"`report` must be an audit\.json of this version; got"):
+        read_document(tmp_path / DOCUMENT)
+
+
+def test_a_field_that_is_wrong_is_named(tmp_path):
+    write(reports.digits_report(), tmp_path)
+    document = json.loads((tmp_path / DOCUMENT).read_text())
+    document["points"][0]["shape"] = ["ten"]
+    (tmp_path / DOCUMENT).write_text(json.dumps(document))
+    with pytest.raises(
+        InputError, match=r"^`report\.points\[0\]\.shape\[0\]` must be an integer; got 'ten'\.$"
+    ):
         read_document(tmp_path / DOCUMENT)
 
 

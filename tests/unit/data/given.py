@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mi_keras.data.decoding import decode_face
+from mi_keras.data.face_source import FaceSource
 from mi_keras.errors import InputError
 
 Arrays = dict[str, NDArray[Any]]
@@ -34,6 +36,14 @@ def encoded(picture: Image.Image | NDArray[Any], form: str = "PNG", **options: A
 
 def png(shade: int) -> bytes:
     return encoded(Image.new("RGB", (6, 5), (shade, 0, 255 - shade)))
+
+
+def pixels_of(data: bytes, size: int) -> NDArray[np.uint8]:
+    return decode_face(data, size).pixels
+
+
+def made(contents: dict[str, bytes]) -> FaceSource:
+    return FaceSource("made", tuple(contents), lambda wanted: ((key, contents[key]) for key in wanted), "0")
 
 
 def noise(seed: int, height: int = 12, width: int = 9) -> NDArray[np.uint8]:

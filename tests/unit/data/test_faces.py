@@ -1,4 +1,4 @@
-"""Dividing and loading pictures: against the hash itself, Pillow, and files that are broken on purpose."""
+"""Loading pictures: against the hash itself, Pillow, and files that are broken on purpose."""
 
 import hashlib
 import io
@@ -11,91 +11,20 @@ import pytest
 from PIL import Image
 
 from mi_keras.data import faces
-from mi_keras.data.decoding import decode_face
+from mi_keras.data.face_division import counts, split_faces
 from mi_keras.data.face_source import FaceSource
 from mi_keras.data.face_sources import open_faces
-from mi_keras.data.faces import counts, load_faces, split_faces
+from mi_keras.data.faces import load_faces
 from mi_keras.errors import InputError
 from mi_keras.settings import FaceSettings
-from tests.unit.data.given import bomb, encoded, noise
+from tests.unit.data.given import bomb, encoded, made, noise, pixels_of
 
 REAL = Path(
     os.environ.get("MI_KERAS_FACES_ZIP", Path(__file__).parents[4] / "shared/data/celeba_half_10k.zip")
 )
 
 
-# The division
-
-
-NAMES = [f"img_align_celeba/{number:06}.jpg" for number in range(11_000)]
-
-
-def test_one_in_eleven_is_held_out_and_nothing_is_lost() -> None:
-    training, held_out = split_faces(NAMES, FaceSettings(), seed=0)
-    assert not set(training) & set(held_out)
-    assert sorted([*training, *held_out]) == NAMES
-    # Binomial: 1,000 expected, standard deviation sqrt(11,000 * 1/11 * 10/11) = 30.
-    assert 880 < len(held_out) < 1120
-
-
-def test_the_side_of_a_name_is_what_the_hash_says() -> None:
-    training, held_out = split_faces(NAMES, FaceSettings(train_share=4), seed=3)
-
-    def head(name: str) -> int:
-        return int(hashlib.sha256(f"3/{name}".encode()).hexdigest()[:16], 16)
-
-    assert list(held_out) == sorted((name for name in NAMES if head(name) % 5 == 0), key=head)
-    assert list(training) == sorted((name for name in NAMES if head(name) % 5), key=head)
-
-
-def test_a_name_keeps_its_side_and_order_whichever_other_names_there_are() -> None:
-    whole = split_faces(NAMES, FaceSettings(), seed=1)
-    some = set(NAMES[::3])
-    part = split_faces(sorted(some, reverse=True), FaceSettings(), seed=1)
-    for of_whole, of_part in zip(whole, part, strict=True):
-        assert [name for name in of_whole if name in some] == list(of_part)
-
-
-def test_another_seed_divides_otherwise() -> None:
-    first, second = (split_faces(NAMES, FaceSettings(), seed=seed)[1] for seed in (0, 1))
-    shared = len(set(first) & set(second))
-    assert shared < 200  # one in eleven of 1,000 by chance
-    assert split_faces(["bad\udcff.png"], FaceSettings(), seed=0) != split_faces([], FaceSettings(), seed=0)
-
-
-@pytest.mark.parametrize(
-    ("asked", "share", "available", "expected"),
-    [
-        (3300, 10, (50_000, 5000), (3000, 300)),
-        (40_000, 10, (184_181, 18_418), (36_364, 3636)),
-        (40_000, 10, (257, 26), (257, 26)),
-        (110, 10, (500, 6), (100, 6)),
-        (20, 1, (10, 10), (10, 10)),
-        (22, 10, (500, 500), (20, 2)),
-    ],
-)
-def test_counts(asked: int, share: int, available: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert counts(FaceSettings(faces=asked, train_share=share), *available) == expected
-
-
-@pytest.mark.parametrize(
-    ("asked", "share", "available", "got"),
-    [(100, 10, (7, 50), "7 and 9"), (100, 10, (50, 1), "50 and 1"), (20, 100, (500, 5), "20 and 0")],
-)
-def test_too_few_images_are_refused(asked: int, share: int, available: tuple[int, int], got: str) -> None:
-    with pytest.raises(InputError) as caught:
-        counts(FaceSettings(faces=asked, train_share=share), *available)
-    assert str(caught.value) == (
-        "`faces`, `train_share` and the source must leave at least 8 training and 2 held-out images; "
-        f"got {got}: `faces` is {asked}, `train_share` {share}, and the source has {sum(available)} images."
-    )
-
-
 # Loading
-
-
-def made(contents: dict[str, bytes]) -> FaceSource:
-    return FaceSource("made", tuple(contents), lambda wanted: ((key, contents[key]) for key in wanted), "0")
 
 
 @pytest.fixture
@@ -110,7 +39,7 @@ def test_images_come_in_the_order_of_the_candidates(pictures: dict[str, bytes]) 
     assert loaded.used == tuple(order[:5])
     assert loaded.skipped == ()
     for image, key in zip(images, loaded.used, strict=True):
-        np.testing.assert_array_equal(image, decode_face(pictures[key], 16))
+        np.testing.assert_array_equal(image, pixels_of(pictures[key], 16))
 
 
 @pytest.mark.parametrize("block", [1, 3, 256])
@@ -137,7 +66,7 @@ def test_broken_and_repeated_files_are_passed_over_and_listed(
     assert progress.bars == [("training images", 6, "image", 0)]
     assert sum(progress.amounts) == 6
     for image, key in zip(images, loaded.used, strict=True):
-        np.testing.assert_array_equal(image, decode_face(pictures[key], 16))
+        np.testing.assert_array_equal(image, pixels_of(pictures[key], 16))
 
 
 def test_only_files_that_are_needed_are_asked_for(pictures: dict[str, bytes]) -> None:
@@ -171,13 +100,28 @@ def test_too_few_candidates_leave_the_rest_alone(pictures: dict[str, bytes]) -> 
     assert load_faces(made(pictures), [], images).used == ()
 
 
+def test_names_of_what_is_skipped_can_be_shown_and_transparency_is_counted(
+    pictures: dict[str, bytes],
+) -> None:
+    see_through = np.concatenate([noise(90), np.zeros((12, 9, 1), np.uint8)], axis=2)
+    contents = {
+        os.fsdecode(b"\xff.png"): b"",
+        "\x1b[2J.png": b"no picture",
+        "c.png": encoded(see_through),
+        **pictures,
+    }
+    loaded = load_faces(made(contents), list(contents), np.zeros((4, 16, 16, 3), np.uint8))
+    assert loaded.skipped == (("\\xff.png", "empty or unreadable"), ("\\x1b[2J.png", "no image"))
+    assert (loaded.used[0], loaded.on_white) == ("c.png", 1)
+
+
 def test_a_memory_map_is_filled(pictures: dict[str, bytes], tmp_path: Path) -> None:
     shape = (4, 16, 16, 3)
     images = np.memmap(tmp_path / "images", np.uint8, "w+", shape=shape)
     load_faces(made(pictures), list(pictures), images)
     images.flush()
     on_disk = np.fromfile(tmp_path / "images", np.uint8).reshape(shape)
-    np.testing.assert_array_equal(on_disk[3], decode_face(pictures["3.png"], 16))
+    np.testing.assert_array_equal(on_disk[3], pixels_of(pictures["3.png"], 16))
 
 
 def test_an_error_of_the_source_arrives_as_it_was_raised(pictures: dict[str, bytes]) -> None:

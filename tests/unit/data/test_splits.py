@@ -203,3 +203,11 @@ def test_random_halves_that_lack_a_class_are_refused_with_the_remedy():
     ):
         many_seeds()
     make_splits(source, replace(settings, method="stratified"), seed=1)
+
+
+def test_a_zero_with_a_sign_is_the_same_pixel() -> None:
+    images = np.zeros((2, 4, 4, 1), np.float32)
+    images[1] = -0.0
+    assert images[0].tobytes() != images[1].tobytes()
+    first, second = image_ids(images)
+    assert first == second

@@ -27,9 +27,9 @@ PIXELS = np.random.default_rng(1).integers(0, 256, (9, 6, 5, 3), dtype=np.uint8)
 
 @pytest.fixture(scope="module")
 def own_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six prepared sets.
+    """Seven prepared sets.
 
-    `pets` has images, labels and both splits; `untested` has no test split, `unlabelled` no label. `people` has images
+    `pets` has images, labels and both splits; `untested` has no test split, `unlabelled` no label, `layered` four channels. `people` has images
     and an attribute in two splits; `wide` has 16-bit images, `plain` no image.
     """
     import tensorflow as tf
@@ -53,6 +53,8 @@ def own_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store("pets", {"image": image, "label": label}, train=train, test=test)
     store("untested", {"image": image, "label": label}, train=train)
     store("unlabelled", {"image": image}, train={"image": train["image"]})
+    layered = {"image": features.Image(shape=(5, 4, 4), encoding_format="png"), "label": label}
+    store("layered", layered, train={"image": np.repeat(train["image"], 4, axis=-1), "label": train["label"]})
 
     image, young = features.Image(shape=(None, None, 3), encoding_format="png"), np.ones(9, np.bool_)
     train, test = ({"image": PIXELS[part], "young": young[part]} for part in (slice(6), slice(6, None)))
@@ -147,6 +149,10 @@ BROKEN_RULES = {
             "`data=tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got 'huggingface:mnist'.",
         ),
         ("untested", "must have the splits train and test; it has train."),
+        (
+            "layered",
+            "must have 1 or 3 channels, and the channels stand last; got images of (5, 4, 4): leave the transparency out.",
+        ),
         ("unlabelled", "must have the features `image` and `label` (a class); it has image."),
         ("tf_flowers", "must have uint8 images of one fixed shape; got uint8 (None, None, 3)."),
     ],

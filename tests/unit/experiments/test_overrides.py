@@ -1,10 +1,14 @@
 """`--set`: typed, named, refused in one line."""
 
+from itertools import permutations
+
 import pytest
 
 from mi_keras.errors import InputError
+from mi_keras.experiments.split.sec_6_decoders import Config
 from mi_keras.experiments.thesis.sec_5_2_input_combinations import PAPER
 from mi_keras.overrides import apply_overrides, changed_keys, list_keys
+from mi_keras.settings import DecoderSettings
 
 
 def test_values_take_the_type_of_what_they_replace():
@@ -86,3 +90,19 @@ def test_changed_keys_name_what_differs_and_lead_back_to_it():
     assert changed_keys(changed, PAPER) == ["gradient.steps=7", "combinations=o,x"]
     assert apply_overrides(PAPER, changed_keys(changed, PAPER)) == changed
     assert changed_keys(PAPER, PAPER) == []
+
+
+def test_what_is_asked_for_counts_as_a_whole_in_whatever_order():
+    """mse=0 alone breaks the rule that some loss is left; with l1=1 it does not."""
+    config = Config(**{name: DecoderSettings(name) for name in ("transposed", "bicubic", "compact", "large")})
+    wanted = ["bicubic.mse=0", "bicubic.l1=1", "runs=2"]
+    found = {apply_overrides(config, order) for order in permutations(wanted)}
+    assert {(each.bicubic.mse, each.bicubic.l1, each.runs) for each in found} == {(0.0, 1.0, 2)}
+    with pytest.raises(
+        InputError, match=r"^`bicubic.mse`, `bicubic.l1` and `bicubic.ms_ssim` must not all be 0\.$"
+    ):
+        apply_overrides(config, ["bicubic.mse=0"])
+
+
+def test_of_a_key_that_comes_twice_the_last_value_counts():
+    assert apply_overrides(PAPER, ["gradient.steps=7", "gradient.steps=8"]).gradient.steps == 8

@@ -194,6 +194,7 @@ _MADE_UP = {
     "class_average": _per_class, "class_prototype": _per_class, "prototype_distance": _scored, "search": _search,
     "images": _pixels, "maps": _maps, "map_statistics": _statistics, "decoder": _decoder, "scored": _faces_scored,
     "mean_face": _mean_face, "gallery": _gallery, "selection": _selection, "optimal_pick": _optimal_pick,
+    "twins": lambda stage: ({}, {"count": 1}),
 }  # fmt: skip
 _OF_ITS_OWN = {"fitted": lambda stage: ({}, {}), "scored": _scored, "hardened": lambda stage: ({}, {})}
 

@@ -154,3 +154,45 @@ def test_the_paper_preset_has_the_sizes_of_the_text():
     assert (PAPER.classifier.epochs, PAPER.inverter.epochs, PAPER.gradient.steps) == (20, 20, 400)
     assert (PAPER.gradient.l2_weight, PAPER.gradient.tv_weight) == (4.4323e-5, 9.48785e-3)
     assert PAPER.activation.threshold == 1.5
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "holds"),
+    [
+        (
+            (0.28, 0.33),
+            (0.15, 0.25),
+            None,
+        ),  # +0.02, +0.07 against the nearest; +0.15, +0.15 against the other
+        ((0.28, 0.29), (0.15, 0.25), True),
+        ((0.25, 0.45), (0.32, 0.36), None),  # neither is decided: the nearest is far ahead in one run only
+        (
+            (0.25, 0.55),
+            (0.35, 0.44),
+            False,
+        ),  # the nearest of mean decides nothing, and the other is ahead in each run
+        ((0.32, 0.43), (0.10, 0.20), False),
+    ],
+)
+def test_a_row_is_ahead_of_all_or_behind_one_or_undecided(near, far, holds):
+    rows = {"x": row("x", 0.30, 0.40), "near": row("near", *near), "far": row("far", *far)}
+    if holds is None and near == (0.28, 0.33):
+        rows["near"] = row("near", 0.22, 0.42)
+    claim = ahead(rows, "Best", "x", ["far", "near"], source="here")
+    assert claim.holds is holds
+    assert "NEAR: " in claim.numbers
+    assert "FAR: " in claim.numbers  # two others are both named
+    below = {name: row(name, *(1 - value for value in each.values["ssim"])) for name, each in rows.items()}
+    assert ahead(below, "Least", "x", ["far", "near"], source="here", sign=-1).holds is holds
+
+
+def test_of_many_others_the_one_that_decides_is_named():
+    rows = {name: row(name, mean, mean) for name, mean in (("x", 0.3), ("a", 0.1), ("b", 0.4), ("c", 0.2))}
+    assert ahead(rows, "Best", "x", ["a", "b", "c"], source="here").numbers.startswith(
+        "X: 0.3000 against B: 0.4000"
+    )
+    del rows["b"]
+    rows["d"] = row("d", 0.05, 0.05)
+    assert ahead(rows, "Best", "x", ["a", "c", "d"], source="here").numbers.startswith(
+        "X: 0.3000 against C: 0.2000"
+    )

@@ -148,7 +148,8 @@ def test_score_gives_one_value_per_image_whatever_the_batch_size() -> None:
 
 def test_score_refuses_images_of_another_shape() -> None:
     with pytest.raises(
-        ValueError, match=r"`reconstructions` must have the shape of `truth`; got \(1, 16.*\(2, 16"
+        ValueError,
+        match=r"`reconstructions` must be \(count.*, of the shape of `truth`; got \(1, 16.*\(2, 16",
     ):
         score(np.zeros((1, 16, 16, 1), np.float32), np.zeros((2, 16, 16, 1), np.float32))
 
@@ -254,3 +255,28 @@ def test_the_ms_ssim_loss_has_finite_gradients_where_images_oppose_each_other() 
         loss = ms_ssim_loss(tf.constant(ramp), opposed)
     assert np.isfinite(tape.gradient(loss, opposed)).all()
     assert loss.numpy()[0] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("change", "values"),
+    [
+        (lambda y: -y, "from -"),
+        (lambda y: 255 * y, "to 25"),
+        (lambda y: np.where(y > 0.9, np.nan, y), "from nan to nan"),
+    ],
+)
+def test_images_outside_of_their_range_are_not_scored(change, values) -> None:
+    """SSIM of -y and y is 0.99 where both are nearly flat: a number that looks like a find."""
+    images = np.random.default_rng(0).random((2, 16, 16, 1), np.float32)
+    for pair, name in (((change(images), images), "reconstructions"), ((images, change(images)), "truth")):
+        with pytest.raises(
+            ValueError, match=rf"^`{name}` must be in \[0, 1\], without NaN; got values .*{values}"
+        ):
+            score(*pair)
+    with pytest.raises(ValueError, match=r"^`reconstructions` must be \(count, height, width, channels\)"):
+        score(images[..., 0], images[..., 0])
+    with pytest.raises(ValueError, match="one at least, of the shape of `truth`; got "):
+        score(images[:0], images[:0])
+    with pytest.raises(ValueError, match=r"^`truth` must be floating point in \[0, 1\]; got uint8"):
+        score(images, images.astype(np.uint8))
+    assert score(images.astype(np.float16).astype(np.float32), images).ssim.min() > 0.999

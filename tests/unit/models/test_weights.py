@@ -1,14 +1,17 @@
 """Weights files: damaged, of another model, and such that refer to other files."""
 
+import os
+import warnings
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
 from mi_keras.errors import InputError
 from mi_keras.models.mobilenet import build_split_mobilenet
-from mi_keras.models.weights import read_weights
+from mi_keras.models.weights import copy_weights, read_weights
 
 
 def _message(**settings: object) -> str:
@@ -87,12 +90,73 @@ def test_a_file_that_refers_to_another_file_is_refused(
         group = _vars(file, "conv")
         del group["0"]
         group.create_dataset("0", (3, 3, 3, 16), np.float32, external=[(str(secret), 0, 432 * 4)])
-    assert "`weights` must hold plain arrays only; layer conv of" in _read_message(damaged)
+    assert f"`weights` must hold its own arrays; {damaged} keeps " in _read_message(damaged)
     with h5py.File(damaged, "r+") as file:
         group = _vars(file, "conv")
         del group["0"]
         group["0"] = h5py.ExternalLink(str(weights_file), "/layers/conv2d/vars/0")
-    assert "`weights` must hold plain arrays only; layer conv of" in _read_message(damaged)
+    assert f"`weights` must hold its own arrays; {damaged} has a link at " in _read_message(damaged)
+
+
+def test_a_file_that_promises_more_than_it_holds_is_refused_before_it_is_read(damaged: Path) -> None:
+    with h5py.File(damaged, "r+") as file:
+        group = _vars(file, "conv")
+        del group["0"]
+        group.create_dataset("0", (1 << 40,), "float32", chunks=(1 << 10,), compression="gzip")
+    assert "`weights` must hold the numbers that it promises; " in _read_message(damaged)
+
+
+def _small(prefix: str = "") -> keras.Model:
+    """A model of a convolution, its normalisation and a last layer, with weights of its own, frozen as an attacked one."""
+    image = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(2, 3, name=f"{prefix}conv")(image)
+    maps = keras.layers.BatchNormalization(name=f"{prefix}norm")(maps)
+    model = keras.Model(image, keras.layers.Dense(4, name=f"{prefix}last")(keras.layers.Flatten()(maps)))
+    model.set_weights(
+        [np.random.default_rng(len(prefix)).normal(size=w.shape).astype(np.float32) for w in model.weights]
+    )
+    model.trainable = False
+    return model
+
+
+@pytest.mark.parametrize(
+    "name", ["model.weights.h5", "model.keras", "model.h5", "of_its_time.h5", "keras2.h5"]
+)
+def test_every_file_that_keras_writes_of_a_model_is_read(tmp_path: Path, name: str) -> None:
+    """Of Keras 2, as those that Keras downloads: layers in order, under the names that they had then."""
+    model, path = _small(), tmp_path / name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras calls .h5 legacy
+        if name == "model.weights.h5":
+            model.save_weights(path)
+        else:
+            model.save(path if name.startswith("model") else tmp_path / "model.h5")
+    if not path.exists():
+        with h5py.File(tmp_path / "model.h5") as whole, h5py.File(path, "w") as file:
+            source = whole["model_weights"]
+            names = [os.fsdecode(layer) for layer in source.attrs["layer_names"]]
+            shown = {layer: f"Old/{layer}/BatchNorm" if name == "keras2.h5" else layer for layer in names}
+            for layer in names:
+                source.copy(layer, file, shown[layer])
+            file.attrs["layer_names0"] = [shown[layer] for layer in names[:2]]
+            file.attrs["layer_names1"] = [shown[layer] for layer in names[2:]]
+    other = _small()
+    other.set_weights([np.zeros_like(w) for w in other.get_weights()])
+    copy_weights(other, read_weights(path), name)
+    for own, loaded in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(loaded, own)
+
+
+def test_a_file_of_keras_2_of_another_model_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.attrs["layer_names"] = ["a"]
+        file.create_group("a").attrs["weight_names"] = ["a/kernel"]
+        file["a"]["a/kernel"] = np.zeros((2, 2), np.float32)
+    with pytest.raises(InputError, match=r"^`weights` must hold every layer; other lacks layer 'conv'\.$"):
+        copy_weights(_small(), read_weights(tmp_path / "other.h5"), "other")
+    with h5py.File(tmp_path / "other.h5", "r+") as file:
+        del file["a"]["a/kernel"]
+    assert "other.h5 (" in _read_message(tmp_path / "other.h5")
 
 
 def test_files_that_are_no_weights_are_refused(weights_file: Path, tmp_path: Path) -> None:
@@ -100,9 +164,14 @@ def test_files_that_are_no_weights_are_refused(weights_file: Path, tmp_path: Pat
     assert _read_message(tmp_path / "none.h5").startswith(expected)
     (tmp_path / "text.h5").write_text("no")
     assert _read_message(tmp_path / "text.h5").startswith(expected)
+    assert _read_message(tmp_path).startswith(expected)
+    assert "File name too long" in _read_message(tmp_path / ("x" * 300))
     (tmp_path / "cut.h5").write_bytes(weights_file.read_bytes()[:-100_000])
-    assert _read_message(tmp_path / "cut.h5").startswith(expected)
+    assert _read_message(tmp_path / "cut.h5").startswith(
+        f"`weights` must be a whole file; {tmp_path}/cut.h5 is cut or damaged"
+    )
     h5py.File(tmp_path / "empty.h5", "w").close()
     assert _read_message(tmp_path / "empty.h5") == (
-        f"`weights` must be a file that `save_weights` of Keras wrote; {tmp_path / 'empty.h5'} holds no layer."
+        f"`weights` must be a file of weights that Keras wrote; {tmp_path / 'empty.h5'} holds no layer: "
+        "write one by `model.save_weights('model.weights.h5')`."
     )

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from mi_keras.reports.figures import KINDS
-from mi_keras.reports.style import wrap_label
+from mi_keras.reports.files import _png
+from mi_keras.reports.style import log_ticks, wrap_label
+from mi_keras.results import read_result
 
 SCORED = {  # images behind what is drawn; the others show no scores of images
     "confusion": 30, "best_per_class": 60, "median_per_class": 60, "chosen_images": 60, "histogram": 60, "sweep": 60,
@@ -52,3 +55,37 @@ def test_missing_arrays_leave_a_sentence(make, draw_kind, kind):
 )
 def test_labels_break_at_commas_first(label, lines):
     assert wrap_label(label, 20).split("\n") == lines
+
+
+MATH = r"$\frac{1}{$ costs 5$ to 9$"  # begins no formula, and is none that could be drawn
+
+
+@pytest.mark.parametrize("kind", ["confusion", "sweep", "trade_off", "search"])
+def test_no_text_is_taken_for_a_formula(make, kind):
+    """A path, a class or a label with two dollar signs ended the report with a traceback, or came out in italics."""
+    result, arrays = make(runs=1, size=4)
+    spec = next(spec for spec in result["figures"] if spec["kind"] == kind)
+    fields = {"title": MATH} | ({"ticks": [MATH, "5", "1"]} if kind == "sweep" else {})
+    fields |= (
+        {"series": [entry | {"label": MATH, "points": [MATH, "5", "1"]} for entry in spec["series"]]}
+        if kind == "trade_off"
+        else {}
+    )
+    named = {"data": MATH, "class_names": [MATH] * 10, "figures": [spec | fields]}
+    for table in result["tables"]:
+        for row in table["rows"]:
+            row["label"] += MATH
+    read = read_result(result | named)
+    assert _png(read.figures[0], read, arrays).startswith(b"\x89PNG")
+
+
+def test_powers_of_ten_are_plain_text():
+    figure = Figure()
+    axes = figure.add_subplot()
+    axes.set_yscale("log")
+    axes.set_ylim(2e-5, 9e-5)
+    log_ticks(axes.yaxis)
+    figure.draw_without_rendering()
+    shown = {label.get_text() for label in axes.get_yticklabels(which="both")} - {""}
+    assert "3\N{MULTIPLICATION SIGN}10⁻⁵" in shown
+    assert all("$" not in text and "{" not in text for text in shown)

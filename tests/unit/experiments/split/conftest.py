@@ -55,10 +55,10 @@ def cached_encoder(settings: EncoderSettings, size: int):
 
 @pytest.fixture
 def make_bench(pictures, config) -> Callable:
-    def make(root, *, run: int = 1, seed: int = 1, progress=None, config=config):
+    def make(root, *, run: int = 1, seed: int = 1, progress=None, config=config, folder=pictures):
         from mi_keras.experiments.split.bench import SplitBench
 
-        faces = SPLIT.prepare(SPLIT.open_data(f"folder:{pictures}", offline=True), config, seed=seed)
+        faces = SPLIT.prepare(SPLIT.open_data(f"folder:{folder}", offline=True), config, seed=seed)
         encoder = cached_encoder(config.encoder, config.faces.size)
         return SplitBench(faces, encoder, Store(root), progress or SilentProgress(), seed=seed, run=run)
 

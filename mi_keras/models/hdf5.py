@@ -8,9 +8,9 @@ from typing import Any
 import h5py
 
 from mi_keras.errors import InputError
-from mi_keras.models.weights import H5PY_ERRORS
 
 OBJECTS = 100_000  # groups and arrays in a file; a large model has some thousands
+HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 EXPANSION = 100  # declared bytes for each byte of the file: Keras writes 1, compression some
 CONFIG_BYTES = 1 << 26  # of a configuration; that of EfficientNetB7 takes 2^20
 FILTERS = {
@@ -19,15 +19,17 @@ FILTERS = {
     3,
     32000,
 }  # deflate, shuffle, checksum, and LZF: what h5py brings; others are loaded as plugins
-UNREADABLE = (*H5PY_ERRORS, TypeError, AttributeError)  # of types and links that h5py does not know
+# All that h5py raises on damage, and on types and links that it does not know
+UNREADABLE = (OSError, KeyError, ValueError, RuntimeError, MemoryError, TypeError, AttributeError)
 
 
-def check_hdf5(file: Path, path: str) -> None:
+def check_hdf5(file: Path, path: str, argument: str = "model") -> None:
     """Check that a file holds plain arrays only and refers to nothing outside (CVE-2026-0897, CVE-2026-1669).
 
     Args:
         file: what is read.
         path: what messages call it.
+        argument: what messages say must be otherwise.
 
     Raises:
         InputError: it is damaged, links to something, keeps arrays elsewhere, or promises more than it holds.
@@ -36,30 +38,32 @@ def check_hdf5(file: Path, path: str) -> None:
     declared = 0
     try:
         with h5py.File(file, "r") as opened:
-            for name, item in _objects(opened, path):
-                _check_attributes(item, name, size, path)
+            for name, item in _objects(opened, path, argument):
+                _check_attributes(item, name, size, path, argument)
                 if isinstance(item, h5py.Group):
                     continue
                 if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
-                    raise InputError(f"`model` must hold its own arrays; {path} keeps {name!a} elsewhere.")
+                    raise InputError(
+                        f"`{argument}` must hold its own arrays; {path} keeps {name!a} elsewhere."
+                    )
                 if item.dtype.kind not in "fiubcV" or item.dtype.hasobject or item.dtype.names:
-                    raise InputError(f"`model` must hold arrays of numbers; {name!a} of {path} is not.")
+                    raise InputError(f"`{argument}` must hold arrays of numbers; {name!a} of {path} is not.")
                 made = item.id.get_create_plist()
                 if not {made.get_filter(i)[0] for i in range(made.get_nfilters())} <= FILTERS:
                     raise InputError(
-                        f"`model` must be compressed by gzip, if at all; {name!a} of {path} needs a plugin."
+                        f"`{argument}` must be compressed by gzip, if at all; {name!a} of {path} needs a plugin."
                     )
                 numbers = max(math.prod(item.shape), math.prod(item.chunks or ()))
                 declared += numbers * item.dtype.itemsize
                 if declared > EXPANSION * size:
                     raise InputError(
-                        f"`model` must hold the numbers that it promises; {path} has {size:,} bytes and promises "
+                        f"`{argument}` must hold the numbers that it promises; {path} has {size:,} bytes and promises "
                         f"{declared:,} up to {name!a}."
                     )
     except InputError:  # which is a ValueError too
         raise
     except UNREADABLE as error:
-        raise _damaged(path, error) from None
+        raise _damaged(path, error, argument) from None
 
 
 def read_config(file: Path, path: str) -> str:
@@ -88,7 +92,7 @@ def read_config(file: Path, path: str) -> str:
     return text
 
 
-def _objects(opened: h5py.File, path: str) -> Iterator[tuple[str, Any]]:
+def _objects(opened: h5py.File, path: str, argument: str) -> Iterator[tuple[str, Any]]:
     """Yield what is in a file, each once, following nothing but hard links, which cannot leave it."""
     pending: list[tuple[str, Any]] = [("/", opened)]
     seen: set[int] = set()
@@ -99,27 +103,29 @@ def _objects(opened: h5py.File, path: str) -> Iterator[tuple[str, Any]]:
             continue
         seen.add(address)
         if len(seen) > OBJECTS:
-            raise InputError(f"`model` must hold at most {OBJECTS:,} groups and arrays; {path} has more.")
+            raise InputError(
+                f"`{argument}` must hold at most {OBJECTS:,} groups and arrays; {path} has more."
+            )
         yield name, item
         if isinstance(item, h5py.Group):
             for child in item:
                 link = item.get(child, getlink=True)
                 if not isinstance(link, h5py.HardLink):
                     raise InputError(
-                        f"`model` must hold its own arrays; {path} has a link at {f'{name}/{child}'!a}."
+                        f"`{argument}` must hold its own arrays; {path} has a link at {f'{name}/{child}'!a}."
                     )
                 pending.append((f"{name.rstrip('/')}/{child}", item[child]))
 
 
-def _check_attributes(item: Any, name: str, size: int, path: str) -> None:
+def _check_attributes(item: Any, name: str, size: int, path: str, argument: str) -> None:
     for key in item.attrs:
         attribute = item.attrs.get_id(key)
         if math.prod(attribute.shape) * attribute.dtype.itemsize > EXPANSION * size:
             raise InputError(
-                f"`model` must hold the text that it promises; {key!a} of {name!a} in {path} does not."
+                f"`{argument}` must hold the text that it promises; {key!a} of {name!a} in {path} does not."
             )
 
 
-def _damaged(path: str, error: BaseException) -> InputError:
+def _damaged(path: str, error: BaseException, argument: str = "model") -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"`model` must be a whole file; {path} is cut or damaged ({reason}).")
+    return InputError(f"`{argument}` must be a whole file; {path} is cut or damaged ({reason}).")

@@ -1,4 +1,4 @@
-"""Near-duplicates among the images of an audit: copies in another format, exact ones included, that would lie on two sides."""
+"""Near-duplicates among images: copies in another format, exact ones included, that would lie on two sides."""
 
 import hashlib
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.auditing.given import LUMA
-from mi_keras.data.preprocess import as_bytes
+from mi_keras.data.preprocess import LUMA, as_bytes
 from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.types import Floats, Ints
 
@@ -46,6 +45,17 @@ def merge_near_duplicates(images: NDArray[Any], groups: Ints, *, near: float = N
             rows, columns = np.nonzero(block @ vectors[other : other + BLOCK].T > near)
             root = _united(root, groups[start + rows], groups[other + columns])
     return root[groups]
+
+
+def near_any(images: NDArray[Any], others: NDArray[Any], *, near: float = NEAR) -> NDArray[np.bool_]:
+    """Return `(count,)` whether an image is a near-duplicate of any of `others`, of the same shape and numbers."""
+    vectors, found = _unit_vectors(others), np.isin(image_digests(images), image_digests(others))
+    own = _unit_vectors(images)
+    for start in range(0, len(own), BLOCK):
+        rows = slice(start, start + BLOCK)
+        for other in range(0, len(vectors), BLOCK):
+            found[rows] |= (own[rows] @ vectors[other : other + BLOCK].T > near).any(axis=1)
+    return found
 
 
 def image_digests(images: NDArray[Any]) -> list[bytes]:

@@ -1,0 +1,18 @@
+"""Names that users, files and archives bring, as they may be shown: on one line, with nothing that steers what shows them."""
+
+
+def displayable(text: str) -> str:
+    r"""Return a text in which every character can be printed; the others are written as Python escapes them.
+
+    Control characters, ends of lines, letters that turn the direction of writing, and the bytes of file names that are no
+    UTF-8 (`\xff`) are such. What can be printed stays, so that the text of a text is the text.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # a byte of a file name, as `os.fsdecode` gives it
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()

@@ -1,0 +1,56 @@
+"""What is on the two sides of a division of pictures: no copy, no person on both, and what is said where it is not so."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mi_keras.experiments.split.bench import HELD_OUT, TRAINING
+from mi_keras.experiments.split.rows import picture_notes
+from mi_keras.metrics.near_duplicates import near_any
+from mi_keras.settings import FaceSettings
+
+
+@pytest.fixture
+def with_copies(pictures, tmp_path):
+    """The pictures a folder each, half of them a second time as JPEG in a folder of its own with another picture."""
+    root = tmp_path / "people"
+    for number, path in enumerate(sorted(pictures.glob("[0-9]*.png"))):
+        own, other = root / f"{number:02d}", root / f"again {number:02d}"
+        own.mkdir(parents=True)
+        shutil.copy(path, own)
+        if number % 2:
+            other.mkdir()
+            Image.open(path).save(other / "copy.jpg", quality=95)
+            draw = np.random.default_rng(1000 + number).integers(256, size=(4, 4, 3), dtype=np.uint8)
+            Image.fromarray(draw).resize((64, 80), Image.BICUBIC).save(other / "more.png")
+    return root
+
+
+@pytest.mark.parametrize("groups", ["none", "folder"])
+def test_a_copy_in_another_format_is_not_on_both_sides(tmp_path, config, with_copies, make_bench, groups):
+    settings = replace(config, faces=FaceSettings(80, 192, 1, "content", groups))
+    bench = make_bench(tmp_path / "store", config=settings, folder=with_copies)
+    info = bench.images().info
+    assert info["moved"] > 2
+    assert info[TRAINING] + info["moved"] == bench.faces.sides[TRAINING][1]
+    assert not near_any(bench.pictures(TRAINING), bench.pictures(HELD_OUT)).any()
+    assert len(np.unique(bench.pictures(TRAINING), axis=0)) == info[TRAINING]
+    notes = picture_notes(settings, bench)
+    assert any(note.startswith(f"{info['moved']} training images left: they, or others") for note in notes)
+    assert ("The pictures of a folder are on one side." in notes) == (groups == "folder")
+
+
+def test_by_name_copies_are_counted_and_stay(tmp_path, config, with_copies, make_bench):
+    settings = replace(config, faces=FaceSettings(80, 192, 1))
+    bench = make_bench(tmp_path / "store", config=settings, folder=with_copies)
+    again = int(near_any(bench.pictures(TRAINING), bench.pictures(HELD_OUT)).sum())
+    assert again > 2
+    (told,) = [note for note in picture_notes(settings, bench) if note.startswith("Divided by file name")]
+    assert (
+        f"; {again} training images show a held-out one again, as another file: faces.division=content"
+        in told
+    )
+    assert any("one person may be on both sides" in note for note in picture_notes(settings, bench))
