@@ -38,7 +38,7 @@ class Asking(Attack):
         if self.asked.weights:
             assert held.target is not None
             bias = held.target.head.get_weights()[-1]  # of the last layer, for who looks for it here
-            yield np.broadcast_to(bias[0], (len(observed), *held.image_shape))
+            yield np.broadcast_to(abs(bias[0]), (len(observed), *held.image_shape))
         else:
             yield np.zeros((len(observed), *held.image_shape), np.float32)
 
@@ -90,7 +90,7 @@ def test_an_attack_that_is_granted_the_targets_weights_holds_them(tmp_path):
     assert bench.classifier("target").key in [stage.key for stage in attacked.scored.upstream]
     bias = bench.load(bench.classifier("target")).get_weights()[-1][0]
     images = attacked.scored.arrays["images"]
-    np.testing.assert_allclose(images, np.broadcast_to(bias, images.shape), atol=1e-3)  # kept as float16
+    np.testing.assert_allclose(images, np.broadcast_to(abs(bias), images.shape), atol=1e-3)  # kept as float16
 
 
 def test_a_query_beyond_those_granted_ends_the_attack(tmp_path):
