@@ -277,8 +277,7 @@ class AuditBench(Bench):
         truth, start = self.truth_bytes(subset), 0
         parts: dict[str, list[NDArray[Any]]] = {"ssim": [], "mse": [], "embedding": [], "images": []}
         for batch in images:
-            # Not bounded: the closed form that a control compares with is linear
-            found = score(batch, as_unit(truth[start : start + len(batch)]), bounded=False)
+            found = score(batch, as_unit(truth[start : start + len(batch)]))
             start += len(batch)
             for name, array in (("ssim", found.ssim), ("mse", found.mse)):
                 parts[name].append(array)

@@ -1,7 +1,6 @@
 """Image scores: SSIM, MSE, PSNR and total variation, also as losses, and MS-SSIM; one value per image (thesis 4.1.2, split 5)."""
 
 import functools
-import math
 
 import numpy as np
 import tensorflow as tf
@@ -170,11 +169,8 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
     return rows + columns
 
 
-def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512, bounded: bool = True) -> Scores:
+def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512) -> Scores:
     """Score reconstructions against the true images, both `(count, height, width, channels)` in [0, 1].
-
-    Args:
-        bounded: False lets reconstructions leave [0, 1], as a linear prediction does.
 
     Raises:
         ValueError: their shapes differ, or a value is outside [0, 1] by more than rounding, or not a number: SSIM of such
@@ -189,8 +185,7 @@ def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512, boun
         if images.dtype.kind != "f":
             raise ValueError(f"`{name}` must be floating point in [0, 1]; got {images.dtype}.")
         low, high = float(images.min(initial=0)), float(images.max(initial=0))  # NaN where one is
-        rounding = ROUNDING if bounded or name == "truth" else math.inf
-        if not (low >= -rounding and high <= 1 + rounding):  # so written, NaN fails too
+        if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # so written, NaN fails too
             raise ValueError(f"`{name}` must be in [0, 1], without NaN; got values from {low:g} to {high:g}.")
     slices = [slice(i, i + batch_size) for i in range(0, len(truth), batch_size)]
     return Scores(
