@@ -20,7 +20,8 @@ except ImportError:  # no such locks on Windows: nothing is waited for there, no
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"  # the ending of the file whose lock says that a temporary folder is being filled
-_OURS = re.compile(rf"\..+-[0-9a-f]{{32}}\.tmp|[0-9a-f]{{32}}{re.escape(LOCK)}")
+_FILE = re.compile(r"\..+-[0-9a-f]{32}\.tmp")
+_CLAIM = re.compile(rf"[0-9a-f]{{32}}{re.escape(LOCK)}")
 _NOT_FOR_FOLDERS = (
     errno.EINVAL,
     errno.EBADF,
@@ -43,7 +44,9 @@ def replace_files(folder: Path, contents: Iterable[tuple[str, Write]]) -> None:
 
     What earlier calls that did not end have left in the folder is deleted.
     """
-    remove_leftovers(folder)
+    _remove(
+        folder, _FILE
+    )  # a claim may be somebody else's here: only the folder of our own holds none but ours
     for name, write in contents:
         temporary = folder / f".{name}-{uuid.uuid4().hex}.tmp"
         with _claimed(temporary):
@@ -74,11 +77,15 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files and folders in a folder whose lock nobody holds: who made them has ended."""
+    """Delete the temporary folders in a folder of ours whose lock nobody holds: who made them has ended."""
+    _remove(folder, _CLAIM)
+
+
+def _remove(folder: Path, names: re.Pattern[str]) -> None:
     if fcntl is None or not folder.is_dir():
         return
     for path in list(folder.iterdir()):
-        if _OURS.fullmatch(path.name):
+        if names.fullmatch(path.name):
             with suppress(OSError), open(path, "r+b") as file:
                 if _try_lock(file) and _is_at(file, path):
                     if path.suffix == LOCK:

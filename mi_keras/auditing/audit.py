@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mi_keras.attacks.shadows import FromShadows
 from mi_keras.auditing import attackers, controls
 from mi_keras.auditing.bench import AuditBench, Sent
 from mi_keras.auditing.contract import Contract, inspect
@@ -292,6 +293,6 @@ def _with_shadows(rungs: Sequence[Rung]) -> list[ShadowBench]:
 
 
 def _answered_by(climbed: Climbed) -> set[str]:
-    """Return the labels of the attacks on answers that were run."""
-    rungs = [each.rung for each in climbed.attacks]
-    return {rung.attack.label for rung in rungs if rung.adversary not in (CLASS, POOL)}
+    """Return the labels of the attacks on answers that were run, whoever gave the answers."""
+    attacks = [each.rung.attack for each in climbed.attacks if each.rung.adversary not in (CLASS, POOL)]
+    return {(each.inner if isinstance(each, FromShadows) else each).label for each in attacks}

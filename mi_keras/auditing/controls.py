@@ -10,7 +10,7 @@ import numpy as np
 
 from mi_keras.auditing.bench import COMPONENTS, SHUFFLED, AuditBench, Sent
 from mi_keras.auditing.envelope import Envelope, climb
-from mi_keras.auditing.ladder import control_rungs
+from mi_keras.auditing.ladder import Rung, control_rungs
 from mi_keras.auditing.report import Control
 from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.statistics import Numbers, measure
@@ -82,12 +82,19 @@ def shuffled(
         ran: the labels of the attacks that are to be checked; None: all.
     """
     sent = benches[0].sent
-    numbers = _climbed(
-        benches, replace(sent, control=SHUFFLED), sizes, among, benches[0].of_maps, ran
-    ).numbers
+    at = "the output" if sent.with_class else sent.point
+    folds = _folds(benches, replace(sent, control=SHUFFLED), sizes, benches[0].of_maps, ran)
+    if len(folds[0]) == 1:  # the class mean alone
+        return Control(
+            f"shuffled at {at}",
+            None,
+            f"shuffled skipped at {at}",
+            "No attack on these answers was run: skipped.",
+        )
+    numbers = climb(folds, among=among, with_members=False).numbers
     picks, baseline = (numbers.found, 1 / among) if numbers.found else (numbers.auc, 0.5)
     bounds = [picks.floor - baseline if picks else 0.0, numbers.detail.floor if numbers.detail else 0.0]
-    ok, at = max(bounds) <= 0, "the output" if sent.with_class else sent.point
+    ok = max(bounds) <= 0
     return Control(
         f"shuffled at {at}", ok, "shuffled ok" if ok else f"shuffled FAILED at {at}",
         f"Answers shuffled within their class: 99.9 % lower bounds of the gain {bounds[0]:+.3f} (picks) and "
@@ -103,7 +110,7 @@ def components(heads: Sequence[AuditBench], sizes: Sizes, among: int, maps: bool
     """
     sent = heads[0].sent
     name = f"{sent.components} components{' of maps' if maps else ''}"
-    envelope = _climbed(heads, sent, sizes, among, maps)
+    envelope = climb(_folds(heads, sent, sizes, maps), among=among, with_members=False)
     drawn = np.concatenate([bench.closed_form(ATTACKED) for bench in heads])
     best = _scored(heads, drawn, envelope).detail
     closed = best.value if best else 0.0
@@ -147,13 +154,7 @@ def _scored(benches: Sequence[AuditBench], images: Floats, envelope: Envelope) -
     return measure(scored, envelope.gallery, among=envelope.numbers.among)
 
 
-def _climbed(
-    benches: Sequence[AuditBench],
-    sent: Sent,
-    sizes: Sizes,
-    among: int,
-    maps: bool,
-    ran: Collection[str] | None = None,
-) -> Envelope:
-    folds = [control_rungs(bench.at(sent), sizes, maps=maps, ran=ran) for bench in benches]
-    return climb(folds, among=among, with_members=False)
+def _folds(
+    benches: Sequence[AuditBench], sent: Sent, sizes: Sizes, maps: bool, ran: Collection[str] | None = None
+) -> list[list[Rung]]:
+    return [control_rungs(bench.at(sent), sizes, maps=maps, ran=ran) for bench in benches]

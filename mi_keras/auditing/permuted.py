@@ -24,7 +24,7 @@ class Permuted:
 def shuffled_order(classes: Ints, *, seed: int) -> Ints:
     """Return an order in which every image has the place of another one of its class.
 
-    Images that are alone in their class change places among each other: none keeps its own.
+    Images that are alone in their class change places among each other: none keeps its own, but a single one of these.
     """
     draw, order = np.random.default_rng(seed), np.arange(len(classes))
     numbers, sizes = np.unique(classes, return_counts=True)

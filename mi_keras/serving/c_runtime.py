@@ -88,9 +88,8 @@ class _Session:
         lengths = (ctypes.c_int64 * array.ndim)(*array.shape)
         kind = tf.as_dtype(array.dtype).as_datatype_enum
         made = self._call("TF_AllocateTensor", kind, lengths, array.ndim, ctypes.c_size_t(array.nbytes))
-        ctypes.memmove(
-            self._call("TF_TensorData", made), np.ascontiguousarray(array).ctypes.data, array.nbytes
-        )
+        content = np.ascontiguousarray(array)  # kept until it is copied
+        ctypes.memmove(self._call("TF_TensorData", made), content.ctypes.data, content.nbytes)
         return made
 
     def _array(self, tensor: ctypes.c_void_p) -> NDArray[Any]:

@@ -72,7 +72,7 @@ def at_each_call(program: str) -> list[list[str]]:
 
 def test_a_file_is_the_old_or_the_new_one_wherever_the_process_is_killed():
     program = """
-from mi_keras.whole import remove_leftovers, replace_file
+from mi_keras.whole import replace_file, replace_files
 def halves(path):
     with open(path, "wb") as file:
         file.write(b"n" * 5000)
@@ -82,7 +82,7 @@ def halves(path):
 def old(folder): (folder / "kept").write_bytes(b"o" * 10)
 def look(folder): return {b"o" * 10: "old", b"n" * 10000: "new"}[(folder / "kept").read_bytes()]
 def clean(folder):
-    remove_leftovers(folder)
+    replace_files(folder, [])
     return look(folder) + "," + ",".join(path.name for path in folder.iterdir())
 each(old, lambda folder: replace_file(folder / "kept", halves), look, clean)
 """
@@ -193,6 +193,17 @@ def test_what_is_being_written_is_left_alone_and_what_nobody_holds_is_deleted(tm
         replace_file(tmp_path / "file", watched)
         assert (folder / "mine").exists()
     assert {path.name for path in tmp_path.iterdir()} == others | {"file"}
+
+
+def test_a_folder_of_the_users_keeps_what_is_named_like_a_claim(tmp_path):
+    """Named by an MD5 sum, as caches name theirs: files are written beside it, and it is none of ours."""
+    name = "d41d8cd98f00b204e9800998ecf8427e"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "thesis.txt").touch()
+    (tmp_path / f"{name}.lock").touch()
+    replace_file(tmp_path / "result.json", lambda path: path.write_text("{}"))
+    assert (tmp_path / name / "thesis.txt").exists()
+    assert (tmp_path / f"{name}.lock").exists()
 
 
 def test_a_failing_write_leaves_the_old_file_alone(tmp_path):

@@ -92,6 +92,15 @@ def test_a_control_that_stands_for_several_points_is_run_once(
     ]
 
 
+def test_where_no_attack_was_run_the_control_says_that_it_tested_nothing(
+    subject: Subject, tmp_path: Path
+) -> None:
+    sent = next(iter(sent_at(subject, ["narrow"])))
+    bench = AuditBench(subject, sent, Store(tmp_path), SilentProgress(), seed=1, fold=1)
+    control = controls.shuffled([bench], SIZES["smoke"], 10, {"an attack that is none of the control's"})
+    assert (control.ok, control.text) == (None, f"shuffled skipped at {sent.point}")
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 def test_the_head_of_components_is_the_principal_components_of_what_differs_within_a_class(
     grouped: bool,
