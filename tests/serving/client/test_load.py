@@ -17,6 +17,7 @@ def test_figures_are_those_of_known_times():
     assert summary(seconds, 8) == {"images_s": round(8 / 0.051, 1), "p50_ms": 51.0, "p99_ms": 100.0}
 
 
+@pytest.mark.slow
 def test_an_export_is_measured_in_process_and_over_grpc(exports, monkeypatch, capsys):
     clock, asked, predict = itertools.count(), itertools.count(), Client.predict
 

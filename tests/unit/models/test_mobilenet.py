@@ -68,10 +68,10 @@ def test_c4_is_the_activation_of_the_expansion_of_block_12(minimalistic: bool) -
 @pytest.mark.parametrize(
     ("cut", "minimalistic"),
     [
-        *((cut, False) for cut in CUTS),
-        ("C4", True),
-        ("expanded_conv_2_add", True),
+        ("C4", False),
         ("conv_2", True),
+        *(pytest.param(cut, False, marks=pytest.mark.slow) for cut in CUTS if cut != "C4"),
+        *(pytest.param(cut, True, marks=pytest.mark.slow) for cut in ("C4", "expanded_conv_2_add")),
     ],
 )
 def test_head_and_tail_together_are_the_model(cut: str, minimalistic: bool) -> None:

@@ -87,6 +87,7 @@ def test_a_chief_and_two_workers_run_the_trials_of_a_single_process(tmp_path, ta
     assert not living(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_ends_the_search_with_its_last_line_and_no_process_is_left(tmp_path, task):
     """And it has the threads that this process has, on which what it computes depends."""
     with pytest.raises(ChildProcessError) as caught:
