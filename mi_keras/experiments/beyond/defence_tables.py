@@ -45,8 +45,8 @@ def summary(
 
 def picks(
     config: Config, benches: Benches, rows: Mapping[str, Row], labels: Mapping[str, str]
-) -> tuple[Table, NDArray[np.float64]]:
-    """Return the table of the best possible pick behind noise, and the deviation that it takes on each target."""
+) -> tuple[Table, list[float | None]]:
+    """Return the table of the best possible pick behind noise, and the deviation that it takes on each target, None where unknown."""
     levels = {NONE: 0.0} | {
         noise_name(deviation, sends): deviation / sends**0.5
         for deviation in config.deviations
@@ -66,4 +66,4 @@ def picks(
     table = Table(
         "optimal_pick", title, "defence", tuple(PICKS), listed, notes=[note], headings=PICKS, interval=True
     )
-    return table, np.array([stage.info["needed"] for stage in stages])
+    return table, [stage.info["needed"] for stage in stages]

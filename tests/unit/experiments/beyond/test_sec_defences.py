@@ -10,7 +10,7 @@ from mi_keras.errors import InputError
 from mi_keras.experiments.beyond import sec_defences
 from mi_keras.experiments.beyond.defended import defences
 from mi_keras.experiments.beyond.optimal import optimal_pick
-from mi_keras.experiments.beyond.sec_defences import _none_above
+from mi_keras.experiments.beyond.sec_defences import _enough, _none_above
 from mi_keras.results import Row
 from tests.unit.experiments.beyond.test_bench import make_benches
 
@@ -60,6 +60,27 @@ def test_the_best_possible_pick_is_sure_without_noise_and_by_chance_in_much_of_i
     assert none < some < sure
     again = optimal_pick(bench, (info["needed"],), 0.3).compute(None)[0]["picked"]
     assert again == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [(9, 0.3), (60, 0.05)], ids=["classes are too small", "below chance"]
+)
+def test_where_no_noise_is_known_to_be_enough_nothing_is_claimed(tmp_path, monkeypatch, size, most):
+    bench = make_benches(tmp_path)[0]
+    logits = np.zeros((size, 3), np.float32)
+    logits[:, 0], logits[:, 1] = 9.0, np.arange(size) / 10
+    stage = optimal_pick(bench, (1.0,), most)
+    monkeypatch.setattr(type(stage.upstream[0]), "arrays", property(lambda _: {"output_vector": logits}))
+    assert stage.compute(None)[1] == {"needed": None}
+
+
+@pytest.mark.parametrize(
+    ("needed", "holds"), [([2.0, 3.0], True), ([2.0, 5.0], False), ([2.0, None], None), ([None, None], None)]
+)
+def test_noise_is_enough_where_it_is_on_every_target_and_undecided_where_one_is_unknown(needed, holds):
+    claim = _enough(sec_defences.PAPER, 4.0, needed)
+    assert claim.holds is holds
+    assert ("classes are too small" in claim.numbers) is (holds is None)
 
 
 def picks(found):
