@@ -8,11 +8,13 @@ import pytest
 from mi_keras.attacks.attack import Direct
 from mi_keras.attacks.generator import ClassGenerator
 from mi_keras.attacks.gradient import GradientImage
+from mi_keras.attacks.transfer import Transfer
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.defenses.answers import Noise
 from mi_keras.errors import InputError
-from mi_keras.experiments.beyond import sec_access
+from mi_keras.experiments.beyond import answered as with_answers
+from mi_keras.experiments.beyond import recipe, sec_access
 from mi_keras.experiments.beyond.answered import answered, pool
 from mi_keras.experiments.beyond.bench import HALF
 from mi_keras.experiments.beyond.class_bench import ClassBench
@@ -50,6 +52,23 @@ def test_who_steps_by_the_weights_begins_with_what_was_learned_from_the_same_ans
     white = answered("white box", WhiteBox(network, 5, held_out=4)).planned(benches[0])
     upstream = {stage.key for stage in white.learned.upstream}
     assert {start.key, benches[0].model("target").key} <= upstream
+
+
+def test_networks_learn_from_all_images_of_the_adversary_but_the_last_whatever_the_number_of_classes(
+    benches, monkeypatch
+):
+    found = []
+
+    def unlimited(config, *given):
+        found.extend(with_answers.networks(config, *given).values())
+        raise InterruptedError
+
+    start = Transfer(recipe.mapped(sec_access.PAPER), 2)
+    monkeypatch.setattr(recipe, "whole", lambda *_: start)
+    monkeypatch.setattr(with_answers, "unlimited", unlimited)
+    with pytest.raises(InterruptedError):
+        sec_access.run(replace(sec_access.PAPER, held_out=4), benches)
+    assert {each.images for each in found} == {len(benches[0].own_images()) - 4}  # of three classes
 
 
 def test_noise_on_known_answers_is_drawn_anew_and_without_it_draws_repeat(benches):
