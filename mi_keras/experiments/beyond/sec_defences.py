@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtrit
 
+from mi_keras.data.splits import Splits
+from mi_keras.defenses.defense import MOST_DECIMALS
 from mi_keras.errors import InputError
 from mi_keras.experiments.beyond.sizes import Banked, presets
 from mi_keras.experiments.beyond.work import BEYOND, Benches, words
@@ -74,16 +76,24 @@ class Config(Banked):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, least, most in (
+            ("decimals", 0, MOST_DECIMALS),
+            ("share_decimals", 0, MOST_DECIMALS),
+            ("distilled_decimals", 0, MOST_DECIMALS),
             ("top", 1, LARGEST),
+            ("hardened_epochs", 1, LARGEST),
             ("network_epochs", 1, LARGEST),
             ("answered_epochs", 1, LARGEST),
             ("hardened_bank", 2, self.bank),
         ):
             check_whole(name, getattr(self, name), least, most)
+        check_positive("temperature", self.temperature)
         for deviation in self.deviations:
             check_positive("deviations", deviation)
         for number in self.sends:
             check_whole("sends", number, 1, LARGEST)
+        for share in self.smoothing:
+            if not (-1 <= share < 1 and share):
+                raise InputError(f"`smoothing` must be >= -1 and < 1, and not 0; got {share!r}.")
         for name in ("deviations", "sends", "smoothing"):
             chosen = getattr(self, name)
             if not chosen or len(set(chosen)) < len(chosen):
@@ -106,6 +116,13 @@ PRESETS = presets(
     },
     quick={"hardened_epochs": 6, "hardened_bank": 3, "network_epochs": 6, "answered_epochs": 3, "deviations": (4.0,)},
 )  # fmt: skip
+
+
+def check(config: Config, splits: Splits) -> None:
+    """Raise `InputError` where more values would be sent than there are classes."""
+    classes = len(splits.class_names)
+    if config.top > classes:
+        raise InputError(f"`top` must be at most the number of classes, {classes}; got {config.top}.")
 
 
 def run(config: Config, benches: Benches) -> ExperimentResult:
@@ -250,4 +267,4 @@ def _figures(config: Config, shown: list[tuple[str, ...]]) -> list[Figure]:
     ]  # fmt: skip
 
 
-SECTION = Section(BEYOND, PRESETS, run)
+SECTION = Section(BEYOND, PRESETS, run, check)

@@ -12,6 +12,7 @@ from mi_keras.experiments.beyond.defended import defences
 from mi_keras.experiments.beyond.optimal import optimal_pick
 from mi_keras.experiments.beyond.sec_defences import _enough, _none_above
 from mi_keras.results import Row
+from tests.unit.experiments import tiny
 from tests.unit.experiments.beyond.test_bench import make_benches
 
 
@@ -23,12 +24,27 @@ from tests.unit.experiments.beyond.test_bench import make_benches
         ("deviations", (), "`deviations` must name each once, at least one"),
         ("sends", (1, 1), "`sends` must name each once, at least one"),
         ("sends", (0,), "`sends` must be between 1 and"),
+        ("decimals", 8, "`decimals` must be between 0 and 7; got 8"),
+        ("share_decimals", -1, "`share_decimals` must be between 0 and 7; got -1"),
+        ("distilled_decimals", 1.5, "`distilled_decimals` must be a whole number; got 1.5"),
+        ("hardened_epochs", 0, "`hardened_epochs` must be between 1 and"),
+        ("temperature", 0.0, "`temperature` must be a positive finite number; got 0.0"),
+        ("smoothing", (0.1, 1.0), "`smoothing` must be >= -1 and < 1, and not 0; got 1.0"),
+        ("smoothing", (0.0,), "`smoothing` must be >= -1 and < 1, and not 0; got 0.0"),
         ("tolerance", 0.95, "`tolerance` must be > 0 and < 0.9; got 0.95"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(key, value, message):
     with pytest.raises(InputError, match=message):
         replace(sec_defences.PAPER, **{key: value})
+
+
+def test_more_values_than_classes_are_refused_before_anything_is_trained():
+    splits = tiny.make_splits()  # of three classes
+    check = sec_defences.SECTION.check
+    check(sec_defences.PAPER, splits)
+    with pytest.raises(InputError, match="`top` must be at most the number of classes, 3; got 4"):
+        check(replace(sec_defences.PAPER, top=4), splits)
 
 
 def test_who_averages_meets_less_noise_and_who_asks_once_all_of_it():
