@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.experiments.bench import TARGET
-from mi_keras.experiments.beyond.bench import AMONG, BeyondBench
+from mi_keras.experiments.beyond.bench import BeyondBench
+from mi_keras.experiments.beyond.sizes import AMONG
 from mi_keras.experiments.store import Stage
 from mi_keras.metrics.optimal_pick import optimal_picks
 from mi_keras.progress import Arrays, Workspace

@@ -13,6 +13,7 @@ Deviations:   ours. Networks are trained for fewer epochs than in `transfer`, on
               schedule here. No training with differential privacy: docs/beyond.md says why.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,16 +23,16 @@ from scipy.special import stdtrit
 from mi_keras.data.splits import Splits
 from mi_keras.defenses.defense import MOST_DECIMALS
 from mi_keras.errors import InputError
-from mi_keras.experiments.beyond.sizes import Banked, presets
+from mi_keras.experiments.beyond.sizes import AMONG, Banked, presets
 from mi_keras.experiments.beyond.work import BEYOND, Benches, words
 from mi_keras.experiments.section import Section
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, figures
 from mi_keras.results.claims import ahead, unchanged
-from mi_keras.settings import BANK_NETWORK, LARGEST, check_positive, check_whole
+from mi_keras.settings import BANK_NETWORK, FOUND_TOLERATED, LARGEST, check_positive, check_whole
 
 NONE, FEW, LABEL = "none", "none_few", "label"
 ASKING, ANSWERED, BAYES = "no query", "all answers", "best possible"
-CHANCE = 0.1  # of being found among 10
+CHANCE = 1 / AMONG  # of being found
 SUMMARY = {
     "ssim_shadow": "SSIM, no query", "found_shadow": "found, no query",
     "ssim_answers": "SSIM, all answers", "found_answers": "found, all answers",
@@ -56,7 +57,7 @@ class Config(Banked):
         distilled_decimals: of the probabilities that a student learns.
         hardened_epochs: of models that are trained anew; `hardened_bank`: shadow models of who asks nothing of them.
         network_epochs: of the network of a bank's answers; `answered_epochs`: of that which learns from all answers.
-        tolerance: found among 10 above chance; the default is the audit's.
+        tolerance: found among `AMONG` above chance; the default is the audit's.
     """
 
     decimals: int = 1
@@ -71,7 +72,7 @@ class Config(Banked):
     hardened_bank: int = 10
     network_epochs: int = BANK_NETWORK.epochs
     answered_epochs: int = 16
-    tolerance: float = 0.2
+    tolerance: float = FOUND_TOLERATED
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,6 +106,15 @@ class Config(Banked):
 def noise_name(deviation: float, sends: int) -> str:
     """Return the name of the rows of noise."""
     return f"noise={deviation:g}/{sends}"
+
+
+def levels(config: Config) -> dict[str, float]:
+    """Return the deviation of the noise that is left after averaging, by the names of rows."""
+    return {
+        noise_name(deviation, sends): deviation / math.sqrt(sends)
+        for deviation in config.deviations
+        for sends in config.sends
+    }
 
 
 PAPER = Config()
@@ -227,7 +237,7 @@ def _none_above(picks: Mapping[str, Row]) -> Claim:
 
 def _enough(config: Config, most: float, needed: Sequence[float | None]) -> Claim:
     share = CHANCE + config.tolerance
-    text = f"Noise of deviation {most:g} on one answer holds any attack at {share:.0%} found among 10"
+    text = f"Noise of deviation {most:g} on one answer holds any attack at {share:.0%} found among {AMONG}"
     known = [each for each in needed if each is not None]
     if len(known) < len(needed):
         why = "not measured: classes are too small, or no noise of the span is enough"
@@ -240,12 +250,8 @@ def _enough(config: Config, most: float, needed: Sequence[float | None]) -> Clai
 
 
 def _figures(config: Config, shown: list[tuple[str, ...]]) -> list[Figure]:
-    levels = sorted(
-        (deviation / sends**0.5, noise_name(deviation, sends))
-        for deviation in config.deviations
-        for sends in config.sends
-    )
-    along = [NONE, *(name for _, name in levels)]
+    rising = sorted((level, name) for name, level in levels(config).items())
+    along = [NONE, *(name for _, name in rising)]
     series = [
         SweepSeries(side, [f"{name}:{side}" for name in along]) for side in (ASKING, ANSWERED, BAYES)
     ]  # fmt: skip
@@ -259,7 +265,7 @@ def _figures(config: Config, shown: list[tuple[str, ...]]) -> list[Figure]:
     ]  # fmt: skip
     return [
         figures.Sweep(
-            file="noise.png", x_label="deviation of the noise, after averaging", ticks=["0", *(f"{level:.2g}" for level, _ in levels)],
+            file="noise.png", x_label="deviation of the noise, after averaging", ticks=["0", *(f"{level:.2g}" for level, _ in rising)],
             series=series, metrics=["found_10", "ssim"], title="Noise on logits: what attacks find, and the best possible pick",
             caption="Mean and standard deviation over targets.",
         ),

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mi_keras.auditing.verdict import Tolerance
 from mi_keras.defenses.answers import Noise
 from mi_keras.errors import InputError
-from mi_keras.experiments.beyond import sec_defences
+from mi_keras.experiments.beyond import sec_defences, sizes
 from mi_keras.experiments.beyond.defended import defences
 from mi_keras.experiments.beyond.optimal import optimal_pick
 from mi_keras.experiments.beyond.sec_defences import _enough, _none_above
 from mi_keras.results import Row
+from mi_keras.settings import FOUND_TOLERATED
 from tests.unit.experiments import tiny
 from tests.unit.experiments.beyond.test_bench import make_benches
 
@@ -53,6 +55,20 @@ def test_who_averages_meets_less_noise_and_who_asks_once_all_of_it():
     assert found["noise=4/100"].defense == Noise(0.4)
     assert found["noise=4/100"].once == Noise(4.0)
     assert found["noise=4/100"].words == "noise of deviation 4, 100 sends averaged"
+
+
+def test_tables_and_figures_have_the_noise_that_is_met():
+    config = replace(sec_defences.PAPER, deviations=(4.0, 1.0), sends=(1, 100))
+    met = sec_defences.levels(config)
+    assert met == pytest.approx({"noise=4/1": 4, "noise=4/100": 0.4, "noise=1/1": 1, "noise=1/100": 0.1})
+    assert {name: found.defense.deviation for name, found in defences(config).items() if name in met} == met
+    sweep = sec_defences._figures(config, [])[0]
+    assert sweep.ticks == ["0", "0.1", "0.4", "1", "4"]
+
+
+def test_chance_and_tolerance_are_those_of_the_bench_and_of_the_audit():
+    assert sec_defences.CHANCE == 1 / sizes.AMONG
+    assert sec_defences.PAPER.tolerance == Tolerance().found == FOUND_TOLERATED
 
 
 def test_models_that_are_trained_anew_are_compared_with_a_bank_as_small():
