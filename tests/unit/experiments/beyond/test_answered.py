@@ -18,6 +18,7 @@ from mi_keras.experiments.beyond import recipe, sec_access
 from mi_keras.experiments.beyond.answered import answered, pool
 from mi_keras.experiments.beyond.bench import HALF
 from mi_keras.experiments.beyond.class_bench import ClassBench
+from mi_keras.experiments.beyond.class_inversion import inverted
 from mi_keras.experiments.case import Case, plan
 from mi_keras.models.cnn import observe
 from mi_keras.settings import GradientSettings, InverterSettings
@@ -108,6 +109,19 @@ def test_a_class_is_drawn_by_one_model_and_judged_by_another(benches):
     logits = observe(second.load(second.model("target")), scored["images"].astype(np.float32)).vectors
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(scored["confidence"], np.diag(shares), atol=2e-3)
+
+
+def test_the_bench_of_classes_is_another_and_keeps_what_the_bench_of_the_target_is(benches):
+    first, second = benches
+    of = ClassBench.of(first.answering(), second, by_weights=True)
+    assert isinstance(of, ClassBench)
+    assert (of.answered, of.bank, of.judge, of.attacked) == (True, first.bank, second, "classes")
+    assert (first.attacked, first.answered, first.access.weights) == ("test", False, False)
+    assert of.model("target").key == first.model("target").key
+
+
+def test_the_table_of_class_inversion_says_who_judges(benches):
+    assert "target of the next run" in inverted(benches, {})[0].notes[0]
 
 
 def test_the_generator_of_class_inversion_is_trained_once_for_all_targets(benches):
