@@ -16,8 +16,8 @@ RELEASED = "released"  # the transposed one of the published code; in `DECODERS`
 PUBLISHED_DECODERS = ("transposed", "bicubic", RELEASED)  # which answer ImageNet-normalised images
 GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
-# Split 4.1: red, green, blue as PyTorch's models have it
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # split 4.1; PyTorch's RGB
+FOUND_TOLERATED = 0.2  # default of what may be found among as many above chance
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.statistics import LEAST, Numbers
 from mi_keras.errors import InputError
+from mi_keras.settings import FOUND_TOLERATED
 
 NOT_TRIED = "not tried: "  # how a verdict's reason begins where only that stands against it
 TOLERATED = ("found", "detail")
@@ -36,7 +37,7 @@ class Tolerance:
         InputError: a number is outside its range.
     """
 
-    found: float = 0.20
+    found: float = FOUND_TOLERATED
     detail: float = 0.05
 
     def __post_init__(self) -> None:

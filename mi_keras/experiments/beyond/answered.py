@@ -19,26 +19,24 @@ def answered(label: str, attack: Attack, defense: Defense | None = None) -> Entr
     return Entry(label, Case(attack, defense, access=EVERYTHING), players=(), answered=True)
 
 
-def networks(config: Banked, epochs: int, held_out: int) -> dict[str, NetworkWithinClass]:
-    """Return a network for each loss, which leaves the last images to who has to choose."""
-    seen, channels = config.data.train_per_class * 5, config.network.channels
-    return {
-        loss: NetworkWithinClass(loss, channels, epochs, images=max(seen - held_out, 1)) for loss in LOSSES
-    }
+def networks(config: Banked, own: int, epochs: int, held_out: int) -> dict[str, NetworkWithinClass]:
+    """Return a network for each loss, which leaves the last of the adversary's `own` images to who has to choose."""
+    seen, channels = max(own - held_out, 1), config.network.channels
+    return {loss: NetworkWithinClass(loss, channels, epochs, images=seen) for loss in LOSSES}
 
 
-def unlimited(config: Banked, epochs: int, held_out: int) -> Entries:
+def unlimited(config: Banked, own: int, epochs: int, held_out: int) -> Entries:
     """Return what learns from all answers of the target but the last."""
     found = {LINEAR: answered("all answers, linear map", LinearWithinClass())}
-    for loss, network in networks(config, epochs, held_out).items():
+    for loss, network in networks(config, own, epochs, held_out).items():
         found[loss] = answered(f"all answers, {network.label}", network)
     return found
 
 
-def white_box(config: Banked, epochs: int, held_out: int, *, steps: int, starts: int) -> Entries:
+def white_box(config: Banked, own: int, epochs: int, held_out: int, *, steps: int, starts: int) -> Entries:
     """Return steps on the image from what each of the networks draws."""
     found = {}
-    for loss, network in networks(config, epochs, held_out).items():
+    for loss, network in networks(config, own, epochs, held_out).items():
         attack = WhiteBox(network, steps, starts=starts, held_out=held_out)
         found[f"white_{loss}"] = answered(attack.label, attack)
     return found

@@ -13,6 +13,7 @@ from mi_keras.attacks.attack import Attack, all_needs
 from mi_keras.data.splits import Splits
 from mi_keras.defenses.defense import Defense
 from mi_keras.experiments.bench import SHADOW, TARGET, Asked
+from mi_keras.experiments.beyond.sizes import AMONG
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.experiments.thesis.bench import EVERYTHING, ThesisBench
 from mi_keras.metrics.classification import accuracy
@@ -28,7 +29,6 @@ from mi_keras.types import Floats, Images, Observation, Redrawn
 
 ADVERSARY = 1  # the run whose stages are the adversary's own, whichever target it attacks
 BANK = "bank"
-AMONG = 10  # images of a class that reconstructions are told from
 HALF, ALL = "half", "all"  # of the adversary's images: what the shadow that plays the target was trained on
 PLAYERS = (HALF, ALL)
 

@@ -1,5 +1,6 @@
 """Class inversion as a bench: a class is observed and not an answer, and what is drawn is judged by a model that was not attacked."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -36,8 +37,9 @@ class ClassBench(BeyondBench):
     @classmethod
     def of(cls, bench: BeyondBench, judge: BeyondBench, *, by_weights: bool) -> Self:
         """Return the bench of the same target."""
-        other = cls.__new__(cls)
-        other.__dict__.update(bench.__dict__)
+        other = copy.copy(bench)
+        other.__class__ = cls  # asks and scores as this class does; all else as the target's bench
+        assert isinstance(other, cls)
         other.judge, other.by_weights = judge, by_weights
         other.access = other.supplies = EVERYTHING  # type: ignore[misc]  # of an instance here
         return other

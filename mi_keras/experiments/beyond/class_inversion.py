@@ -65,7 +65,9 @@ def inverted(benches: Benches, found: dict[str, Inversion]) -> tuple[Table, dict
                 listed.append(float(scored[column].mean(dtype=np.float64)))
             images.setdefault(f"class_images.{name}", scored["images"].astype(np.float32))
         rows.append(Row(name, each.label, each.group, {c: np.array(v) for c, v in values.items()}))
-    note = "Another target judges, which has the same images and another seed. Means over the classes."
+    note = (
+        "The judge is the target of the next run: the same training images, another seed. Means over classes."
+    )
     title = "Class inversion: what a model takes for typical of a class, which is no image of anybody"
     table = Table(
         "class_inversion",

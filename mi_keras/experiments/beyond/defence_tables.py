@@ -15,7 +15,7 @@ from mi_keras.experiments.beyond.sec_defences import (
     PICKS,
     SUMMARY,
     Config,
-    noise_name,
+    levels,
 )
 from mi_keras.experiments.beyond.work import Benches
 from mi_keras.results import Row, Table
@@ -45,17 +45,13 @@ def summary(
 
 def picks(
     config: Config, benches: Benches, rows: Mapping[str, Row], labels: Mapping[str, str]
-) -> tuple[Table, NDArray[np.float64]]:
-    """Return the table of the best possible pick behind noise, and the deviation that it takes on each target."""
-    levels = {NONE: 0.0} | {
-        noise_name(deviation, sends): deviation / sends**0.5
-        for deviation in config.deviations
-        for sends in config.sends
-    }
-    stages = [optimal_pick(bench, tuple(levels.values()), CHANCE + config.tolerance) for bench in benches]
+) -> tuple[Table, list[float | None]]:
+    """Return the table of the best possible pick behind noise, and the deviation that it takes on each target, None where unknown."""
+    met = {NONE: 0.0} | levels(config)
+    stages = [optimal_pick(bench, tuple(met.values()), CHANCE + config.tolerance) for bench in benches]
     picked = np.stack([stage.arrays["picked"] for stage in stages])  # (targets, levels)
     listed = []
-    for place, name in enumerate(levels):
+    for place, name in enumerate(met):
         values = {} if np.isnan(picked[:, place]).any() else {"found_10": picked[:, place]}
         for side, metric in ((ASKING, "found_shadow"), (ANSWERED, "found_answers")):
             if "found_10" in (row := rows[f"{name}:{side}"]).values:
@@ -66,4 +62,4 @@ def picks(
     table = Table(
         "optimal_pick", title, "defence", tuple(PICKS), listed, notes=[note], headings=PICKS, interval=True
     )
-    return table, np.array([stage.info["needed"] for stage in stages])
+    return table, [stage.info["needed"] for stage in stages]

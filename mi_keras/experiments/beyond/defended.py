@@ -1,6 +1,5 @@
 """Defences of `beyond`, what each costs, and the strongest attacks behind each. Imports TensorFlow."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -19,7 +18,7 @@ from mi_keras.experiments.beyond.answered import answered
 from mi_keras.experiments.beyond.bench import HALF
 from mi_keras.experiments.beyond.recipe import Entries
 from mi_keras.experiments.beyond.rows import Entry, best
-from mi_keras.experiments.beyond.sec_defences import FEW, LABEL, NONE, Config, noise_name
+from mi_keras.experiments.beyond.sec_defences import FEW, LABEL, NONE, Config, levels, noise_name
 from mi_keras.experiments.beyond.work import Benches
 from mi_keras.experiments.case import Case
 from mi_keras.metrics.classification import accuracy, expected_calibration_error
@@ -62,11 +61,12 @@ def defences(config: Config) -> dict[str, Behind]:
         "temperature": of(Temperature(config.temperature)),
         LABEL: of(LabelOnly(), calibrated=False),
     }
+    met = levels(config)
     for deviation in config.deviations:
         for sends in config.sends:
-            met, once = Noise(deviation / math.sqrt(sends)), Noise(deviation)
+            name, once = noise_name(deviation, sends), Noise(deviation)
             said = once.words if sends == 1 else f"{once.words}, {sends} sends averaged"
-            found[noise_name(deviation, sends)] = Behind(said, met, once, config.bank)
+            found[name] = Behind(said, Noise(met[name]), once, config.bank)
     epochs = config.hardened_epochs
     for share in config.smoothing:
         found[f"smoothing={share:g}"] = of(LabelSmoothing(share, epochs))

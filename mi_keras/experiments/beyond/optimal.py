@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.experiments.bench import TARGET
-from mi_keras.experiments.beyond.bench import AMONG, BeyondBench
+from mi_keras.experiments.beyond.bench import BeyondBench
+from mi_keras.experiments.beyond.sizes import AMONG
 from mi_keras.experiments.store import Stage
 from mi_keras.metrics.optimal_pick import optimal_picks
 from mi_keras.progress import Arrays, Workspace
 
-HALVINGS = 12  # of a span of deviations, on a logarithm: to 0.3 % of a factor of ten
+HALVINGS = 12  # of the span, on a logarithm: the answer is within 0.2 %
 SPAN = (1e-2, 1e2)  # of the deviation of all logits
 
 
@@ -27,7 +28,7 @@ def optimal_pick(bench: BeyondBench, deviations: tuple[float, ...], most: float)
 
     Returns:
         Array `picked`, the mean over images for each deviation, NaN where all classes are too small. Info `needed`, the
-        deviation that brings it down to `most`.
+        deviation that brings it down to `most`, None where none of `SPAN` does or nothing was measured.
     """
     answers = bench.output_vector(TARGET, bench.attacked)
 
@@ -35,11 +36,12 @@ def optimal_pick(bench: BeyondBench, deviations: tuple[float, ...], most: float)
         logits = answers.arrays["output_vector"].astype(np.float64)
         seed = next(iter(stage.seeds.values()))
         low, high = (share * float(logits.std()) for share in SPAN)
+        enough = _picked(logits, high, seed) <= most  # False for NaN
         for _halving in range(HALVINGS):
             middle = float(np.sqrt(low * high))
             low, high = (middle, high) if _picked(logits, middle, seed) > most else (low, middle)
         picked = np.array([_picked(logits, each, seed) for each in deviations])
-        return {"picked": picked}, {"needed": high}
+        return {"picked": picked}, {"needed": high if enough else None}
 
     stage = bench.stage(
         "optimal_pick", compute, upstream=[answers], seeds=[("optimal_pick",)], deviations=deviations, among=AMONG,

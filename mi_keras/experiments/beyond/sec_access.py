@@ -89,7 +89,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
         name: recipe.asking("", recipe.with_queries(config, start, config.asked, tuned=tuned), benches)
         for name, tuned in ((MAPPED, False), (TUNED, True))
     }
-    network = (config.answered_epochs, config.held_out)
+    network = (len(benches[0].own_images()), config.answered_epochs, config.held_out)
     entries = {
         SHADOW: recipe.entry("shadow models, no query (the whole)", start),
         **{name: replace(each, label=each.case.attack.label, players=()) for name, each in asking.items()},

@@ -13,24 +13,26 @@ Deviations:   ours. Networks are trained for fewer epochs than in `transfer`, on
               schedule here. No training with differential privacy: docs/beyond.md says why.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from mi_keras.data.splits import Splits
+from mi_keras.defenses.defense import MOST_DECIMALS
 from mi_keras.errors import InputError
-from mi_keras.experiments.beyond.sizes import Banked, presets
+from mi_keras.experiments.beyond.sizes import AMONG, Banked, presets
 from mi_keras.experiments.beyond.work import BEYOND, Benches, words
 from mi_keras.experiments.section import Section
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, figures
 from mi_keras.results.claims import ahead, unchanged
-from mi_keras.settings import BANK_NETWORK, LARGEST, check_positive, check_whole
+from mi_keras.settings import BANK_NETWORK, FOUND_TOLERATED, LARGEST, check_positive, check_whole
 
 NONE, FEW, LABEL = "none", "none_few", "label"
 ASKING, ANSWERED, BAYES = "no query", "all answers", "best possible"
-CHANCE = 0.1  # of being found among 10
+CHANCE = 1 / AMONG  # of being found
 SUMMARY = {
     "ssim_shadow": "SSIM, no query", "found_shadow": "found, no query",
     "ssim_answers": "SSIM, all answers", "found_answers": "found, all answers",
@@ -55,7 +57,7 @@ class Config(Banked):
         distilled_decimals: of the probabilities that a student learns.
         hardened_epochs: of models that are trained anew; `hardened_bank`: shadow models of who asks nothing of them.
         network_epochs: of the network of a bank's answers; `answered_epochs`: of that which learns from all answers.
-        tolerance: found among 10 above chance; the default is the audit's.
+        tolerance: found among `AMONG` above chance; the default is the audit's.
     """
 
     decimals: int = 1
@@ -70,21 +72,29 @@ class Config(Banked):
     hardened_bank: int = 10
     network_epochs: int = BANK_NETWORK.epochs
     answered_epochs: int = 16
-    tolerance: float = 0.2
+    tolerance: float = FOUND_TOLERATED
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, least, most in (
+            ("decimals", 0, MOST_DECIMALS),
+            ("share_decimals", 0, MOST_DECIMALS),
+            ("distilled_decimals", 0, MOST_DECIMALS),
             ("top", 1, LARGEST),
+            ("hardened_epochs", 1, LARGEST),
             ("network_epochs", 1, LARGEST),
             ("answered_epochs", 1, LARGEST),
             ("hardened_bank", 2, self.bank),
         ):
             check_whole(name, getattr(self, name), least, most)
+        check_positive("temperature", self.temperature)
         for deviation in self.deviations:
             check_positive("deviations", deviation)
         for number in self.sends:
             check_whole("sends", number, 1, LARGEST)
+        for share in self.smoothing:
+            if not (-1 <= share < 1 and share):
+                raise InputError(f"`smoothing` must be >= -1 and < 1, and not 0; got {share!r}.")
         for name in ("deviations", "sends", "smoothing"):
             chosen = getattr(self, name)
             if not chosen or len(set(chosen)) < len(chosen):
@@ -98,6 +108,15 @@ def noise_name(deviation: float, sends: int) -> str:
     return f"noise={deviation:g}/{sends}"
 
 
+def levels(config: Config) -> dict[str, float]:
+    """Return the deviation of the noise that is left after averaging, by the names of rows."""
+    return {
+        noise_name(deviation, sends): deviation / math.sqrt(sends)
+        for deviation in config.deviations
+        for sends in config.sends
+    }
+
+
 PAPER = Config()
 PRESETS = presets(
     PAPER,
@@ -107,6 +126,13 @@ PRESETS = presets(
     },
     quick={"hardened_epochs": 6, "hardened_bank": 3, "network_epochs": 6, "answered_epochs": 3, "deviations": (4.0,)},
 )  # fmt: skip
+
+
+def check(config: Config, splits: Splits) -> None:
+    """Raise `InputError` where more values would be sent than there are classes."""
+    classes = len(splits.class_names)
+    if config.top > classes:
+        raise InputError(f"`top` must be at most the number of classes, {classes}; got {config.top}.")
 
 
 def run(config: Config, benches: Benches) -> ExperimentResult:
@@ -154,7 +180,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
 
 
 def _claims(
-    config: Config, rows: Mapping[str, Row], picks: Mapping[str, Row], needed: NDArray[np.float64]
+    config: Config, rows: Mapping[str, Row], picks: Mapping[str, Row], needed: Sequence[float | None]
 ) -> list[Claim]:
     most, least = max(config.deviations), min(config.sends)
     loud, averaged = noise_name(most, least), noise_name(most, max(config.sends))
@@ -209,23 +235,23 @@ def _none_above(picks: Mapping[str, Row]) -> Claim:
     return Claim(text, "not in the text", lower[place] <= 0, numbers)
 
 
-def _enough(config: Config, most: float, needed: NDArray[np.float64]) -> Claim:
+def _enough(config: Config, most: float, needed: Sequence[float | None]) -> Claim:
     share = CHANCE + config.tolerance
-    text = f"Noise of deviation {most:g} on one answer holds any attack at {share:.0%} found among 10"
-    low, high = needed.min(), needed.max()
+    text = f"Noise of deviation {most:g} on one answer holds any attack at {share:.0%} found among {AMONG}"
+    known = [each for each in needed if each is not None]
+    if len(known) < len(needed):
+        why = "not measured: classes are too small, or no noise of the span is enough"
+        return Claim(text, "not in the text", None, why)
+    low, high = min(known), max(known)
     numbers = (
-        f"the best possible pick needs {needed.mean():.2f} on average over targets, {low:.2f} to {high:.2f}"
+        f"the best possible pick needs {np.mean(known):.2f} on average over targets, {low:.2f} to {high:.2f}"
     )
-    return Claim(text, "not in the text", bool(high <= most), numbers)
+    return Claim(text, "not in the text", high <= most, numbers)
 
 
 def _figures(config: Config, shown: list[tuple[str, ...]]) -> list[Figure]:
-    levels = sorted(
-        (deviation / sends**0.5, noise_name(deviation, sends))
-        for deviation in config.deviations
-        for sends in config.sends
-    )
-    along = [NONE, *(name for _, name in levels)]
+    rising = sorted((level, name) for name, level in levels(config).items())
+    along = [NONE, *(name for _, name in rising)]
     series = [
         SweepSeries(side, [f"{name}:{side}" for name in along]) for side in (ASKING, ANSWERED, BAYES)
     ]  # fmt: skip
@@ -239,7 +265,7 @@ def _figures(config: Config, shown: list[tuple[str, ...]]) -> list[Figure]:
     ]  # fmt: skip
     return [
         figures.Sweep(
-            file="noise.png", x_label="deviation of the noise, after averaging", ticks=["0", *(f"{level:.2g}" for level, _ in levels)],
+            file="noise.png", x_label="deviation of the noise, after averaging", ticks=["0", *(f"{level:.2g}" for level, _ in rising)],
             series=series, metrics=["found_10", "ssim"], title="Noise on logits: what attacks find, and the best possible pick",
             caption="Mean and standard deviation over targets.",
         ),
@@ -247,4 +273,4 @@ def _figures(config: Config, shown: list[tuple[str, ...]]) -> list[Figure]:
     ]  # fmt: skip
 
 
-SECTION = Section(BEYOND, PRESETS, run)
+SECTION = Section(BEYOND, PRESETS, run, check)

@@ -18,6 +18,7 @@ from mi_keras.settings import (
 )
 
 MOST = 100  # shadow models, members, copies
+AMONG = 10  # images of a class that reconstructions are told from
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,17 @@ import pytest
 from mi_keras.attacks.attack import Direct
 from mi_keras.attacks.generator import ClassGenerator
 from mi_keras.attacks.gradient import GradientImage
+from mi_keras.attacks.transfer import Transfer
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.defenses.answers import Noise
 from mi_keras.errors import InputError
-from mi_keras.experiments.beyond import sec_access
+from mi_keras.experiments.beyond import answered as with_answers
+from mi_keras.experiments.beyond import recipe, sec_access
 from mi_keras.experiments.beyond.answered import answered, pool
 from mi_keras.experiments.beyond.bench import HALF
 from mi_keras.experiments.beyond.class_bench import ClassBench
+from mi_keras.experiments.beyond.class_inversion import inverted
 from mi_keras.experiments.case import Case, plan
 from mi_keras.models.cnn import observe
 from mi_keras.settings import GradientSettings, InverterSettings
@@ -50,6 +53,23 @@ def test_who_steps_by_the_weights_begins_with_what_was_learned_from_the_same_ans
     white = answered("white box", WhiteBox(network, 5, held_out=4)).planned(benches[0])
     upstream = {stage.key for stage in white.learned.upstream}
     assert {start.key, benches[0].model("target").key} <= upstream
+
+
+def test_networks_learn_from_all_images_of_the_adversary_but_the_last_whatever_the_number_of_classes(
+    benches, monkeypatch
+):
+    found = []
+
+    def unlimited(config, *given):
+        found.extend(with_answers.networks(config, *given).values())
+        raise InterruptedError
+
+    start = Transfer(recipe.mapped(sec_access.PAPER), 2)
+    monkeypatch.setattr(recipe, "whole", lambda *_: start)
+    monkeypatch.setattr(with_answers, "unlimited", unlimited)
+    with pytest.raises(InterruptedError):
+        sec_access.run(replace(sec_access.PAPER, held_out=4), benches)
+    assert {each.images for each in found} == {len(benches[0].own_images()) - 4}  # of three classes
 
 
 def test_noise_on_known_answers_is_drawn_anew_and_without_it_draws_repeat(benches):
@@ -89,6 +109,19 @@ def test_a_class_is_drawn_by_one_model_and_judged_by_another(benches):
     logits = observe(second.load(second.model("target")), scored["images"].astype(np.float32)).vectors
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(scored["confidence"], np.diag(shares), atol=2e-3)
+
+
+def test_the_bench_of_classes_is_another_and_keeps_what_the_bench_of_the_target_is(benches):
+    first, second = benches
+    of = ClassBench.of(first.answering(), second, by_weights=True)
+    assert isinstance(of, ClassBench)
+    assert (of.answered, of.bank, of.judge, of.attacked) == (True, first.bank, second, "classes")
+    assert (first.attacked, first.answered, first.access.weights) == ("test", False, False)
+    assert of.model("target").key == first.model("target").key
+
+
+def test_the_table_of_class_inversion_says_who_judges(benches):
+    assert "target of the next run" in inverted(benches, {})[0].notes[0]
 
 
 def test_the_generator_of_class_inversion_is_trained_once_for_all_targets(benches):
