@@ -51,7 +51,9 @@ def unpack(path: str, file: IO[bytes], folder: Path, argument: str = "model") ->
         raise InputError(
             f"`{argument}` must be a whole archive; {path} is cut or damaged ({line_of(error)})."
         ) from None
-    if (folder / WEIGHTS).open("rb").read(len(HDF5)) != HDF5:
+    with open(folder / WEIGHTS, "rb") as copy:
+        start = copy.read(len(HDF5))
+    if start != HDF5:
         raise InputError(f"`{argument}` must have HDF5 weights; {WEIGHTS} of {path} is no HDF5 file.")
     check_hdf5(folder / WEIGHTS, f"{WEIGHTS} of {path}", argument)
     return text

@@ -54,11 +54,13 @@ def read_weights(path: Path) -> FileWeights:
     for name, arrays in found.items():
         if any(array.dtype.kind != "f" for array in arrays):
             raise InputError(f"`weights` must hold floats; layer {name} of {path} does not.")
-        if not all(np.isfinite(array).all() for array in arrays):
-            raise InputError(f"`weights` must be finite; layer {name} of {path} is not.")
-    return FileWeights(
-        {name: [array.astype(np.float32) for array in arrays] for name, arrays in found.items()}, ordered
-    )
+        with np.errstate(
+            over="ignore"
+        ):  # what is too large for float32 becomes infinite, and is refused as such
+            found[name] = [array.astype(np.float32) for array in arrays]
+        if not all(np.isfinite(array).all() for array in found[name]):
+            raise InputError(f"`weights` must be finite in float32; layer {name} of {path} is not.")
+    return FileWeights(found, ordered)
 
 
 def copy_weights(model: keras.Model, weights: FileWeights, source: str) -> None:
