@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from mi_keras.types import Floats, Ints
 
+LARGEST_RATIO = 200  # of sizes before and after compression that an archive may have; images hardly compress at all
+
 
 @dataclass(frozen=True)
 class Source:
