@@ -11,9 +11,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.display import line_of
 from mi_keras.errors import InputError
 from mi_keras.models.hdf5 import HDF5, UNREADABLE, check_hdf5
-from mi_keras.models.keras_archive import WEIGHTS, ZIP, copy_file, line_of, unpack
+from mi_keras.models.keras_archive import WEIGHTS, ZIP, copy_file, unpack
 
 _RULE = "`weights` must be random, imagenet or a readable HDF5 file"
 Layers = Iterator[tuple[str, list[NDArray[Any]]]]
