@@ -98,11 +98,14 @@ class SplitBench(Bench):
                 # By content, an equal file must be loaded too: only then its group is known to show it, and leaves
                 met = set() if faces.group_of else seen
                 loaded = load_faces(faces.source, keys, array, seen=met, progress=self.progress, label=label)
-                used[side], info[side] = loaded.used, len(loaded.used)
+                used[side], info[side] = (
+                    [(key, *loaded.equal.get(key, ())) for key in loaded.used],
+                    len(loaded.used),
+                )
                 info["on_white"] += loaded.on_white
                 info["skipped"] += [list(pair) for pair in loaded.skipped]
             if faces.group_of:
-                groups = [faces.group_of[key] for key in used[TRAINING]]
+                groups = [[faces.group_of[key] for key in keys] for keys in used[TRAINING]]
                 info[TRAINING] = without_twins(arrays[TRAINING], groups, arrays[HELD_OUT][: info[HELD_OUT]])
                 info["left"] = len(groups) - info[TRAINING]
             for array in arrays.values():

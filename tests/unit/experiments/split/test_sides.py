@@ -69,6 +69,28 @@ def test_an_equal_file_makes_its_group_leave_as_one_in_another_format_does(
     assert info["left"] > len(gone)  # others of these groups too
 
 
+def test_every_group_that_holds_the_file_leaves(tmp_path, config, pictures, make_bench):
+    """Each picture three times as the same bytes: all folders on the training side that hold a held-out one leave."""
+    root = tmp_path / "people"
+    for number, path in enumerate(sorted(pictures.glob("[0-9]*.png"))):
+        for copy in range(3):
+            folder = root / f"{number:02d} {copy}"
+            folder.mkdir(parents=True)
+            shutil.copy(path, folder)
+            draw = np.random.default_rng(3000 + 3 * number + copy).integers(
+                256, size=(4, 4, 3), dtype=np.uint8
+            )
+            Image.fromarray(draw).resize((64, 80), Image.BICUBIC).save(folder / "more.png")
+    settings = replace(config, faces=FaceSettings(400, 192, 1, "content", "folder"))
+    bench = make_bench(tmp_path / "store", config=settings, folder=root)
+    faces, info = bench.faces, bench.images().info
+    keys = faces.sides[TRAINING][0]
+    contents = dict(faces.source.read([*keys, *faces.sides[HELD_OUT][0]]))
+    shown = {contents[key] for key in faces.sides[HELD_OUT][0]}
+    gone = {faces.group_of[key] for key in keys if contents[key] in shown}
+    assert info[TRAINING] == len({contents[key] for key in keys if faces.group_of[key] not in gone})
+
+
 def test_by_name_copies_are_counted_and_stay(tmp_path, config, with_copies, make_bench):
     settings = replace(config, faces=FaceSettings(80, 192, 1))
     bench = make_bench(tmp_path / "store", config=settings, folder=with_copies)
