@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mi_keras.display import line_of
 from mi_keras.errors import DamagedFile, InputError
 from mi_keras.progress import Arrays
 from mi_keras.whole import replace_file
@@ -73,7 +74,7 @@ def _reason(path: Path, error: BaseException) -> str:
         return "it is no npz archive, or a cut one"
     if "pickle" in str(error):
         return "it holds Python objects, which are never loaded"
-    return " ".join(str(error).split()) or type(error).__name__
+    return line_of(error)
 
 
 def write_arrays(path: Path, arrays: Arrays, *, compressed: bool = False) -> None:
@@ -95,7 +96,7 @@ def map_array(path: Path) -> NDArray[Any]:
     except (*WRONG_FORMAT, OSError) as error:
         if not is_damage(path, error):
             raise
-        raise DamagedFile(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from None
+        raise DamagedFile(f"{path}: {line_of(error)}") from None
 
 
 def map_new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

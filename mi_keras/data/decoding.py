@@ -32,8 +32,8 @@ def decode_face(data: bytes, size: int) -> Face:
     is laid on white.
 
     Raises:
-        ValueError: as `open_picture`, in a few words; or a grey picture of two bytes a pixel does not reach the upper half of
-            its range: nothing says whether it is dark, or of a camera of 12 bits.
+        ValueError: as `open_picture`, in a few words; or a grey picture of two bytes a pixel ends below a quarter of its
+            range: nothing says whether it is dark, or of a camera of 12 bits.
     """
     picture = open_picture(data)
     if is_deep_grey(picture) and filled_bits(brightest := int(np.asarray(picture).max())) < DEPTHS[-1]:

@@ -54,7 +54,7 @@ def divide_faces(source: FaceSource, settings: FaceSettings, *, seed: int) -> Fa
     sides: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])  # training, held out
     named: dict[str, list[tuple[str, str]]] = {}  # folders with the same files are one group
     for files in groups.values():
-        contents = "".join(sorted(digest for digest, _ in files))
+        contents = "".join(sorted({digest for digest, _ in files}))  # a copy within a group changes nothing
         named.setdefault(hashlib.sha256(contents.encode()).hexdigest(), []).extend(files)
     if settings.groups == "folder" and len(named) < 2:
         raise InputError(

@@ -2,8 +2,8 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,13 @@ class Loaded:
         used: the keys of the images, in their order.
         skipped: `(name, reason)` of each candidate passed over, the name as it may be shown.
         on_white: how many of the images had transparent parts, which were laid on white.
+        equal: by key of an image, the keys of the files passed over that have its content.
     """
 
     used: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     on_white: int = 0
+    equal: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def load_faces(
@@ -65,6 +67,8 @@ def load_faces(
     seen = set() if seen is None else seen
     used: list[str] = []
     skipped: list[tuple[str, str]] = []
+    first: dict[str, str] = {}  # by digest, the key of the image
+    equal: dict[str, list[str]] = {}
     start = on_white = 0
     with (progress or SilentProgress()).bar(label, len(images), "image") as bar, warnings.catch_warnings():
         # Pillow warns of files that are skipped, and of others that it reads all the same.
@@ -75,13 +79,16 @@ def load_faces(
             for key, digest, reason, face in _decoded(source.read(chunk), size):
                 if reason or digest in seen:
                     skipped.append((displayable(key), reason or "same file as another"))
+                    if not reason and digest in first:
+                        equal.setdefault(first[digest], []).append(key)
                     continue
                 images[len(used)] = face.pixels
                 on_white += bool(face.laid_on_white)
                 used.append(key)
                 seen.add(digest)
+                first[digest] = key
                 bar.advance()
-    return Loaded(tuple(used), tuple(skipped), on_white)
+    return Loaded(tuple(used), tuple(skipped), on_white, equal)
 
 
 def _decoded(files: Iterable[tuple[str, bytes]], size: int) -> Iterator[tuple[str, str, str, Face]]:

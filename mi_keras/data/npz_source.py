@@ -9,16 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.data.array_rules import as_labels, as_pictures, as_unit_floats, check_channels
-from mi_keras.data.source import Source, fingerprint, first_line
+from mi_keras.data.source import LARGEST_RATIO, Source, fingerprint, first_line
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.files import UNREADABLE
 from mi_keras.types import Floats, Ints
 
-LARGEST_RATIO, HARMLESS = (
-    200,
-    2**28,
-)  # of sizes after and before unpacking; bytes below which a large one does no harm
+HARMLESS = 2**28  # bytes: below it a large ratio does no harm
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 

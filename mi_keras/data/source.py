@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.display import line_of
 from mi_keras.types import Floats, Ints
+
+LARGEST_RATIO = (
+    200  # of sizes before and after compression that an archive may have; images hardly compress at all
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,5 @@ def fingerprint(*arrays: NDArray[np.generic]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of `error`, cut at 200 characters, to quote inside a message of one line."""
-    text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[0].rstrip(" .:")
-    return line if len(line) <= 200 else f"{line[:200]}..."
+    """Return the first line of `error`, where what follows is advice for programmers, as `line_of` gives it."""
+    return line_of((str(error).strip() or type(error).__name__).splitlines()[0])

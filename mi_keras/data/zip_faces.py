@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mi_keras.data.face_source import LARGEST_FILE, FaceSource, hash_rows, is_hidden, is_image
-from mi_keras.data.source import first_line
+from mi_keras.data.source import LARGEST_RATIO, first_line
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.files import UNREADABLE
 
 MOST_MEMBERS = 1_000_000
-LARGEST_RATIO = 200  # of sizes before and after compression; images hardly compress at all
 HARMLESS_SIZE = 1024**2  # bytes: below it a large ratio does no harm
 ENCRYPTED = 0x1  # of the flag bits
 # The other methods unpack a block at once, however large: what a header declares could not be held to.

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from mi_keras.display import line_of
 from mi_keras.errors import InputError
 from mi_keras.models.graph import Graph, Value
 from mi_keras.models.held import Held
@@ -166,8 +167,7 @@ def _single(config: Any) -> Any:
 
 
 def _not_restored(operation: Any, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:200]
     return InputError(
         f"`model` must have layers that come back from their configuration; {operation.name!r} of class "
-        f"{type(operation).__name__} does not ({reason})."
+        f"{type(operation).__name__} does not ({line_of(error)})."
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 
+from mi_keras.display import line_of
 from mi_keras.errors import InputError
 
 OBJECTS = 100_000  # groups and arrays in a file; a large model has some thousands
@@ -127,5 +128,4 @@ def _check_attributes(item: Any, name: str, size: int, path: str, argument: str)
 
 
 def _damaged(path: str, error: BaseException, argument: str = "model") -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"`{argument}` must be a whole file; {path} is cut or damaged ({reason}).")
+    return InputError(f"`{argument}` must be a whole file; {path} is cut or damaged ({line_of(error)}).")

@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from mi_keras.display import line_of as line_of  # the audit takes it from here
 from mi_keras.errors import InputError
 from mi_keras.models.hdf5 import CONFIG_BYTES, EXPANSION, HDF5, check_hdf5
 
@@ -12,7 +13,6 @@ CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 PLAIN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may need gigabytes to be read
 SMALL = 1 << 24  # bytes: up to here a member may be compressed as well as zeros are
 BLOCK = 1 << 20  # bytes copied at a time
-REASON = 300  # characters of a library's complaint, which can hold a configuration whole
 ZIP = b"PK\x03\x04"
 UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -51,7 +51,9 @@ def unpack(path: str, file: IO[bytes], folder: Path, argument: str = "model") ->
         raise InputError(
             f"`{argument}` must be a whole archive; {path} is cut or damaged ({line_of(error)})."
         ) from None
-    if (folder / WEIGHTS).open("rb").read(len(HDF5)) != HDF5:
+    with open(folder / WEIGHTS, "rb") as copy:
+        start = copy.read(len(HDF5))
+    if start != HDF5:
         raise InputError(f"`{argument}` must have HDF5 weights; {WEIGHTS} of {path} is no HDF5 file.")
     check_hdf5(folder / WEIGHTS, f"{WEIGHTS} of {path}", argument)
     return text
@@ -75,10 +77,3 @@ def copy_file(source: IO[bytes], to: Path) -> None:
     with open(to, "xb") as copy:
         while block := source.read(BLOCK):
             copy.write(block)
-
-
-def line_of(error: BaseException) -> str:
-    """Return what an error says as one short line that steers no terminal."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = "".join(letter if letter.isprintable() else "?" for letter in text).rstrip(".")
-    return text if len(text) <= REASON else f"{text[:REASON]}..."

@@ -246,7 +246,7 @@ def _imagenet_weights(minimalistic: bool, *, offline: bool) -> FileWeights:
                 input_shape=(224, 224, 3), minimalistic=minimalistic, weights=kept if offline else "imagenet"
             )
     except Exception as error:  # Keras raises a bare `Exception` where a download fails
-        if not offline and "URL fetch failure" not in str(error) and not isinstance(error, OSError):
+        if not isinstance(error, OSError | ValueError) and "URL fetch failure" not in str(error):
             raise
         raise InputError(
             "`weights` must be at hand for imagenet: Keras could not download them, or what is kept is damaged; connect to "

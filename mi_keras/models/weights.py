@@ -11,9 +11,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.display import line_of
 from mi_keras.errors import InputError
 from mi_keras.models.hdf5 import HDF5, UNREADABLE, check_hdf5
-from mi_keras.models.keras_archive import WEIGHTS, ZIP, copy_file, line_of, unpack
+from mi_keras.models.keras_archive import WEIGHTS, ZIP, copy_file, unpack
 
 _RULE = "`weights` must be random, imagenet or a readable HDF5 file"
 Layers = Iterator[tuple[str, list[NDArray[Any]]]]
@@ -54,11 +55,13 @@ def read_weights(path: Path) -> FileWeights:
     for name, arrays in found.items():
         if any(array.dtype.kind != "f" for array in arrays):
             raise InputError(f"`weights` must hold floats; layer {name} of {path} does not.")
-        if not all(np.isfinite(array).all() for array in arrays):
-            raise InputError(f"`weights` must be finite; layer {name} of {path} is not.")
-    return FileWeights(
-        {name: [array.astype(np.float32) for array in arrays] for name, arrays in found.items()}, ordered
-    )
+        with np.errstate(
+            over="ignore"
+        ):  # what is too large for float32 becomes infinite, and is refused as such
+            found[name] = [array.astype(np.float32) for array in arrays]
+        if not all(np.isfinite(array).all() for array in found[name]):
+            raise InputError(f"`weights` must be finite in float32; layer {name} of {path} is not.")
+    return FileWeights(found, ordered)
 
 
 def copy_weights(model: keras.Model, weights: FileWeights, source: str) -> None:

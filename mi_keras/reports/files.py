@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mi_keras.display import line_of
 from mi_keras.errors import DamagedFile, InputError
 from mi_keras.files import read_arrays, sha256
 from mi_keras.progress import Arrays
@@ -38,7 +39,7 @@ def load_result(directory: str | Path) -> tuple[StoredResult, dict[str, NDArray[
         document = json.loads((directory / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"`{directory / RESULT}` must be JSON; got a damaged file: {_one_line(error)}."
+            f"`{directory / RESULT}` must be JSON; got a damaged file: {line_of(error)}."
         ) from error
     result = read_result(document)
     expected = result.arrays_sha256
@@ -96,7 +97,3 @@ def _png(spec: AnyFigure, result: StoredResult, arrays: Arrays) -> bytes:
 
 def _write(path: Path, content: bytes) -> Path:
     return replace_file(path, lambda temporary: temporary.write_bytes(content))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

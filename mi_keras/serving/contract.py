@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from mi_keras.display import line_of
 from mi_keras.errors import InputError
 
 LONGEST_TIMEOUT = 86400  # seconds
@@ -30,7 +31,6 @@ INPUT_KINDS = {
     "output_vector": LOGITS, "activations": "activations of the last hidden layer", "gradient_reconstruction": UNIT_PIXELS,
     "feature_maps": FEATURE_MAPS, "image": UNIT_PIXELS,
 }  # fmt: skip
-_MOST_WORDS = 300  # characters of what a server says that are repeated
 _TOO_MANY_ROWS = re.compile(r"task size (\d+) is larger than maximum input batch size (\d+)", re.IGNORECASE)
 
 Tensors = Mapping[str, NDArray[Any]]  # strings are object arrays of bytes
@@ -125,13 +125,13 @@ def failure(server: str, spec: ModelSpec, status: str, said: str, timeout: float
         server: its address, for the message.
         spec: the model that was asked.
         status: name of a gRPC status code.
-        said: the words that came with it; repeated on one line and without control characters.
+        said: the words that came with it; repeated on one line and with what cannot be printed escaped.
         timeout: seconds that the request was given.
 
     Returns:
         An `InputError` where the request was wrong, an `Unavailable` where it may be tried again, else a `ServerError`.
     """
-    said = one_line(said)
+    said = line_of(said)
     if status == "NOT_FOUND":
         return NotFound(f"`model` must be one that {server} serves; got {spec} (server: {said}).")
     if status == "INVALID_ARGUMENT" and "version label" in said:
@@ -153,9 +153,3 @@ def failure(server: str, spec: ModelSpec, status: str, said: str, timeout: float
     if status == "RESOURCE_EXHAUSTED" and "larger than max" in said:
         return InputError(f"`batch` must be smaller: the message is too large for {server} ({said}).")
     return ServerError(server, f"the server failed with {status} ({said})")
-
-
-def one_line(text: str) -> str:
-    """Return foreign words on one line, without control characters, cut to a sensible length."""
-    clean = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return f"{clean[:_MOST_WORDS]}..." if len(clean) > _MOST_WORDS else clean.rstrip(".")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mi_keras.command import CheckFailed
+from mi_keras.display import line_of
 from mi_keras.errors import DamagedFile, InputError
-from mi_keras.serving.contract import one_line
 from mi_keras.serving.layout import versions_of
 from mi_keras.serving.manifest import read_manifest
 from mi_keras.serving.verify import replay
@@ -58,4 +58,4 @@ def check_answers(signatures: Sequence["Signature"], folder: Path, manifest: Map
 
 
 def _in_words(value: object) -> str:
-    return one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value)) or "nothing"
+    return line_of(", ".join(map(str, value)) if isinstance(value, list) else str(value)) or "nothing"

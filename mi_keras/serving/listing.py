@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_keras.command import OneLineErrors, console_for_tables, guarded
-from mi_keras.serving.contract import one_line
+from mi_keras.display import line_of
 from mi_keras.serving.exports import exports_in
 from mi_keras.serving.layout import FOLDER
 
@@ -30,7 +30,7 @@ def _run(folder: Path) -> None:
     for exported in exports_in(folder):
         told = ["-"] * 4 if exported.manifest is None else _told(exported.manifest)
         cells = (exported.name, str(exported.number), *told, exported.fault or "whole")
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
+        table.add_row(*(Text(line_of(cell)) for cell in cells))
     console = console_for_tables()
     if table.row_count:
         console.print(table)

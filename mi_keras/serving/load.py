@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.command import OneLineErrors, guarded
+from mi_keras.display import line_of
 from mi_keras.errors import InputError
 from mi_keras.progress import Run
 from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.checks import choose_endpoint
 from mi_keras.serving.client import Client
-from mi_keras.serving.contract import ServedModel, ServerError, Tensors, one_line
+from mi_keras.serving.contract import ServedModel, ServerError, Tensors
 from mi_keras.serving.warmup import check_installed
 from mi_keras.settings import InverterSettings
 from mi_keras.types import Floats
@@ -166,7 +167,7 @@ def _server(folder: Path) -> Iterator[str]:
             if not address:
                 code = process.wait()
                 said.seek(0)
-                words = one_line((said.read().splitlines() or ["nothing"])[-1])
+                words = line_of((said.read().splitlines() or ["nothing"])[-1])
                 raise ServerError(
                     SERVER_MODULE, f"the server ended with {code} while it loaded the model and said: {words}"
                 )

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.display import line_of
 from mi_keras.errors import InputError
 from mi_keras.serving.contract import (
     ModelSpec,
@@ -23,7 +24,6 @@ from mi_keras.serving.contract import (
     Tensors,
     Unavailable,
     failure,
-    one_line,
 )
 from mi_keras.serving.transport_metadata import Described, is_endpoint, served_model
 
@@ -88,7 +88,7 @@ class RestTransport:
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, ServerError):
                 raise
-            reason = one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+            reason = line_of(getattr(error, "strerror", None) or str(error) or type(error).__name__)
             if isinstance(error, _PASSING):
                 raise failure(self.server, spec, "UNAVAILABLE", reason, timeout) from None
             hint = "; --rest needs its REST port" if isinstance(error, http.client.HTTPException) else ""

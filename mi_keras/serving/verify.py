@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mi_keras.command import STOPPED, OneLineErrors, console_for_tables, guarded
+from mi_keras.display import line_of
 from mi_keras.errors import DamagedFile, InputError
 from mi_keras.machine import machine
-from mi_keras.serving.contract import LONGEST_TIMEOUT, one_line
+from mi_keras.serving.contract import LONGEST_TIMEOUT
 from mi_keras.serving.layout import find_version
 from mi_keras.serving.manifest import check_files, read_manifest
 
@@ -80,7 +81,7 @@ def verify(path: Path, *, timeout: float = TIMEOUT, runtime: str = RUNTIMES[0]) 
         check_files(folder, manifest)
     except DamagedFile as damage:
         raise InputError(
-            f"`export` must be as `mi-keras export` wrote it; {folder}: {one_line(str(damage))}. It was not loaded."
+            f"`export` must be as `mi-keras export` wrote it; {folder}: {line_of(str(damage))}. It was not loaded."
         ) from None
     return replay(folder, manifest, timeout=timeout, runtime=runtime)
 
@@ -106,7 +107,7 @@ def replay(
                 errno.ETIMEDOUT, f"the endpoints took more than {timeout:g} seconds (--timeout)", str(folder)
             ) from None
         if ended.returncode or not answer.exists():
-            said = one_line((ended.stderr.strip().splitlines() or ["no message"])[-1])
+            said = line_of((ended.stderr.strip().splitlines() or ["no message"])[-1])
             reason = f"the process that called it ended with code {ended.returncode} ({said})"
             raise ChildProcessError(errno.ECHILD, reason, str(folder))
         report = json.loads(answer.read_text(encoding="utf-8"))
@@ -123,7 +124,7 @@ def _run(options: argparse.Namespace) -> list[str]:
     title = (
         f"{manifest['name']} version {manifest['version']}: {len(manifest['files'])} files as in the manifest"
     )
-    console.print(Text(one_line(title)), soft_wrap=True)
+    console.print(Text(line_of(title)), soft_wrap=True)
     console.print(_table(verification))
     api = "" if options.runtime == RUNTIMES[0] else ", through its C API"
     console.print(
@@ -133,7 +134,7 @@ def _run(options: argparse.Namespace) -> list[str]:
     )
     for words, where in (("Called on", verification.machine), ("Written on", manifest.get("machine", {}))):
         told = ", ".join(f"{name} {value}" for name, value in where.items()) or "not stated"
-        console.print(Text(one_line(f"{words}: {told}.")), soft_wrap=True)
+        console.print(Text(line_of(f"{words}: {told}.")), soft_wrap=True)
     console.print(
         "Distance: the largest of any value to the Python path's answer; where the graph searches, its mean and the SSIM are held "
         "to bounds as well. SSIM: of the export's own samples, not the score of the run.",
@@ -141,7 +142,7 @@ def _run(options: argparse.Namespace) -> list[str]:
     )
     problems = verification.problems
     for problem in problems:
-        console.print(Text(f"wrong: {one_line(problem)}"), soft_wrap=True)
+        console.print(Text(f"wrong: {line_of(problem)}"), soft_wrap=True)
     if problems and verification.machine != manifest.get("machine", verification.machine):
         console.print(
             "It was written on another machine, or with other threads or kernels: sums of floats differ."
@@ -164,7 +165,7 @@ def _table(verification: Verification) -> Table:
             "-" if largest is None else f"{largest:.1e}", f"{endpoint['tolerance']['largest']:.1e}",
             "-" if similarity is None else f"{similarity:.4f}", "wrong" if entry["problems"] else "as stated",
         ]  # fmt: skip
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
+        table.add_row(*(Text(line_of(cell)) for cell in cells))
     return table
 
 

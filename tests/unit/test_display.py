@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mi_keras.display import displayable
-from mi_keras.errors import InputError
+from mi_keras.display import displayable, line_of
+from mi_keras.errors import DamagedFile, InputError
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,32 @@ def test_what_cannot_be_printed_is_escaped(name: str, shown: str) -> None:
 def test_a_message_is_one_line_that_steers_no_terminal() -> None:
     error = InputError("`data=a\x1b]0;x\x07\nb` must exist.")
     assert str(error) == "`data=a\\x1b]0;x\\x07\\nb` must exist."
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (ValueError("two\n  lines."), "two lines"),
+        (ValueError(), "ValueError"),
+        (ValueError(" .\n"), "ValueError"),
+        ("", ""),
+        (OSError("a\x1b[2Jb\u202e:"), "a\\x1b[2Jb\\u202e"),
+        ("word " * 100, "word " * 60 + "..."),
+    ],
+)
+def test_what_an_error_says_is_one_short_line(said: BaseException | str, line: str) -> None:
+    assert line_of(said) == line
+
+
+def test_everywhere_an_error_is_quoted_in_the_same_way(tmp_path: Path) -> None:
+    from mi_keras.data.source import first_line
+    from mi_keras.files import map_array
+
+    assert first_line(ValueError("a\x1b[2J.\nmore")) == "a\\x1b[2J"
+    (tmp_path / "a.npy").write_bytes(b"\x1b[2J no array")
+    with pytest.raises(DamagedFile) as caught:
+        map_array(tmp_path / "a.npy")
+    assert str(caught.value).isprintable()
 
 
 def test_a_layer_is_listed_without_what_steers_a_terminal(

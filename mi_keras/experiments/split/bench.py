@@ -66,7 +66,8 @@ class SplitBench(Bench):
             "faces": identity_of(faces.settings),
             "seed": faces.seed,
         }
-        self._shared: dict[str, Any] = {"meaning": MEANING, "data": described}
+        meaning = MEANING + bool(faces.group_of)  # by content, equal files did not leave in the first version
+        self._shared: dict[str, Any] = {"meaning": meaning, "data": described}
         identity = {"cut": encoder.cut, "size": size, "weights": encoder.weights_digest}
         self._with_encoder = {**self._shared, "encoder": identity}
         super().__init__(store, progress, self._with_encoder, seed=seed, run=run)
@@ -76,7 +77,7 @@ class SplitBench(Bench):
     def images(self) -> Stage:
         """Read and resize the pictures. Large arrays `training` and `held_out`, uint8; info: how many, what was skipped.
 
-        Divided by content, a training image that shows a held-out one again leaves with its group: `moved` of them did.
+        Divided by content, a training image that shows a held-out one again leaves with its group: `left` of them did.
         """
 
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
@@ -94,14 +95,19 @@ class SplitBench(Bench):
                 keys, count = faces.sides[side]
                 array = arrays[side] = workspace.large(side, (count, *self.image_shape), np.uint8)
                 label = f"{side.replace('_', '-')} images"
-                loaded = load_faces(faces.source, keys, array, seen=seen, progress=self.progress, label=label)
-                used[side], info[side] = loaded.used, len(loaded.used)
+                # By content, an equal file must be loaded too: only then its group is known to show it, and leaves
+                met = set() if faces.group_of else seen
+                loaded = load_faces(faces.source, keys, array, seen=met, progress=self.progress, label=label)
+                used[side], info[side] = (
+                    [(key, *loaded.equal.get(key, ())) for key in loaded.used],
+                    len(loaded.used),
+                )
                 info["on_white"] += loaded.on_white
                 info["skipped"] += [list(pair) for pair in loaded.skipped]
             if faces.group_of:
-                groups = [faces.group_of[key] for key in used[TRAINING]]
+                groups = [[faces.group_of[key] for key in keys] for keys in used[TRAINING]]
                 info[TRAINING] = without_twins(arrays[TRAINING], groups, arrays[HELD_OUT][: info[HELD_OUT]])
-                info["moved"] = len(groups) - info[TRAINING]
+                info["left"] = len(groups) - info[TRAINING]
             for array in arrays.values():
                 flush(array)
             if min(info[HELD_OUT], info[TRAINING]) < 2:

@@ -143,9 +143,9 @@ def _division_notes(bench: "SplitBench", info: Mapping[str, Any]) -> list[str]:
         lines = ["Divided by content: the same from a folder and an archive, under whatever names."]
         lines += (
             [
-                f"{info['moved']} training images left: they, or others of their group, show a held-out one again."
+                f"{info['left']} training images left: they, or others of their group, show a held-out one again."
             ]
-            if info["moved"]
+            if info["left"]
             else []
         )
     if bench.faces.source.note:  # which says what is on both sides

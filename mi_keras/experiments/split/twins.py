@@ -26,17 +26,17 @@ def twins(bench: "SplitBench") -> int:
     return int(bench.store.stage("twins", compute, upstream=[bench.images()]).info["count"])
 
 
-def without_twins(training: NDArray[Any], groups: Sequence[str], held_out: NDArray[Any]) -> int:
+def without_twins(training: NDArray[Any], groups: Sequence[Sequence[str]], held_out: NDArray[Any]) -> int:
     """Move up the images whose groups have no near-duplicate among the held-out ones; return how many they are.
 
     Args:
         training: `(count, height, width, 3)` uint8, written in place; rows from the returned number on mean nothing then.
-        groups: of the first rows of `training`, which are those that count.
+        groups: of the first rows of `training`, which are those that count: its own, then those that hold an equal file.
         held_out: `(count, height, width, 3)` uint8.
     """
     twins = near_any(training[: len(groups)], held_out)
-    gone = {group for group, twin in zip(groups, twins, strict=True) if twin}
-    kept = [row for row, group in enumerate(groups) if group not in gone]
+    gone = {group for of_row, twin in zip(groups, twins, strict=True) if twin for group in of_row}
+    kept = [row for row, (own, *_) in enumerate(groups) if own not in gone]
     for place, row in enumerate(kept):
         if place != row:
             training[place] = np.array(training[row])

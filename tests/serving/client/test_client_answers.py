@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mi_keras.errors import InputError
-from mi_keras.serving.contract import ModelSpec, ServerError, Unavailable, failure, one_line
+from mi_keras.serving.contract import ModelSpec, ServerError, Unavailable, failure
 from mi_keras.serving.parts import to_part
 from mi_keras.serving.transport_grpc import decode, encode
 from mi_keras.serving.transport_grpc import tensor_pb2 as messages
@@ -93,8 +93,9 @@ def test_what_is_no_image_is_refused(outputs, message):
 
 
 def test_foreign_words_stay_on_one_line_of_sensible_length():
-    assert one_line("  not\n\x1b[2J found.\t") == "not [2J found"
-    assert len(one_line("word " * 1000)) < 310
+    said = str(failure("here:1", ModelSpec("a"), "UNKNOWN", "  not\n\x1b[2J found.\t", 1))
+    assert "(not \\x1b[2J found)" in said
+    assert len(str(failure("here:1", ModelSpec("a"), "UNKNOWN", "word " * 1000, 1))) < 360
 
 
 @pytest.mark.parametrize(

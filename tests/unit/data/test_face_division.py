@@ -132,6 +132,15 @@ def test_a_folder_is_on_one_side_and_so_are_folders_that_hold_the_same() -> None
         divide_faces(made(flat), settings, seed=1)
 
 
+@pytest.mark.parametrize("groups", ["none", "folder"])
+def test_a_copy_within_a_group_does_not_change_the_division(groups: str) -> None:
+    settings, contents = replace(SMALL, groups=groups), in_folders()
+    copies = {f"{key[:-4]} copy.png": data for key, data in contents.items() if key.endswith("/0.png")}
+    plain, copied = (divide_faces(made(each), settings, seed=1) for each in (contents, contents | copies))
+    assert copied.fingerprint == plain.fingerprint
+    assert [key for key in copied.held_out if key in contents] == list(plain.held_out)
+
+
 def test_groups_need_a_division_by_content() -> None:
     with pytest.raises(
         InputError, match=r"^`groups` must be none where `division` is name; use `division` content\.$"

@@ -10,7 +10,13 @@ from skimage import data, transform
 
 from mi_keras.errors import InputError
 from mi_keras.models.graph import bypass, find, trace
-from mi_keras.models.mobilenet import CUTS, SplitModel, build_embedding, build_split_mobilenet
+from mi_keras.models.mobilenet import (
+    CUTS,
+    SplitModel,
+    _imagenet_weights,
+    build_embedding,
+    build_split_mobilenet,
+)
 from mi_keras.models.weights import read_weights
 
 SMALL = (32, 64, 3)
@@ -204,6 +210,30 @@ def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch: pytest.M
         "`weights` must be at hand for imagenet: Keras could not download them, or what is kept"
     )
     assert said.endswith(", give the path of a weights file, or `random` to see the wiring.")
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError("cut"), True),
+        (ValueError("Layer count mismatch"), True),
+        (Exception("URL fetch failure on https://x"), True),
+        (TypeError("unexpected keyword"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_only_weights_that_are_not_to_be_had_are_said_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, expected: bool, offline: bool
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mi_keras.models.mobilenet.require_imagenet", lambda _: None)
+    monkeypatch.setattr("keras.applications.MobileNetV3Large", fail)
+    with pytest.raises(InputError if expected else type(error)) as caught:
+        _imagenet_weights(True, offline=offline)
+    assert isinstance(caught.value, InputError) == expected
 
 
 # With real weights

@@ -69,7 +69,8 @@ def test_the_weights_of_another_model_are_refused(damaged: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (np.array([1.0, np.nan], np.float32), "`weights` must be finite; layer conv of"),
+        (np.array([1.0, np.nan], np.float32), "`weights` must be finite in float32; layer conv of"),
+        (np.array([1.0, 1e300]), "`weights` must be finite in float32; layer conv of"),
         (np.array([1, 2]), "`weights` must hold floats; layer conv of"),
     ],
 )
@@ -145,6 +146,15 @@ def test_every_file_that_keras_writes_of_a_model_is_read(tmp_path: Path, name: s
     copy_weights(other, read_weights(path), name)
     for own, loaded in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(loaded, own)
+
+
+def test_no_file_is_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    _small().save(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_weights(path)
+    assert not [warning for warning in caught if warning.category is ResourceWarning]
 
 
 def test_a_file_of_keras_2_of_another_model_is_refused(tmp_path: Path) -> None:

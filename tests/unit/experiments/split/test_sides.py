@@ -34,13 +34,61 @@ def test_a_copy_in_another_format_is_not_on_both_sides(tmp_path, config, with_co
     settings = replace(config, faces=FaceSettings(80, 192, 1, "content", groups))
     bench = make_bench(tmp_path / "store", config=settings, folder=with_copies)
     info = bench.images().info
-    assert info["moved"] > 2
-    assert info[TRAINING] + info["moved"] == bench.faces.sides[TRAINING][1]
+    assert info["left"] > 2
+    assert info[TRAINING] + info["left"] == bench.faces.sides[TRAINING][1]
     assert not near_any(bench.pictures(TRAINING), bench.pictures(HELD_OUT)).any()
     assert len(np.unique(bench.pictures(TRAINING), axis=0)) == info[TRAINING]
     notes = picture_notes(settings, bench)
-    assert any(note.startswith(f"{info['moved']} training images left: they, or others") for note in notes)
+    assert any(note.startswith(f"{info['left']} training images left: they, or others") for note in notes)
     assert ("The pictures of a folder are on one side." in notes) == (groups == "folder")
+
+
+def test_an_equal_file_makes_its_group_leave_as_one_in_another_format_does(
+    tmp_path, config, pictures, make_bench
+):
+    """Each picture twice as the same bytes: beside another picture, in a folder of its own."""
+    root = tmp_path / "people"
+    for number, path in enumerate(sorted(pictures.glob("[0-9]*.png"))):
+        own, other = root / f"{number:02d}", root / f"again {number:02d}"
+        own.mkdir(parents=True)
+        other.mkdir()
+        shutil.copy(path, own)
+        shutil.copy(path, other)
+        draw = np.random.default_rng(2000 + number).integers(256, size=(4, 4, 3), dtype=np.uint8)
+        Image.fromarray(draw).resize((64, 80), Image.BICUBIC).save(other / "more.png")
+    settings = replace(config, faces=FaceSettings(130, 192, 1, "content", "folder"))  # all of them
+    bench = make_bench(tmp_path / "store", config=settings, folder=root)
+    faces, info = bench.faces, bench.images().info
+    keys = faces.sides[TRAINING][0]
+    contents = dict(faces.source.read([*keys, *faces.sides[HELD_OUT][0]]))
+    shown = {contents[key] for key in faces.sides[HELD_OUT][0]}
+    gone = {faces.group_of[key] for key in keys if contents[key] in shown}
+    stay = {contents[key] for key in keys if faces.group_of[key] not in gone}
+    assert len(gone) > 2
+    assert info[TRAINING] == len(stay)
+    assert info["left"] > len(gone)  # others of these groups too
+
+
+def test_every_group_that_holds_the_file_leaves(tmp_path, config, pictures, make_bench):
+    """Each picture three times as the same bytes: all folders on the training side that hold a held-out one leave."""
+    root = tmp_path / "people"
+    for number, path in enumerate(sorted(pictures.glob("[0-9]*.png"))):
+        for copy in range(3):
+            folder = root / f"{number:02d} {copy}"
+            folder.mkdir(parents=True)
+            shutil.copy(path, folder)
+            draw = np.random.default_rng(3000 + 3 * number + copy).integers(
+                256, size=(4, 4, 3), dtype=np.uint8
+            )
+            Image.fromarray(draw).resize((64, 80), Image.BICUBIC).save(folder / "more.png")
+    settings = replace(config, faces=FaceSettings(400, 192, 1, "content", "folder"))
+    bench = make_bench(tmp_path / "store", config=settings, folder=root)
+    faces, info = bench.faces, bench.images().info
+    keys = faces.sides[TRAINING][0]
+    contents = dict(faces.source.read([*keys, *faces.sides[HELD_OUT][0]]))
+    shown = {contents[key] for key in faces.sides[HELD_OUT][0]}
+    gone = {faces.group_of[key] for key in keys if contents[key] in shown}
+    assert info[TRAINING] == len({contents[key] for key in keys if faces.group_of[key] not in gone})
 
 
 def test_by_name_copies_are_counted_and_stay(tmp_path, config, with_copies, make_bench):
