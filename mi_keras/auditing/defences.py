@@ -136,7 +136,9 @@ def cheapest(points: Sequence[PointReport], rows: Sequence[DefenceRow]) -> str:
             f"Cheapest defence that sufficed (most classes kept, then fewest bytes): {'; '.join(said)}."
         )
     if leaking and not sentences:
-        sentences.append("Nothing that was looked at is below the tolerance.")
+        some = any(point.verdict == Verdict.BELOW for point in points)
+        none = f"can be sent in place of {', '.join(leaking)}" if some else "is below the tolerance"
+        sentences.append(f"Nothing that was looked at {none}.")
     return " ".join(sentences)
 
 
