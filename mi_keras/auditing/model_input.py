@@ -27,6 +27,7 @@ CONVERSIONS: Mapping[str, ModelInput] = {
     "torch": lambda images: (images - TORCH_MEAN) / TORCH_DEVIATION,
 }
 NEED_COLOUR = ("caffe", "torch")
+SURE = 0.5  # accuracy below which outputs may stand in another order than the classes
 SAMPLE = 512  # images that are enough to tell an accuracy from half of it
 CLEAR = 2  # times the next accuracy
 DEVIATIONS = 3  # that right answers must be apart, so that 2 of 512 are not taken for twice 1
@@ -103,6 +104,8 @@ def expected_input(
     if declared is not None:
         doubt = check_model_input(declared, found, count=count)
         measured = f"declared; accuracy {found[declared]:.2f} on {count} images"
+        if found[declared] < SURE:
+            doubt = f"{doubt} Are its outputs in the order of the classes? See `class_names`.".strip()
         return declared, f"The model expects {declared} ({measured}). {doubt}".strip()
     chance = float(np.bincount(labels[:count]).max() / count)
     if max(found.values()) <= chance:

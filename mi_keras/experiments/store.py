@@ -276,7 +276,9 @@ class Store:
 
 def describe(stage: Stage) -> str:
     """Return a stage in words: kind, its text values such as role and objective, what tells it apart, number of the run."""
-    texts = [text for name, text in stage.identity.items() if isinstance(text, str) and name not in UNSAID]
+    texts = [
+        text for name, text in stage.identity.items() if isinstance(text, str) and text and name not in UNSAID
+    ]
     run = stage.identity.get("run")
     return " ".join([stage.kind, *texts, *all_words(stage), *([f"(run {run})"] if run else [])])
 

@@ -13,6 +13,7 @@ from mi_keras.auditing.model_input import (
     candidates,
     check_model_input,
     choose_model_input,
+    expected_input,
     model_input,
 )
 from tests.unit.auditing.pictures import message_of
@@ -123,6 +124,21 @@ def test_twice_the_next_and_not_by_chance(measured: dict[str, float], chosen: st
         "`model_input` must be declared where no accuracy is twice the next; accuracy on 512 images: " in text
     )
     assert all(f"{name} {accuracy:.3f}" in text for name, accuracy in measured.items())
+
+
+@pytest.mark.parametrize(("moved", "asked"), [(False, False), (True, True)])
+def test_outputs_in_another_order_than_the_classes_are_asked_after(moved: bool, asked: bool) -> None:
+    """Four of ten classes stand where they should."""
+    answer, labels = answering("0..255")
+    order = np.array([0, 1, 2, 3, 5, 6, 7, 8, 9, 4])
+
+    def answers(given: Any, prepare: Any) -> Any:
+        return np.eye(10)[answer(prepare(given))]
+
+    _, said = expected_input(
+        "0..255", answers, IMAGES, order[labels] if moved else labels, channels=3, dtype="float32", tells_class=True
+    )  # fmt: skip
+    assert ("See `class_names`." in said) is asked
 
 
 def test_a_declared_one_is_refused_only_where_another_is_twice_as_good() -> None:
