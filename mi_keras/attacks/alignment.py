@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from mi_keras.types import Floats, Ints
 
@@ -174,8 +175,7 @@ def _matched_class(
 def _likely(points: Doubles, means: Doubles) -> Doubles:
     """Return how likely each of the means is behind each point under unit noise, `(points, means)`, rows of sum 1."""
     half = points @ means.T - 0.5 * np.square(means).sum(axis=1)
-    powers = np.exp(half - half.max(axis=1, keepdims=True))
-    shares: Doubles = powers / powers.sum(axis=1, keepdims=True)
+    shares: Doubles = softmax(half, axis=1)
     return shares
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from mi_keras.auditing.views import SMALLEST, softmax
+from mi_keras.auditing.views import SMALLEST
 from mi_keras.defenses.defense import Defense
 from mi_keras.progress import Arrays
 from mi_keras.types import Rows
@@ -100,7 +101,7 @@ class Behind(Defense):
 
     def _back(self, sent: NDArray[Any]) -> NDArray[Any]:
         if self.answers == "probabilities":
-            return softmax(sent)
+            return np.asarray(softmax(sent, axis=1))
         if self.answers in ("one sigmoid unit", "several labels"):
             return 0.5 * (1 + np.tanh(sent / 2))  # the logistic function, without overflow
         return sent

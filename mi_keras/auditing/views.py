@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from mi_keras.errors import InputError
 from mi_keras.types import Floats, Ints
@@ -123,7 +124,7 @@ class View:
         """Return the numbers that an outsider is shown, but for those that `top` hides, `(count, width)`."""
         values = np.asarray(values, np.float32)
         if self.form == "probabilities" and output.kind == "logits":
-            values = softmax(values)  # float32, as the model itself would send them
+            values = softmax(values, axis=1)  # float32, as the model itself would send them
         return self._rounded(values)
 
     def bytes(self, width: int) -> int:
@@ -147,12 +148,6 @@ class View:
             return values
         smallest = np.partition(values, -self.top, axis=1)[:, -self.top, None]
         return np.maximum(values, smallest)
-
-
-def softmax(logits: Floats) -> Floats:
-    """Return the probabilities of logits, `(count, classes)`."""
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def default_views(output: Output) -> tuple[View, ...]:

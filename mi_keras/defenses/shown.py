@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from mi_keras.defenses.defense import MOST_DECIMALS, Defense
 from mi_keras.errors import InputError
@@ -48,9 +49,7 @@ class Probabilities(Defense):
         """
         if self.top > values.shape[1]:
             raise InputError(f"`top` must be <= {values.shape[1]}, the number of classes; got {self.top!r}.")
-        logits = values.astype(np.float64)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = softmax(values.astype(np.float64), axis=1)
         if self.decimals >= 0:
             shares = np.round(shares, self.decimals)
         shown = np.maximum(shares, 0.5 * 10.0**-self.decimals if self.decimals >= 0 else SMALLEST)

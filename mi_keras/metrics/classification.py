@@ -1,6 +1,7 @@
 """Classification scores in plain NumPy: confusion matrix, weighted F1 (thesis 4.1.1), accuracy and calibration."""
 
 import numpy as np
+from scipy.special import softmax
 
 from mi_keras.types import Floats, Ints
 
@@ -45,8 +46,7 @@ def expected_calibration_error(output_vector: Floats, labels: Ints, bins: int = 
         raise ValueError(f"`bins` must be >= 1; got {bins!r}.")
     _check_pairs(output_vector, labels)
     logits = output_vector.astype(np.float64)
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    confidence = 1.0 / weights.sum(axis=1)  # the largest weight is 1
+    confidence = softmax(logits, axis=1).max(axis=1)
     correct = np.argmax(logits, axis=1) == labels
     member = np.digitize(confidence, np.arange(1, bins) / bins, right=True)
     gaps = np.bincount(

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from mi_keras.attacks.access import Access
 from mi_keras.attacks.attack import Attack
@@ -72,8 +73,7 @@ class ClassBench(BeyondBench):
         """
         drawn, test = np.concatenate(list(images)), self.splits.test
         logits = observe(self.load(self.judge.model(TARGET)), drawn).vectors.astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares, own = powers / powers.sum(axis=1, keepdims=True), np.arange(len(drawn))
+        shares, own = softmax(logits, axis=1), np.arange(len(drawn))
         alike = []
         for number, image in enumerate(drawn):
             of_class = test.images[test.labels == number]

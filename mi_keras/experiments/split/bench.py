@@ -88,20 +88,16 @@ class SplitBench(Bench):
                 "images", (sum(count for _, count in faces.sides.values()), *self.image_shape), np.uint8
             )
             seen: set[str] = set()
-            for side in (
-                HELD_OUT,
-                TRAINING,
-            ):  # in this order, a picture that is there twice is not trained on
+            # In this order, a picture that is there twice is not trained on
+            for side in (HELD_OUT, TRAINING):
                 keys, count = faces.sides[side]
                 array = arrays[side] = workspace.large(side, (count, *self.image_shape), np.uint8)
                 label = f"{side.replace('_', '-')} images"
                 # By content, an equal file must be loaded too: only then its group is known to show it, and leaves
                 met = set() if faces.group_of else seen
                 loaded = load_faces(faces.source, keys, array, seen=met, progress=self.progress, label=label)
-                used[side], info[side] = (
-                    [(key, *loaded.equal.get(key, ())) for key in loaded.used],
-                    len(loaded.used),
-                )
+                used[side] = [(key, *loaded.equal.get(key, ())) for key in loaded.used]
+                info[side] = len(loaded.used)
                 info["on_white"] += loaded.on_white
                 info["skipped"] += [list(pair) for pair in loaded.skipped]
             if faces.group_of:

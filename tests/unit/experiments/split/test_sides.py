@@ -43,6 +43,15 @@ def test_a_copy_in_another_format_is_not_on_both_sides(tmp_path, config, with_co
     assert ("The pictures of a folder are on one side." in notes) == (groups == "folder")
 
 
+def groups_that_leave(faces):
+    """Return the training groups that hold the bytes of a held-out file, and the contents of all other training files."""
+    keys = faces.sides[TRAINING][0]
+    contents = dict(faces.source.read([*keys, *faces.sides[HELD_OUT][0]]))
+    shown = {contents[key] for key in faces.sides[HELD_OUT][0]}
+    gone = {faces.group_of[key] for key in keys if contents[key] in shown}
+    return gone, {contents[key] for key in keys if faces.group_of[key] not in gone}
+
+
 def test_an_equal_file_makes_its_group_leave_as_one_in_another_format_does(
     tmp_path, config, pictures, make_bench
 ):
@@ -58,12 +67,8 @@ def test_an_equal_file_makes_its_group_leave_as_one_in_another_format_does(
         Image.fromarray(draw).resize((64, 80), Image.BICUBIC).save(other / "more.png")
     settings = replace(config, faces=FaceSettings(130, 192, 1, "content", "folder"))  # all of them
     bench = make_bench(tmp_path / "store", config=settings, folder=root)
-    faces, info = bench.faces, bench.images().info
-    keys = faces.sides[TRAINING][0]
-    contents = dict(faces.source.read([*keys, *faces.sides[HELD_OUT][0]]))
-    shown = {contents[key] for key in faces.sides[HELD_OUT][0]}
-    gone = {faces.group_of[key] for key in keys if contents[key] in shown}
-    stay = {contents[key] for key in keys if faces.group_of[key] not in gone}
+    gone, stay = groups_that_leave(bench.faces)
+    info = bench.images().info
     assert len(gone) > 2
     assert info[TRAINING] == len(stay)
     assert info["left"] > len(gone)  # others of these groups too
@@ -83,12 +88,9 @@ def test_every_group_that_holds_the_file_leaves(tmp_path, config, pictures, make
             Image.fromarray(draw).resize((64, 80), Image.BICUBIC).save(folder / "more.png")
     settings = replace(config, faces=FaceSettings(400, 192, 1, "content", "folder"))
     bench = make_bench(tmp_path / "store", config=settings, folder=root)
-    faces, info = bench.faces, bench.images().info
-    keys = faces.sides[TRAINING][0]
-    contents = dict(faces.source.read([*keys, *faces.sides[HELD_OUT][0]]))
-    shown = {contents[key] for key in faces.sides[HELD_OUT][0]}
-    gone = {faces.group_of[key] for key in keys if contents[key] in shown}
-    assert info[TRAINING] == len({contents[key] for key in keys if faces.group_of[key] not in gone})
+    _, stay = groups_that_leave(bench.faces)
+    info = bench.images().info
+    assert info[TRAINING] == len(stay)
 
 
 def test_by_name_copies_are_counted_and_stay(tmp_path, config, with_copies, make_bench):
