@@ -2,8 +2,9 @@
 
 Text claims:  none of these; the thesis rounds and truncates logits (5.3, 5.4), and leaves noise and distillation to future work.
 Command:      python scripts/reproduce.py --work beyond --section defences
-Measured:     docs/beyond.md says what was measured.
-Cost:         by estimate `quick` takes 35 minutes on 2 idle CPU cores after `transfer`, whose shadow models and targets it shares.
+Measured:     quick, 5 targets, seed 1, n = 1,334, found among 10 with all answers: undefended 0.471 +- 0.030, probabilities of 3
+              decimals 0.117, noise of deviation 4 0.179, distilled 0.530. All rows: docs/beyond.md
+Cost:         `quick` took 30 minutes of processor time after `transfer`, whose shadow models and targets it shares.
 Threat model: two adversaries, who know the defence. One asks nothing, as in `transfer`: its shadow models' answers pass through the
               same defence, and where the owner trains another model, so does it. The other has the target's answers, behind the
               defence, to all of its own images. Noise is drawn anew in every epoch of training; who averages k answers to

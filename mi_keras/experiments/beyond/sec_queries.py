@@ -3,7 +3,7 @@
 Text claims:  none; the thesis has no queries.
 Command:      python scripts/reproduce.py --work beyond --section queries
 Measured:     quick, 5 targets, seed 1, n = 1,334: SSIM 0.538 without a query, 0.541 with 100, 0.550 with 1,000 and 0.567 with 10,000
-              by an affine map; 0.617 and 0.623 on two targets by a network trained on the latter. Other rows, and which were not reached: docs/beyond.md
+              by an affine map; 0.563 and 0.616 by a network trained on the last two. All rows: docs/beyond.md
 Cost:         by the processor time of its parts `quick` takes about 15 minutes on 2 idle CPU cores after `transfer`.
 Threat model: as in `transfer`, and the target answers q images of the adversary's choice, counted. The rows that query the
               reconstruction ask it once or more for each attacked image instead.

@@ -2,8 +2,8 @@
 
 Text claims:  the thesis's M_I(X~) is best, at an SSIM of 0.3727 (Table 4). The steps beyond it are not in the text.
 Command:      python scripts/reproduce.py --work beyond --section transfer
-Measured:     quick, 5 targets, seed 1, n = 1,334: the whole 0.538 +- 0.015 (half the 95 % t-interval over targets), MSE 0.039. Other
-              rows, and which were not reached: docs/beyond.md
+Measured:     quick, 5 targets, seed 1, n = 1,334: the whole 0.538 +- 0.015 (half the 95 % t-interval over targets), MSE 0.039. All
+              rows: docs/beyond.md
 Cost:         by the processor time of its parts `quick` takes about 25 minutes on 2 idle CPU cores; `paper` days.
 Threat model: gray box as in 5.2: the adversary knows the architecture, has 10,000 images of the same distribution, and sees the
               target's answers to the images that it reconstructs: all of them before it draws the first, or as few as the
