@@ -8,6 +8,7 @@ depend on a result, such as that of the weights that a search found, are pinned 
 pinned, and further stages of the sections that are named. It refuses to change or drop what is.
 """
 
+import functools
 import io
 import json
 import sys
@@ -18,9 +19,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mi_keras.data.splits import make_splits
 from mi_keras.experiments import runner
 from mi_keras.experiments.registry import PRESETS, SECTIONS
+from mi_keras.experiments.split.bench import SplitBench
 from mi_keras.experiments.store import Store
+from mi_keras.experiments.thesis import work
 
 PINNED = Path(__file__).with_name("pinned_stages.json")
 PICTURES = 2  # of either side that are made up
@@ -47,7 +51,15 @@ def stages_of(section, preset, folder, monkeypatch):
         kind = stage.kind.rpartition(".")[2]  # a kind of its own is NAME.fitted or NAME.scored
         return (_MADE_UP.get(stage.kind) or _OF_ITS_OWN[kind])(stage)
 
+    def shown(self, plan, numbers):
+        """Pictures are drawn anew for every report and stored nowhere; what they are drawn from is."""
+        note(plan.learned)
+        plan.observed.read()
+        return np.zeros((len(numbers), *self.image_shape), np.uint8)
+
     monkeypatch.setenv("MI_KERAS_HOME", str(folder / "store"))
+    monkeypatch.setattr(SplitBench, "shown", shown)
+    monkeypatch.setattr(work, "make_splits", _divided)
     monkeypatch.setattr(Store, "fetch", fetch)
     monkeypatch.setattr(Store, "map_large", lambda self, stage, name: fetch(self, stage)[0][name])
     data = f"zip:{_pictures(folder)}" if section.work == "split" else None
@@ -63,6 +75,17 @@ def stages_of(section, preset, folder, monkeypatch):
 def test_stages_are_the_same_as_ever(section, preset, tmp_path, monkeypatch):
     pinned = json.loads(PINNED.read_text())
     assert stages_of(section, preset, tmp_path, monkeypatch) == pinned[name_of(section, preset)]
+
+
+_division = {}
+
+
+def _divided(source, settings, *, seed):
+    """Divide the images of the package once for all sections that divide them so."""
+    how = source.fingerprint, settings, seed
+    if how not in _division:
+        _division[how] = make_splits(source, settings, seed=seed)
+    return _division[how]
 
 
 def _pictures(folder):
@@ -171,12 +194,16 @@ def _mean_face(stage):
 
 
 def _decoder(stage):
+    settings = _settings(stage)
+    return _untrained(settings["decoder"], stage.identity["data"]["faces"]["size"] // 16), _weights(stage)[1]
+
+
+@functools.cache
+def _untrained(decoder, size):
     from mi_keras.models import build_decoder
 
-    settings = _settings(stage)
-    size = stage.identity["data"]["faces"]["size"] // 16
-    model = build_decoder(settings["decoder"], (size, size, MAPS))
-    return {f"{i:03d}": np.asarray(v) for i, v in enumerate(model.variables)}, _weights(stage)[1]
+    model = build_decoder(decoder, (size, size, MAPS))
+    return {f"{i:03d}": np.asarray(v) for i, v in enumerate(model.variables)}
 
 
 def _optimal_pick(stage):

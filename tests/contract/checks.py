@@ -17,7 +17,7 @@ from mi_keras.defenses.defense import Defense
 from mi_keras.models.variables import weights_of
 from mi_keras.progress import Run
 from mi_keras.types import Floats
-from tests.unit.contract_world import (
+from tests.contract.world import (
     ATTACKED,
     OWN,
     SHAPE,
@@ -57,12 +57,24 @@ def world_of(attack: Attack) -> World:
 
 
 def check_blind(attack: Attack) -> None:
-    """Behind equal answers other images and, where it has no weights, another model give the same to the bit."""
+    """Behind equal answers other images and, where it has no weights, another model give the same to the bit.
+
+    So does another run, whatever the process drew before; and models are left as they were.
+    """
     world, needs = world_of(attack), all_needs(attack)
     truth = world.truth if needs.pool else np.random.default_rng(9).random(world.truth.shape, np.float32)
     target = world.target if needs.weights else build_model(world.of_maps, seed=9)
-    found = images_of(attack, replace(world, truth=truth, target=target))
-    _same(attack, found, "depends on the attacked images or model beyond their answers")
+    other = replace(world, truth=truth, target=target)
+    models = [("target", other.target), ("surrogate", other.surrogate)]
+    if needs.weights:
+        models.append(("target", other.observed.head))
+    before = [weights_of(model) for _, model in models]
+    found = images_of(attack, other)
+    for (name, model), arrays in zip(models, before, strict=True):
+        check_equal_weights(arrays, model, f"{attack.label} changes the {name}")
+    if not _equal(attack, found):
+        _same(attack, images_of(attack, world), "gives something else with the same seed")
+        _same(attack, found, "depends on the attacked images or model beyond their answers")
 
 
 def check_pool(attack: Attack) -> None:
@@ -70,19 +82,6 @@ def check_pool(attack: Attack) -> None:
     world = world_of(attack)
     found = images_of(attack, replace(world, order=world.order[::-1]))
     _close(attack, found, usual(attack)[1], "depends on the order of its pool")
-
-
-def check_again(attack: Attack) -> None:
-    """The same seed gives the same, whatever the process drew before, and leaves models as they were."""
-    world = world_of(attack)
-    models = [("target", world.target), ("surrogate", world.surrogate)]
-    if all_needs(attack).weights:
-        models.append(("target", world.observed.head))
-    before = [weights_of(model) for _, model in models]
-    found = images_of(attack, world)
-    for (name, model), arrays in zip(models, before, strict=True):
-        check_equal_weights(arrays, model, f"{attack.label} changes the {name}")
-    _same(attack, found, "gives something else with the same seed")
 
 
 def draws(attack: Attack) -> bool:
@@ -261,6 +260,9 @@ def _close(attack: Attack, found: Floats, expected: Floats, message: str, roundi
 
 
 def _same(attack: Attack, found: Floats, message: str) -> None:
+    assert _equal(attack, found), f"{attack.label} {message}"
+
+
+def _equal(attack: Attack, found: Floats) -> bool:
     expected = usual(attack)[1]
-    equal = found.shape == expected.shape and np.array_equal(found, expected, equal_nan=True)
-    assert equal, f"{attack.label} {message}"
+    return found.shape == expected.shape and np.array_equal(found, expected, equal_nan=True)
