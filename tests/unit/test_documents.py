@@ -112,6 +112,17 @@ def test_the_result_tables_of_the_documents_are_those_of_the_measurements(measur
     assert len(script.BLOCK.findall((DOCS / "results.md").read_text())) >= 2 * len(QUICK)
 
 
+def test_the_page_for_defenders_has_the_numbers_of_the_section(measured):
+    tables = {table.file: table for table in measured["beyond.defences.quick"].tables}
+    rows = [row for name in ("defences", "optimal_pick") for row in tables[name].rows]
+    means = [value.mean for row in rows for value in row.values.values()]
+    settings = {"0.1", "0.30"}  # share of smoothing, what is tolerated
+    said = set(re.findall(r"\b0\.\d+\b", (DOCS / "defences.md").read_text())) - settings
+    assert len(said) > 8
+    for number in said:
+        assert any(f"{mean:.{len(number) - 2}f}" == number for mean in means), number
+
+
 def test_the_documents_are_updated_by_the_command_that_is_documented(tmp_path):
     command = "python scripts/update_docs.py"
     assert command in (REPOSITORY / "CONTRIBUTING.md").read_text()

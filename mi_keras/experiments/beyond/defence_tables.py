@@ -1,6 +1,6 @@
-"""Tables of the defences of `beyond`: what each costs and leaves, and the best possible pick behind noise. Imports TensorFlow."""
+"""Tables and figures of the defences of `beyond`: what each costs and leaves, and the best possible pick behind noise. Imports TensorFlow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,16 @@ from mi_keras.experiments.beyond.sec_defences import (
     ASKING,
     BAYES,
     CHANCE,
+    LABEL,
     NONE,
     PICKS,
     SUMMARY,
     Config,
     levels,
+    noise_name,
 )
 from mi_keras.experiments.beyond.work import Benches
-from mi_keras.results import Row, Table
+from mi_keras.results import Figure, Row, SweepSeries, Table, figures
 
 
 def summary(
@@ -63,3 +65,54 @@ def picks(
         "optimal_pick", title, "defence", tuple(PICKS), listed, notes=[note], headings=PICKS, interval=True
     )
     return table, [stage.info["needed"] for stage in stages]
+
+
+def pictures(config: Config, shown: Sequence[tuple[str, ...]]) -> list[Figure]:
+    """Return the figures of the section; `shown`: name and adversary of each row that is drawn."""
+    rising = sorted((level, name) for name, level in levels(config).items())
+    along = [NONE, *(name for _, name in rising)]
+    series = [
+        SweepSeries(side, [f"{name}:{side}" for name in along]) for side in (ASKING, ANSWERED, BAYES)
+    ]  # fmt: skip
+    medians = [
+        figures.MedianPerClass(
+            file=f"median_{side.replace(' ', '_')}.png", title=f"The median image of each class behind each defence, {side}",
+            rows=[f"{name}:{of}" for name, of in shown if of == side],
+            caption="First target. Per class the test image whose SSIM without a defence is the median.",
+        )
+        for side in (ASKING, ANSWERED)
+    ]  # fmt: skip
+    kinds = {
+        "what is sent, made coarser": ["logits_rounded", "logits_top", "shares_top", "shares_rounded", LABEL, "temperature"],
+        "noise, by the number of sends": [noise_name(of, sends) for of in config.deviations for sends in config.sends],
+        "label smoothing": [f"smoothing={share:g}" for share in config.smoothing],
+        "distillation": ["distilled"],
+    }  # fmt: skip
+    return [
+        figures.TradeOff(
+            file="price.png", title="Which defence at which price: what is found from all answers, and accuracy",
+            caption="Each point is a defence; star: none. Found among ten images of a class: by chance 0.1. Mean over targets.",
+            panels=[figures.Panel("accuracy", "found_10", False, "lower right")], reference=f"{NONE}:{ANSWERED}",
+            series=[
+                figures.TradeOffSeries(label, [f"{name}:{ANSWERED}" for name in names], [_short(config, name) for name in names])
+                for label, names in kinds.items()
+            ],
+        ),
+        figures.Sweep(
+            file="noise.png", x_label="deviation of the noise, after averaging", ticks=["0", *(f"{level:.2g}" for level, _ in rising)],
+            series=series, metrics=["found_10", "ssim"], title="Noise on logits: what attacks find, and the best possible pick",
+            caption="Mean and standard deviation over targets.",
+        ),
+        *medians,
+    ]  # fmt: skip
+
+
+def _short(config: Config, name: str) -> str:
+    """Return the words for a defence at its point."""
+    kind, _, amount = name.partition("=")
+    return {
+        "logits_rounded": f"logits, {config.decimals} decimal", "logits_top": f"{config.top} logits",
+        "shares_rounded": f"probabilities, {config.share_decimals} decimals", "shares_top": f"{config.top} probabilities",
+        "temperature": "temperature", LABEL: "label", "noise": f"{amount.partition('/')[2]}x", "smoothing": amount,
+        "distilled": "student",
+    }[kind]  # fmt: skip

@@ -27,7 +27,7 @@ from mi_keras.errors import InputError
 from mi_keras.experiments.beyond.sizes import AMONG, Banked, presets
 from mi_keras.experiments.beyond.work import BEYOND, Benches, words
 from mi_keras.experiments.section import Section
-from mi_keras.results import Claim, ExperimentResult, Figure, Row, SweepSeries, figures
+from mi_keras.results import Claim, ExperimentResult, Row
 from mi_keras.results.claims import ahead, unchanged
 from mi_keras.settings import BANK_NETWORK, FOUND_TOLERATED, LARGEST, check_positive, check_whole
 
@@ -159,14 +159,17 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
         ASKING: ("no_query", "Behind each defence, by who asks nothing"),
         ANSWERED: ("answers", "Behind each defence, by who has the answers to all of its images"),
     }
+    costs = {name: defended.cost(benches, each) for name, each in found.items() if name != FEW}
     for side, (file, title) in titles.items():
         entries = defended.renamed(chosen[side], found, side) | baselines
         rows_of, plans_of = measured(benches, entries)
+        for name in chosen[side].keys() & costs.keys():
+            row = rows_of[f"{name}:{side}"]
+            rows_of[row.name] = replace(row, values={**row.values, "accuracy": costs[name]["accuracy"]})
         rows, plans = rows | rows_of, plans | plans_of
         picked = "; ".join(f"{found[name].words}: {each.label}" for name, each in chosen[side].items())
         note = f"Chosen on the held-out shadow model: {picked}."
         tables.append(replace(table(file, title, "defence", rows_of.values(), [note]), best=""))
-    costs = {name: defended.cost(benches, each) for name, each in found.items() if name != FEW}
     labels = {name: each.words for name, each in found.items()}
     picks, needed = defence_tables.picks(config, benches, rows, labels)
     shown = [f"{name}:{side}" for side in titles for name in chosen[side]]
@@ -176,7 +179,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
         _claims(config, rows, {row.name: row for row in picks.rows}, needed),
         words(config, benches),
         arrays,
-        _figures(config, [name.partition(":")[::2] for name in shown]),
+        defence_tables.pictures(config, [name.partition(":")[::2] for name in shown]),
     )
 
 
@@ -248,30 +251,6 @@ def _enough(config: Config, most: float, needed: Sequence[float | None]) -> Clai
         f"the best possible pick needs {np.mean(known):.2f} on average over targets, {low:.2f} to {high:.2f}"
     )
     return Claim(text, "not in the text", high <= most, numbers)
-
-
-def _figures(config: Config, shown: list[tuple[str, ...]]) -> list[Figure]:
-    rising = sorted((level, name) for name, level in levels(config).items())
-    along = [NONE, *(name for _, name in rising)]
-    series = [
-        SweepSeries(side, [f"{name}:{side}" for name in along]) for side in (ASKING, ANSWERED, BAYES)
-    ]  # fmt: skip
-    medians = [
-        figures.MedianPerClass(
-            file=f"median_{side.replace(' ', '_')}.png", title=f"The median image of each class behind each defence, {side}",
-            rows=[f"{name}:{of}" for name, of in shown if of == side],
-            caption="First target. Per class the test image whose SSIM without a defence is the median.",
-        )
-        for side in (ASKING, ANSWERED)
-    ]  # fmt: skip
-    return [
-        figures.Sweep(
-            file="noise.png", x_label="deviation of the noise, after averaging", ticks=["0", *(f"{level:.2g}" for level, _ in rising)],
-            series=series, metrics=["found_10", "ssim"], title="Noise on logits: what attacks find, and the best possible pick",
-            caption="Mean and standard deviation over targets.",
-        ),
-        *medians,
-    ]  # fmt: skip
 
 
 SECTION = Section(BEYOND, PRESETS, run, check)

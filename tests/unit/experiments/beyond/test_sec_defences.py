@@ -8,7 +8,7 @@ import pytest
 from mi_keras.auditing.verdict import Tolerance
 from mi_keras.defenses.answers import Noise
 from mi_keras.errors import InputError
-from mi_keras.experiments.beyond import sec_defences, sizes
+from mi_keras.experiments.beyond import defence_tables, sec_defences, sizes
 from mi_keras.experiments.beyond.defended import defences
 from mi_keras.experiments.beyond.optimal import optimal_pick
 from mi_keras.experiments.beyond.sec_defences import _enough, _none_above
@@ -62,7 +62,7 @@ def test_tables_and_figures_have_the_noise_that_is_met():
     met = sec_defences.levels(config)
     assert met == pytest.approx({"noise=4/1": 4, "noise=4/100": 0.4, "noise=1/1": 1, "noise=1/100": 0.1})
     assert {name: found.defense.deviation for name, found in defences(config).items() if name in met} == met
-    sweep = sec_defences._figures(config, [])[0]
+    _, sweep = defence_tables.pictures(config, [])[:2]
     assert sweep.ticks == ["0", "0.1", "0.4", "1", "4"]
 
 
