@@ -2,7 +2,11 @@
 
 import io
 import json
+import re
 import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -96,6 +100,20 @@ def test_a_section_of_a_users_package_runs_and_writes_a_result_like_any_other(tm
     assert len(timings) > 2
     assert all(entry["reused"] for entry in timings if entry["stage"] != "all")
     assert {entry["stage"] for entry in timings} <= {entry["stage"] for entry in written}
+
+
+def test_the_section_of_the_walk_through_runs(tmp_path, mine):
+    """As `CONTRIBUTING.md` has it, word by word."""
+    text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text()
+    (code,) = re.findall(r"<!-- \S+/sec_widths.py -->\n   ```python\n(.*?)   ```\n", text, re.DOTALL)
+    (tmp_path / "site" / PACKAGE / "widths.py").write_text(textwrap.dedent(code))
+    registry.register(Experiment("thesis", "widths", "How wide", f"{PACKAGE}.widths"))
+    asked = request(tmp_path)
+    (folder,) = run(replace(asked, section="widths", overrides=[*asked.overrides, "inverter.channels=4,4,4"]))
+    result, _ = load_result(folder)
+    labels = [row.label for row in result.tables[0].rows]
+    assert labels == ["M_I(O), width / 1", "M_I(O), width / 2", "class average", "class prototype"]
+    assert [claim.text for claim in result.claims] == ["Wider draws more"]
 
 
 def test_a_users_section_takes_settings_of_its_own(mine):
