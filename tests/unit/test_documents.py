@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 WITH_COMMANDS = (
     *("README.md", "exported_models/README.md"),
-    *(f"docs/{name}.md" for name in ("thesis", "split", "beyond", "commands", "search", "reliability")),
+    *(f"docs/{name}.md" for name in ("thesis", "split", "beyond", "commands", "searches", "reliability")),
 )
 ROOTS = ("README.md", "CONTRIBUTING.md", "exported_models/README.md")
 UNMEASURED: set[str] = set()  # sections of which docs/beyond.md says that they were not run to their end
