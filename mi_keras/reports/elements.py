@@ -31,6 +31,11 @@ summary { cursor: pointer; font-weight: bold; }
 .claims span { color: #1b1b1b; }
 .holds { color: #11682f; } .fails { color: #b3261e; } .undecided { color: #7a5200; }
 section.result { border-top: 3px solid #888; margin-top: 3rem; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { color-scheme: dark; } body, .claims span { background: #16181c; color: #e8e8e8; } a { color: #8ab8f0; }
+  .quiet, figcaption { color: #b0b0b0; } th, td { border-color: #3a3f47; } .figure img { background: #fff; }
+  .holds { color: #7fd197; } .fails { color: #ff9d94; } .undecided { color: #e3bd6a; }
+}
 @media (max-width: 45rem) { .figure img { max-width: none; width: 45rem; } body { font-size: .95rem; } }
 @media print {
   body { max-width: none; font-size: 9pt; } nav { display: none; } .wide { overflow: visible; }
@@ -38,7 +43,7 @@ section.result { border-top: 3px solid #888; margin-top: 3rem; }
   figure, tr, li { break-inside: avoid; } h1, h2, h3, h4, h2 + p, h3 + p { break-after: avoid; } section.result { break-before: page; }
 }
 """
-_VOID = ("img", "meta")
+_VOID = ("img", "input", "meta")
 _INLINE = ("a", "span", "strong")  # no line break of the file may stand after these
 
 
@@ -66,11 +71,11 @@ def link(anchor: str, text: str) -> Markup:
     return element("a", text, href=f"#{anchor}")
 
 
-def page(title: str, *body: str, style: str = STYLE) -> str:
-    """Return a whole document in English around `body`, in the look of a style sheet."""
+def page(title: str, *body: str, style: str = STYLE, policy: str = POLICY) -> str:
+    """Return a whole document in English around `body`, in the look of a style sheet; `policy`: what it may load and run."""
     head = join(
         element("meta", charset="utf-8"), "\n",
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY), "\n",
+        element("meta", http_equiv="Content-Security-Policy", content=policy), "\n",
         element("meta", name="viewport", content="width=device-width, initial-scale=1"), "\n",
         element("title", title),
         element("style", Markup(style)),

@@ -12,6 +12,7 @@ from mi_keras.errors import DamagedFile, InputError
 from mi_keras.files import read_arrays, sha256
 from mi_keras.progress import Arrays
 from mi_keras.reports.figures import draw
+from mi_keras.reports.leaf import FILE, leaf_page
 from mi_keras.reports.markdown import markdown_page
 from mi_keras.reports.pages import Report, result_page
 from mi_keras.reports.style import DPI, plain_text
@@ -56,7 +57,7 @@ def load_result(directory: str | Path) -> tuple[StoredResult, dict[str, NDArray[
 
 
 def write_reports(directory: str | Path, report: Report | None = None) -> list[Path]:
-    """Write `index.html`, `index.md`, `<file>.csv` of each table and every figure into a result directory.
+    """Write `index.html`, `images.html` where images are stored, `index.md`, `<file>.csv` of each table and every figure into a result directory.
 
     Return their paths. Each file is complete or not there: it is written under a temporary name and renamed.
     `report` is what `read_report` returned for the directory, where it was read already.
@@ -72,9 +73,12 @@ def write_reports(directory: str | Path, report: Report | None = None) -> list[P
         _write(directory / f"{table.file}.csv", csv_table(report.result, table).encode())
         for table in report.result.tables
     ]
+    images = [_write(directory / FILE, report.images.encode())] if report.images else []
+    if not images:
+        (directory / FILE).unlink(missing_ok=True)  # of an earlier run
     markdown = _write(directory / "index.md", markdown_page(report.result).encode())
     html = _write(directory / "index.html", result_page(report).encode())
-    return [html, markdown, *tables, *figures]
+    return [html, markdown, *images, *tables, *figures]
 
 
 def read_report(directory: str | Path) -> Report:
@@ -84,7 +88,8 @@ def read_report(directory: str | Path) -> Report:
         InputError: as `load_result`, or a figure asks for what the result cannot have.
     """
     result, arrays = load_result(directory)
-    return Report(result, {spec.file: _png(spec, result, arrays) for spec in result.figures})
+    figures = {spec.file: _png(spec, result, arrays) for spec in result.figures}
+    return Report(result, figures, leaf_page(result, arrays))
 
 
 def _png(spec: AnyFigure, result: StoredResult, arrays: Arrays) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mi_keras.reports.elements import Markup, element, join, link, nested_table, page
 from mi_keras.reports.layout import BASELINES, Layout, Line, lay_out
+from mi_keras.reports.leaf import FILE
 from mi_keras.reports.tables import VERDICTS
 from mi_keras.reports.text import claim_sentence, preset, provenance, section_title
 from mi_keras.results import AnyFigure, Claim, StoredResult
@@ -17,16 +18,18 @@ _COUNTED = {True: "claims that hold", False: "that do not", None: "undecided"}
 
 @dataclass(frozen=True)
 class Report:
-    """A checked result and its figures as PNG by file name."""
+    """A checked result, its figures as PNG by file name, and the page of its images (see `leaf`), "" for none."""
 
     result: StoredResult
     figures: Mapping[str, bytes]
+    images: str = ""
 
 
 def result_page(report: Report) -> str:
     """Return the page of one result: tables, claims, figures, and what the run was."""
     title = section_title(report.result)
-    return page(title, element("main", element("h1", title), _content(report, prefix="", level=2)))
+    images = element("p", element("a", "Leaf through the images", href=FILE)) if report.images else ""
+    return page(title, element("main", element("h1", title), images, _content(report, prefix="", level=2)))
 
 
 def overview_page(reports: Sequence[Report]) -> str:

@@ -32,7 +32,7 @@ def test_reports_are_written_beside_the_result_and_other_files_are_left_alone(re
     (result_directory / "table_4.md").write_text("of an earlier schema")
     written = write_reports(str(result_directory))
     assert [path.name for path in written] == [
-        "index.html", "index.md", "table_4.csv", "table_2.csv", "trials.csv", "class_images.png", "class_counts.png",
+        "index.html", "index.md", "images.html", "table_4.csv", "table_2.csv", "trials.csv", "class_images.png", "class_counts.png",
     ]  # fmt: skip
     assert {path.name for path in result_directory.iterdir()} == {
         "result.json",
