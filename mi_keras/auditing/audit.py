@@ -21,7 +21,7 @@ from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
 from mi_keras.auditing.envelope import Envelope
 from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Rung
 from mi_keras.auditing.loading import load_model
-from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options
+from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options, refuse_unknown
 from mi_keras.auditing.point_report import pictures_of, report_of
 from mi_keras.auditing.points import name_of, sent_at
 from mi_keras.auditing.report import (
@@ -86,9 +86,7 @@ def audit(
         InputError: model, images and options do not fit; raised before anything is trained.
     """
     if unknown := sorted(settings.keys() - {field.name for field in fields(Options)}):
-        raise InputError(
-            f"`{unknown[0]}` must be an argument of `audit` or a field of `Options`; it is neither."
-        )
+        refuse_unknown(unknown[0], ("options", "store", "progress", "name", "data_name", "imports"))
     options = replace(options or Options(), **settings)
     if not isinstance(model, keras.Model):
         if not isinstance(model, str | Path):

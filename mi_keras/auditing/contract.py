@@ -71,9 +71,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     height, width, channels = target.image.shape[1:]
     own = (height, width) if height and width else None
     if options.size and own and options.size != own:
-        raise InputError(
-            f"`size` must be {own[0]},{own[1]}, the model's input, or not given; got {options.size}."
-        )
+        raise InputError(f"`size={own}` must be the model's input where `size` is given; got {options.size}.")
     pool = read_pool(
         data, labels=options.labels, groups=options.groups, size=own or options.size, channels=channels,
         pixels=options.pixels, trained_on=options.trained_on, class_names=options.class_names,

@@ -47,7 +47,7 @@ def model_input(spec: str, *, channels: int) -> ModelInput:
             where MODULE:FUNCTION fails or gives something else than finite numbers for each image.
     """
     if spec in NEED_COLOUR and channels != 3:
-        raise InputError(f"`model_input={spec}` must have images of 3 channels; got {channels}.")
+        raise InputError(f"`model_input='{spec}'` must have images of 3 channels; got {channels}.")
     if spec in CONVERSIONS:
         return CONVERSIONS[spec]
     module, colon, function = spec.partition(":")
@@ -185,7 +185,7 @@ def check_model_input(declared: str, accuracies: Mapping[str, float], *, count: 
         return ""
     if accuracy >= CLEAR * accuracies[declared]:
         raise InputError(
-            f"`model_input={declared}` must be what the model expects; `model_input={best}` fits it: "
+            f"`model_input='{declared}'` must be what the model expects; `model_input='{best}'` fits it: "
             f"{_shown(accuracies, count)}."
         )
     return f"{best} is more accurate than the declared {declared}: {_shown(accuracies, count)}."
@@ -207,7 +207,7 @@ def _shown(accuracies: Mapping[str, float], count: int) -> str:
 
 
 def _imported(spec: str, module: str, function: str) -> ModelInput:
-    name = f"`model_input={spec}`"
+    name = f"`model_input='{spec}'`"
     try:
         found = getattr(import_module(module), function)
     except Exception as error:  # an imported module may raise anything

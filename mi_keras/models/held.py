@@ -53,7 +53,7 @@ def image_and_held(model: keras.Model, fix: Fix) -> tuple[keras.KerasTensor, dic
     if missing := [tensor for name, tensor in others.items() if name not in fix]:
         shown = ", ".join(f"{t.name} {tuple(t.shape[1:])} {t.dtype}" for t in missing)
         raise InputError(
-            f"`fix={missing[0].name}=VALUE` must be given, as the model takes more than the image; not held: {shown}."
+            f"`fix={{{missing[0].name!r}: VALUE}}` must be given, as the model takes more than the image; not held: {shown}."
         )
     return images[0], {name: _checked(tensor, fix[name]) for name, tensor in others.items()}
 
@@ -65,7 +65,7 @@ def _is_image(tensor: keras.KerasTensor) -> bool:
 def _checked(tensor: keras.KerasTensor, value: Any) -> NDArray[Any]:
     """Return a value in type and shape of an input; what is too long to show is not shown."""
     name, shape, dtype = (
-        f"`fix={tensor.name}`",
+        f"`fix[{tensor.name!r}]`",
         tuple(tensor.shape[1:]),
         keras.backend.standardize_dtype(tensor.dtype),
     )

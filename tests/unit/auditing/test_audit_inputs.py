@@ -75,8 +75,8 @@ def test_logits_can_be_declared_where_all_lie_between_0_and_1() -> None:
 
 
 REFUSED = {
-    "several inputs": (with_age, pictures(), "`fix=age=VALUE` must be given, .* not held: age .2,. float32", {}),
-    "an input of another shape": (with_age, pictures(), "`fix=age` must have the shape of the input", {"fix": {"age": 1}}),
+    "several inputs": (with_age, pictures(), "`fix={'age': VALUE}` must be given, .* not held: age .2,. float32", {}),
+    "an input of another shape": (with_age, pictures(), r"`fix\['age'\]` must have the shape of the input", {"fix": {"age": 1}}),
     "no names of inputs": (with_age, pictures(), "`fix` must be numbers by the names of inputs", {"fix": 1}),
     "no output named": (two_outputs, pictures(), "`output` must name the output .* age, kind", {}),
     "unknown output": (two_outputs, pictures(), "`output` must be one of age, kind", {"output": "sex"}),
@@ -85,7 +85,7 @@ REFUSED = {
     "whole numbers in 0..1": (lambda: network(dtype="uint8"), pictures(), "whole numbers", {}),
     "too few": (network, pictures(60), "at least 100 images; got 60", {}),
     "floats of unknown range": (network, pictures() / 255, "`pixels` must be declared", {}),
-    "another size": (network, pictures(), "`size` must be 16,16", {"size": (8, 8)}),
+    "another size": (network, pictures(), r"`size=\(16, 16\)` must be", {"size": (8, 8)}),
     "not finite": (lambda: network(scale=1e38), pictures() * 1.0, "finite", {"pixels": "0..255", "model_input": "0..255"}),
     "embedding unchecked": (network, (pictures(), np.arange(420) % 3), "no answers that tell one",
                             {"model_input": None, "output_kind": "embedding"}),

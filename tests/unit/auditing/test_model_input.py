@@ -41,7 +41,7 @@ def test_plain_ranges() -> None:
 def test_imagenet_means_need_colour() -> None:
     assert set(candidates(3)) == {"0..1", "0..255", "-1..1", "caffe", "torch"}
     assert set(candidates(1)) == {"0..1", "0..255", "-1..1"}
-    assert "`model_input=caffe` must have images of 3 channels; got 1" in message_of(
+    assert "`model_input='caffe'` must have images of 3 channels; got 1" in message_of(
         model_input, "caffe", channels=1
     )
 
@@ -72,7 +72,7 @@ def test_the_one_that_fits_is_found(expected: str) -> None:
     assert choose_model_input(measured, count=512) == expected
     assert check_model_input(expected, measured, count=512) == ""
     text = message_of(check_model_input, "0..1", measured, count=512)
-    assert f"`model_input={expected}` fits it" in text
+    assert f"`model_input='{expected}'` fits it" in text
 
 
 def test_one_that_is_near_to_another_must_be_declared_and_the_better_one_is_said() -> None:
@@ -144,7 +144,7 @@ def test_outputs_in_another_order_than_the_classes_are_asked_after(moved: bool, 
 def test_a_declared_one_is_refused_only_where_another_is_twice_as_good() -> None:
     measured = {"0..1": 0.4, "0..255": 0.81, "caffe": 0.1}
     text = message_of(check_model_input, "0..1", measured, count=512)
-    assert "`model_input=0..1` must be what the model expects; `model_input=0..255` fits it" in text
+    assert "`model_input='0..1'` must be what the model expects; `model_input='0..255'` fits it" in text
     assert "0..255 0.810, 0..1 0.400, caffe 0.100" in text
     assert "0..255 is more accurate" in check_model_input("0..1", {**measured, "0..255": 0.79}, count=512)
     assert check_model_input("0..1", {**measured, "0..255": 0.41}, count=512) == ""
@@ -193,7 +193,7 @@ def test_what_an_own_function_gives_is_checked(own: ModuleType, function: Any, s
     own.function = function  # type: ignore[attr-defined]
     convert = model_input("own_input_of_a_test:function", channels=3)
     text = message_of(convert, IMAGES)
-    assert text.startswith("`model_input=own_input_of_a_test:function` must ")
+    assert text.startswith("`model_input='own_input_of_a_test:function'` must ")
     assert said in text
 
 
