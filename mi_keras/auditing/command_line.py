@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -87,13 +88,21 @@ def _run(given: argparse.Namespace) -> int:
 
 def _list_points(given: argparse.Namespace) -> int:
     from mi_keras.auditing.loading import load_model
+    from mi_keras.models.held import not_held
     from mi_keras.models.target import points
 
     if given.model is None:
         raise InputError("`MODEL` must be given with --list-points; got none.")
-    for point in points(load_model(given.model, imports=given.imports), _fix(given.fix)):
+    model, fix = load_model(given.model, imports=given.imports), _fix(given.fix)
+    missing = not_held(model, fix)
+    for point in points(model, {**fix, **missing}):
         size = " x ".join("?" if n is None else str(n) for n in point.shape)
         print(f"{displayable(point.name)}  {size}{'  (output)' if point.is_output else ''}")
+    if missing:
+        values = {name: ",".join(["VALUE"] * value.size) for name, value in missing.items()}
+        fixes = [f"--fix {shlex.quote(f'{name}={value}')}" for name, value in values.items()]
+        command = " ".join(["mi-keras audit", shlex.quote(given.model), "--data SOURCE", *fixes])
+        print(displayable(f"An audit holds the inputs beside the image: {command}"), file=sys.stderr)
     return 0
 
 

@@ -58,6 +58,14 @@ def image_and_held(model: keras.Model, fix: Fix) -> tuple[keras.KerasTensor, dic
     return images[0], {name: _checked(tensor, fix[name]) for name, tensor in others.items()}
 
 
+def not_held(model: keras.Model, fix: Fix) -> dict[str, NDArray[Any]]:
+    """Return zeros for every input beside one image that `fix` does not hold: where a model can be cut no value changes."""
+    if len(getattr(model, "inputs", None) or []) < 2:  # a subclassed model has none
+        return {}
+    others = [tensor for tensor in model.inputs if not _is_image(tensor) and tensor.name not in fix]
+    return {tensor.name: np.zeros([n or 1 for n in tensor.shape[1:]]) for tensor in others}
+
+
 def _is_image(tensor: keras.KerasTensor) -> bool:
     return len(tensor.shape) == 4 and tensor.shape[3] in (1, 3)
 

@@ -20,6 +20,7 @@ from small_audits import (
 
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing.command_line import main
+from tests.processes import complaints
 
 __all__ = ["linear"]
 
@@ -65,6 +66,20 @@ def test_points_are_listed(
     assert listed[-1] == "bands  10  (output)"
     assert any(line.startswith("mean  1") for line in listed)
     assert not stages(tmp_path)
+
+
+def test_points_of_a_model_of_several_inputs_are_listed_without_their_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_age().save(tmp_path / "my model.keras")
+    monkeypatch.chdir(tmp_path)
+    assert main(["my model.keras", "--list-points"]) == 0
+    unheld = capsys.readouterr()
+    (told,) = complaints(unheld.err).splitlines()
+    assert told.endswith(": mi-keras audit 'my model.keras' --data SOURCE --fix age=VALUE,VALUE")
+    assert main(["my model.keras", "--list-points", "--fix", "age=40,1"]) == 0
+    held = capsys.readouterr()
+    assert (held.out, complaints(held.err)) == (unheld.out, "")
 
 
 def test_ctrl_c_names_the_step_and_keeps_those_before(
