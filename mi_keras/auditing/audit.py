@@ -229,7 +229,7 @@ class _Audit:
         return [
             f"{len(alike):,} of {count:,} attacked images are of one colour, or equal to one of another group in their class "
             f"({shown}{', ...' if len(alike) > SHOWN else ''}): not even the image itself would be picked, so that they are left out of what is "
-            "picked. Take blank images out of the data, and give copies one group (--groups)."
+            "picked. Take blank images out of the data, and give copies one group (`groups`)."
         ]
 
     def _announce(self, plans: Mapping[Sent, Chosen]) -> None:

@@ -28,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.adversaries = _names(options)
     codes = [0]
-    return guarded(lambda: codes.append(_run(options)), GO_ON, parser) or codes[-1]
+    return guarded(lambda: codes.append(_run(options, parser)), GO_ON, parser) or codes[-1]
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace, parser: OneLineErrors) -> int:
     limits = parse_limits(given.fail_above, among=given.among) if given.fail_above is not None else {}
     options = _options(given)
     if given.model is not None and given.data is None and not given.list_points:
@@ -73,6 +73,7 @@ def _run(given: argparse.Namespace) -> int:
             report = audit(
                 given.model, given.data, options, store=store, progress=progress, imports=given.imports
             )
+    report = report.worded(parser.in_options)
     page = write(report, given.out)
     if given.json:
         print(json.dumps(report.to_json(), indent=1))

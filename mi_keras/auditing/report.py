@@ -1,7 +1,8 @@
 """What an audit found, as typed values: what the terminal, the page, the model card and the JSON file are made from."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,11 @@ class Report:
     machine: dict[str, str]
     pictures: dict[str, Floats]
     curves: tuple[Curve, ...] = ()
+
+    def worded(self, word: Callable[[str], str]) -> "Report":
+        """Return the report with its sentences as `word` puts each: they name arguments as Python does."""
+        told = {name: tuple(map(word, getattr(self, name))) for name in ("assumed", "not_tried", "warnings")}
+        return replace(self, **told)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """Return the document without pictures, as JSON values."""

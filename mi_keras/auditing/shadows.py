@@ -192,7 +192,7 @@ def untried(bench: ShadowBench) -> str:
     labels, kind = subject.sides[OWN].labels, subject.output.kind
     if not sent.with_class:
         if not subject.public:
-            return "a hidden layer needs --public-backbone"
+            return "a hidden layer needs `public_backbone`"
         if _side(bench) != PRIVATE:
             return f"it does not lead to {subject.output_name}"
     if kind not in LOSSES:

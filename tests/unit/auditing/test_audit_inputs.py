@@ -127,6 +127,19 @@ def test_random_answers_are_said_and_others_are_not() -> None:
     assert not any("at random" in warning for warning in inspected(network(), pictures()).warnings)
 
 
+def test_names_in_another_order_than_the_outputs_are_warned_of_and_put_right_by_class_names() -> None:
+    images, bands = in_bands()
+    names = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    data = (images, np.array(names)[bands])
+    low = [warning for warning in inspected(band_reader(), data).warnings if "labelled images" in warning]
+    assert len(low) == 1
+    assert "in the order eight, five, four, nine, ...: `class_names` gives another one." in low[0]
+    assert not any("labelled" in each for each in inspected(band_reader(), data, class_names=names).warnings)
+    with pytest.raises(InputError, match="`class_names` gives another one"):
+        inspected(band_reader(), data, model_input=None)
+    assert inspected(band_reader(), data, class_names=names, model_input=None).data.model_input == "0..1"
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float32"])
 def test_a_model_is_given_the_numbers_that_it_takes(dtype: str) -> None:
     images, model = pictures(), network(dtype=dtype)

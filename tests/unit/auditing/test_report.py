@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from mi_keras.auditing.command_line import _parser
 from mi_keras.auditing.report import CARD, DOCUMENT, PAGE, PICTURES, read_document, write
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
@@ -35,6 +36,18 @@ def test_what_is_written_is_read(made, tmp_path):
     assert set(pictures) == set(report.pictures)
     for name, images in report.pictures.items():
         np.testing.assert_array_equal(pictures[name], images)
+
+
+def test_sentences_name_arguments_as_a_door_writes_them():
+    report = replace(
+        reports.digits_report(),
+        assumed=("Pixels 0..255.",), not_tried=("shadow models: `public_backbone`",),
+        warnings=("See `class_names` and `model_input`.", "Of `x`."),
+    )  # fmt: skip
+    worded = report.worded(_parser().in_options)
+    assert worded.warnings == ("See `--class-names` and `--model-input`.", "Of `x`.")
+    assert worded.not_tried == ("shadow models: `--public-backbone`",)
+    assert worded == replace(report, warnings=worded.warnings, not_tried=worded.not_tried)
 
 
 def test_values_of_numpy_become_plain_json():

@@ -42,7 +42,7 @@ def test_what_was_not_possible_is_said_and_what_was_tried_is_not(tmp_path) -> No
     nobody = dict.fromkeys(at, "")  # asked for the white box
     assert stronger.not_tried(at, (SHADOW,), SMALL, nobody, ()) == ["white box", *ends]
     plain = {point: bench(subject(), tmp_path, point) for point in ("maps", "vector", "answer")}
-    reason = "shadow models at maps and vector: a hidden layer needs --public-backbone"
+    reason = "shadow models at maps and vector: a hidden layer needs `public_backbone`"
     assert stronger.not_tried(plain, (SHADOW,), SMALL, nobody, ())[1:] == [reason, *ends]
     assert stronger.not_tried(plain, (), SMALL, nobody, ())[1:] == ["shadow models", *ends]
 
