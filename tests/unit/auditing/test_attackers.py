@@ -70,6 +70,11 @@ def test_the_spread_stands_in_a_table_of_page_card_and_document(tmp_path: Path) 
     assert tables.attackers(shown).rows == (
         ("backbone/block_1", "network, MSE, linear map", "5", "46.1 to 48.4 %", "-"),
     )
+    fixed = Attackers(3, ("linear map",), (0.6011, 0.6011), (0.3, 0.3), ("linear map",))
+    alone = replace(shown, points=(replace(report.points[0], attackers=fixed),))
+    said = "linear map (closed form, no seed)"
+    assert tables.attackers(alone).rows == (("backbone/block_1", said, "3", "60.1 %", "30.0 %"),)
+    assert f"3 attackers with other seeds, {said}: 60.1 % picked" in " ".join(str(alone).split())
     write(shown, tmp_path)
     assert read_document(tmp_path / DOCUMENT).points[0].attackers == spread
     for made in (page, card):
