@@ -12,7 +12,7 @@ import keras
 
 from mi_keras.attacks.shadows import FromShadows
 from mi_keras.auditing import attackers, controls
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import Contract, inspect
 from mi_keras.auditing.cost import Chosen, choose, forecast, sentence
 from mi_keras.auditing.defence_specs import Spec
@@ -33,7 +33,9 @@ from mi_keras.auditing.report import (
     Report,
     Settings,
 )
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
+from mi_keras.auditing.steps import to_compute
 from mi_keras.auditing.stronger import (
     WHITE,
     Climbed,
@@ -216,8 +218,14 @@ class _Audit:
         seconds += max(plan.shared for plan in plans.values())
         again = self.options.attacker_seeds - 1
         seconds += again * sum(max(plan.costs.values(), default=0.0) for plan in plans.values())
-        if told := forecast(seconds * len(self.contract.subjects), points=len(plans)):
+        seconds *= len(self.contract.subjects)
+        if told := forecast(seconds, points=len(plans)):
             self.progress.announce(told)
+        kept = {sent: self._kept(sent, plan) for sent, plan in plans.items()}
+        ran = {sent: _on_answers(folds[0]) for sent, folds in kept.items()}
+        folds = [*itertools.chain(*kept.values()), *controls.planned(ran, self._benches, self.sizes)]
+        behind = sum(len(self.defended.get(sent, ())) * to_compute(kept[sent], self.store) for sent in plans)
+        self.progress.expect(to_compute(folds, self.store) + behind, seconds)
 
     def _climbed(self, sent: Sent, plan: Chosen) -> Climbed:
         folds = self._kept(sent, plan)
@@ -265,5 +273,9 @@ class _Audit:
 
 def _answered_by(climbed: Climbed) -> set[str]:
     """Return the labels of the attacks on answers that were run, whoever gave the answers."""
-    attacks = [each.rung.attack for each in climbed.attacks if each.rung.adversary not in (CLASS, POOL)]
+    return _on_answers([each.rung for each in climbed.attacks])
+
+
+def _on_answers(rungs: Sequence[Rung]) -> set[str]:
+    attacks = [rung.attack for rung in rungs if rung.adversary not in (CLASS, POOL)]
     return {(each.inner if isinstance(each, FromShadows) else each).label for each in attacks}

@@ -52,11 +52,12 @@ def _run(given: argparse.Namespace, parser: OneLineErrors) -> int:
     from mi_keras.auditing.report import write
     from mi_keras.auditing.screen import first_screen
     from mi_keras.auditing.verdict import fails
-    from mi_keras.console import TerminalProgress, finished_lines, print_line
+    from mi_keras.console import TerminalProgress, print_line
     from mi_keras.experiments.store import Store, home
 
     console = Console(stderr=True)
-    store, progress = Store(home(), finished=finished_lines(console)), TerminalProgress(console)
+    progress = TerminalProgress(console)
+    store = Store(home(), finished=progress.finished)
     with interruptible(lambda: store.current or "reading and weighing what is there"):
         if given.model is None:
             from mi_keras.auditing import demo
@@ -80,6 +81,10 @@ def _run(given: argparse.Namespace, parser: OneLineErrors) -> int:
     else:
         first_screen(report, console_for_tables())
         say_path(console_for_tables(), "Page, model card and JSON", page)
+        kept = f", {store.size() / 1e6:,.0f} MB; delete it when you are done"
+        say_path(
+            console_for_tables(), "Finished steps, with what was rebuilt of the images", store.root, kept
+        )
     code = fails(report.points, limits, among=options.among)
     if code:
         told = f"--fail-above {given.fail_above}: {ENDS[code]}, exit code {code}."

@@ -93,7 +93,13 @@ def choose(rungs: Sequence[Rung], *, budget: float, folds: int = 1) -> Chosen:
 
     target = bench.subject.target(bench.sent.point)
     stage: Stage = bench.stage(
-        "audit_plan", compute, attacks=attacks, budget=budget, model=target.identity, point=target.point.name
+        "audit_plan",
+        compute,
+        told=bench.label(f"attacks timed at {rungs[-1].bench.sent.title}"),
+        attacks=attacks,
+        budget=budget,
+        model=target.identity,
+        point=target.point.name,
     )
     info = stage.info
     left = info["left_out"]

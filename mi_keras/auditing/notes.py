@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.envelope import Envelope
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.shadows import ShadowBench, facts, weakness
 from mi_keras.auditing.stronger import Climbed
 from mi_keras.auditing.subject import ATTACKED

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mi_keras.auditing.bench import Sent
 from mi_keras.auditing.ladder import MOST_NUMBERS
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.subject import OWN, Subject
 from mi_keras.auditing.views import View, default_views, parse_view
 from mi_keras.errors import InputError
@@ -61,9 +61,7 @@ def _is_view(text: str, subject: Subject) -> bool:
 
 def name_of(sent: Sent) -> str:
     """Return how tables call what is sent."""
-    if not sent.with_class:
-        return sent.point
-    return "answers" if sent.view.form == "raw" else sent.view.name
+    return sent.title
 
 
 def _check_size(subject: Subject, sent: Sequence[Sent]) -> None:

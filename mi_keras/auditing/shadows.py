@@ -94,7 +94,7 @@ class ShadowBench(AuditBench):
             return weights_of(model), {"history": history, "accuracy": right}
 
         stage = self._stage(
-            "audit_shadow", compute, seeds=[("shadow", number)], number=number, epochs=self.epochs, share=SHARE,
+            "audit_shadow", compute, told=self.label(f"shadow model {number + 1} of {self.shadows}, trained"), seeds=[("shadow", number)], number=number, epochs=self.epochs, share=SHARE,
             batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE,
         )  # fmt: skip
         return stage
@@ -134,7 +134,9 @@ class ShadowBench(AuditBench):
 
         point = point or self.sent.point
         compute = self.sending(answer, lambda: self._given, point, f"shadow model {number + 1}")
-        return self.stage("audit_shadow_answers", compute, upstream=[self.shadow(number)], point=point)
+        told = self.label(f"answers of shadow model {number + 1} at {point}")
+        upstream = [self.shadow(number)]
+        return self.stage("audit_shadow_answers", compute, told=told, upstream=upstream, point=point)
 
     @property
     def obstacle(self) -> str:
@@ -143,7 +145,7 @@ class ShadowBench(AuditBench):
         def compute(_: Workspace) -> tuple[Arrays, dict[str, Any]]:
             return {}, {"obstacle": obstacle(self.subject, self._given, self._labels)}
 
-        return str(self._stage("audit_shadow_probe", compute).info["obstacle"])
+        return str(self._stage("audit_shadow_probe", compute, told="architecture tried").info["obstacle"])
 
     def _stage(self, kind: str, compute: Any, **identity: Any) -> Stage:
         public, model = self.subject.public, self.subject.target(self.subject.output_name).identity

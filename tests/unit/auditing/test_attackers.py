@@ -10,13 +10,14 @@ from small_audits import as_text, audited, network, pictures, point_of, stages
 
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.auditing import attackers, cost, ladder, tables
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.card import card
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.cost import Chosen
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.page import page
 from mi_keras.auditing.report import DOCUMENT, Attackers, read_document, write
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.views import View
 from mi_keras.errors import InputError
 from mi_keras.experiments.case import Case, plan

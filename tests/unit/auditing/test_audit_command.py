@@ -1,5 +1,6 @@
 """The command `mi-keras audit`: what it refuses, what it lists, and the exit codes of `--fail-above`."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def test_ctrl_c_names_the_step_and_keeps_those_before(
     code, said = command([model, "--data", data], tmp_path, capsys, monkeypatch)
     assert code == 130
     kept = "What is finished is kept; run the same command again to go on."
-    assert said == f"stopped by Ctrl-C in: LinearWithinClass.fitted bands as label (run 1). {kept}\n"
+    assert said == f"stopped by Ctrl-C in: linear map at label, learned. {kept}\n"
     assert [folder.parent.name for folder in stages(tmp_path)] == ["audit_answers"] * 3
 
 
@@ -120,9 +121,19 @@ def test_inputs_beside_the_image_are_held(
     assert main([model, "--list-points", "--fix", "age=40,1"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed[1:] == ["flat", "mix", "joined", "out"]
-    place = ["--at", "logits"]
-    assert command([model, *data, "--fix", "age=40,1", *place], tmp_path, capsys, monkeypatch) == (0, "")
+    given = [model, *data, "--fix", "age=40,1", "--at", "logits", "--preset", "smoke", "--budget", "0"]
+    assert main(given) == 0
+    told = capsys.readouterr()
+    assert complaints(told.err) == ""
+    steps = re.findall(
+        r"^.*, .*: \d+\.\d s \(step (\d+) of about (\d+), 0:\d\d so far\)$", told.err, re.MULTILINE
+    )
+    assert steps == [(str(number), str(len(steps))) for number in range(1, len(steps) + 1)]
+    assert len(steps) == 12
     assert "Input age is held at 40, 1." in (tmp_path / "audit" / "audit.md").read_text()
+    size = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.is_file()) / 1e6
+    last = told.out.splitlines()[-1]
+    assert last.endswith(f": {tmp_path}/store, {size:,.0f} MB; delete it when you are done")
 
 
 LIMIT = ["--fail-above", "found=0.2"]

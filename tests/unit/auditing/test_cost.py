@@ -8,11 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.cost import choose
 from mi_keras.auditing.ladder import rungs
 from mi_keras.auditing.options import Options
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.views import View
 from mi_keras.experiments.store import Store
