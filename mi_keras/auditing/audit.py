@@ -224,8 +224,11 @@ class _Audit:
         kept = {sent: self._kept(sent, plan) for sent, plan in plans.items()}
         ran = {sent: _on_answers(folds[0]) for sent, folds in kept.items()}
         folds = [*itertools.chain(*kept.values()), *controls.planned(ran, self._benches, self.sizes)]
-        behind = sum(len(self.defended.get(sent, ())) * to_compute(kept[sent], self.store) for sent in plans)
-        self.progress.expect(to_compute(folds, self.store) + behind, seconds)
+        steps = to_compute(folds, self.store)
+        for sent, defences in self.defended.items():  # the class alone is the same behind each
+            behind = [[rung for rung in fold if rung.adversary not in (CLASS, POOL)] for fold in kept[sent]]
+            steps += len(defences) * to_compute(behind, self.store)
+        self.progress.expect(steps, seconds)
 
     def _climbed(self, sent: Sent, plan: Chosen) -> Climbed:
         folds = self._kept(sent, plan)

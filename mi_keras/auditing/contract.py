@@ -36,6 +36,7 @@ from mi_keras.models.target import Target, observed_at, points
 
 MOST_OWN = {"smoke": 400, "quick": 4_000, "full": 100_000}  # images that the adversary learns from, by preset
 FEW = 8  # images that show whether code has changed
+SUBFOLDERS = " Where subfolders are classes, `labels='folder'` gives them."
 SHOWN = 6  # numbers that an input is held at
 SAME = 1e-5  # of the largest answer
 NO_CLASS = ("embedding", "several labels")  # kinds of answers whose largest is no class
@@ -90,6 +91,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     expected = expected_input(
         options.model_input, answer, images, pool.labels, names=pool.class_names, channels=channels,
         dtype=target.image.dtype, tells_class=tells_class,
+        hint=SUBFOLDERS if pool.name.startswith(("folder:", "zip:")) else "",
     )  # fmt: skip
     given = expected.given
     prepare = model_input(given, channels=channels)

@@ -112,8 +112,9 @@ def forecast(seconds: float, *, points: int) -> str:
     """Return what is to be said of how long attacks will take; "" where it is not worth saying."""
     if seconds < 60:
         return ""
+    minutes, of = f"{seconds / 60:.0f}", "point" if points == 1 else "points"
     return (
-        f"About {seconds / 60:.0f} minutes for the attacks on {points} points where nothing is stored yet, measured on "
+        f"About {minutes} minute{'' if minutes == '1' else 's'} for the attacks on {points} {of} where nothing is stored yet, measured on "
         f"{TIMED} images; some more for the controls of the output."
     )
 

@@ -44,6 +44,7 @@ def expected_input(
     channels: int,
     dtype: str,
     tells_class: bool,
+    hint: str = "",
 ) -> Expected:
     """Return what the model expects of pixels, declared or found by accuracy.
 
@@ -56,6 +57,7 @@ def expected_input(
         labels: `(count,)` class numbers, or None; `names`: of the classes.
         dtype: of the model's input.
         tells_class: the largest of its answers is a class.
+        hint: a sentence on how to give labels.
 
     Raises:
         InputError: nothing is declared and nothing can be found, or what is declared does not fit.
@@ -71,7 +73,7 @@ def expected_input(
         if declared is None:
             raise InputError(
                 f"`model_input` must be declared where there are no {why} to find it by: one of {', '.join(tried)}, or "
-                "MODULE:FUNCTION."
+                f"MODULE:FUNCTION.{hint if labels is None else ''}"
             )
         return Expected(declared, f"The model expects {declared} (declared, not checked: no {why}).")
     if declared is not None and declared not in tried:

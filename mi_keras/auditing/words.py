@@ -79,7 +79,7 @@ def spread(point: PointReport) -> str:
     if point.attackers is None:
         return ""
     found, detail = between(point.attackers.found), between(point.attackers.detail)
-    who = f"{point.attackers.seeds} attackers with other seeds, {published(point.attackers)}"
+    who = f"over {point.attackers.seeds} seeds of the attacker, {published(point.attackers)}"
     return f"{clean(point.name)}: {who}: {found} picked, {detail} of the detail."
 
 

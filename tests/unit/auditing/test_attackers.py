@@ -75,7 +75,7 @@ def test_the_spread_stands_in_a_table_of_page_card_and_document(tmp_path: Path) 
     alone = replace(shown, points=(replace(report.points[0], attackers=fixed),))
     said = "linear map (closed form, no seed)"
     assert tables.attackers(alone).rows == (("backbone/block_1", said, "3", "60.1 %", "30.0 %"),)
-    assert f"3 attackers with other seeds, {said}: 60.1 % picked" in " ".join(str(alone).split())
+    assert f"over 3 seeds of the attacker, {said}: 60.1 % picked" in " ".join(str(alone).split())
     write(shown, tmp_path)
     assert read_document(tmp_path / DOCUMENT).points[0].attackers == spread
     for made in (page, card):

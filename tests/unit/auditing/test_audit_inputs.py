@@ -24,9 +24,12 @@ from small_audits import (
 from mi_keras.auditing.contract import Contract, inspect
 from mi_keras.auditing.in_white import sends
 from mi_keras.auditing.options import Options
+from mi_keras.auditing.points import sent_at
 from mi_keras.auditing.subject import ATTACKED, CHOICE, OWN, attacked_size
 from mi_keras.auditing.views import View
 from mi_keras.errors import InputError
+from tests.unit.auditing.pictures import folder_of
+from tests.unit.data.given import encoded
 
 __all__ = ["linear"]
 COLOUR = (SIDE, SIDE, 3)
@@ -96,6 +99,20 @@ REFUSED = {
 def test_what_does_not_fit_is_refused_in_a_line(case: str) -> None:
     build, data, words, options = REFUSED[case]
     _refused(build(), data, words, **options)
+
+
+def test_where_pictures_lack_labels_the_way_to_give_them_is_said(tmp_path: Path) -> None:
+    pictures_of = {f"a/{row}.png": encoded(image[..., 0]) for row, image in enumerate(pictures(100))}
+    said = r"or MODULE:FUNCTION\. Where subfolders are classes, `labels='folder'` gives them\.$"
+    _refused(network(), folder_of(tmp_path, pictures_of), said, model_input=None)
+    _refused(network(), pictures(), r"or MODULE:FUNCTION\.$", model_input=None)
+
+
+def test_a_point_that_there_is_not_names_the_views_that_there_are() -> None:
+    subject = inspected(network(4, activation="softmax"), pictures()).subjects[0]
+    views = r"A view of the output \(probabilities\) is probabilities, label, rounded=0\.\.7 or top=1\.\.4\."
+    with pytest.raises(InputError, match=f"^`at` must be an output .*{views}$"):
+        sent_at(subject, ["flatt"])
 
 
 def test_few_images_are_attacked_in_four_folds_with_a_warning() -> None:

@@ -90,3 +90,9 @@ def test_what_was_decided_for_a_point_stays(subject, tmp_path, monkeypatch) -> N
 def test_folds_share_the_budget_of_a_point(subject, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("mi_keras.auditing.cost._cost", lambda *_: 1.0)
     assert [choose(attacks(subject, tmp_path), budget=2, folds=folds).most for folds in (1, 4)] == [120, 30]
+
+
+def test_a_forecast_is_said_from_a_minute_on() -> None:
+    assert cost.forecast(59, points=2) == ""
+    assert cost.forecast(62, points=1).startswith("About 1 minute for the attacks on 1 point where")
+    assert cost.forecast(150, points=2).startswith("About 2 minutes for the attacks on 2 points where")
