@@ -202,7 +202,12 @@ def _parser() -> OneLineErrors:
         metavar="N,N",
         help='answers that the adversary "queries" has, several for a curve (default: 1000; smoke: 100)',
     )
-    add("--preset", default="quick", choices=PRESETS, help="how hard the attacks try (default: quick)")
+    add(
+        "--preset",
+        default="quick",
+        choices=PRESETS,
+        help="how hard the attacks try; smoke only tests that all runs (default: quick)",
+    )
     add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
     add("--attacker-seeds", type=int, default=1, metavar="N",
         help="train the published attacks with N - 1 other seeds too, and show how far they spread (default: 1)")  # fmt: skip
@@ -216,7 +221,7 @@ def _parser() -> OneLineErrors:
     add(
         "--class-names",
         metavar="A,B",
-        help="subfolders in the order of the model's outputs (default: by name)",
+        help="names of the classes, as subfolders or labels have them, in the order of the model's outputs (default: by name)",
     )
     add(
         "--groups",

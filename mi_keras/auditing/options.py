@@ -38,7 +38,7 @@ class Options:
         output: of several outputs, the one that tells the class.
         output_kind: what answers are, where their values do not say it, such as "embedding".
         labels, groups: "folder": a subfolder is a class, a person.
-        class_names: subfolders in the order of the model's outputs; None: by name.
+        class_names: of subfolders or labels, in the order of the model's outputs; None: by name.
         size: (height, width) of images for a model of variable size.
         trained_on: which images the model was trained on: "x_train", "x_test" or a key of booleans of an npz; of arrays also
             booleans, one for each image.

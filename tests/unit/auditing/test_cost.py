@@ -10,7 +10,7 @@ import pytest
 
 from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import inspect
-from mi_keras.auditing.cost import choose
+from mi_keras.auditing.cost import choose, forecast
 from mi_keras.auditing.ladder import rungs
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.sent import Sent
@@ -93,6 +93,6 @@ def test_folds_share_the_budget_of_a_point(subject, tmp_path, monkeypatch) -> No
 
 
 def test_a_forecast_is_said_from_a_minute_on() -> None:
-    assert cost.forecast(59, points=2) == ""
-    assert cost.forecast(62, points=1).startswith("About 1 minute for the attacks on 1 point where")
-    assert cost.forecast(150, points=2).startswith("About 2 minutes for the attacks on 2 points where")
+    assert forecast(59, points=2) == ""
+    assert forecast(62, points=1).startswith("About 1 minute for the attacks on 1 point where")
+    assert forecast(150, points=2).startswith("About 2 minutes for the attacks on 2 points where")
