@@ -18,7 +18,7 @@ from mi_keras.auditing.components_head import ComponentsHead
 from mi_keras.auditing.in_white import sends
 from mi_keras.auditing.permuted import Permuted, shuffled_order
 from mi_keras.auditing.recomputed import Recomputed
-from mi_keras.auditing.sent import COMPONENTS, SHUFFLED, Sent, answered, learned, rebuilt
+from mi_keras.auditing.sent import COMPONENTS, IMAGES, SHUFFLED, Sent, answered, learned, rebuilt
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
 from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.defenses.defense import Defended, Defense
@@ -96,7 +96,7 @@ class AuditBench(Bench):
     def raw(self, point: str, subset: str) -> Stage:
         """Send the images of one side through the model. Large array `values`: float32, of maps float16."""
         target, images = self.subject.target(point), self.subject.sides[subset].images
-        compute = self.sending(lambda: self.subject.answers(point), lambda: images, point, f"{subset} images")
+        compute = self.sending(lambda: self.subject.answers(point), lambda: images, point, IMAGES[subset])
         told = self.label(answered(point, subset))
         return self.stage(
             "audit_answers", compute, told=told, subset=subset, model=target.identity, point=point
