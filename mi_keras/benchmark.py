@@ -49,6 +49,9 @@ class Stopwatch:
     def announce(self, text: str) -> None:
         pass
 
+    def expect(self, steps: int, seconds: float) -> None:
+        pass
+
     def rate(self) -> float:
         """Work per second after the warm-up."""
         (start, _), *rest = self._ticks[self.warm_up - 1 :]

@@ -34,19 +34,33 @@ class OneLineErrors(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {displayable(message)}\n")
 
     def in_options(self, message: str) -> str:
-        """Return a message of the library, which names arguments, with the options that they come from.
+        """Return a message of the library, which names arguments as Python does, with the options that they come from.
 
-        "`trained_on=seen` must be ..." becomes "`--trained-on seen` must be ...".
+        "`trained_on='seen'` must be ..." becomes "`--trained-on seen` must be ...", `fix={'age': 40}` becomes
+        `--fix age=40`, and `size=(H, W)` becomes `--size H,W`.
         """
         options = {
-            action.dest: action.option_strings[-1] for action in self._actions if action.option_strings
+            action.dest: action.option_strings[-1] if action.option_strings else action.metavar or action.dest
+            for action in self._actions
         }
 
         def named(found: re.Match[str]) -> str:
-            name, value = found.groups()
-            return f"`{options[name]}{f' {value}' if value else ''}`" if name in options else found.group()
+            name, value, key = found.groups()
+            if name not in options:
+                return found.group()
+            typed = key or (_typed(value) if value else "")
+            return f"`{options[name]}{f' {typed}' if typed else ''}`"
 
-        return re.sub(r"`(\w+)(?:=([^`]*))?`", named, message)
+        return re.sub(r"`(\w+)(?:=([^`]*)|\['([^`]*)'\])?`", named, message)
+
+
+def _typed(value: str) -> str:
+    """Return a value as it is typed behind an option, from how Python writes it."""
+    if entry := re.fullmatch(r"\{'(.*)': (.*)\}", value):
+        return "=".join(entry.groups())
+    if pair := re.fullmatch(r"\((.*), (.*)\)", value):
+        return ",".join(pair.groups())
+    return value[1:-1] if re.fullmatch(r"'.*'", value) else value
 
 
 def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineErrors | None = None) -> int:

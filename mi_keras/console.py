@@ -1,7 +1,7 @@
 """Progress on a terminal: stage, share done, rate and time left; in a log a line for each stage, and one a minute."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -47,6 +47,8 @@ class TerminalProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._started = time.monotonic()
+        self._expected, self._steps, self._seconds, self._finished = 0.0, 0, 0.0, 0
 
     @contextmanager
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
@@ -64,15 +66,34 @@ class TerminalProgress:
     def announce(self, text: str) -> None:
         print_line(self._console, text)
 
+    def expect(self, steps: int, seconds: float) -> None:
+        self._expected, self._finished, self._steps, self._seconds = time.monotonic(), 0, steps, seconds
 
-def finished_lines(console: Console) -> Callable[[str, float], None]:
-    """Return what says of a stage that it is finished, and in what time, where no bar was seen (see `store.Store`)."""
+    def finished(self, words: str, seconds: float) -> None:
+        """Say of a stage that it is finished, in what time, and how far all is, where no bar was seen (see `store.Store`)."""
+        self._finished += 1
+        if self._console.is_terminal:
+            return
+        now, far = time.monotonic(), []
+        if self._finished <= self._steps:
+            far.append(f"step {self._finished} of about {self._steps}")
+        if self._steps:
+            far.append(f"{_clock(now - self._started)} so far")
+        if self._seconds and self._finished < self._steps:
+            passed = (
+                now - self._expected
+            )  # what is forecast leaves out small things, of which there may be many
+            left = max(self._seconds - passed, passed / self._finished * (self._steps - self._finished))
+            far.append(f"about {_clock(left)} left")
+        told = f" ({', '.join(far)})" if far else ""
+        print_line(self._console, f"{words}: {seconds:.1f} s{told}")
 
-    def finished(words: str, seconds: float) -> None:
-        if not console.is_terminal:
-            print_line(console, f"{words}: {seconds:.1f} s")
 
-    return finished
+def _clock(seconds: float) -> str:
+    """Return "1:05" of minutes and seconds, "1:00:05" from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def print_line(console: Console, text: str) -> None:

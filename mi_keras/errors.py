@@ -10,7 +10,7 @@ class InputError(ValueError):
     """A setting, file or name given by the user breaks a rule.
 
     The message is one line: the argument in backticks, the rule, and the value that came. It names the argument as Python
-    does, `trained_on` or `data=zip:FILE`; commands put their options in its place (`command.OneLineErrors.in_options`),
+    does, `trained_on` or `data='zip:FILE'`; commands put their options in its place (`command.OneLineErrors.in_options`),
     print the line without a traceback and exit with code 2. What names in it would steer a terminal is escaped.
     """
 

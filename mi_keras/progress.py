@@ -37,6 +37,9 @@ class Progress(Protocol):
     def announce(self, text: str) -> None:
         """Say something that the user must hear also where no bar is shown, such as the disk space about to be used."""
 
+    def expect(self, steps: int, seconds: float) -> None:
+        """Be told how many stages are about to be computed, and in about what time; 0: nobody knows."""
+
 
 class Workspace(Protocol):
     """Keeps named parts of unfinished work; the one on disk is `files.DiskWorkspace`."""
@@ -70,6 +73,9 @@ class SilentProgress:
         pass
 
     def announce(self, text: str) -> None:
+        pass
+
+    def expect(self, steps: int, seconds: float) -> None:
         pass
 
 

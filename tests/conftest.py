@@ -72,6 +72,9 @@ class RecordingProgress:
     def announce(self, text: str) -> None:
         self.said.append(text)
 
+    def expect(self, steps: int, seconds: float) -> None:
+        self.expected = (steps, seconds)
+
 
 @pytest.fixture
 def stopping_workspace() -> Callable[[int], StoppingWorkspace]:

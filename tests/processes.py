@@ -22,5 +22,7 @@ def loaded_by(code: str) -> set[str]:
 def complaints(said: str) -> str:
     """Return what a command said on standard error beside the lines of finished stages, which it says where no bar is drawn."""
     return "".join(
-        line for line in said.splitlines(keepends=True) if not re.fullmatch(r".*: \d+\.\d s\n", line)
+        line
+        for line in said.splitlines(keepends=True)
+        if not re.fullmatch(r".*: \d+\.\d s( \(.*\))?\n", line)
     )

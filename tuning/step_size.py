@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from mi_keras.command import guarded
-from mi_keras.console import finished_lines
+from mi_keras.console import TerminalProgress
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments.store import Stage, Store, home
@@ -115,7 +115,7 @@ def _bench(width: str, seed: int) -> "ThesisBench":
 
 
 def _store() -> Store:
-    return Store(home(), finished=finished_lines(Console(stderr=True)))
+    return Store(home(), finished=TerminalProgress(Console(stderr=True)).finished)
 
 
 def _measure(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.auditing.given import Given, Size, note_on_channels, resized, stacked, with_channels
+from mi_keras.auditing.given import IN_MEMORY, Given, Size, note_on_channels, resized, stacked, with_channels
 from mi_keras.data.array_rules import as_labels, as_pictures
 from mi_keras.data.mnist import read_embedded_mnist
 from mi_keras.data.npz_source import read_npz_arrays
@@ -17,6 +17,7 @@ PARTS = (("x_train", "y_train"), ("x_test", "y_test"))  # as keras.datasets name
 IMAGES, LABELS = ("images", "x"), ("labels", "y")
 NPZ_RULE = "must have x_train or x_test, with y_train and y_test, or images (or x), with labels (or y)"
 INFINITE = -1  # tf.data.INFINITE_CARDINALITY
+GIVEN_MASK = "trained_on, as it was given"  # no key of a file, and so never asked for by one
 
 
 def read_npz_pool(file: str, *, trained_on: str | None, size: Size | None, channels: int | None) -> Given:
@@ -39,7 +40,7 @@ def read_npz_pool(file: str, *, trained_on: str | None, size: Size | None, chann
         wanted = [*itertools.chain(*PARTS), *IMAGES, *LABELS, "groups", *([trained_on] if trained_on else [])]
         return [key for key in found if key in wanted]
 
-    name = f"`data=npz:{file}`"
+    name = f"`data='npz:{file}'`"
     return _of_arrays(f"npz:{file}", name, read_npz_arrays(name, file, choose), trained_on, size, channels)
 
 
@@ -50,7 +51,7 @@ def read_mnist_pool(*, trained_on: str | None, size: Size | None, channels: int 
         "x_train": source.train_images, "y_train": source.train_labels,
         "x_test": source.test_images, "y_test": source.test_labels,
     }  # fmt: skip
-    return _of_arrays("mnist", "`data=mnist`", arrays, trained_on, size, channels)
+    return _of_arrays("mnist", "`data='mnist'`", arrays, trained_on, size, channels)
 
 
 def read_array_pool(
@@ -79,8 +80,8 @@ def read_array_pool(
         )
     arrays = {key: np.asarray(part) for key, part in zip(keys, parts, strict=False) if part is not None}
     if trained_on is not None and not isinstance(trained_on, str):
-        arrays["trained_on"], trained_on = np.asarray(trained_on), "trained_on"
-    return _of_arrays("arrays", "`data`", arrays, trained_on, size, channels)
+        arrays[GIVEN_MASK], trained_on = np.asarray(trained_on), GIVEN_MASK
+    return _of_arrays(IN_MEMORY[0], "`data`", arrays, trained_on, size, channels)
 
 
 def read_dataset_pool(
@@ -106,9 +107,9 @@ def read_dataset_pool(
         if arrays["labels"].dtype == object or arrays["labels"].dtype.kind == "S":  # texts come as bytes
             arrays["labels"] = np.array([_text(label) for label in labels])
     if trained_on is not None:
-        arrays["trained_on"] = np.asarray(trained_on)
-    mask = None if trained_on is None else "trained_on"
-    return _of_arrays("dataset", "`data`", arrays, mask, size, channels)
+        arrays[GIVEN_MASK] = np.asarray(trained_on)
+    mask = None if trained_on is None else GIVEN_MASK
+    return _of_arrays(IN_MEMORY[1], "`data`", arrays, mask, size, channels)
 
 
 def _elements(data: Any) -> Iterator[tuple[NDArray[Any], Any]]:
@@ -178,10 +179,13 @@ def _seen(
     mask = arrays.get(trained_on)
     if mask is None or mask.dtype != np.bool_:
         raise InputError(
-            f"`trained_on` must be {', '.join(keys)}, or a key of booleans, one for each image, of {name}; "
+            f"`trained_on` must be booleans, one for each image; got {mask.dtype}."
+            if mask is not None and trained_on == GIVEN_MASK
+            else f"`trained_on` must be {', '.join(keys)}, or a key of booleans, one for each image, of {name}; "
             f"got {trained_on!r}{'' if mask is None else f', {mask.dtype}'}."
         )
-    return _per_image(f"`trained_on={trained_on}`", mask, sum(sizes))
+    said = "`trained_on`" if trained_on == GIVEN_MASK else f"`trained_on='{trained_on}'`"
+    return _per_image(said, mask, sum(sizes))
 
 
 def _checked_images(name: str, images: NDArray[Any]) -> NDArray[Any]:

@@ -39,9 +39,10 @@ def attackers(
             if _is_random(published.attacks[place].rung)
         }  # fmt: skip
         tried.append({name: again.get(published.chosen[name], one) for name, one in tried[0].items()})
-    labels = dict.fromkeys(one.rung.label for one in tried[0].values())
+    rungs = {one.rung.label: one.rung for one in tried[0].values()}
     ranges = {name: _range([getattr(each[name].numbers, name) for each in tried]) for name in SPREAD}
-    return Attackers(seeds, tuple(labels), ranges["found"], ranges["detail"])
+    fixed = tuple(label for label, rung in rungs.items() if not _is_random(rung))
+    return Attackers(seeds, tuple(rungs), ranges["found"], ranges["detail"], fixed)
 
 
 def seconds(plan: Chosen, published: Envelope, *, seeds: int) -> float:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from mi_keras.attacks.shadows import FromShadows
 from mi_keras.auditing import attackers, controls
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import Contract, inspect
 from mi_keras.auditing.cost import Chosen, choose, forecast, sentence
 from mi_keras.auditing.defence_specs import Spec
@@ -21,7 +20,8 @@ from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
 from mi_keras.auditing.envelope import Envelope
 from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Rung
 from mi_keras.auditing.loading import load_model
-from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options
+from mi_keras.auditing.notes import indistinct, shadow_facts, smoke, weak_shadows
+from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options, refuse_unknown
 from mi_keras.auditing.point_report import pictures_of, report_of
 from mi_keras.auditing.points import name_of, sent_at
 from mi_keras.auditing.report import (
@@ -33,8 +33,9 @@ from mi_keras.auditing.report import (
     Report,
     Settings,
 )
-from mi_keras.auditing.shadows import ShadowBench, facts
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
+from mi_keras.auditing.steps import to_compute
 from mi_keras.auditing.stronger import (
     WHITE,
     Climbed,
@@ -44,7 +45,6 @@ from mi_keras.auditing.stronger import (
     missed,
     not_tried,
 )
-from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
@@ -52,8 +52,6 @@ from mi_keras.experiments.store import Store, home
 from mi_keras.machine import machine, versions
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
-
-SHOWN = 3  # images that a warning names
 
 
 def audit(
@@ -86,9 +84,7 @@ def audit(
         InputError: model, images and options do not fit; raised before anything is trained.
     """
     if unknown := sorted(settings.keys() - {field.name for field in fields(Options)}):
-        raise InputError(
-            f"`{unknown[0]}` must be an argument of `audit` or a field of `Options`; it is neither."
-        )
+        refuse_unknown(unknown[0], ("options", "store", "progress", "name", "data_name", "imports"))
     options = replace(options or Options(), **settings)
     if not isinstance(model, keras.Model):
         if not isinstance(model, str | Path):
@@ -159,16 +155,11 @@ class _Audit:
                 options.public_backbone, options.attacker_seeds,
             ),
             points=points, defences=defences, controls=(*dict.fromkeys(itertools.chain(*checks.values())), same),
-            assumed=(*self.contract.assumed, *self._shadows(climbed)), not_tried=tuple(not_tried(benches, self._adversaries(*self.sent), self.sizes, why, behind)),
-            warnings=(*self.contract.warnings, *self._indistinct(any_point), *self.left_out), cheapest=cheapest(points, defences),
+            assumed=(*self.contract.assumed, *shadow_facts(climbed)), not_tried=tuple(not_tried(benches, self._adversaries(*self.sent), self.sizes, why, behind)),
+            warnings=(*smoke(options.preset), *self.contract.warnings, *weak_shadows(climbed), *indistinct(any_point, self._benches(self.sent[0]), self.contract.names), *self.left_out), cheapest=cheapest(points, defences),
             versions={"python": platform.python_version()} | versions(), machine=machine(), pictures=self.pictures,
             curves=tuple(self.curves),
         )  # fmt: skip
-
-    def _shadows(self, climbed: Mapping[Sent, Climbed]) -> list[str]:
-        """Say what the shadow models were, where some were trained."""
-        benches = [_with_shadows([m.rung for m in each.attacks]) for each in climbed.values()]
-        return list(dict.fromkeys(facts(found[0]) for found in benches if found))
 
     def _adversaries(self, *sents: Sent) -> tuple[str, ...]:
         """Return who attacks at some points: who was asked for, and else at layers who has the weights too."""
@@ -220,20 +211,6 @@ class _Audit:
     def _kept(self, sent: Sent, plan: Chosen) -> list[list[Rung]]:
         return [[fold[place] for place in plan.places] for fold in self._rungs(sent)]
 
-    def _indistinct(self, envelope: Envelope) -> list[str]:
-        """Say how many attacked images nobody could tell apart, and which."""
-        count = len(envelope.scored.mse)
-        alike = np.flatnonzero(~envelope.gallery.distinct[:count])
-        if not len(alike):
-            return []
-        rows = np.concatenate([bench.places(ATTACKED) for bench in self._benches(self.sent[0])])
-        shown = ", ".join(self.contract.names[row] for row in rows[alike][:SHOWN])
-        return [
-            f"{len(alike):,} of {count:,} attacked images are of one colour, or equal to one of another group in their class "
-            f"({shown}{', ...' if len(alike) > SHOWN else ''}): not even the image itself would be picked, so that they are left out of what is "
-            "picked. Take blank images out of the data, and give copies one group (--groups)."
-        ]
-
     def _announce(self, plans: Mapping[Sent, Chosen]) -> None:
         # and again behind each defence
         times = {sent: 1 + len(self.defended.get(sent, ())) for sent in plans}
@@ -241,8 +218,17 @@ class _Audit:
         seconds += max(plan.shared for plan in plans.values())
         again = self.options.attacker_seeds - 1
         seconds += again * sum(max(plan.costs.values(), default=0.0) for plan in plans.values())
-        if told := forecast(seconds * len(self.contract.subjects), points=len(plans)):
+        seconds *= len(self.contract.subjects)
+        if told := forecast(seconds, points=len(plans)):
             self.progress.announce(told)
+        kept = {sent: self._kept(sent, plan) for sent, plan in plans.items()}
+        ran = {sent: _on_answers(folds[0]) for sent, folds in kept.items()}
+        folds = [*itertools.chain(*kept.values()), *controls.planned(ran, self._benches, self.sizes)]
+        steps = to_compute(folds, self.store)
+        for sent, defences in self.defended.items():  # the class alone is the same behind each
+            behind = [[rung for rung in fold if rung.adversary not in (CLASS, POOL)] for fold in kept[sent]]
+            steps += len(defences) * to_compute(behind, self.store)
+        self.progress.expect(steps, seconds)
 
     def _climbed(self, sent: Sent, plan: Chosen) -> Climbed:
         folds = self._kept(sent, plan)
@@ -288,11 +274,11 @@ class _Audit:
         return tuple(rows), not_tried
 
 
-def _with_shadows(rungs: Sequence[Rung]) -> list[ShadowBench]:
-    return [rung.bench for rung in rungs if isinstance(rung.bench, ShadowBench)]
-
-
 def _answered_by(climbed: Climbed) -> set[str]:
     """Return the labels of the attacks on answers that were run, whoever gave the answers."""
-    attacks = [each.rung.attack for each in climbed.attacks if each.rung.adversary not in (CLASS, POOL)]
+    return _on_answers([each.rung for each in climbed.attacks])
+
+
+def _on_answers(rungs: Sequence[Rung]) -> set[str]:
+    attacks = [rung.attack for rung in rungs if rung.adversary not in (CLASS, POOL)]
     return {(each.inner if isinstance(each, FromShadows) else each).label for each in attacks}

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -18,8 +18,8 @@ from mi_keras.auditing.components_head import ComponentsHead
 from mi_keras.auditing.in_white import sends
 from mi_keras.auditing.permuted import Permuted, shuffled_order
 from mi_keras.auditing.recomputed import Recomputed
+from mi_keras.auditing.sent import COMPONENTS, IMAGES, SHUFFLED, Sent, answered, learned, rebuilt
 from mi_keras.auditing.subject import ATTACKED, BATCH, OWN, Subject
-from mi_keras.auditing.views import View
 from mi_keras.data.preprocess import as_bytes, as_unit
 from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.errors import InputError
@@ -38,34 +38,7 @@ LARGEST_HALF, BYTES_OF_HALF = 65_504.0, 2  # of float16, in which maps are kept
 MOST_STORED = 2**30  # bytes of the maps of one side: what is more is computed as it is read
 # The adversary asks the model itself; what it may use of that, `ladder` says
 GRANTED = Access(True, "target", queries=UNLIMITED, population=True, weights=True, pool=True, defense=True)
-SHUFFLED, COMPONENTS = "shuffled", "components"  # controls: what takes the place of the answers
 GIVEN = ("defense", "shuffle", "pool", "query", "shadow")  # random choices that all attackers share
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What the adversary sees: a point of the model in a view, or what a control puts in its place.
-
-    Attributes:
-        point: name of an output or a layer.
-        view: how an output is shown.
-        with_class: the class is sent beside it, as one-hot in the last columns; layers do not tell it.
-        control: "", `SHUFFLED`: answers change places within their class, or `COMPONENTS`: principal components of the
-            image's difference from the mean of its class are sent instead.
-        components: how many of these.
-    """
-
-    point: str
-    view: View
-    with_class: bool = True
-    control: str = ""
-    components: int = 0
-
-    @property
-    def name(self) -> str:
-        """In progress."""
-        at = self.point if not self.with_class else f"{self.point} as {self.view.name}"
-        return f"{at}, {self.control}" if self.control else at
 
 
 class AuditBench(Bench):
@@ -123,8 +96,11 @@ class AuditBench(Bench):
     def raw(self, point: str, subset: str) -> Stage:
         """Send the images of one side through the model. Large array `values`: float32, of maps float16."""
         target, images = self.subject.target(point), self.subject.sides[subset].images
-        compute = self.sending(lambda: self.subject.answers(point), lambda: images, point, f"{subset} images")
-        return self.stage("audit_answers", compute, subset=subset, model=target.identity, point=point)
+        compute = self.sending(lambda: self.subject.answers(point), lambda: images, point, IMAGES[subset])
+        told = self.label(answered(point, subset))
+        return self.stage(
+            "audit_answers", compute, told=told, subset=subset, model=target.identity, point=point
+        )
 
     def sending(
         self, answers: Callable[[], Answer], given: Callable[[], Rows], point: str, whose: str
@@ -244,7 +220,19 @@ class AuditBench(Bench):
             described["upstream"] = [*described["upstream"], self.raw(self.subject.output_name, OWN)]
         counted = {} if self._own_groups is None else {"counted": "by group"}
         other = {} if self.attacker == 1 else {"attacker": self.attacker}
-        return super().fit_stage(attack, compute, **described, **counted, **other)
+        told = self.label(learned(attack, self.sent, self.attacker, described["words"]))
+        return super().fit_stage(attack, compute, **described, **counted, **other, told=told)
+
+    def score_stage(
+        self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
+    ) -> Stage:
+        """Describe the stage of what an attack draws of the images of one side."""
+        told = self.label(rebuilt(attack, self.sent, self.attacker, described["words"], asked.images))
+        return super().score_stage(attack, asked, scores, compute, **described, told=told)
+
+    def label(self, text: str, words: Iterable[str] = ()) -> str:
+        """Return what bars and lines say: the number of the fold, which is that of the run, from the second on."""
+        return ", ".join([*([f"fold {self._run}"] if self._run > 1 else []), text, *words])
 
     def target(self, defense: Defense | None) -> Target:
         sent, behind = self.sent, defense if isinstance(defense, Behind) else None

@@ -1,18 +1,13 @@
 """The result of an audit as Markdown for a model card: sentences and tables, no pictures."""
 
 import re
-from io import StringIO
-
-from rich.console import Console
 
 from mi_keras.auditing import tables, words
 from mi_keras.auditing.glossary import meanings
-from mi_keras.auditing.report import Report
-from mi_keras.auditing.screen import first_screen
+from mi_keras.auditing.report import SCREEN_WIDTH, Report
+from mi_keras.auditing.screen import as_text
 from mi_keras.errors import InputError
 from mi_keras.reports.text import escape_markdown
-
-SCREEN_WIDTH = 100  # characters of a first screen in a document
 
 
 def card(report: Report) -> str:
@@ -58,9 +53,7 @@ def part(report: Report, name: str) -> str:
         InputError: there is no such part.
     """
     if name == "screen":
-        written = StringIO()
-        first_screen(report, Console(file=written, width=SCREEN_WIDTH))
-        return f"```text\n{written.getvalue().rstrip()}\n```\n"
+        return f"```text\n{as_text(report, SCREEN_WIDTH)}\n```\n"
     of_name = {
         "points": tables.points,
         "defences": tables.defences,

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.adversaries = _names(options)
     codes = [0]
-    return guarded(lambda: codes.append(_run(options)), GO_ON, parser) or codes[-1]
+    return guarded(lambda: codes.append(_run(options, parser)), GO_ON, parser) or codes[-1]
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace, parser: OneLineErrors) -> int:
     limits = parse_limits(given.fail_above, among=given.among) if given.fail_above is not None else {}
     options = _options(given)
     if given.model is not None and given.data is None and not given.list_points:
@@ -51,11 +52,12 @@ def _run(given: argparse.Namespace) -> int:
     from mi_keras.auditing.report import write
     from mi_keras.auditing.screen import first_screen
     from mi_keras.auditing.verdict import fails
-    from mi_keras.console import TerminalProgress, finished_lines, print_line
+    from mi_keras.console import TerminalProgress, print_line
     from mi_keras.experiments.store import Store, home
 
     console = Console(stderr=True)
-    store, progress = Store(home(), finished=finished_lines(console)), TerminalProgress(console)
+    progress = TerminalProgress(console)
+    store = Store(home(), finished=progress.finished)
     with interruptible(lambda: store.current or "reading and weighing what is there"):
         if given.model is None:
             from mi_keras.auditing import demo
@@ -72,12 +74,17 @@ def _run(given: argparse.Namespace) -> int:
             report = audit(
                 given.model, given.data, options, store=store, progress=progress, imports=given.imports
             )
+    report = report.worded(parser.in_options)
     page = write(report, given.out)
     if given.json:
         print(json.dumps(report.to_json(), indent=1))
     else:
         first_screen(report, console_for_tables())
         say_path(console_for_tables(), "Page, model card and JSON", page)
+        kept = f", {store.size() / 1e6:,.0f} MB; delete it when you are done"
+        say_path(
+            console_for_tables(), "Finished steps, with what was rebuilt of the images", store.root, kept
+        )
     code = fails(report.points, limits, among=options.among)
     if code:
         told = f"--fail-above {given.fail_above}: {ENDS[code]}, exit code {code}."
@@ -87,13 +94,21 @@ def _run(given: argparse.Namespace) -> int:
 
 def _list_points(given: argparse.Namespace) -> int:
     from mi_keras.auditing.loading import load_model
+    from mi_keras.models.held import not_held
     from mi_keras.models.target import points
 
     if given.model is None:
         raise InputError("`MODEL` must be given with --list-points; got none.")
-    for point in points(load_model(given.model, imports=given.imports), _fix(given.fix)):
+    model, fix = load_model(given.model, imports=given.imports), _fix(given.fix)
+    missing = not_held(model, fix)
+    for point in points(model, {**fix, **missing}):
         size = " x ".join("?" if n is None else str(n) for n in point.shape)
         print(f"{displayable(point.name)}  {size}{'  (output)' if point.is_output else ''}")
+    if missing:
+        values = {name: ",".join(["VALUE"] * value.size) for name, value in missing.items()}
+        fixes = [f"--fix {shlex.quote(f'{name}={value}')}" for name, value in values.items()]
+        command = " ".join(["mi-keras audit", shlex.quote(given.model), "--data SOURCE", *fixes])
+        print(displayable(f"An audit holds the inputs beside the image: {command}"), file=sys.stderr)
     return 0
 
 
@@ -187,7 +202,12 @@ def _parser() -> OneLineErrors:
         metavar="N,N",
         help='answers that the adversary "queries" has, several for a curve (default: 1000; smoke: 100)',
     )
-    add("--preset", default="quick", choices=PRESETS, help="how hard the attacks try (default: quick)")
+    add(
+        "--preset",
+        default="quick",
+        choices=PRESETS,
+        help="how hard the attacks try; smoke only tests that all runs (default: quick)",
+    )
     add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
     add("--attacker-seeds", type=int, default=1, metavar="N",
         help="train the published attacks with N - 1 other seeds too, and show how far they spread (default: 1)")  # fmt: skip
@@ -201,7 +221,7 @@ def _parser() -> OneLineErrors:
     add(
         "--class-names",
         metavar="A,B",
-        help="subfolders in the order of the model's outputs (default: by name)",
+        help="names of the classes, as subfolders or labels have them, in the order of the model's outputs (default: by name)",
     )
     add(
         "--groups",

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.auditing.division import Divided, divide
-from mi_keras.auditing.model_input import SAMPLE, expected_input, model_input
+from mi_keras.auditing.expected_input import SAMPLE, expected_input
+from mi_keras.auditing.model_input import model_input
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.pixels import to_unit
 from mi_keras.auditing.pool import Pool, read_pool
@@ -35,6 +36,7 @@ from mi_keras.models.target import Target, observed_at, points
 
 MOST_OWN = {"smoke": 400, "quick": 4_000, "full": 100_000}  # images that the adversary learns from, by preset
 FEW = 8  # images that show whether code has changed
+SUBFOLDERS = " Where subfolders are classes, `labels='folder'` gives them."
 SHOWN = 6  # numbers that an input is held at
 SAME = 1e-5  # of the largest answer
 NO_CLASS = ("embedding", "several labels")  # kinds of answers whose largest is no class
@@ -71,9 +73,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     height, width, channels = target.image.shape[1:]
     own = (height, width) if height and width else None
     if options.size and own and options.size != own:
-        raise InputError(
-            f"`size` must be {own[0]},{own[1]}, the model's input, or not given; got {options.size}."
-        )
+        raise InputError(f"`size={own}` must be the model's input where `size` is given; got {options.size}.")
     pool = read_pool(
         data, labels=options.labels, groups=options.groups, size=own or options.size, channels=channels,
         pixels=options.pixels, trained_on=options.trained_on, class_names=options.class_names,
@@ -88,10 +88,12 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     tells_class = (
         len(target.point.shape) == 1 and options.class_of != "all" and options.output_kind not in NO_CLASS
     )
-    given, input_words = expected_input(
-        options.model_input, answer, images, pool.labels, channels=channels, dtype=target.image.dtype,
-        tells_class=tells_class,
+    expected = expected_input(
+        options.model_input, answer, images, pool.labels, names=pool.class_names, channels=channels,
+        dtype=target.image.dtype, tells_class=tells_class,
+        hint=SUBFOLDERS if pool.name.startswith(("folder:", "zip:")) else "",
     )  # fmt: skip
+    given = expected.given
     prepare = model_input(given, channels=channels)
     sample = answer(images[:SAMPLE], prepare)
     if not np.isfinite(sample).all():
@@ -119,13 +121,13 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     spare = max(0, len(divided.folds[0].own) - most_own)  # in folds there are fewer than any preset takes
     facts = _facts(pool, divided, (*size, channels), given, spare)
     assumed = (
-        f"Pixels {pool.pixels} ({'declared' if options.pixels else 'bytes'}).", input_words, output_words,
+        f"Pixels {pool.pixels} ({'declared' if options.pixels else 'bytes'}).", expected.assumed, output_words,
         "Images that the model was trained on: "
         + (f"{facts.sides[MEMBERS]:,} are attacked apart." if facts.sides[MEMBERS] else "unknown."),
         *(f"Input {name} is held at {_shown(value)}." for name, value in options.fix.items()),
         _left_out(spare, divided.left_out, f"preset {options.preset} takes {most_own:,}"), *pool.notes,
     )  # fmt: skip
-    warnings = [divided.warning] if divided.warning else []
+    warnings = [*expected.warnings, *([divided.warning] if divided.warning else [])]
     if _is_constant(sample):
         warnings.append(
             "The model answers the same for every image: were its weights loaded, and is it given what it expects?"

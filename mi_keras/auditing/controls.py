@@ -3,15 +3,16 @@
 A control that fails voids the verdicts: either the attack is too weak to say anything, or the scores are wrong.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from mi_keras.auditing.bench import COMPONENTS, SHUFFLED, AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.envelope import Envelope, climb
 from mi_keras.auditing.ladder import Rung, control_rungs
 from mi_keras.auditing.report import Control
+from mi_keras.auditing.sent import COMPONENTS, SHUFFLED, Sent
 from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.statistics import Numbers, measure
 from mi_keras.auditing.subject import ATTACKED
@@ -52,6 +53,19 @@ def by_point(
             heads[head] = components(benches(head[0]), sizes, among, head[1])
         found[sent] = shuffles[at], heads[head]
     return found
+
+
+def planned(
+    points: Mapping[Sent, Collection[str]], benches: Callable[[Sent], Sequence[AuditBench]], sizes: Sizes
+) -> Iterator[list[Rung]]:
+    """Return the attacks of `by_point`, fold by fold, those of controls that points share more than once."""
+    for sent, ran in points.items():
+        at, (head, maps) = shuffled_at(sent, benches(sent)[0]), head_of(benches(sent)[0])
+        shuffled = replace(at, control=SHUFFLED)
+        yield from _folds(
+            benches(at), shuffled, sizes, benches(at)[0].of_maps, None if at.with_class else ran
+        )
+        yield from _folds(benches(head), head, sizes, maps)
 
 
 def shuffled_at(sent: Sent, bench: AuditBench) -> Sent:

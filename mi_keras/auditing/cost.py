@@ -93,7 +93,13 @@ def choose(rungs: Sequence[Rung], *, budget: float, folds: int = 1) -> Chosen:
 
     target = bench.subject.target(bench.sent.point)
     stage: Stage = bench.stage(
-        "audit_plan", compute, attacks=attacks, budget=budget, model=target.identity, point=target.point.name
+        "audit_plan",
+        compute,
+        told=bench.label(f"attacks timed at {rungs[-1].bench.sent.title}"),
+        attacks=attacks,
+        budget=budget,
+        model=target.identity,
+        point=target.point.name,
     )
     info = stage.info
     left = info["left_out"]
@@ -106,8 +112,9 @@ def forecast(seconds: float, *, points: int) -> str:
     """Return what is to be said of how long attacks will take; "" where it is not worth saying."""
     if seconds < 60:
         return ""
+    minutes, of = f"{seconds / 60:.0f}", "point" if points == 1 else "points"
     return (
-        f"About {seconds / 60:.0f} minutes for the attacks on {points} points where nothing is stored yet, measured on "
+        f"About {minutes} minute{'' if minutes == '1' else 's'} for the attacks on {points} {of} where nothing is stored yet, measured on "
         f"{TIMED} images; some more for the controls of the output."
     )
 

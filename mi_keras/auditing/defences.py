@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.auditing.behind import Behind, as_maps
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.bounds import bayes_pick, fano_pick
 from mi_keras.auditing.cost import Chosen
 from mi_keras.auditing.defence_specs import OF_LAYERS, OF_OUTPUTS, Spec, forms, parse_spec
@@ -18,6 +18,7 @@ from mi_keras.auditing.ladder import MOST_NUMBERS, POOL, WHITE_BOX
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.price import Price, price
 from mi_keras.auditing.report import DefenceRow, PointReport
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.statistics import Gallery, Numbers
 from mi_keras.auditing.stronger import BUDGETED, WHITE, attacks, climb_all, missed

@@ -67,6 +67,7 @@ def demo(store: Store, progress: Progress, *, preset: str, seed: int) -> Demo:
     stage = store.stage(
         "audit_demo",
         compute,
+        told="the demonstration's model, trained",
         settings=asdict(settings),
         size=asdict(size),
         data=source.fingerprint,

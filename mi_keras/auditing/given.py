@@ -13,6 +13,7 @@ from mi_keras.data.preprocess import LUMA
 from mi_keras.errors import InputError
 
 Size = tuple[int, int]  # height, width
+IN_MEMORY = ("arrays", "dataset")  # names of sources that no text stands for
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Given:
     skipped: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def argument(self) -> str:
+        """How messages name it."""
+        return "`data`" if self.name in IN_MEMORY else f"`data='{self.name}'`"
+
 
 def stacked(name: str, images: Sequence[NDArray[Any]], size: Size | None) -> NDArray[Any]:
     """Return images of `(height, width, channels)` each as one array.
@@ -54,7 +60,7 @@ def stacked(name: str, images: Sequence[NDArray[Any]], size: Size | None) -> NDA
     if len(shapes) > 1 and size is None:
         (low, wide, *_), (high, narrow, *_) = shapes[0], shapes[-1]
         raise InputError(
-            f"`size=H,W` must be given for images of several sizes; {name} has {len(shapes)} of them, such as "
+            f"`size=(H, W)` must be given for images of several sizes; {name} has {len(shapes)} of them, such as "
             f"{low}x{wide} and {high}x{narrow} (height x width)."
         )
     return np.stack([resized(image[np.newaxis], size)[0] if size else image for image in images])

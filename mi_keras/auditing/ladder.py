@@ -8,8 +8,9 @@ from mi_keras.attacks.attack import Attack
 from mi_keras.attacks.baselines import ClassPrototype
 from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.options import ADVERSARIES
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.shadows import ShadowBench, is_public
 from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.views import View

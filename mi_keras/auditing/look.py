@@ -81,7 +81,8 @@ _BLOCKS = """
   TABLE th, TABLE td { border: 0; padding: .1rem 0; }
   TABLE tbody th { font-weight: bold; order: -1; text-align: left; }
   TABLE td { display: flex; justify-content: space-between; gap: 1rem; }
-  TABLE td::before { content: attr(data-label); color: var(--mi-quiet); flex: 0 1 50%; text-align: left; }
+  TABLE td::before { content: attr(data-label); color: var(--mi-quiet); flex: 0 1 50%; text-align: left;
+    overflow-wrap: break-word; }
   TABLE td > span { white-space: normal; text-align: right; }
 }
 """

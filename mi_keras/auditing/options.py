@@ -1,8 +1,9 @@
 """What a user may ask of an audit, with the defaults, each checked where it is made."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NoReturn, Self
 
 from mi_keras.auditing.defence_specs import parse_spec
 from mi_keras.auditing.verdict import Tolerance
@@ -37,7 +38,7 @@ class Options:
         output: of several outputs, the one that tells the class.
         output_kind: what answers are, where their values do not say it, such as "embedding".
         labels, groups: "folder": a subfolder is a class, a person.
-        class_names: subfolders in the order of the model's outputs; None: by name.
+        class_names: of subfolders or labels, in the order of the model's outputs; None: by name.
         size: (height, width) of images for a model of variable size.
         trained_on: which images the model was trained on: "x_train", "x_test" or a key of booleans of an npz; of arrays also
             booleans, one for each image.
@@ -82,10 +83,22 @@ class Options:
     public_backbone: str = ""
     attacker_seeds: int = 1
 
+    def __new__(cls, *_: Any, **settings: Any) -> Self:
+        if unknown := sorted(settings.keys() - {each.name for each in fields(cls)}):
+            refuse_unknown(unknown[0])
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         for name in ("at", "adversaries", "defend", "queries", "class_names"):
-            if isinstance(value := getattr(self, name), str):
+            if isinstance(value := getattr(self, name), str | int):
                 object.__setattr__(self, name, (value,))  # one of them
+        self._check_texts()
+        if not isinstance(self.tolerance, Tolerance | None):
+            raise InputError(
+                f"`tolerance` must be a Tolerance, such as Tolerance(found=0.2, detail=0.05); got {self.tolerance!r}."
+            )
+        if not isinstance(self.budget, int | float):
+            raise InputError(f"`budget` must be a number of minutes; got {self.budget!r}.")
         if not isinstance(self.fix, Mapping):
             raise InputError(
                 f"`fix` must be numbers by the names of inputs, such as {{'age': 40}}; got {self.fix!r}."
@@ -117,3 +130,34 @@ class Options:
         check_whole("attacker_seeds", self.attacker_seeds, 1, MOST_ATTACKERS)
         check_whole("attack_size", self.attack_size, SMALLEST_ATTACKED, 320)
         check_whole("among", self.among, 2, 100)
+
+    def _check_texts(self) -> None:
+        """Refuse what is no text where one is meant, or no sequence where several are."""
+        for name in ("at", "adversaries", "defend", "class_names"):
+            value = getattr(self, name)
+            is_sequence = isinstance(value, Sequence) or (value is None and name == "class_names")
+            if not is_sequence or not all(isinstance(each, str) for each in value or ()):
+                raise InputError(f"`{name}` must be a text, or a list of texts; got {value!r:.60}.")
+        for name in ("model_input", "pixels", "public_backbone"):
+            if not isinstance(value := getattr(self, name), str | None):
+                raise InputError(f"`{name}` must be a text; got {value!r:.60}.")
+        if not isinstance(self.queries, Sequence):
+            raise InputError(f"`queries` must be a whole number, or a list of them; got {self.queries!r}.")
+        is_pair = isinstance(self.size, Sequence) and len(self.size) == 2
+        if self.size is not None and not (is_pair and all(isinstance(n, int) for n in self.size)):
+            raise InputError(f"`size` must be height and width, such as (96, 96); got {self.size!r}.")
+
+
+def refuse_unknown(name: str, more: Sequence[str] = ()) -> NoReturn:
+    """Refuse an option that there is not, naming the one that is most like it.
+
+    Args:
+        more: names beside those of `Options` that could be meant.
+
+    Raises:
+        InputError: always.
+    """
+    known = [*(each.name for each in fields(Options)), *more]
+    alike = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean `{alike[0]}`?" if alike else f"there are {', '.join(known)}."
+    raise InputError(f"`{name}` must be an option of the audit, which has none of this name: {hint}")

@@ -88,7 +88,9 @@ def _plots(report: Report) -> Markup:
     points = sorted(report.points, key=lambda point: point.is_output)
     plots = leakage_plots(points, report.settings)
     return join(
-        element("p", f"In per cent, outputs last. {_MARKS} Of kB, each line is ten times the one before."),
+        element(
+            "p", _joined(f"In per cent, outputs last. {_MARKS} Of kB, each line is ten times the one before.")
+        ),
         element("div", *plots, class_="plots"),
     )
 
@@ -101,7 +103,7 @@ def _curves(report: Report) -> Markup:
         if plots
     ]
     said = "The best attack of an adversary with so many answers to its own images. Bars: 95 % intervals."
-    return join(element("p", said), *parts) if parts else join()
+    return join(element("p", _joined(said)), *parts) if parts else join()
 
 
 def _defences(report: Report) -> Markup:
@@ -116,7 +118,9 @@ def _defences(report: Report) -> Markup:
         key = element("ol", *(element("li", words.clean(row.words)) for row in rows), class_="key")
         heading = element("h3", f"At {words.clean(name)}: privacy against utility")
         parts.append(join(heading, element("div", plot, key, class_="plots")))
-    marks = element("p", f"Further down leaks less, further right costs less. {_MARKS}") if parts else ""
+    marks = (
+        element("p", _joined(f"Further down leaks less, further right costs less. {_MARKS}")) if parts else ""
+    )
     known = element("p", "Each defence was attacked by an adversary that knows it.")
     reasons = [f"{row.words} at {row.point}: {row.reason}" for row in report.defences if row.reason]
     told = element("ul", *(element("li", words.sentence(text)) for text in reasons))

@@ -40,7 +40,7 @@ def read_pictures(
     Raises:
         InputError: no picture can be used, or they are of several sizes and `size` is None.
     """
-    name = f"`data={source.name}`"
+    name = f"`data='{source.name}'`"
     folders, notes = _folders(source.keys, len(levels), drop_top)
     skipped = [(other, NO_PICTURE) for other in source.others]
     usable = [key for key in source.keys if len(folders[key]) >= len(levels)]

@@ -40,12 +40,12 @@ def check_pixels(name: str, images: NDArray[Any], declared: str | None) -> tuple
         )
     if declared is None and not (images.dtype == np.uint8 and fitting == "0..255"):
         raise InputError(
-            f"`pixels` must be declared for {name}, which has {values}: `pixels={fitting}` fits them, if it is what "
+            f"`pixels` must be declared for {name}, which has {values}: `pixels='{fitting}'` fits them, if it is what "
             "they mean."
         )
     if declared not in (None, fitting):
         raise InputError(
-            f"`pixels={declared}` must fit the data; {name} has {values}, which fit `pixels={fitting}`."
+            f"`pixels='{declared}'` must fit the data; {name} has {values}, which fit `pixels='{fitting}'`."
         )
     is_whole = images.dtype.kind in "iu" and fitting != "-1..1"
     typed = images.astype(np.uint8 if is_whole or images.dtype == np.bool_ else np.float32, copy=False)

@@ -14,6 +14,7 @@ from mi_keras.reports.elements import Markup, element, join
 _WIDTH = 360  # as wide as a narrow telephone, so that letters keep their size there
 _LEFT, _RIGHT = 12, 268  # of the scale; numbers stand to its right
 _ROW, _TOP, _FOOT = 44, 60, 24
+_NAMED = 20  # of a row, for its name
 _INNER, _OUTER, _CEILING = 48, 330, 34  # of plots whose scale stands upright
 _LONGEST = 46  # letters of a label in the width
 _DISC = "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z"
@@ -150,10 +151,11 @@ def _scale(
     bottom = _TOP + _ROW * len(given)
     parts = [_text(0, 14, title, "title")]
     for tick in ([start] if start else []) + list(_TICKS):
-        parts.append(_line(across(tick), _TOP, across(tick), bottom, "grid"))
+        parts += _upright(across(tick), len(given), "grid")
         parts.append(_text(across(tick), bottom + 17, str(round(100 * tick)), "soft", "middle"))
     for level, name, word in ((chance, "chance", "chance" if chance else ""), (limit, "limit", "tolerance")):
-        parts.append(_line(across(level), _TOP - 6, across(level), bottom, name))
+        parts.append(_line(across(level), _TOP - 6, across(level), _TOP, name))
+        parts += _upright(across(level), len(given), name)
         y = _TOP - (24 if name == "chance" else 10)
         parts.append(_text(across(level) + 4, y, f"{word} {words.percent(level)}" if word else "", "soft"))
     for number, (point, value) in enumerate(given):
@@ -179,7 +181,7 @@ def _bytes(points: Sequence[PointReport]) -> Markup:
     parts = [_text(0, 14, title, "title")]
     for digits in range(int(top) + 1):
         x = _LEFT + digits / top * (_RIGHT - _LEFT)
-        parts.append(_line(x, _TOP, x, bottom, "grid"))
+        parts += _upright(x, len(points), "grid")
         if digits:  # no room for 0.001, and nobody sends a byte
             parts.append(_text(x, bottom + 17, f"{10**digits / 1000:g}", "soft", "middle"))
     for number, point in enumerate(points):
@@ -192,6 +194,11 @@ def _bytes(points: Sequence[PointReport]) -> Markup:
         ]
     told = "; ".join(f"{words.clean(point.name)} {words.kilobytes(point.bytes)} kB" for point in points)
     return _svg(bottom + _FOOT, f"Sent for an image. {told}", parts)
+
+
+def _upright(x: float, rows: int, class_: str) -> list[Markup]:
+    """Return a line of the scale through every row, below the name of each: a line through letters reads badly."""
+    return [_line(x, y + _NAMED, x, y + _ROW, class_) for y in range(_TOP, _TOP + _ROW * rows, _ROW)]
 
 
 def _svg(height: float, told: str, parts: Sequence[Markup]) -> Markup:

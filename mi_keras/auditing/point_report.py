@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.envelope import Envelope
 from mi_keras.auditing.exposure import (
     Exposed,
@@ -20,6 +20,7 @@ from mi_keras.auditing.options import Options
 from mi_keras.auditing.permutation import permutation_p
 from mi_keras.auditing.points import name_of
 from mi_keras.auditing.report import Attackers, PointReport
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.stronger import Climbed, attack_rows
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement

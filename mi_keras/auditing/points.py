@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mi_keras.auditing.bench import Sent
 from mi_keras.auditing.ladder import MOST_NUMBERS
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.subject import OWN, Subject
-from mi_keras.auditing.views import View, default_views, parse_view
+from mi_keras.auditing.views import View, default_views, parse_view, views_of
 from mi_keras.errors import InputError
 from mi_keras.models.target import points
 
@@ -46,10 +46,8 @@ def _find(text: str, subject: Subject) -> None:
     try:
         subject.target(text)
     except InputError as error:
-        kind, width = subject.output.kind, subject.output.width
-        raise InputError(
-            f"{error} A view of the output ({kind}) is logits, probabilities, label, rounded=0..7 or top=1..{width}."
-        ) from None
+        output = subject.output
+        raise InputError(f"{error} A view of the output ({output.kind}) is {views_of(output)}.") from None
 
 
 def _is_view(text: str, subject: Subject) -> bool:
@@ -61,9 +59,7 @@ def _is_view(text: str, subject: Subject) -> bool:
 
 def name_of(sent: Sent) -> str:
     """Return how tables call what is sent."""
-    if not sent.with_class:
-        return sent.point
-    return "answers" if sent.view.form == "raw" else sent.view.name
+    return sent.title
 
 
 def _check_size(subject: Subject, sent: Sequence[Sent]) -> None:

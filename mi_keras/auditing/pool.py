@@ -103,10 +103,10 @@ def read_pool(
     if channels not in (None, 1, 3):
         raise InputError(f"`channels` must be 1, 3 or None; got {channels!r}.")
     if size is not None and not (len(size) == 2 and min(size) >= 1):
-        raise InputError(f"`size` must be H,W, at least 1 each; got {size!r}.")
+        raise InputError(f"`size` must be height and width, at least 1 each; got {size!r}.")
     levels = [level for level, value in (("class", labels), ("group", groups)) if value == "folder"]
     given = _read(data, levels, size, channels, trained_on)
-    images, found = check_pixels(f"`data={given.name}`", given.images, pixels)
+    images, found = check_pixels(given.argument, given.images, pixels)
     return _sorted_by_content(given, images, found, class_names)
 
 
@@ -124,9 +124,8 @@ def _read(data: Any, levels: list[str], size: Size | None, channels: int | None,
             source, levels=levels, size=size, channels=channels or 3, drop_top=scheme == "zip"
         )
     if levels:
-        raise InputError(
-            f"`labels=folder` and `groups=folder` must go with a folder or a zip file; got {scheme or 'arrays'}."
-        )
+        asked = " and ".join(f"`{'labels' if level == 'class' else 'groups'}='folder'`" for level in levels)
+        raise InputError(f"{asked} must go with a folder or a zip file; got {scheme or 'arrays'}.")
     if scheme == "npz":
         return read_npz_pool(value, trained_on=trained_on, size=size, channels=channels)
     if scheme == "mnist":
@@ -136,7 +135,7 @@ def _read(data: Any, levels: list[str], size: Size | None, channels: int | None,
     if isinstance(data, np.ndarray | tuple):
         return read_array_pool(data, trained_on=trained_on, size=size, channels=channels)
     raise InputError(
-        f"`data` must be text or a path, arrays, (images, labels) or a tf.data.Dataset; got a {type(data).__name__}."
+        f"`data` must be text or a path, arrays, (images, labels) or a tf.data.Dataset; got {type(data).__name__}."
     )
 
 
@@ -159,7 +158,7 @@ def _kind(data: str) -> tuple[str, str]:
 def _sorted_by_content(
     given: Given, images: NDArray[Any], pixels: str, class_names: Sequence[str] | None
 ) -> Pool:
-    name = f"`data={given.name}`"
+    name = given.argument
     labels: Ints | None = None
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

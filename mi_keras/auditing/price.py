@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.subject import ATTACKED, BATCH
 from mi_keras.auditing.views import SMALLEST, Output, View, default_views
 from mi_keras.defenses.defense import Defended, Defense

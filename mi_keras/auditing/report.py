@@ -1,7 +1,9 @@
 """What an audit found, as typed values: what the terminal, the page, the model card and the JSON file are made from."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from mi_keras.types import Floats
 from mi_keras.whole import replace_file, replace_files
 
 SCHEMA = "mi_keras.audit/1"
+SCREEN_WIDTH = 100  # characters of a first screen that no window limits
 DOCUMENT, PICTURES, PAGE, CARD = "audit.json", "pictures.npz", "index.html", "audit.md"
 
 
@@ -88,13 +91,15 @@ class AttackRow:
 class Attackers:
     """What `seeds` attackers get who differ in their random choices alone; never part of a verdict.
 
-    `attacks`: the published ones, which were trained again; `found`, `detail`: the least and the most that one of them gets.
+    `attacks`: the published ones, trained again but for the `fixed`, closed forms without a seed; `found`, `detail`: from
+    the least to the most that one of them gets.
     """
 
     seeds: int
     attacks: tuple[str, ...]
     found: tuple[float, float] | None
     detail: tuple[float, float] | None
+    fixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -199,7 +204,7 @@ class Control:
     detail: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """One audit.
 
@@ -208,7 +213,7 @@ class Report:
         not_tried: what a reader may miss and was not attacked.
         warnings: what limits the result.
         cheapest: the sentence on the cheapest defence that sufficed.
-        curves: where more than one number of answers was asked for.
+        curves: by numbers of answers, where several were asked for.
         pictures: arrays `(count, height, width, channels)` in [0, 1]; not part of the JSON.
     """
 
@@ -227,14 +232,24 @@ class Report:
     pictures: dict[str, Floats]
     curves: tuple[Curve, ...] = ()
 
+    def worded(self, word: Callable[[str], str]) -> "Report":
+        """Return the report with its sentences as `word` puts each: they name arguments as Python does."""
+        told = {name: tuple(map(word, getattr(self, name))) for name in ("assumed", "not_tried", "warnings")}
+        return replace(self, **told)  # type: ignore[arg-type]
+
     def to_json(self) -> dict[str, Any]:
         """Return the document without pictures, as JSON values."""
         document = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "pictures"}
         return {"schema": SCHEMA, **document}
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{point.name} {point.verdict}" for point in self.points)
-        return f"Report on {self.model.name}: {shown}"
+        """The first screen, as the command prints it."""
+        from mi_keras.auditing.screen import as_text
+
+        return as_text(self, shutil.get_terminal_size((SCREEN_WIDTH, 0)).columns)
+
+    def __repr__(self) -> str:
+        return f"<Report on {self.model.name}: {', '.join(f'{p.name} {p.verdict}' for p in self.points)}>"
 
     def save(self, folder: "str | Path") -> Path:
         """Write page, model card, JSON and pictures into a folder (see `write`); return the page's path."""

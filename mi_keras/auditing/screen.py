@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
@@ -48,6 +49,13 @@ def first_screen(report: Report, console: Console) -> None:
         _defences(report, console)
 
 
+def as_text(report: Report, width: int) -> str:
+    """Return the first screen in lines of at most so many characters."""
+    written = StringIO()
+    first_screen(report, Console(file=written, width=width))
+    return written.getvalue().rstrip()
+
+
 def _points(report: Report, console: Console) -> None:
     picks = words.heading_picks(report.settings).replace(" from", "\nfrom").replace(" (", "\n(")
     columns = [
@@ -63,6 +71,8 @@ def _points(report: Report, console: Console) -> None:
             _print(console, f"{words.clean(point.name)}: VOID: {words.sentence(point.reason)}", "bold")
         elif point.found is None and point.found_note:
             _print(console, f"{words.clean(point.name)}: {words.sentence(point.found_note)}")
+        if told := words.spread(point):
+            _print(console, told)
     if any(point.found is None and point.auc is not None for point in report.points):
         meaning = meanings(classes=report.settings.class_of != "all")["AUC"]
         _print(console, f"AUC: {meaning}")

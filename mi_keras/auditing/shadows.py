@@ -44,6 +44,7 @@ from mi_keras.types import Images, Ints, Observation, Redrawn, Rows
 MOST_PIXELS = 64  # on a side of what the model takes in
 NOISE = 0.3  # in training, see `FromShadows`
 SHARE = 0.5  # of the adversary's images that a shadow is trained on: shadows must differ in their data
+ALIKE = 0.8  # of images on which shadows must say the class that the target says, lest the audit warns
 
 
 class ShadowBench(AuditBench):
@@ -87,14 +88,13 @@ class ShadowBench(AuditBench):
 
         def compute(workspace: Workspace) -> tuple[Arrays, dict[str, Any]]:
             run = self.run_of(stage, workspace, f"shadow model {number + 1} of {self.shadows}")
-            order = np.random.default_rng(derive(run.seed, "part")).permutation(len(self._labels))
-            part, others = np.split(order, [max(2, round(SHARE * len(order)))])
+            part, others = self._parts(number)
             model, history = self.trained(part, self.epochs, run)
             right = accuracy(model, self.subject, Permuted(self._given, others), self._labels[others])
             return weights_of(model), {"history": history, "accuracy": right}
 
         stage = self._stage(
-            "audit_shadow", compute, seeds=[("shadow", number)], number=number, epochs=self.epochs, share=SHARE,
+            "audit_shadow", compute, told=self.label(f"shadow model {number + 1} of {self.shadows}, trained"), seeds=[("shadow", number)], number=number, epochs=self.epochs, share=SHARE,
             batch_size=BATCH_SIZE, learning_rate=LEARNING_RATE,
         )  # fmt: skip
         return stage
@@ -103,17 +103,40 @@ class ShadowBench(AuditBench):
         """Return a shadow model, trained on some of the adversary's images, and its loss curve."""
         return trained(self.subject, self._given, self._labels, part, epochs, run)
 
-    def answers(self, number: int) -> Stage:
-        """Send the adversary's own images through a shadow model. Large array `values`, as of `raw`."""
+    def _parts(self, number: int) -> tuple[Ints, Ints]:
+        """Return which of the adversary's images a shadow is trained on, and which others there are."""
+        draw = np.random.default_rng(derive(self.derive("shadow", number), "part"))
+        order = draw.permutation(len(self._labels))
+        part, others = np.split(order, [max(2, round(SHARE * len(order)))])
+        return part, others
+
+    def agreement(self) -> float:
+        """Return on what share of the images that they were not trained on shadows and target say the same class."""
+        output, name = self.subject.output, self.subject.output_name
+        classes = output.classes_of(self.values(name, OWN)[:])
+        shares = []
+        for number in range(self.shadows):
+            said = output.classes_of(self.answers(number, name).large("values")[:])
+            others = self._parts(number)[1]
+            shares.append(np.mean(said[others] == classes[others]))
+        return float(np.mean(shares))
+
+    def answers(self, number: int, point: str = "") -> Stage:
+        """Send the adversary's own images through a shadow model, to a point, that of the bench where none is named.
+
+        Large array `values`, as of `raw`.
+        """
 
         def answer() -> Answer:
             shadow = fresh(self.subject, 1)
             with_weights(shadow.whole, self.shadow(number).arrays)
-            return answer_of(shadow.at(self.sent.point), self._given)
+            return answer_of(shadow.at(point), self._given)
 
-        point = self.sent.point
+        point = point or self.sent.point
         compute = self.sending(answer, lambda: self._given, point, f"shadow model {number + 1}")
-        return self.stage("audit_shadow_answers", compute, upstream=[self.shadow(number)], point=point)
+        told = self.label(f"answers of shadow model {number + 1} at {point}")
+        upstream = [self.shadow(number)]
+        return self.stage("audit_shadow_answers", compute, told=told, upstream=upstream, point=point)
 
     @property
     def obstacle(self) -> str:
@@ -122,7 +145,7 @@ class ShadowBench(AuditBench):
         def compute(_: Workspace) -> tuple[Arrays, dict[str, Any]]:
             return {}, {"obstacle": obstacle(self.subject, self._given, self._labels)}
 
-        return str(self._stage("audit_shadow_probe", compute).info["obstacle"])
+        return str(self._stage("audit_shadow_probe", compute, told="architecture tried").info["obstacle"])
 
     def _stage(self, kind: str, compute: Any, **identity: Any) -> Stage:
         public, model = self.subject.public, self.subject.target(self.subject.output_name).identity
@@ -192,7 +215,7 @@ def untried(bench: ShadowBench) -> str:
     labels, kind = subject.sides[OWN].labels, subject.output.kind
     if not sent.with_class:
         if not subject.public:
-            return "a hidden layer needs --public-backbone"
+            return "a hidden layer needs `public_backbone`"
         if _side(bench) != PRIVATE:
             return f"it does not lead to {subject.output_name}"
     if kind not in LOSSES:
@@ -229,6 +252,17 @@ def facts(bench: ShadowBench) -> str:
     return (
         f"{shadows} shadow models, each trained on {round(SHARE * len(labels)):,} of the adversary's {len(labels):,} images"
         f"{public}: right on {right:.2f} of the others; the model on {own:.2f} of all."
+    )
+
+
+def weakness(bench: ShadowBench) -> str:
+    """Return what to warn with where shadow models are too unlike the model to stand for it, "" elsewhere."""
+    share = bench.agreement()
+    if share >= ALIKE:
+        return ""
+    return (
+        f"Shadow models say what the model says of {100 * share:.0f} % of the images that they were not trained on: the "
+        "adversary without a query is weak here, and better ones may get more. More images with labels make them better."
     )
 
 

@@ -281,4 +281,5 @@ def _probed(bench: AuditBench) -> Stage:
     def compute(_: object) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         return {}, dict(probe(target, as_unit(bench.truth_bytes(OWN)[:8])))
 
-    return bench.stage("audit_gradients", compute, model=target.identity, sent=asdict(plain.sent))
+    told = bench.label(f"gradients checked at {plain.sent.title}")
+    return bench.stage("audit_gradients", compute, told=told, model=target.identity, sent=asdict(plain.sent))

@@ -101,7 +101,7 @@ class Subject:
     def target(self, point: str) -> Target:
         """Return the model as it is observed at a point, copied once."""
         if point not in self._targets:
-            self._targets[point] = observed_at(self.model, point, self.fix)
+            self._targets[point] = observed_at(self.model, point, self.fix, argument="at")
         return self._targets[point]
 
     def in_float32(self, point: str) -> Target:
@@ -114,7 +114,7 @@ class Subject:
             return self.target(point)
         name = f"{point} in float32"
         if name not in self._targets:
-            self._targets[name] = observed_at(self.model, point, self.fix, in_float32=True)
+            self._targets[name] = observed_at(self.model, point, self.fix, in_float32=True, argument="at")
         return self._targets[name]
 
     def classes_of(self, answers: NDArray[Any]) -> Ints:

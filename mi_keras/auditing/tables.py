@@ -43,7 +43,8 @@ def exposure(report: Report) -> Table:
     rows = [
         (
             point.name, _worst(point), words.bounds(point) or words.NONE, _exposed(point, "found"),
-            _exposed(point, "detail"), words.points(point.members), words.decimals(point.ssim_gain),
+            _exposed(point, "detail"), words.points(point.members) if point.members or report.data.sides.get("members") else "unknown",
+            words.decimals(point.ssim_gain),
             words.NONE if point.p is None else f"{point.p:.2g}",
         )
         for point in report.points
@@ -57,7 +58,7 @@ def attackers(report: Report) -> Table:
     headings = ("At", "Attack", "Attackers", "Picked, least to most", "Detail, least to most")
     rows = [
         (
-            point.name, ", ".join(spread.attacks), str(spread.seeds), words.between(spread.found),
+            point.name, words.published(spread), str(spread.seeds), words.between(spread.found),
             words.between(spread.detail),
         )
         for point in report.points

@@ -164,10 +164,8 @@ def parse_view(text: str, output: Output) -> View:
     Raises:
         InputError: there is no such view of these answers.
     """
-    form = "raw" if output.kind == "embedding" else "logits" if output.kind == "logits" else "probabilities"
-    forms = {"logits": ("logits", "probabilities", "label"), "embedding": ("raw",)}.get(
-        output.kind, ("probabilities", "label")
-    )
+    forms = _forms(output)
+    form = forms[0]
     if text in forms:
         return View(text)
     found = re.fullmatch(r"(?:(logits|probabilities),)?(rounded|top)=(\d+)", text)
@@ -177,10 +175,18 @@ def parse_view(text: str, output: Output) -> View:
             return View(found[1] or form, decimals=number)
         if found[2] == "top" and 1 <= number <= output.width:
             return View(found[1] or form, top=number)
-    raise InputError(
-        f"`at` must name a view of {output.kind} as one of {', '.join(forms)}, rounded=0..7 or top=1..{output.width}; "
-        f"got {text!r}."
-    )
+    raise InputError(f"`at` must name a view of {output.kind} as one of {views_of(output)}; got {text!r}.")
+
+
+def views_of(output: Output) -> str:
+    """Return how the views of answers are written."""
+    return f"{', '.join(_forms(output))}, rounded=0..7 or top=1..{output.width}"
+
+
+def _forms(output: Output) -> tuple[str, ...]:
+    """Return the forms that answers may be shown in, what the model itself sends first."""
+    more = {"logits": ("logits", "probabilities", "label"), "embedding": ("raw",)}
+    return more.get(output.kind, ("probabilities", "label"))
 
 
 def _patterns(values: NDArray[np.floating]) -> tuple[tuple[int, ...], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mi_keras.auditing.glossary import ADVERSARIES
 from mi_keras.auditing.intervals import Estimate
-from mi_keras.auditing.report import Control, DefenceRow, PointReport, Report, Settings
+from mi_keras.auditing.report import Attackers, Control, DefenceRow, PointReport, Report, Settings
 
 NONE = "-"  # in a cell that does not apply
 # What is said of classes, and in its place where all images are one: there nothing is known without an answer
@@ -60,8 +60,27 @@ def points(value: Estimate | None) -> str:
 
 
 def between(values: tuple[float, float] | None) -> str:
-    """Return "46.2 to 48.9 %", a dash where there is nothing."""
-    return NONE if values is None else f"{100 * values[0]:.1f} to {100 * values[1]:.1f} %"
+    """Return "46.2 to 48.9 %", "46.2 %" where there is no spread, a dash where there is nothing."""
+    if values is None:
+        return NONE
+    least, most = (f"{100 * value:.1f}" for value in values)
+    return f"{least} %" if values[0] == values[1] else f"{least} to {most} %"
+
+
+def published(spread: Attackers) -> str:
+    """Return the attacks that other attackers trained again, and which of them no seed changes."""
+    return ", ".join(
+        f"{attack} (closed form, no seed)" if attack in spread.fixed else attack for attack in spread.attacks
+    )
+
+
+def spread(point: PointReport) -> str:
+    """Return how far other attackers spread at a point, "" where nobody asked."""
+    if point.attackers is None:
+        return ""
+    found, detail = between(point.attackers.found), between(point.attackers.detail)
+    who = f"over {point.attackers.seeds} seeds of the attacker, {published(point.attackers)}"
+    return f"{clean(point.name)}: {who}: {found} picked, {detail} of the detail."
 
 
 def decimals(value: Estimate | None) -> str:
@@ -205,7 +224,8 @@ def facts(report: Report) -> str:
     kept = "" if data.grouped_by == "image" else f" in {data.groups:,} groups ({clean(data.grouped_by)})"
     return (
         f"Input {dimensions(model.input_shape)}, {classes}output {clean(model.output)}; "
-        f"{data.images:,} images of {clean(data.name)}{kept}; preset {clean(report.settings.preset)}, "
+        f"{data.images:,} images of {clean(data.name)}{kept}; preset {clean(report.settings.preset)}"
+        f"{' (a smoke test: its numbers mean nothing)' if report.settings.preset == 'smoke' else ''}, "
         f"seed {report.settings.seed}"
     )
 

@@ -58,7 +58,7 @@ def divide_faces(source: FaceSource, settings: FaceSettings, *, seed: int) -> Fa
         named.setdefault(hashlib.sha256(contents.encode()).hexdigest(), []).extend(files)
     if settings.groups == "folder" and len(named) < 2:
         raise InputError(
-            f"`groups=folder` must find a folder for each group; {source.name} has {len(groups)} in all."
+            f"`groups='folder'` must find a folder for each group; {source.name} has {len(groups)} in all."
         )
     group_of: dict[str, str] = {}
     for name, files in named.items():

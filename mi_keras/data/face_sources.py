@@ -37,7 +37,7 @@ def open_faces(spec: str, *, offline: bool = False) -> FaceSource:
         raise InputError(f"`data` must be photographs, folder:PATH, zip:PATH or tfds:NAME; got {spec!r}.")
     if not source.keys:
         raise InputError(
-            f"`data={spec}` must hold images (.jpg, .jpeg, .png, .bmp or .webp; hidden files and links that lead "
+            f"`data='{spec}'` must hold images (.jpg, .jpeg, .png, .bmp or .webp; hidden files and links that lead "
             "out of a folder do not count); got none."
         )
     return source

@@ -21,12 +21,12 @@ def open_folder(path: str) -> FaceSource:
     """
     root = os.path.realpath(os.path.expanduser(path))
     if not (os.path.isdir(root) and os.access(root, os.R_OK | os.X_OK)):
-        raise InputError(f"`data=folder:{path}` must be an existing folder that can be read; got {root}.")
+        raise InputError(f"`data='folder:{path}'` must be an existing folder that can be read; got {root}.")
     try:
         found = sorted(_files(root))
     except OSError as error:
         raise InputError(
-            f"`data=folder:{path}` must be readable throughout; got {first_line(error)}."
+            f"`data='folder:{path}'` must be readable throughout; got {first_line(error)}."
         ) from error
 
     def read(wanted: Sequence[str]) -> Iterator[tuple[str, bytes]]:

@@ -27,7 +27,7 @@ def read_embedded_mnist() -> Source:
     found = hashlib.sha256(packed).hexdigest()
     if found != EMBEDDED_SHA256:
         raise InputError(
-            f"`data=mnist`: the embedded data file is damaged or missing, reinstall mi-keras; {EMBEDDED_FILE} "
+            f"`data='mnist'`: the embedded data file is damaged or missing, reinstall mi-keras; {EMBEDDED_FILE} "
             f"must have SHA-256 {EMBEDDED_SHA256[:12]}..., got {found[:12]}... ({len(packed)} bytes)."
         )
     with np.load(io.BytesIO(lzma.decompress(packed)), allow_pickle=False) as arrays:

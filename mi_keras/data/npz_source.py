@@ -29,7 +29,7 @@ def read_npz(file: str) -> Source:
     Raises:
         InputError: the file or one of its arrays breaks a rule above.
     """
-    spec = f"`data=npz:{file}`"
+    spec = f"`data='npz:{file}'`"
     arrays = read_npz_arrays(spec, file, lambda found: _check_keys(spec, found))
     images = {key: _checked_images(f"{spec}: `{key}`", arrays[key]) for key in ("x_train", "x_test")}
     labels = {
@@ -54,7 +54,7 @@ def read_npz_arrays(
     """Return arrays of an npz file, read without pickle.
 
     Args:
-        spec: what the messages begin with, such as "`data=npz:FILE`".
+        spec: what the messages begin with, such as "`data='npz:FILE'`".
         choose: takes all keys of the file and returns those to read, or raises.
 
     Raises:

@@ -51,7 +51,7 @@ def _read(name: str) -> NDArray[np.uint8]:
             return np.array(picture.convert("RGB"))
     except OSError as error:
         raise InputError(
-            f"`data=photographs` must find {name} in scikit-image, reinstall it; got {first_line(error)}."
+            f"`data='photographs'` must find {name} in scikit-image, reinstall it; got {first_line(error)}."
         ) from error
 
 

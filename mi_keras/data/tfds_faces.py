@@ -27,7 +27,9 @@ def open_tfds(name: str, *, offline: bool) -> FaceSource:
         builder = open_builder(name, offline=offline)
         _check_image(name, builder.info.features)
         if not builder.is_prepared():
-            pictures = "give the pictures themselves: `data=zip:PATH`, or `data=folder:PATH` once unzipped"
+            pictures = (
+                "give the pictures themselves: `data='zip:PATH'`, or `data='folder:PATH'` once unzipped"
+            )
             prepare(name, builder, offline=offline, instead=pictures)
     splits = {split: _keys(info) for split, info in sorted(builder.info.splits.items())}
 
@@ -56,7 +58,7 @@ def _check_image(name: str, features: Any) -> None:
     image = found.get("image")
     if not isinstance(image, tfds.features.Image) or np.dtype(image.np_dtype) != np.uint8:
         raise InputError(
-            f"`data=tfds:{name}` must have the feature `image`, of uint8; "
+            f"`data='tfds:{name}'` must have the feature `image`, of uint8; "
             f"it has {', '.join(sorted(found)) or 'no named feature'}."
         )
 

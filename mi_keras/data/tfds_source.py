@@ -42,7 +42,7 @@ def read_tfds(name: str, *, offline: bool) -> Source:
         builder = open_builder(name, offline=offline)
         _check_features(name, builder.info.features)
         if not builder.is_prepared():
-            prepare(name, builder, offline=offline, instead="use `data=npz:FILE`")
+            prepare(name, builder, offline=offline, instead="use `data='npz:FILE'`")
         train_images, train_labels = _read_split(name, builder, "train")
         test_images, test_labels = _read_split(name, builder, "test")
         return Source(
@@ -65,7 +65,7 @@ def open_builder(name: str, *, offline: bool) -> Any:
     import tensorflow_datasets as tfds
 
     if not LEGAL_NAME.fullmatch(name):
-        raise InputError(f"`data=tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got {name!r}.")
+        raise InputError(f"`data='tfds:NAME'` must be NAME, NAME/CONFIG or NAME:1.0.0; got {name!r}.")
     unknown = f"must be a set that TensorFlow Datasets knows or that is prepared in {_data_dir()}; it says"
     quietly = _no_metadata_from_the_network() if offline else contextlib.nullcontext()
     with quietly, _said_in_one_line(name, (ValueError, AssertionError, ImportError), unknown):
@@ -92,15 +92,15 @@ def _check_features(name: str, features: Any) -> None:
     image, label = found.get("image"), found.get("label")
     if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
         raise InputError(
-            f"`data=tfds:{name}` must have the features `image` and `label` (a class); "
+            f"`data='tfds:{name}'` must have the features `image` and `label` (a class); "
             f"it has {', '.join(sorted(found))}."
         )
     pixel_type = np.dtype(image.np_dtype).name
     if None in image.shape or pixel_type != "uint8":
         raise InputError(
-            f"`data=tfds:{name}` must have uint8 images of one fixed shape; got {pixel_type} {image.shape}."
+            f"`data='tfds:{name}'` must have uint8 images of one fixed shape; got {pixel_type} {image.shape}."
         )
-    check_channels(f"`data=tfds:{name}`", image.shape)
+    check_channels(f"`data='tfds:{name}'`", image.shape)
 
 
 def prepare(name: str, builder: Any, *, offline: bool, instead: str) -> None:
@@ -122,7 +122,7 @@ def prepare(name: str, builder: Any, *, offline: bool, instead: str) -> None:
     by_hand = f"put its official files ({', '.join(files[:6]) or 'see the TFDS catalogue'}) in {manual}"
     if offline:
         raise InputError(
-            f"`data=tfds:{name}` is not prepared in {builder.data_dir} and `offline` forbids the download; "
+            f"`data='tfds:{name}'` is not prepared in {builder.data_dir} and `offline` forbids the download; "
             f"drop `offline`, or first {by_hand} and run once without it."
         )
     missing = (OSError, DownloadError, NonMatchingChecksumError)  # no network, a full disk, a quota page
@@ -145,7 +145,7 @@ def _said_in_one_line(
     try:
         yield
     except errors as error:
-        raise InputError(f"`data=tfds:{name}` {what}: {first_line(error)}{way_out}.") from error
+        raise InputError(f"`data='tfds:{name}'` {what}: {first_line(error)}{way_out}.") from error
 
 
 @contextlib.contextmanager
@@ -175,7 +175,7 @@ def _read_split(name: str, builder: Any, split: str) -> tuple[NDArray[np.uint8],
 
     if split not in builder.info.splits:
         found = ", ".join(builder.info.splits)
-        raise InputError(f"`data=tfds:{name}` must have the splits train and test; it has {found}.")
+        raise InputError(f"`data='tfds:{name}'` must have the splits train and test; it has {found}.")
     count = builder.info.splits[split].num_examples
     images = np.empty((count, *builder.info.features["image"].shape), np.uint8)
     labels = np.empty(count, np.int64)
@@ -193,7 +193,7 @@ def _read_split(name: str, builder: Any, split: str) -> tuple[NDArray[np.uint8],
             filled = end
     if filled != count or (count and labels.min() < 0):
         raise InputError(
-            f"`data=tfds:{name}` must have a label for each of {count} records of split {split}; "
+            f"`data='tfds:{name}'` must have a label for each of {count} records of split {split}; "
             f"got {np.sum(labels[:filled] >= 0)}."
         )
     return images, labels

@@ -28,7 +28,7 @@ def open_zip(path: str) -> FaceSource:
             compressed by another method than deflate, larger than 64 MiB or compressed more than 200 to 1; or there
             are more than 1,000,000 members.
     """
-    spec = f"`data=zip:{path}`"
+    spec = f"`data='zip:{path}'`"
     file = os.path.abspath(os.path.expanduser(path))
     with _open(spec, file) as archive:
         members = archive.infolist()

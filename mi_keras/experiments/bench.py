@@ -149,6 +149,7 @@ class Bench:
         upstream: Sequence[Stage] = (),
         seeds: Sequence[tuple[object, ...]] = (),
         words: Sequence[str] = (),
+        told: str = "",
         **identity: Any,
     ) -> Stage:
         """Describe a stage of this run: data, seed and number of the run join its identity (see `Store.stage`).
@@ -158,7 +159,14 @@ class Bench:
         """
         derived = {"/".join(map(str, names)): self.derive(*names) for names in seeds}
         return self.store.stage(
-            kind, compute, upstream=upstream, seeds=derived, words=words, **identity, **self._identity
+            kind,
+            compute,
+            upstream=upstream,
+            seeds=derived,
+            words=words,
+            told=told,
+            **identity,
+            **self._identity,
         )
 
     def holdings(

@@ -21,7 +21,7 @@ SPENT = "queries"  # of what a fit tells: images that the target answered
 # What stages carry beside the settings of an attack or defence
 RESERVED = {
     "kind", "compute", "upstream", "seeds", "words", "subset", "role", "meaning", "data", "encoder", "seed", "run", "scores",
-    "repetition", "counted", "attacker",
+    "repetition", "counted", "attacker", "told",
 }  # fmt: skip
 
 

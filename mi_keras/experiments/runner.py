@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mi_keras.console import TerminalProgress, finished_lines
+from mi_keras.console import TerminalProgress
 from mi_keras.errors import interruptible
 from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
@@ -41,7 +41,9 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
         folder = request.out / experiment.folder / request.preset
         ready.append((experiment, experiment.load().prepare(request), folder))
         check_writable("out", folder)
-    store = Store(home(), force=request.force, run=_words(request, ready), finished=finished_lines(console))
+    store = Store(
+        home(), force=request.force, run=_words(request, ready), finished=TerminalProgress(console).finished
+    )
     for experiment, prepared, folder in ready:
         _run_one(experiment, prepared, folder, request, store, console)
         yield folder

@@ -60,6 +60,7 @@ class Stage:
         upstream: the earlier stages themselves.
         seeds: of its random choices, by the names that they derive from.
         words: what tells it from others of its kind, for progress and timings.
+        told: the same for who knows no kinds of stages, whole; "": nobody said it.
     """
 
     store: "Store"
@@ -69,6 +70,7 @@ class Stage:
     upstream: tuple["Stage", ...] = field(repr=False)
     seeds: Mapping[str, int] = field(default_factory=dict, repr=False)
     words: tuple[str, ...] = field(default=(), repr=False)
+    told: str = field(default="", repr=False)
 
     @cached_property
     def key(self) -> str:
@@ -146,12 +148,17 @@ class Store:
         upstream: Sequence[Stage] = (),
         seeds: Mapping[str, int] | None = None,
         words: Sequence[str] = (),
+        told: str = "",
         **identity: Any,
     ) -> Stage:
         """Describe a stage; nothing is computed. A settings dataclass in its identity counts with all of its fields."""
         described = identity | {"upstream": [stage.key for stage in upstream]}
         as_json = json.loads(json.dumps(described, default=_as_json))
-        return Stage(self, kind, as_json, compute, tuple(upstream), seeds or {}, tuple(words))
+        return Stage(self, kind, as_json, compute, tuple(upstream), seeds or {}, tuple(words), told)
+
+    def size(self) -> int:
+        """Return the bytes of all that is kept, finished or not."""
+        return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
 
     def has(self, stage: Stage) -> bool:
         """Return whether a stage is finished and whole, so that reading it computes nothing."""
@@ -164,7 +171,7 @@ class Store:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
         found = self._find(stage, with_arrays=with_arrays)
         if found is None:
-            waiting = f"another process computes {describe(stage)}: waiting for it"
+            waiting = f"another process computes {stage.told or describe(stage)}: waiting for it"
             with locked(self.root / "locks" / stage.key, lambda: log.warning(waiting)):
                 found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
         return found
@@ -200,7 +207,7 @@ class Store:
         if self.renewal.begin(stage.key):
             shutil.rmtree(workspace.folder, ignore_errors=True)
             self.renewal.save_begun()
-        outer, self.current = self.current, describe(stage)
+        outer, self.current = self.current, stage.told or describe(stage)
         started, before = time.perf_counter(), self._computing
         arrays, info = stage.compute(workspace)
         on_the_way = self._computing - before  # stages that have their own entries
@@ -211,7 +218,7 @@ class Store:
         self.current = outer
         self._fresh.add(stage.key)
         self.renewal.finish(stage.key)
-        self._finished(describe(stage), seconds)
+        self._finished(stage.told or describe(stage), seconds)
         self._note(stage, seconds, versions(), reused=False)
         return {key: np.asarray(value) for key, value in arrays.items()}, json.loads(json.dumps(info))
 

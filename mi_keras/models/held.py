@@ -53,9 +53,17 @@ def image_and_held(model: keras.Model, fix: Fix) -> tuple[keras.KerasTensor, dic
     if missing := [tensor for name, tensor in others.items() if name not in fix]:
         shown = ", ".join(f"{t.name} {tuple(t.shape[1:])} {t.dtype}" for t in missing)
         raise InputError(
-            f"`fix={missing[0].name}=VALUE` must be given, as the model takes more than the image; not held: {shown}."
+            f"`fix={{{missing[0].name!r}: VALUE}}` must be given, as the model takes more than the image; not held: {shown}."
         )
     return images[0], {name: _checked(tensor, fix[name]) for name, tensor in others.items()}
+
+
+def not_held(model: keras.Model, fix: Fix) -> dict[str, NDArray[Any]]:
+    """Return zeros for every input beside one image that `fix` does not hold: where a model can be cut no value changes."""
+    if len(getattr(model, "inputs", None) or []) < 2:  # a subclassed model has none
+        return {}
+    others = [tensor for tensor in model.inputs if not _is_image(tensor) and tensor.name not in fix]
+    return {tensor.name: np.zeros([n or 1 for n in tensor.shape[1:]]) for tensor in others}
 
 
 def _is_image(tensor: keras.KerasTensor) -> bool:
@@ -65,7 +73,7 @@ def _is_image(tensor: keras.KerasTensor) -> bool:
 def _checked(tensor: keras.KerasTensor, value: Any) -> NDArray[Any]:
     """Return a value in type and shape of an input; what is too long to show is not shown."""
     name, shape, dtype = (
-        f"`fix={tensor.name}`",
+        f"`fix[{tensor.name!r}]`",
         tuple(tensor.shape[1:]),
         keras.backend.standardize_dtype(tensor.dtype),
     )

@@ -127,8 +127,8 @@ def register_fast_path(fast: Callable[[keras.Model, str], Function | None]) -> N
 
 
 def observed_at(
-    model: keras.Model, point: str | Point, fix: Fix | None = None, *, in_float32: bool = False
-) -> Target:
+    model: keras.Model, point: str | Point, fix: Fix | None = None, *, in_float32: bool = False, argument: str = "point"
+) -> Target:  # fmt: skip
     """Return a model as it is observed at a point; the model itself is left as it is.
 
     Args:
@@ -137,6 +137,7 @@ def observed_at(
         point: one of `points(model)` or its name.
         fix: what inputs beside the image are held at, by name.
         in_float32: head and tail compute in single precision what the model computes in half.
+        argument: what the user gave the point as, for messages.
 
     Raises:
         InputError: there is no such point, a connection bypasses it, an input beside the image is not held at a value that
@@ -147,13 +148,13 @@ def observed_at(
     graph = graph_of(model, copies, fix)
     if not has_graph(model) and name not in graph.names:
         raise InputError(
-            f"`point` must be an output ({', '.join(graph.names)}) of a subclassed model, which has no graph to cut; "
+            f"`{argument}` must be an output ({', '.join(graph.names)}) of a subclassed model, which has no graph to cut; "
             f"got {name!r}."
         )
-    value = find(graph, name)
+    value = find(graph, name, argument)
     is_output = value in graph.outputs.values()
     if not is_output:
-        require_clean(graph, name)
+        require_clean(graph, name, argument)
     outputs = value if is_output else _outputs_of(graph, value)
     head = rebuild(graph, graph.image, value, copies, "head")
     tail = None if is_output else rebuild(graph, value, outputs, copies, "tail")

@@ -96,7 +96,12 @@ def test_a_programming_error_is_not_hidden():
     ("said", "shown"),
     [
         ("`trained_on` must be a key; got 1.", "`--trained-on` must be a key; got 1."),
-        ("`trained_on=a b` must fit `trained_on=c`.", "`--trained-on a b` must fit `--trained-on c`."),
+        (
+            "`trained_on='a b'` must fit `trained_on='c'`.",
+            "`--trained-on a b` must fit `--trained-on c`.",
+        ),
+        ("`fix={'age': 4}` must fit `fix['age']`.", "`--fix age=4` must fit `--fix age`."),
+        ("`size=(H, W)` must be given.", "`--size H,W` must be given."),
         ("`overrides=steps=3` must name one.", "`--set steps=3` must name one."),
         ("`model` has no `x_train`, `data.seed` or seed.", "`model` has no `x_train`, `data.seed` or seed."),
     ],
@@ -107,6 +112,8 @@ def test_a_command_names_its_options_where_the_library_names_arguments(said, sho
     parser.add_argument("-t", "--trained-on")
     parser.add_argument("--set", dest="overrides")
     parser.add_argument("--seed")
+    parser.add_argument("--size")
+    parser.add_argument("--fix")
 
     def work():
         raise InputError(said)

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from mi_keras import console as module
-from mi_keras.console import TerminalProgress, finished_lines
+from mi_keras.console import TerminalProgress
 from mi_keras.experiments.store import Store
 
 
@@ -22,7 +22,7 @@ def log(monkeypatch):
 
 def test_a_log_has_a_line_for_each_stage_that_was_computed(log, tmp_path):
     console, text, _ = log
-    store = Store(tmp_path, finished=finished_lines(console))
+    store = Store(tmp_path, finished=TerminalProgress(console).finished)
     inner = store.stage("classifier", lambda _: ({"x": np.ones(1)}, {}), role="target", run=1)
     outer = store.stage("inversion", lambda _: ({"x": inner.arrays["x"]}, {}), upstream=[inner], run=1)
     for _ in range(2):
@@ -41,10 +41,28 @@ def test_a_log_says_how_far_long_work_is_once_a_minute(log):
     assert text.getvalue().splitlines() == [f"classifier target: {share}%" for share in (25, 40, 55, 70, 85)]
 
 
+def test_a_log_counts_stages_and_minutes_where_they_are_expected(log):
+    console, text, clock = log
+    progress = TerminalProgress(console)
+    clock[0] = 5
+    progress.finished("the model", 5.0)
+    progress.expect(3, 150)
+    for seconds in (60, 20, 4000, 1):
+        clock[0] += seconds
+        progress.finished("linear map, learned", float(seconds))
+    assert text.getvalue().splitlines() == [
+        "the model: 5.0 s",
+        "linear map, learned: 60.0 s (step 1 of about 3, 1:05 so far, about 2:00 left)",
+        "linear map, learned: 20.0 s (step 2 of about 3, 1:25 so far, about 1:10 left)",
+        "linear map, learned: 4000.0 s (step 3 of about 3, 1:08:05 so far)",
+        "linear map, learned: 1.0 s (1:08:06 so far)",
+    ]
+
+
 def test_a_terminal_has_bars_and_no_lines(tmp_path):
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=100)
-    Store(tmp_path, finished=finished_lines(console)).stage("kind", lambda _: ({}, {})).computed()
+    Store(tmp_path, finished=TerminalProgress(console).finished).stage("kind", lambda _: ({}, {})).computed()
     assert text.getvalue() == ""
     with TerminalProgress(console).bar("classifier", 2, "img") as bar:
         bar.advance(2)

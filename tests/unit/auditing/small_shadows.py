@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.ladder import shadow_bench
 from mi_keras.auditing.model_input import CONVERSIONS
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.shadows import ShadowBench
 from mi_keras.auditing.sizes import Sizes
 from mi_keras.auditing.subject import ATTACKED, OWN, Side, Subject, truth_of

@@ -10,13 +10,14 @@ from small_audits import as_text, audited, network, pictures, point_of, stages
 
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.auditing import attackers, cost, ladder, tables
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.card import card
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.cost import Chosen
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.page import page
 from mi_keras.auditing.report import DOCUMENT, Attackers, read_document, write
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.views import View
 from mi_keras.errors import InputError
 from mi_keras.experiments.case import Case, plan
@@ -70,6 +71,11 @@ def test_the_spread_stands_in_a_table_of_page_card_and_document(tmp_path: Path) 
     assert tables.attackers(shown).rows == (
         ("backbone/block_1", "network, MSE, linear map", "5", "46.1 to 48.4 %", "-"),
     )
+    fixed = Attackers(3, ("linear map",), (0.6011, 0.6011), (0.3, 0.3), ("linear map",))
+    alone = replace(shown, points=(replace(report.points[0], attackers=fixed),))
+    said = "linear map (closed form, no seed)"
+    assert tables.attackers(alone).rows == (("backbone/block_1", said, "3", "60.1 %", "30.0 %"),)
+    assert f"over 3 seeds of the attacker, {said}: 60.1 % picked" in " ".join(str(alone).split())
     write(shown, tmp_path)
     assert read_document(tmp_path / DOCUMENT).points[0].attackers == spread
     for made in (page, card):

@@ -1,5 +1,6 @@
 """The command `mi-keras audit`: what it refuses, what it lists, and the exit codes of `--fail-above`."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from small_audits import (
 
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing.command_line import main
+from tests.processes import complaints
 
 __all__ = ["linear"]
 
@@ -67,6 +69,20 @@ def test_points_are_listed(
     assert not stages(tmp_path)
 
 
+def test_points_of_a_model_of_several_inputs_are_listed_without_their_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_age().save(tmp_path / "my model.keras")
+    monkeypatch.chdir(tmp_path)
+    assert main(["my model.keras", "--list-points"]) == 0
+    unheld = capsys.readouterr()
+    (told,) = complaints(unheld.err).splitlines()
+    assert told.endswith(": mi-keras audit 'my model.keras' --data SOURCE --fix age=VALUE,VALUE")
+    assert main(["my model.keras", "--list-points", "--fix", "age=40,1"]) == 0
+    held = capsys.readouterr()
+    assert (held.out, complaints(held.err)) == (unheld.out, "")
+
+
 def test_ctrl_c_names_the_step_and_keeps_those_before(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +96,7 @@ def test_ctrl_c_names_the_step_and_keeps_those_before(
     code, said = command([model, "--data", data], tmp_path, capsys, monkeypatch)
     assert code == 130
     kept = "What is finished is kept; run the same command again to go on."
-    assert said == f"stopped by Ctrl-C in: LinearWithinClass.fitted bands as label (run 1). {kept}\n"
+    assert said == f"stopped by Ctrl-C in: linear map at label, learned. {kept}\n"
     assert [folder.parent.name for folder in stages(tmp_path)] == ["audit_answers"] * 3
 
 
@@ -105,9 +121,19 @@ def test_inputs_beside_the_image_are_held(
     assert main([model, "--list-points", "--fix", "age=40,1"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed[1:] == ["flat", "mix", "joined", "out"]
-    place = ["--at", "logits"]
-    assert command([model, *data, "--fix", "age=40,1", *place], tmp_path, capsys, monkeypatch) == (0, "")
+    given = [model, *data, "--fix", "age=40,1", "--at", "logits", "--preset", "smoke", "--budget", "0"]
+    assert main(given) == 0
+    told = capsys.readouterr()
+    assert complaints(told.err) == ""
+    steps = re.findall(
+        r"^.*, .*: \d+\.\d s \(step (\d+) of about (\d+), 0:\d\d so far\)$", told.err, re.MULTILINE
+    )
+    assert steps == [(str(number), str(len(steps))) for number in range(1, len(steps) + 1)]
+    assert len(steps) == 12
     assert "Input age is held at 40, 1." in (tmp_path / "audit" / "audit.md").read_text()
+    size = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.is_file()) / 1e6
+    last = told.out.splitlines()[-1]
+    assert last.endswith(f": {tmp_path}/store, {size:,.0f} MB; delete it when you are done")
 
 
 LIMIT = ["--fail-above", "found=0.2"]

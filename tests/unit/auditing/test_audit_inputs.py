@@ -24,9 +24,12 @@ from small_audits import (
 from mi_keras.auditing.contract import Contract, inspect
 from mi_keras.auditing.in_white import sends
 from mi_keras.auditing.options import Options
+from mi_keras.auditing.points import sent_at
 from mi_keras.auditing.subject import ATTACKED, CHOICE, OWN, attacked_size
 from mi_keras.auditing.views import View
 from mi_keras.errors import InputError
+from tests.unit.auditing.pictures import folder_of
+from tests.unit.data.given import encoded
 
 __all__ = ["linear"]
 COLOUR = (SIDE, SIDE, 3)
@@ -75,8 +78,8 @@ def test_logits_can_be_declared_where_all_lie_between_0_and_1() -> None:
 
 
 REFUSED = {
-    "several inputs": (with_age, pictures(), "`fix=age=VALUE` must be given, .* not held: age .2,. float32", {}),
-    "an input of another shape": (with_age, pictures(), "`fix=age` must have the shape of the input", {"fix": {"age": 1}}),
+    "several inputs": (with_age, pictures(), "`fix={'age': VALUE}` must be given, .* not held: age .2,. float32", {}),
+    "an input of another shape": (with_age, pictures(), r"`fix\['age'\]` must have the shape of the input", {"fix": {"age": 1}}),
     "no names of inputs": (with_age, pictures(), "`fix` must be numbers by the names of inputs", {"fix": 1}),
     "no output named": (two_outputs, pictures(), "`output` must name the output .* age, kind", {}),
     "unknown output": (two_outputs, pictures(), "`output` must be one of age, kind", {"output": "sex"}),
@@ -85,7 +88,7 @@ REFUSED = {
     "whole numbers in 0..1": (lambda: network(dtype="uint8"), pictures(), "whole numbers", {}),
     "too few": (network, pictures(60), "at least 100 images; got 60", {}),
     "floats of unknown range": (network, pictures() / 255, "`pixels` must be declared", {}),
-    "another size": (network, pictures(), "`size` must be 16,16", {"size": (8, 8)}),
+    "another size": (network, pictures(), r"`size=\(16, 16\)` must be", {"size": (8, 8)}),
     "not finite": (lambda: network(scale=1e38), pictures() * 1.0, "finite", {"pixels": "0..255", "model_input": "0..255"}),
     "embedding unchecked": (network, (pictures(), np.arange(420) % 3), "no answers that tell one",
                             {"model_input": None, "output_kind": "embedding"}),
@@ -96,6 +99,20 @@ REFUSED = {
 def test_what_does_not_fit_is_refused_in_a_line(case: str) -> None:
     build, data, words, options = REFUSED[case]
     _refused(build(), data, words, **options)
+
+
+def test_where_pictures_lack_labels_the_way_to_give_them_is_said(tmp_path: Path) -> None:
+    pictures_of = {f"a/{row}.png": encoded(image[..., 0]) for row, image in enumerate(pictures(100))}
+    said = r"or MODULE:FUNCTION\. Where subfolders are classes, `labels='folder'` gives them\.$"
+    _refused(network(), folder_of(tmp_path, pictures_of), said, model_input=None)
+    _refused(network(), pictures(), r"or MODULE:FUNCTION\.$", model_input=None)
+
+
+def test_a_point_that_there_is_not_names_the_views_that_there_are() -> None:
+    subject = inspected(network(4, activation="softmax"), pictures()).subjects[0]
+    views = r"A view of the output \(probabilities\) is probabilities, label, rounded=0\.\.7 or top=1\.\.4\."
+    with pytest.raises(InputError, match=f"^`at` must be an output .*{views}$"):
+        sent_at(subject, ["flatt"])
 
 
 def test_few_images_are_attacked_in_four_folds_with_a_warning() -> None:
@@ -125,6 +142,19 @@ def test_another_input_is_held_at_its_value_and_said() -> None:
 def test_random_answers_are_said_and_others_are_not() -> None:
     assert any("at random" in warning for warning in inspected(_random(), pictures()).warnings)
     assert not any("at random" in warning for warning in inspected(network(), pictures()).warnings)
+
+
+def test_names_in_another_order_than_the_outputs_are_warned_of_and_put_right_by_class_names() -> None:
+    images, bands = in_bands()
+    names = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    data = (images, np.array(names)[bands])
+    low = [warning for warning in inspected(band_reader(), data).warnings if "labelled images" in warning]
+    assert len(low) == 1
+    assert "in the order eight, five, four, nine, ...: `class_names` gives another one." in low[0]
+    assert not any("labelled" in each for each in inspected(band_reader(), data, class_names=names).warnings)
+    with pytest.raises(InputError, match="`class_names` gives another one"):
+        inspected(band_reader(), data, model_input=None)
+    assert inspected(band_reader(), data, class_names=names, model_input=None).data.model_input == "0..1"
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float32"])

@@ -11,10 +11,11 @@ from small_audits import constant, digits
 from mi_keras.attacks.access import Holdings
 from mi_keras.attacks.baselines import ClassPrototype
 from mi_keras.auditing import ladder
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.envelope import climb
 from mi_keras.auditing.options import Options
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.subject import ATTACKED, OWN, Subject
 from mi_keras.auditing.views import View

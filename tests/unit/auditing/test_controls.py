@@ -10,12 +10,13 @@ import pytest
 from small_audits import pictures, two_maps
 
 from mi_keras.auditing import controls
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.components_head import ComponentsHead
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.points import sent_at
 from mi_keras.auditing.report import Control
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.subject import Subject
 from mi_keras.experiments.store import Store
@@ -68,14 +69,11 @@ def test_what_stands_for_a_point_depends_on_it_alone(
     assert names == {
         "wide": ["shuffled wide", "32 True"],
         "narrow": ["shuffled narrow", "16 True"],
-        **{
-            f"out as {view}": ["shuffled out as logits", "3 False"]
-            for view in ("logits", "label", "logits, 1 decimal")
-        },
+        **{view: ["shuffled logits", "3 False"] for view in ("logits", "label", "logits, 1 decimal")},
     }
     # A layer's attacks may have been left out for a budget; those of the output never are
     assert alone["wide"][0].detail == "{'attack on wide'}"
-    assert alone["out as label"][0].detail == "None"
+    assert alone["label"][0].detail == "None"
 
 
 def test_a_control_that_stands_for_several_points_is_run_once(
@@ -86,8 +84,8 @@ def test_a_control_that_stands_for_several_points_is_run_once(
         "16 True",
         "3 False",
         "32 True",
+        "shuffled logits",
         "shuffled narrow",
-        "shuffled out as logits",
         "shuffled wide",
     ]
 

@@ -8,11 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import inspect
-from mi_keras.auditing.cost import choose
+from mi_keras.auditing.cost import choose, forecast
 from mi_keras.auditing.ladder import rungs
 from mi_keras.auditing.options import Options
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.views import View
 from mi_keras.experiments.store import Store
@@ -89,3 +90,9 @@ def test_what_was_decided_for_a_point_stays(subject, tmp_path, monkeypatch) -> N
 def test_folds_share_the_budget_of_a_point(subject, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("mi_keras.auditing.cost._cost", lambda *_: 1.0)
     assert [choose(attacks(subject, tmp_path), budget=2, folds=folds).most for folds in (1, 4)] == [120, 30]
+
+
+def test_a_forecast_is_said_from_a_minute_on() -> None:
+    assert forecast(59, points=2) == ""
+    assert forecast(62, points=1).startswith("About 1 minute for the attacks on 1 point where")
+    assert forecast(150, points=2).startswith("About 2 minutes for the attacks on 2 points where")

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 from mi_keras.auditing.behind import Behind
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.in_white import obstacle, probe, sends, shown
 from mi_keras.auditing.model_input import CONVERSIONS
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.subject import ATTACKED, OWN, Side, Subject, truth_of
 from mi_keras.auditing.views import Output, View
 from mi_keras.defenses.answers import Noise, Temperature

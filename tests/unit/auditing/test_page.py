@@ -20,6 +20,7 @@ from mi_keras.auditing.card import card
 from mi_keras.auditing.look import DARK, LIGHT, page_sheet, sheet
 from mi_keras.auditing.page import page
 from mi_keras.auditing.pictures import png
+from mi_keras.auditing.plots import leakage_plots
 from mi_keras.auditing.report import Control
 from mi_keras.auditing.screen import first_screen
 from mi_keras.reports.elements import POLICY
@@ -31,7 +32,13 @@ FRAME = '<iframe style="border:0;width:{width}px;height:900px" srcdoc="{page}"><
 MEASURE = """<script>onload = () => { document.title = [...document.querySelectorAll("iframe")].map(frame => {
   const root = frame.contentDocument.documentElement;
   root.querySelectorAll("details").forEach(folded => folded.open = true);
-  return root.scrollWidth + "/" + root.clientWidth; }).join(" "); };</script>"""
+  const pen = frame.contentDocument.createElement("canvas").getContext("2d");
+  const cut = [...root.querySelectorAll("td")].filter(cell => {  // labels with a word that is wider than their place
+    const label = frame.contentWindow.getComputedStyle(cell, "::before");
+    pen.font = label.font;
+    const words = label.content === "none" ? [] : cell.dataset.label.split(/[\\s-]+/);
+    return words.some(word => pen.measureText(word).width > parseFloat(label.width) + 1); });
+  return root.scrollWidth + "/" + root.clientWidth + "/" + cut.length; }).join(" "); };</script>"""
 
 
 class Reader(HTMLParser):
@@ -167,6 +174,19 @@ def test_names_are_no_markup():
     assert Reader(text).text.count(reports.EVIL) > 10
 
 
+def test_no_line_of_a_scale_goes_through_the_name_of_a_point():
+    report = reports.digits_report()
+    for plot in leakage_plots(report.points, report.settings):
+        lines = [
+            tuple(float(value) for value in found)
+            for found in re.findall(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="[\d.]+" y2="([\d.]+)"', plot)
+        ]
+        names = [float(y) for y in re.findall(r'<text x="12" y="(\d+)">', plot)]
+        assert len(names) == len(report.points)
+        for base in names:  # letters of 13 px stand from 11 above their line to 4 below it
+            assert not [line for line in lines if line[1] < base + 4 and line[2] > base - 11]
+
+
 def test_pictures_are_the_arrays():
     report = reports.digits_report()
     first = Reader(page(report)).named("img")[0]
@@ -252,7 +272,7 @@ def test_in_a_notebook_no_rule_reaches_beyond_the_report():
 @pytest.mark.skipif(
     shutil.which("chromium") is None, reason="no chromium here: the width of the page is not measured"
 )
-def test_the_page_never_scrolls_sideways(tmp_path):
+def test_the_page_never_scrolls_sideways_and_no_label_is_cut_inside_a_word(tmp_path):
     pages = [html.escape(page(made())) for made in MADE]
     frames = "".join(FRAME.format(width=width, page=text) for text in pages for width in WIDTHS)
     outer = tmp_path / "outer.html"
@@ -264,4 +284,4 @@ def test_the_page_never_scrolls_sideways(tmp_path):
     )
     found = re.search(r"<title>([\d/ ]+)</title>", shown.stdout)
     assert found, shown.stderr[-500:]
-    assert found[1].split() == [f"{width}/{width}" for _ in MADE for width in WIDTHS]
+    assert found[1].split() == [f"{width}/{width}/0" for _ in MADE for width in WIDTHS]

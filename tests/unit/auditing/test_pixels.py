@@ -35,11 +35,11 @@ def test_declared_floats_become_what_they_mean(pixels: str, dtype: Any) -> None:
 def test_nothing_is_guessed_and_the_message_says_what_fits(pixels: str) -> None:
     text = message_of(check_pixels, "`x`", GIVEN[pixels], None)
     assert text.startswith("`pixels` must be declared for `x`, which has float64 values from ")
-    assert f"`pixels={pixels}` fits them" in text
+    assert f"`pixels='{pixels}'` fits them" in text
     for other in set(RANGES) - {pixels}:
         text = message_of(check_pixels, "`x`", GIVEN[pixels], other)
-        assert text.startswith(f"`pixels={other}` must fit the data; ")
-        assert text.endswith(f"which fit `pixels={pixels}`.")
+        assert text.startswith(f"`pixels='{other}'` must fit the data; ")
+        assert text.endswith(f"which fit `pixels='{pixels}'`.")
 
 
 def test_whole_numbers_become_bytes_and_bits_must_be_declared() -> None:
@@ -47,7 +47,7 @@ def test_whole_numbers_become_bytes_and_bits_must_be_declared() -> None:
     assert images.dtype == np.uint8
     np.testing.assert_array_equal(images, VALUES)
     for bits in ((VALUES > 99).astype(np.uint8), VALUES > 99):
-        assert "`pixels=0..1` fits them" in message_of(check_pixels, "`x`", bits, None)
+        assert "`pixels='0..1'` fits them" in message_of(check_pixels, "`x`", bits, None)
         images, pixels = check_pixels("`x`", bits, "0..1")
         np.testing.assert_array_equal(to_unit(images, pixels), VALUES > 99)
     signed, _ = check_pixels("`x`", np.array([-1, 1]).reshape(1, 1, 2, 1), "-1..1")

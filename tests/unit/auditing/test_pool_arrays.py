@@ -60,7 +60,7 @@ def test_what_the_target_was_trained_on_can_be_named(tmp_path: Path) -> None:
         text = message_of(read_pool, data, trained_on=name)
         assert "`trained_on` must be x_train, x_test, or a key of booleans" in text
     bad = npz_of(tmp_path / "b.npz", **arrays, seen=mask[:5])
-    assert "`trained_on=seen` must be (18,)" in message_of(read_pool, bad, trained_on="seen")
+    assert "`trained_on='seen'` must be (18,)" in message_of(read_pool, bad, trained_on="seen")
 
 
 def test_groups_and_the_other_names_of_keys(tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_arrays_in_memory_equal_the_file(tmp_path: Path) -> None:
     [
         ((IMAGES, LABELS, LABELS, LABELS), {}, "`data` must be images, (images, labels) or (images, labels, groups); got 4"),
         (IMAGES.transpose(0, 3, 1, 2), {"channels": 3}, "got (12, 3, 6, 5): `numpy.moveaxis(images, 1, -1)` brings the channels last"),
-        (IMAGES, {"labels": "folder"}, "`labels=folder` and `groups=folder` must go with a folder or a zip file; got arrays"),
-        ((IMAGES, LABELS), {"class_names": ("a", "b")}, "`class_names` must name every class of `data=arrays`, 3 at least; got 2"),
-        (IMAGES, {"trained_on": LABELS}, "`trained_on` must be images, or a key of booleans"),
+        (IMAGES, {"labels": "folder"}, "`labels='folder'` must go with a folder or a zip file; got arrays"),
+        ((IMAGES, LABELS), {"class_names": ("a", "b")}, "`class_names` must name every class of `data`, 3 at least; got 2"),
+        (IMAGES, {"trained_on": LABELS}, "`trained_on` must be booleans, one for each image; got int64."),
     ],
 )  # fmt: skip
 def test_arrays_that_do_not_fit_are_refused(data: Any, options: dict[str, Any], said: str) -> None:
@@ -195,8 +195,8 @@ def test_a_dataset_gives_what_its_arrays_give(form: Callable[[Any], Any]) -> Non
 def test_a_dataset_of_floats_must_be_declared() -> None:
     floats = IMAGES.astype(np.float32)
     text = message_of(read_pool, dataset(floats))
-    assert "`pixels` must be declared for `data=dataset`" in text
-    assert "`pixels=0..255` fits them" in text
+    assert "`pixels` must be declared for `data`" in text
+    assert "`pixels='0..255'` fits them" in text
     assert read_pool(dataset(floats), pixels="0..255").pixels == "0..255"
 
 
@@ -217,7 +217,7 @@ def test_anything_with_the_iterator_is_taken_and_sizes_may_differ() -> None:
         def as_numpy_iterator(self) -> Any:
             yield from (IMAGES[0], IMAGES[1, :4], IMAGES[2])
 
-    assert "`size=H,W` must be given" in message_of(read_pool, Stream())
+    assert "`size=(H, W)` must be given" in message_of(read_pool, Stream())
     assert read_pool(Stream(), size=(6, 5)).images.shape == (3, 6, 5, 3)
 
 

@@ -128,7 +128,7 @@ def test_what_becomes_grey_or_colour_is_counted_and_said(tmp_path: Path) -> None
 def test_files_of_several_sizes_need_a_size(tmp_path: Path) -> None:
     data = folder_of(tmp_path, {"a.png": encoded(noise(1, 12, 10)), "b.png": encoded(noise(2, 20, 30))})
     text = message_of(read_pool, data)
-    assert "`size=H,W` must be given for images of several sizes" in text
+    assert "`size=(H, W)` must be given for images of several sizes" in text
     assert "12x10 and 20x30" in text
     pool = read_pool(data, size=(8, 16))
     assert pool.images.shape == (2, 8, 16, 3)
@@ -241,10 +241,10 @@ def test_other_data_is_refused(data: Any) -> None:
     [
         ({"labels": "class"}, "`labels` must be none or folder; got 'class'"),
         ({"groups": "name"}, "`groups` must be none or folder; got 'name'"),
-        ({"size": (0, 8)}, "`size` must be H,W, at least 1 each; got (0, 8)"),
+        ({"size": (0, 8)}, "`size` must be height and width, at least 1 each; got (0, 8)"),
         ({"channels": 2}, "`channels` must be 1, 3 or None; got 2"),
         ({"trained_on": "x_train"}, "`trained_on` must go with an npz file or arrays; got 'x_train' with folder"),
-        ({"pixels": "0..1"}, "`pixels=0..1` must fit the data"),
+        ({"pixels": "0..1"}, "`pixels='0..1'` must fit the data"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:

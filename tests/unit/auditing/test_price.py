@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mi_keras.auditing.bench import Sent
 from mi_keras.auditing.price import Price, price
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.views import Output, View
 

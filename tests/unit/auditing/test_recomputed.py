@@ -9,10 +9,11 @@ import pytest
 from small_audits import SIDE, Noise, any_size, audited, layers, pictures, stages, with_map
 
 from mi_keras.auditing import bench as benches
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.recomputed import Recomputed
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.subject import ATTACKED, OWN
 from mi_keras.auditing.views import View
 from mi_keras.errors import InputError

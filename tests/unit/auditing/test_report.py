@@ -6,7 +6,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from mi_keras.auditing.command_line import _parser
 from mi_keras.auditing.report import CARD, DOCUMENT, PAGE, PICTURES, read_document, write
+from mi_keras.auditing.screen import as_text
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.files import read_arrays
@@ -35,6 +37,18 @@ def test_what_is_written_is_read(made, tmp_path):
     assert set(pictures) == set(report.pictures)
     for name, images in report.pictures.items():
         np.testing.assert_array_equal(pictures[name], images)
+
+
+def test_sentences_name_arguments_as_a_door_writes_them():
+    report = replace(
+        reports.digits_report(),
+        assumed=("Pixels 0..255.",), not_tried=("shadow models: `public_backbone`",),
+        warnings=("See `class_names` and `model_input`.", "Of `x`."),
+    )  # fmt: skip
+    worded = report.worded(_parser().in_options)
+    assert worded.warnings == ("See `--class-names` and `--model-input`.", "Of `x`.")
+    assert worded.not_tried == ("shadow models: `--public-backbone`",)
+    assert worded == replace(report, warnings=worded.warnings, not_tried=worded.not_tried)
 
 
 def test_values_of_numpy_become_plain_json():
@@ -89,6 +103,15 @@ def test_a_field_that_is_wrong_is_named(tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_document(tmp_path / DOCUMENT)
+
+
+def test_what_is_printed_is_the_first_screen_and_what_is_repeated_is_a_line(monkeypatch):
+    report = reports.digits_report()
+    monkeypatch.setenv("COLUMNS", "72")
+    assert str(report) == as_text(report, 72)
+    assert "Who listens" in str(report)
+    assert repr(report).startswith("<Report on chest_small.keras: backbone/block_1 LEAKS, ")
+    assert "\n" not in repr(report)
 
 
 def test_a_notebook_shows_a_fragment():

@@ -2,10 +2,14 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from mi_keras.auditing import tables
+from mi_keras.auditing.card import card
+from mi_keras.auditing.page import page
 from mi_keras.auditing.screen import first_screen
 from tests.unit.auditing import reports
 
@@ -69,6 +73,21 @@ def test_a_tolerance_of_the_owner_is_not_called_ours():
     text = printed(reports.photograph_report())
     assert "ours" not in text
     assert "as the owner set" in text
+
+
+def test_a_smoke_test_is_called_one_on_screen_and_page_and_card():
+    report = reports.digits_report()
+    tested = replace(report, settings=replace(report.settings, preset="smoke"))
+    for made in (printed, page, card):
+        assert "a smoke test: its numbers mean nothing" in " ".join(made(tested).split())
+        assert "smoke" not in made(report)
+
+
+def test_images_of_training_that_nobody_named_are_unknown_and_no_dash():
+    report = reports.digits_report()
+    known = replace(report, data=replace(report.data, sides={"members": 10}))
+    assert [row[5] for row in tables.exposure(report).rows[:2]] == ["+12 points [3..21]", "unknown"]
+    assert [row[5] for row in tables.exposure(known).rows[:2]] == ["+12 points [3..21]", "-"]
 
 
 def test_nothing_is_called_safe():

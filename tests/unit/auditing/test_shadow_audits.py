@@ -7,14 +7,15 @@ import keras
 import numpy as np
 import pytest
 from small_audits import audited, linear, pictures
-from small_shadows import SMALL, bench, known, model, subject
+from small_shadows import CLASSES, SMALL, bench, known, model, subject
 
+from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing import audit as auditing
 from mi_keras.auditing import cost, stronger
 from mi_keras.auditing.command_line import _names, _parser
 from mi_keras.auditing.ladder import CLASS, QUERIES, SHADOW, UNLIMITED, rungs
 from mi_keras.auditing.options import Options
-from mi_keras.auditing.shadows import ShadowBench, facts
+from mi_keras.auditing.shadows import ShadowBench, facts, weakness
 from mi_keras.auditing.sizes import SIZES
 from mi_keras.data.mnist import read_embedded_mnist
 from mi_keras.errors import InputError
@@ -42,7 +43,7 @@ def test_what_was_not_possible_is_said_and_what_was_tried_is_not(tmp_path) -> No
     nobody = dict.fromkeys(at, "")  # asked for the white box
     assert stronger.not_tried(at, (SHADOW,), SMALL, nobody, ()) == ["white box", *ends]
     plain = {point: bench(subject(), tmp_path, point) for point in ("maps", "vector", "answer")}
-    reason = "shadow models at maps and vector: a hidden layer needs --public-backbone"
+    reason = "shadow models at maps and vector: a hidden layer needs `public_backbone`"
     assert stronger.not_tried(plain, (SHADOW,), SMALL, nobody, ())[1:] == [reason, *ends]
     assert stronger.not_tried(plain, (), SMALL, nobody, ())[1:] == ["shadow models", *ends]
 
@@ -54,6 +55,25 @@ def test_how_good_the_shadows_are_is_said(tmp_path) -> None:
         "2 shadow models, each trained on 30 of the adversary's 60 images: right on "
     )
     assert f"right on {right:.2f} of the others; the model on " in facts(values)
+
+
+def test_shadows_that_say_something_else_than_the_model_are_warned_of(tmp_path, monkeypatch) -> None:
+    """Untrained ones are; what each says of the images that it has not seen counts, at a hidden layer too."""
+    of = subject(public="flat")
+    values, hidden = known(of, tmp_path), known(of, tmp_path, point="vector")
+    said = of.output.classes_of(of.answers("answer")(of.sides["own"].images))
+    shares = []
+    for number in range(2):
+        shadow = values.surrogates(values.attacks([LinearWithinClass(CLASSES)])[0].needs, None)[number]
+        others = values._parts(number)[1]
+        classes = np.argmax(shadow(np.asarray(values._given[others]), training=False), axis=1)
+        shares.append(np.mean(classes == said[others]))
+    assert values.agreement() == hidden.agreement() == pytest.approx(np.mean(shares))
+    assert values.agreement() < 0.8
+    share = f"{100 * np.mean(shares):.0f} %"
+    assert weakness(values).startswith(f"Shadow models say what the model says of {share} of the images")
+    monkeypatch.setattr(ShadowBench, "agreement", lambda self: 0.8)
+    assert weakness(values) == ""
 
 
 def test_few_images_are_learned_for_more_epochs(tmp_path) -> None:

@@ -178,7 +178,7 @@ def test_who_has_the_public_part_computes_answers_and_trains_what_is_behind_it(t
     first = known(of, tmp_path, point="vector").shadow(0)
     assert first.arrays["000"].shape == (18, 5)  # what is behind "flat" alone was trained
     assert adversaries(subject(), tmp_path, "vector", "shadow") == [(CLASS, *own)]
-    assert untried(known(subject(), tmp_path, point="vector")) == "a hidden layer needs --public-backbone"
+    assert untried(known(subject(), tmp_path, point="vector")) == "a hidden layer needs `public_backbone`"
 
 
 def test_maps_behind_the_public_part_have_a_decoder(tmp_path) -> None:

@@ -11,11 +11,12 @@ from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing import audit as auditing
 from mi_keras.auditing import cost, point_report, stronger
 from mi_keras.auditing.behind import Behind
-from mi_keras.auditing.bench import AuditBench, Sent
+from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import inspect
 from mi_keras.auditing.ladder import CLASS, POOL, UNLIMITED, WHITE_BOX, rungs
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.report import Control
+from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.stronger import Climbed
 from mi_keras.auditing.subject import ATTACKED, OWN
 from mi_keras.auditing.verdict import Judgement, Verdict

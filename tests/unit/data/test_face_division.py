@@ -127,7 +127,7 @@ def test_a_folder_is_on_one_side_and_so_are_folders_that_hold_the_same() -> None
     assert {key.split("/")[0] for key in without.training} & {key.split("/")[0] for key in without.held_out}
     flat = {key.replace("/", "_"): data for key, data in contents.items()}
     with pytest.raises(
-        InputError, match=r"^`groups=folder` must find a folder for each group; made has 1 in all\.$"
+        InputError, match=r"^`groups='folder'` must find a folder for each group; made has 1 in all\.$"
     ):
         divide_faces(made(flat), settings, seed=1)
 

@@ -85,6 +85,6 @@ def test_photographs_that_are_not_installed_are_not_replaced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
-    assert "`data=photographs` must find astronaut.png in scikit-image, reinstall it; got" in message_of(
+    assert "`data='photographs'` must find astronaut.png in scikit-image, reinstall it; got" in message_of(
         "photographs"
     )

@@ -75,7 +75,8 @@ def test_a_file_that_is_gone_comes_empty(folder: Path) -> None:
 def test_a_folder_that_breaks_a_rule_says_which(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = message_of(f"folder:{folder}/none")
     assert (
-        text == f"`data=folder:{folder}/none` must be an existing folder that can be read; got {folder}/none."
+        text
+        == f"`data='folder:{folder}/none'` must be an existing folder that can be read; got {folder}/none."
     )
     assert "must be an existing folder that can be read" in message_of(f"folder:{folder}/a.jpg")
     assert "must hold images (.jpg, .jpeg, .png, .bmp or .webp;" in message_of(f"folder:{folder}/folder.png")

@@ -106,7 +106,7 @@ def test_an_npz_that_breaks_a_rule_says_which(
 ) -> None:
     spec = saved(tmp_path / "mine.npz", good_arrays(**changes))
     text = message_of(spec)
-    assert text.startswith(f"`data={spec}`")
+    assert text.startswith(f"`data='{spec}'`")
     assert message in text
 
 

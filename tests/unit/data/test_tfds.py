@@ -143,10 +143,10 @@ BROKEN_RULES = {
         ("no_such_set", "must be a set that TensorFlow Datasets knows or that is prepared in "),
         ("no_such_set", "it says: Dataset no_such_set not found."),
         ("mnist:9.9.9", "cannot be loaded at version 9.9.9"),
-        ("../pets", "`data=tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../pets'."),
+        ("../pets", "`data='tfds:NAME'` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../pets'."),
         (
             "huggingface:mnist",
-            "`data=tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got 'huggingface:mnist'.",
+            "`data='tfds:NAME'` must be NAME, NAME/CONFIG or NAME:1.0.0; got 'huggingface:mnist'.",
         ),
         ("untested", "must have the splits train and test; it has train."),
         (
@@ -158,7 +158,7 @@ BROKEN_RULES = {
     ],
     open_faces: [
         ("no_such_set", "must be a set that TensorFlow Datasets knows or that is prepared in "),
-        ("../people", "`data=tfds:NAME` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../people'."),
+        ("../people", "`data='tfds:NAME'` must be NAME, NAME/CONFIG or NAME:1.0.0; got '../people'."),
         ("wide", "must have the feature `image`, of uint8; it has image."),
         ("plain", "must have the feature `image`, of uint8; it has young."),
     ],
@@ -193,7 +193,7 @@ def test_offline_refuses_a_set_that_is_not_prepared_at_once(
     (listed,) = re.findall(r"its official files \((.*)\) in ", text)
     assert sorted(listed.split(", ")) == sorted(files)
     assert text == (
-        f"`data=tfds:{name}` is not prepared in {empty_home}/{name}/{version} and `offline` forbids the download; "
+        f"`data='tfds:{name}'` is not prepared in {empty_home}/{name}/{version} and `offline` forbids the download; "
         f"drop `offline`, or first put its official files ({listed}) in {empty_home}/downloads/manual "
         "and run once without it."
     )
@@ -213,7 +213,7 @@ def test_a_download_that_fails_says_what_to_do(empty_home: Path, monkeypatch: py
     assert time.perf_counter() - start < 60  # with the library's own retries it takes minutes
     assert downloader.MAX_RETRIES == retries > 5
     assert (
-        f"`data=tfds:cifar10` could not be prepared in {empty_home}/cifar10/3.0.2: HTTPSConnectionPool"
+        f"`data='tfds:cifar10'` could not be prepared in {empty_home}/cifar10/3.0.2: HTTPSConnectionPool"
         in text
     )
     assert (
@@ -242,10 +242,10 @@ def test_celeba_that_cannot_be_prepared_says_what_to_do(
 
     def said() -> str:
         text = refusal(open_faces, "tfds:celeb_a", offline=False)
-        assert f"`data=tfds:celeb_a` could not be prepared in {empty_home}/celeb_a/2.1.0: " in text
+        assert f"`data='tfds:celeb_a'` could not be prepared in {empty_home}/celeb_a/2.1.0: " in text
         assert all(file in text for file in CELEBA_FILES)
         assert text.endswith(
-            f" in {manual}, or give the pictures themselves: `data=zip:PATH`, or `data=folder:PATH` once unzipped."
+            f" in {manual}, or give the pictures themselves: `data='zip:PATH'`, or `data='folder:PATH'` once unzipped."
         )
         return text
 
@@ -274,6 +274,6 @@ def test_a_set_with_a_truncated_file_is_refused(
     with pytest.raises(InputError) as caught:
         read()
     assert str(caught.value).startswith(
-        f"`data=tfds:{name}` must be prepared as undamaged tfrecord files; remove {folder} and prepare it again: "
+        f"`data='tfds:{name}'` must be prepared as undamaged tfrecord files; remove {folder} and prepare it again: "
     )
     assert "\n" not in str(caught.value)

@@ -68,19 +68,19 @@ def test_a_zip_with_a_name_that_leads_out_is_refused(tmp_path: Path, name: str, 
     path = tmp_path / "bad.zip"
     spec = made_zip(path, {"good.png": png(1), placed: png(2)})
     path.write_bytes(path.read_bytes().replace(placed.encode(), name.encode()))
-    assert message_of(spec) == f"`data={spec}` must have no member {what}; got {name!r}."
+    assert message_of(spec) == f"`data='{spec}'` must have no member {what}; got {name!r}."
 
 
 def test_a_zip_with_a_member_too_large_is_refused(tmp_path: Path) -> None:
     spec = made_zip(tmp_path / "large.zip", {"good.png": png(1), "all.txt": bytes(64 * 1024**2 + 1)})
-    assert message_of(spec) == f"`data={spec}` must have no member larger than 64 MiB; got 'all.txt'."
+    assert message_of(spec) == f"`data='{spec}'` must have no member larger than 64 MiB; got 'all.txt'."
 
 
 def test_a_zip_bomb_is_refused_and_a_small_dense_member_is_not(tmp_path: Path) -> None:
     spec = made_zip(tmp_path / "bomb.zip", {"good.png": png(1), "bomb.png": bytes(2 * 1024**2)})
     assert (
         message_of(spec)
-        == f"`data={spec}` must have no member compressed more than 200 to 1; got 'bomb.png'."
+        == f"`data='{spec}'` must have no member compressed more than 200 to 1; got 'bomb.png'."
     )
     assert open_faces(made_zip(tmp_path / "dense.zip", {"dense.png": bytes(1024**2)})).keys == ("dense.png",)
     whole = {"noise.png": noise(2 * 1024**2)}
@@ -100,7 +100,7 @@ def test_a_zip_that_cannot_be_read_safely_is_refused(
     start = content.index(b"PK\x01\x02") + offset  # flag bits and method, in the central directory
     content[start : start + 2] = value
     path.write_bytes(content)
-    assert message_of(spec) == f"`data={spec}` must have no member {what}; got '1.png'."
+    assert message_of(spec) == f"`data='{spec}'` must have no member {what}; got '1.png'."
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -116,7 +116,7 @@ def test_a_zip_with_too_many_members_is_refused(tmp_path: Path, monkeypatch: pyt
     assert zip_faces.MOST_MEMBERS == 1_000_000
     monkeypatch.setattr(zip_faces, "MOST_MEMBERS", 2)
     spec = made_zip(tmp_path / "many.zip", {f"{number}.png": png(number) for number in range(3)})
-    assert message_of(spec) == f"`data={spec}` must have at most 2 members; got 3."
+    assert message_of(spec) == f"`data='{spec}'` must have at most 2 members; got 3."
 
 
 def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:

@@ -83,19 +83,19 @@ def _words() -> keras.Model:
 
 
 REFUSED: list[tuple[Any, Any, str]] = [
-    (patients, None, "`fix=age=VALUE` must be given, as the model takes more than the image; not held: age (1,) int32, scan (3,) float32."),
-    (patients, {"age": 4}, "`fix=scan=VALUE` must be given, as the model takes more than the image; not held: scan (3,) float32."),
+    (patients, None, "`fix={'age': VALUE}` must be given, as the model takes more than the image; not held: age (1,) int32, scan (3,) float32."),
+    (patients, {"age": 4}, "`fix={'scan': VALUE}` must be given, as the model takes more than the image; not held: scan (3,) float32."),
     (patients, FIX | {"sex": 1}, "`fix` must name inputs beside the image: age, scan; got 'sex'."),
     (patients, FIX | {"image": 1}, "`fix` must name inputs beside the image: age, scan; got 'image'."),
-    (patients, FIX | {"age": 40.5}, "`fix=age` must be whole numbers in -2147483648..2147483647 (int32); got 40.5."),
-    (patients, FIX | {"age": [4, 5]}, "`fix=age` must have the shape of the input, (1,); got (2,)."),
-    (patients, FIX | {"scan": 1.0}, "`fix=scan` must have the shape of the input, (3,); got ()."),
-    (patients, FIX | {"scan": [[1], [1, 2]]}, "`fix=scan` must be numbers, and the input take numbers (float32); got [[1], [1, 2]]."),
-    (patients, FIX | {"scan": "old"}, "`fix=scan` must be numbers, and the input take numbers (float32); got 'old'."),
-    (patients, FIX | {"scan": [1, 2, np.nan]}, "`fix=scan` must be finite; got [1, 2, nan]."),
+    (patients, FIX | {"age": 40.5}, "`fix['age']` must be whole numbers in -2147483648..2147483647 (int32); got 40.5."),
+    (patients, FIX | {"age": [4, 5]}, "`fix['age']` must have the shape of the input, (1,); got (2,)."),
+    (patients, FIX | {"scan": 1.0}, "`fix['scan']` must have the shape of the input, (3,); got ()."),
+    (patients, FIX | {"scan": [[1], [1, 2]]}, "`fix['scan']` must be numbers, and the input take numbers (float32); got [[1], [1, 2]]."),
+    (patients, FIX | {"scan": "old"}, "`fix['scan']` must be numbers, and the input take numbers (float32); got 'old'."),
+    (patients, FIX | {"scan": [1, 2, np.nan]}, "`fix['scan']` must be finite; got [1, 2, nan]."),
     (_two_images, {"left": 0}, "`model` must take one image (height, width, 1 or 3) if it has several inputs; got left (8, 8, 1), right (8, 8, 1)."),
     (_no_image, None, "`model` must take one image (height, width, 1 or 3) if it has several inputs; got one (3,), other (3,)."),
-    (_words, {"word": 3}, "`fix=word` must be numbers, and the input take numbers (string); got 3."),
+    (_words, {"word": 3}, "`fix['word']` must be numbers, and the input take numbers (string); got 3."),
     (lambda: keras.Sequential([keras.Input(SHAPE), layers.Flatten()]), {"age": 1}, "`fix` must be left out: the model has one input; got age."),
 ]  # fmt: skip
 
