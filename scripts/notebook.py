@@ -4,7 +4,9 @@ import json
 import re
 
 FENCE = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
-GENERATED = re.compile(r"<!-- audit .*?<!-- end -->\n*", re.DOTALL)  # what a cell prints is not in the text of a notebook
+GENERATED = re.compile(
+    r"<!-- audit .*?<!-- end -->\n*", re.DOTALL
+)  # what a cell prints is not in the text of a notebook
 
 
 def notebook_document(markdown: str) -> str:

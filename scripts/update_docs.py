@@ -1,4 +1,4 @@
-"""Rewrite the parts of docs/ that are drawn from code and measurements: architecture, result tables, paper map.
+"""Rewrite the parts of docs/ that are drawn from code and measurements: architecture, result tables, paper map, notebook.
 
 Command:  python scripts/update_docs.py [RESULTS] [--audit NAME=FOLDER ...]
 With RESULTS (a folder as `reproduce.py --section all --preset quick --out RESULTS` leaves it), the result.json of each
@@ -33,6 +33,7 @@ from mi_keras.whole import replace_file
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scripts.audit_picture import audit_picture
 from scripts.diagrams import architecture_document
+from scripts.notebook import notebook_document
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured"
@@ -44,7 +45,10 @@ VARIANTS = (
 AUDITS = MEASURED / "audits"  # NAME.json: copies of the audit.json of audits
 WITH_PICTURE = "demo"  # the audit whose pictures the README shows
 WITH_TABLES = (
-    *(DOCS / name for name in ("results.md", "thesis.md", "split.md", "beyond.md", "audits.md")),
+    *(
+        DOCS / name
+        for name in ("results.md", "thesis.md", "split.md", "beyond.md", "audits.md", "tutorial.md")
+    ),
     DOCS.parent / "README.md",
 )
 OF_SECTIONS = {(each.work, each.number, each.title) for each in SECTIONS}
@@ -78,6 +82,7 @@ def update(results: Path | None, audits: Sequence[str] = ()) -> None:
         texts = {DOCS / "architecture.md": architecture_document()}
     texts[DOCS / "paper_map.md"] = paper_map_document(measured)
     texts |= {path: with_tables(path.read_text(), measured) for path in WITH_TABLES}
+    texts[DOCS / "tutorial.ipynb"] = notebook_document(texts[DOCS / "tutorial.md"])
     MEASURED.mkdir(exist_ok=True)
     texts |= {MEASURED / f"{name}.json": text for name, (_, text) in new.items()}
     for path, text in texts.items():
