@@ -11,6 +11,7 @@ from contextlib import contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Drop everything written to file descriptor 2: these libraries log before any of their switches works."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what they would print later
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # the same of gRPC, as where a server goes
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing is for developers
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
