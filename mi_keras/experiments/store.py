@@ -45,7 +45,7 @@ Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 
 def home() -> Path:
     """Return the root of the user's store: `$MI_KERAS_HOME`, by default `.mi_keras` in the working folder."""
-    return Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME))
+    return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
 
 
 @dataclass(frozen=True)
