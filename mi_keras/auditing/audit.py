@@ -49,7 +49,7 @@ from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home
-from mi_keras.machine import machine, versions
+from mi_keras.machine import check_keras, machine, versions
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 
@@ -85,6 +85,7 @@ def audit(
     Raises:
         InputError: model, images and options do not fit; raised before anything is trained.
     """
+    check_keras()
     if unknown := sorted(settings.keys() - {field.name for field in fields(Options)}):
         raise InputError(
             f"`{unknown[0]}` must be an argument of `audit` or a field of `Options`; it is neither."
