@@ -50,6 +50,7 @@ from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home
 from mi_keras.machine import check_keras, machine, versions
+from mi_keras.models.traced import traced_for_now
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 
@@ -103,7 +104,8 @@ def audit(
     defended = parse_defences(options.defend, sent, contract.subjects[0])
     store = store or Store(home())
     progress = progress or SilentProgress()
-    return _Audit(contract, sent, defended, options, store, progress, data_name).report()
+    with traced_for_now():
+        return _Audit(contract, sent, defended, options, store, progress, data_name).report()
 
 
 class _Audit:
