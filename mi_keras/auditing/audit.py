@@ -102,8 +102,7 @@ def audit(
     contract = inspect(model, displayable(name or model.name), data, options)
     sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
-    store = store or Store(home())
-    progress = progress or SilentProgress()
+    store, progress = store or Store(home()), progress or SilentProgress()
     with traced_for_now():
         return _Audit(contract, sent, defended, options, store, progress, data_name).report()
 
