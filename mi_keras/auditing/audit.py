@@ -50,7 +50,7 @@ from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home
 from mi_keras.machine import check_keras, machine, versions
-from mi_keras.models.traced import traced_for_now
+from mi_keras.models.scope import own_models
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 
@@ -103,7 +103,7 @@ def audit(
     sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
     store, progress = store or Store(home()), progress or SilentProgress()
-    with traced_for_now():
+    with own_models():
         return _Audit(contract, sent, defended, options, store, progress, data_name).report()
 
 
