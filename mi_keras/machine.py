@@ -1,4 +1,4 @@
-"""What sums of floats depend on, for every result: versions of packages, the machine, and how Keras is set."""
+"""What sums of floats depend on, for every result: versions of packages, and the machine."""
 
 import os
 import platform
@@ -7,10 +7,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from mi_keras.errors import InputError
-
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow's switch of kernels that round otherwise
-KERAS = {"backend": "tensorflow", "floatx": "float32", "image_data_format": "channels_last"}
 
 
 def machine() -> dict[str, str]:
@@ -27,18 +24,6 @@ def machine() -> dict[str, str]:
         "threads": str(_threads()),
         "oneDNN": {"0": "off", "1": "on"}.get(os.environ.get(ONEDNN, ""), "as TensorFlow has it"),
     }
-
-
-def check_keras() -> None:
-    """Raise `InputError` where Keras is set to build other models than ours: the user's keras.json may say so."""
-    import keras
-
-    for name, needed in KERAS.items():
-        if (found := getattr(keras.config, name)()) != needed:
-            raise InputError(
-                f"`{name}` of Keras must be {needed} here; got {found} (from keras.json in ~/.keras or $KERAS_HOME, "
-                "the environment, or `keras.config`)."
-            )
 
 
 def versions() -> dict[str, str]:

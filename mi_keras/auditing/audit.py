@@ -49,8 +49,8 @@ from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home
-from mi_keras.machine import check_keras, machine, versions
-from mi_keras.models.scope import own_models
+from mi_keras.machine import machine, versions
+from mi_keras.models.scope import check_keras, own_models
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 

@@ -16,7 +16,6 @@ from mi_keras.command import OneLineErrors, console_for_tables, guarded, say_pat
 from mi_keras.display import displayable
 from mi_keras.errors import InputError, interruptible
 from mi_keras.files import check_writable
-from mi_keras.machine import check_keras
 
 ENDS = {3: "an upper bound is above a limit", 4: "a verdict is void, or there are too few images to say"}
 GO_ON = "What is finished is kept; run the same command again to go on."
@@ -45,7 +44,8 @@ def _run(given: argparse.Namespace) -> int:
     from mi_keras.quiet import quiet_libraries  # here: --help answers at once
 
     with quiet_libraries():
-        check_keras()  # it loads TensorFlow
+        from mi_keras.models.scope import check_keras  # it loads TensorFlow
+    check_keras()
     if given.list_points:
         return _list_points(given)
     from mi_keras.auditing.audit import audit

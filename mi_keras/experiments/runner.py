@@ -15,7 +15,7 @@ from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, home
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
-from mi_keras.machine import check_keras, machine, versions
+from mi_keras.machine import machine, versions
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA
 from mi_keras.whole import replace_file
@@ -65,7 +65,8 @@ def _run_one(
     started = time.perf_counter()
     with interruptible(lambda: store.current or "reading the store"):
         with quiet_libraries():  # TensorFlow is imported here, and takes seconds to
-            check_keras()
+            from mi_keras.models.scope import check_keras
+        check_keras()
         result = prepared.run(store, TerminalProgress(console))
     timings = [
         *store.timings,

@@ -6,6 +6,20 @@ from contextlib import contextmanager
 import keras
 from tensorflow.python.eager import context
 
+from mi_keras.errors import InputError
+
+KERAS = {"backend": "tensorflow", "floatx": "float32", "image_data_format": "channels_last"}
+
+
+def check_keras() -> None:
+    """Raise `InputError` where Keras is set to build other models than ours: the user's keras.json may say so."""
+    for name, needed in KERAS.items():
+        if (found := getattr(keras.config, name)()) != needed:
+            raise InputError(
+                f"`{name}` of Keras must be {needed} here; got {found} (from keras.json in ~/.keras or $KERAS_HOME, "
+                "the environment, or `keras.config`)."
+            )
+
 
 @contextmanager
 def own_models() -> Iterator[None]:

@@ -18,7 +18,6 @@ from mi_keras.experiments.section import DEFAULT_PRESET, Bench, C, Data, Request
 from mi_keras.experiments.split import sec_6_decoders
 from mi_keras.experiments.store import Store, home
 from mi_keras.experiments.thesis import sec_5_2_input_combinations
-from mi_keras.machine import check_keras
 from mi_keras.progress import SilentProgress
 from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.export_checks import check_answers, check_same_run
@@ -107,9 +106,10 @@ def _open(
 def _read(options: argparse.Namespace, request: Request) -> "tuple[Trained, dict[str, object]]":
     """Return what the store holds of the run, and what the manifest says of the run."""
     with quiet_libraries():  # TensorFlow is imported here
-        check_keras()
+        from mi_keras.models.scope import check_keras
         from mi_keras.serving.trained import NotTrained
 
+    check_keras()
     try:
         if options.work == "thesis":
             settings, bench, about = _open(sec_5_2_input_combinations.SECTION, options, request)
