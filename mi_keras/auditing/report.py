@@ -10,7 +10,7 @@ import numpy as np
 
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.errors import InputError
-from mi_keras.files import write_arrays, write_text
+from mi_keras.files import check_writable, write_arrays, write_text
 from mi_keras.results.schema import read
 from mi_keras.types import Floats
 from mi_keras.whole import replace_file, replace_files
@@ -237,7 +237,12 @@ class Report:
         return f"Report on {self.model.name}: {shown}"
 
     def save(self, folder: "str | Path") -> Path:
-        """Write page, model card, JSON and pictures into a folder (see `write`); return the page's path."""
+        """Write page, model card, JSON and pictures into a folder (see `write`); return the page's path.
+
+        Raises:
+            InputError: no files can be made there.
+        """
+        check_writable("folder", Path(folder))
         return write(self, Path(folder))
 
     def _repr_html_(self) -> str:

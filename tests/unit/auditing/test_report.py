@@ -91,6 +91,12 @@ def test_a_missing_file_is_refused(tmp_path):
         read_document(tmp_path / DOCUMENT)
 
 
+def test_a_folder_that_cannot_be_one_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="`folder` must be a folder that can be written; got"):
+        reports.digits_report().save(tmp_path / "file")
+
+
 def test_a_notebook_shows_a_fragment():
     shown = reports.digits_report()._repr_html_()
     assert shown.startswith('<div class="audit">')
