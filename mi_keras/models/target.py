@@ -182,8 +182,7 @@ def graph_of(model: keras.Model, copies: Copies, fix: Fix | None = None) -> Grap
             f"`fix` must be for a functional model; inputs of {type(model).__name__} have no names."
         )
     shape = (model.get_build_config() or {}).get("input_shape") if model.built else None
-    if isinstance(shape, list) and len(shape) == 1:
-        shape = shape[0]
+    shape = shape[0] if isinstance(shape, list) and len(shape) == 1 else shape
     if not isinstance(shape, tuple) or not all(size is None or isinstance(size, int) for size in shape):
         raise InputError(
             f"`model` must have one input and have been called once; {type(model).__name__} has no graph that tells its input."
