@@ -226,4 +226,4 @@ def test_one_audit_after_the_other_leaves_nothing_behind() -> None:
     assert abs(objects[-1] - objects[5]) < 2_000, objects  # models, graphs, arrays
     assert sizes[-1] - sizes[5] < 24, (
         sizes
-    )  # MB; it was 8 an audit while TensorFlow kept what it had compiled
+    )  # MB; it was 8 an audit
