@@ -6,7 +6,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from scripts.soak_jobs import Job, contents, mounted
@@ -107,9 +106,8 @@ def clock_set_back(job: Job, root: Path) -> str:
     )  # fmt: skip
     under = ("env", f"LD_PRELOAD={library}", f"SET_BACK={file}")
     process = job.start(folder, under=under)
-    for part, seconds in ((0.5, YEAR), (0.3, 2 * YEAR)):
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(part * job.seconds)
+    for count, seconds in ((4, YEAR), (8, 2 * YEAR)):
+        wait_for_stages(count, folder / "store", process)
         file.write_text(str(seconds))
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
@@ -130,8 +128,7 @@ def clock_set_back(job: Job, root: Path) -> str:
 def copied_store(job: Job, root: Path) -> str:
     """Copy a store that is in use, and when it is finished, to another path, host and user, without its times too."""
     process = job.start(root / "here")
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(0.4 * job.seconds)
+    wait_for_stages(8, root / "here" / "store", process)
     copies = {"in use": ("-a",), "finished": ("-a",), "without times": ("-r", "--no-preserve=all")}
     found = []
     for name, how in copies.items():
@@ -156,6 +153,12 @@ TROUBLES: Mapping[str, Callable[[Job, Path], str]] = {
     "full disk": full_disk, "read-only store": read_only, "strange path": strange_path, "two processes, one store": two_at_once,
  "clock set back": clock_set_back, "copied store": copied_store,
 }  # fmt: skip
+
+
+def wait_for_stages(count: int, store: Path, process: "subprocess.Popen[str]") -> None:
+    """Wait until a process has finished so many stages, or has ended."""
+    while len(stages(store)) < count and process.poll() is None:
+        time.sleep(0.02)
 
 
 def stages(store: Path) -> dict[str, int]:
