@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,9 @@ from mi_keras.commands import COMMANDS, run_command
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections
 from mi_keras.experiments.section import folder_of
 
+# Whatever the user's other programs run on: this one has layers for TensorFlow alone, and draws into files
+OURS = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (see `guarded`).
@@ -20,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Where the first argument is one of `COMMANDS`, that command reads the others; else they are of a reproduction.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    os.environ |= OURS
     if arguments and arguments[0] in COMMANDS:
         return run_command(arguments[0], arguments[1:])
     parser = _parser()

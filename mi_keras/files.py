@@ -145,7 +145,7 @@ def write_text(path: Path, text: str) -> None:
 def check_writable(name: str, folder: Path) -> None:
     """Raise `InputError`, which calls the folder `name`, unless files can be made where it is or will be; makes no folder."""
     try:
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:

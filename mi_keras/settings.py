@@ -1,13 +1,13 @@
 """Settings of every step, with the texts' own values as the only defaults (thesis 3, 5.1 and Appendix A)."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 from mi_keras.errors import InputError
 
 COMBINATIONS = ("o", "a", "x", "o+a", "o+x", "a+x", "o+a+x")
 OBJECTIVES = ("logit_mse", "cross_entropy")
-STARTS = ("class_average", "class_instance", "random")
-OPTIMIZERS = ("adam", "gradient_descent")
+STARTS, OPTIMIZERS = ("class_average", "class_instance", "random"), ("adam", "gradient_descent")
 KNOWN = ("solved", "extracted")  # A^L of the adversary's own images; the first is what stages of old have
 ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it something else was meant
@@ -260,7 +260,7 @@ def _check_fit(channels: tuple[int, ...], epochs: int, batch_size: int, learning
 
 
 def _at_least(name: str, value: float, low: float) -> None:
-    if not value >= low:  # so written, NaN fails too
+    if not (isinstance(value, Real) and value >= low):  # so written, NaN fails too
         raise InputError(f"`{name}` must be >= {low}; got {value!r}.")
     if value > LARGEST:
         raise InputError(f"`{name}` must be <= {LARGEST}; got {value!r}.")
@@ -277,13 +277,13 @@ def check_whole(name: str, value: int, low: int, high: int | None = None) -> Non
 
 def check_positive(name: str, value: float) -> None:
     """Raise `InputError` unless a number is above 0 and finite."""
-    if not 0 < value < float("inf"):
+    if not (isinstance(value, Real) and 0 < value < float("inf")):
         raise InputError(f"`{name}` must be a positive finite number; got {value!r}.")
 
 
 def check_not_negative(name: str, value: float) -> None:
     """Raise `InputError` unless a number is finite and at least 0."""
-    if not 0 <= value < float("inf"):
+    if not (isinstance(value, Real) and 0 <= value < float("inf")):
         raise InputError(f"`{name}` must be a finite number >= 0; got {value!r}.")
 
 

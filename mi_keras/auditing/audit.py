@@ -50,6 +50,7 @@ from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store, home
 from mi_keras.machine import machine, versions
+from mi_keras.models.scope import check_keras, own_models
 from mi_keras.progress import Progress, SilentProgress
 from mi_keras.types import Floats
 
@@ -83,6 +84,7 @@ def audit(
     Raises:
         InputError: model, images and options do not fit; raised before anything is trained.
     """
+    check_keras()
     if unknown := sorted(settings.keys() - {field.name for field in fields(Options)}):
         refuse_unknown(unknown[0], ("options", "store", "progress", "name", "data_name", "imports"))
     options = replace(options or Options(), **settings)
@@ -96,9 +98,9 @@ def audit(
     contract = inspect(model, displayable(name or model.name), data, options)
     sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
-    store = store or Store(home())
-    progress = progress or SilentProgress()
-    return _Audit(contract, sent, defended, options, store, progress, data_name).report()
+    store, progress = store or Store(home()), progress or SilentProgress()
+    with own_models():
+        return _Audit(contract, sent, defended, options, store, progress, data_name).report()
 
 
 class _Audit:

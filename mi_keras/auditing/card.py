@@ -4,8 +4,8 @@ import re
 
 from mi_keras.auditing import tables, words
 from mi_keras.auditing.glossary import meanings
-from mi_keras.auditing.report import SCREEN_WIDTH, Report
-from mi_keras.auditing.screen import as_text
+from mi_keras.auditing.report import Report
+from mi_keras.auditing.screen import SCREEN_WIDTH, as_text
 from mi_keras.errors import InputError
 from mi_keras.reports.text import escape_markdown
 

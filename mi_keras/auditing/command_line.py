@@ -45,7 +45,8 @@ def _run(given: argparse.Namespace, parser: OneLineErrors) -> int:
     from mi_keras.quiet import quiet_libraries  # here: --help answers at once
 
     with quiet_libraries():
-        import tensorflow  # noqa: F401
+        from mi_keras.models.scope import check_keras  # it loads TensorFlow
+    check_keras()
     if given.list_points:
         return _list_points(given)
     from mi_keras.auditing.audit import audit

@@ -117,9 +117,12 @@ def _own(imports: Sequence[str]) -> dict[str, object]:
             raise InputError(f"`imports` must be modules of your own, as package.module; got {name!r}.")
         try:
             module = import_module(name)
-        except Exception as error:  # of the module's own code, which may fail in any way
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # of the module's own code: a script's exit code 0 would be ours
             raise InputError(
-                f"`imports` must be modules that can be imported; got {name} ({line_of(error)})."
+                f"`imports` must be modules that can be imported; got {name} ({type(error).__name__}: {line_of(error)})."
             ) from None
         package = name.split(".")[0]
         own = [

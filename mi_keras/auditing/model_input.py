@@ -60,7 +60,7 @@ def _imported(spec: str, module: str, function: str) -> ModelInput:
     name = f"`model_input='{spec}'`"
     try:
         found = getattr(import_module(module), function)
-    except Exception as error:  # an imported module may raise anything
+    except (Exception, SystemExit) as error:  # an imported module may raise anything, and end the process
         raise InputError(
             f"{name} must be a function that can be imported; got {type(error).__name__}: {first_line(error)}."
         ) from error
@@ -70,7 +70,7 @@ def _imported(spec: str, module: str, function: str) -> ModelInput:
     def convert(images: Floats) -> Floats:
         try:
             converted = np.asarray(found(images.copy()), np.float32)  # the truth must not change under it
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(
                 f"{name} must take images in [0, 1], {images.shape} float32; it raised {type(error).__name__}: "
                 f"{first_line(error)}."

@@ -112,7 +112,7 @@ class Options:
         for adversary in self.adversaries:
             if adversary not in ADVERSARIES:
                 raise InputError(f"`adversaries` must be of {', '.join(ADVERSARIES)}; got {adversary!r}.")
-        if not 0 <= self.budget <= LARGEST:
+        if not isinstance(self.budget, int | float) or not 0 <= self.budget <= LARGEST:
             raise InputError(f"`budget` must be minutes >= 0, 0 for no limit; got {self.budget!r}.")
         for text in self.defend:
             parse_spec(text)

@@ -1,7 +1,6 @@
 """What an audit found, as typed values: what the terminal, the page, the model card and the JSON file are made from."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import partial
@@ -12,13 +11,12 @@ import numpy as np
 
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.errors import InputError
-from mi_keras.files import write_arrays, write_text
+from mi_keras.files import check_writable, write_arrays, write_text
 from mi_keras.results.schema import read
 from mi_keras.types import Floats
 from mi_keras.whole import replace_file, replace_files
 
 SCHEMA = "mi_keras.audit/1"
-SCREEN_WIDTH = 100  # characters of a first screen that no window limits
 DOCUMENT, PICTURES, PAGE, CARD = "audit.json", "pictures.npz", "index.html", "audit.md"
 
 
@@ -246,13 +244,14 @@ class Report:
         """The first screen, as the command prints it."""
         from mi_keras.auditing.screen import as_text
 
-        return as_text(self, shutil.get_terminal_size((SCREEN_WIDTH, 0)).columns)
+        return as_text(self)
 
     def __repr__(self) -> str:
         return f"<Report on {self.model.name}: {', '.join(f'{p.name} {p.verdict}' for p in self.points)}>"
 
     def save(self, folder: "str | Path") -> Path:
-        """Write page, model card, JSON and pictures into a folder (see `write`); return the page's path."""
+        """Write page, card, JSON and pictures (see `write`) into a folder that takes files; return the page's path."""
+        check_writable("folder", Path(folder))
         return write(self, Path(folder))
 
     def _repr_html_(self) -> str:

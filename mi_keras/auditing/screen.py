@@ -1,5 +1,6 @@
 """The first screen of an audit on the terminal: what leaks where, and what the numbers rest on."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -14,6 +15,7 @@ from mi_keras.auditing import words
 from mi_keras.auditing.glossary import meanings
 from mi_keras.auditing.report import DefenceRow, PointReport, Report
 
+SCREEN_WIDTH = 100  # characters where no window says how many
 # None is needed to read it, and none is green
 _STYLES = {"LEAKS": "bold red", "VOID": "bold red", "INCONCLUSIVE": "bold"}
 _GAP = 2  # columns between two columns of a table
@@ -49,10 +51,11 @@ def first_screen(report: Report, console: Console) -> None:
         _defences(report, console)
 
 
-def as_text(report: Report, width: int) -> str:
-    """Return the first screen in lines of at most so many characters."""
+def as_text(report: Report, width: int | None = None) -> str:
+    """Return the first screen in lines of at most so many characters; None: as many as the window has."""
     written = StringIO()
-    first_screen(report, Console(file=written, width=width))
+    columns = width or shutil.get_terminal_size((SCREEN_WIDTH, 0)).columns
+    first_screen(report, Console(file=written, width=columns))
     return written.getvalue().rstrip()
 
 

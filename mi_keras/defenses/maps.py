@@ -86,9 +86,11 @@ class KeptMaps(Defense):
     differentiable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.kept or min(self.kept) < 0 or len(set(self.kept)) < len(self.kept):
+        kept = self.kept if isinstance(self.kept, tuple | list) else ()
+        negative = any(isinstance(number, int) and number < 0 for number in kept)
+        if negative or not 0 < len(kept) == len(set(kept)):
             raise InputError(f"`kept` must be one or more different numbers >= 0; got {self.kept!r}.")
-        for number in self.kept:
+        for number in kept:
             check_whole("kept", number, 0)
 
     @property

@@ -1,6 +1,7 @@
 """Defences that train another model to answer in place of the one that is protected: distillation (thesis 7), label smoothing."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 import keras
@@ -101,7 +102,7 @@ class LabelSmoothing(Defense):
     hardens: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (-1 <= self.share < 1 and self.share):
+        if not (isinstance(self.share, Real) and -1 <= self.share < 1 and self.share):
             raise InputError(f"`share` must be >= -1 and < 1, and not 0; got {self.share!r}.")
         _check_training(self.epochs, self.batch_size, self.learning_rate)
 

@@ -11,7 +11,8 @@ import numpy as np
 from mi_keras.attacks.access import Access, Holdings, Queries
 from mi_keras.attacks.attack import Attack
 from mi_keras.defenses.defense import Defense
-from mi_keras.experiments.store import Compute, Stage, Store, all_words
+from mi_keras.experiments.stage_words import all_words
+from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.progress import Arrays, Progress, Run, Workspace
 from mi_keras.seeds import derive
 from mi_keras.types import Floats, Images, Observation

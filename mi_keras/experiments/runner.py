@@ -66,8 +66,9 @@ def _run_one(
     store.start_record()
     started = time.perf_counter()
     with interruptible(lambda: store.current or "reading the store"):
-        with quiet_libraries():  # TensorFlow takes seconds to import
-            import tensorflow  # noqa: F401
+        with quiet_libraries():  # TensorFlow is imported here, and takes seconds to
+            from mi_keras.models.scope import check_keras
+        check_keras()
         result = prepared.run(store, TerminalProgress(console))
     timings = [
         *store.timings,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mi_keras.errors import DamagedFile
 from mi_keras.experiments.renewal import Renewal
+from mi_keras.experiments.stage_words import describe, told
 from mi_keras.files import (
     LARGE,
     WRONG_FORMAT,
@@ -38,14 +39,13 @@ log = logging.getLogger("mi_keras")
 
 HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
 ARRAYS, META = "arrays.npz", "meta.json"
-UNSAID = ("defense", "model")  # in words: the first is said otherwise, the second is a hash
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
 Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 
 
 def home() -> Path:
     """Return the root of the user's store: `$MI_KERAS_HOME`, by default `.mi_keras` in the working folder."""
-    return Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME))
+    return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Store:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
         found = self._find(stage, with_arrays=with_arrays)
         if found is None:
-            waiting = f"another process computes {stage.told or describe(stage)}: waiting for it"
+            waiting = f"another process computes {told(stage)}: waiting for it"
             with locked(self.root / "locks" / stage.key, lambda: log.warning(waiting)):
                 found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
         return found
@@ -207,7 +207,7 @@ class Store:
         if self.renewal.begin(stage.key):
             shutil.rmtree(workspace.folder, ignore_errors=True)
             self.renewal.save_begun()
-        outer, self.current = self.current, stage.told or describe(stage)
+        outer, self.current = self.current, told(stage)
         started, before = time.perf_counter(), self._computing
         arrays, info = stage.compute(workspace)
         on_the_way = self._computing - before  # stages that have their own entries
@@ -218,7 +218,7 @@ class Store:
         self.current = outer
         self._fresh.add(stage.key)
         self.renewal.finish(stage.key)
-        self._finished(stage.told or describe(stage), seconds)
+        self._finished(told(stage), seconds)
         self._note(stage, seconds, versions(), reused=False)
         return {key: np.asarray(value) for key, value in arrays.items()}, json.loads(json.dumps(info))
 
@@ -279,22 +279,6 @@ class Store:
             os.replace(new, folder)
             sync_folder(folder.parent)
             sync_folder(folder.parent.parent)
-
-
-def describe(stage: Stage) -> str:
-    """Return a stage in words: kind, its text values such as role and objective, what tells it apart, number of the run."""
-    texts = [
-        text for name, text in stage.identity.items() if isinstance(text, str) and text and name not in UNSAID
-    ]
-    run = stage.identity.get("run")
-    return " ".join([stage.kind, *texts, *all_words(stage), *([f"(run {run})"] if run else [])])
-
-
-def all_words(stage: Stage) -> list[str]:
-    """Return the words of a stage and of all that it is made from, each once."""
-    return list(
-        dict.fromkeys([*stage.words, *(word for earlier in stage.upstream for word in all_words(earlier))])
-    )
 
 
 def _as_json(value: object) -> dict[str, Any]:

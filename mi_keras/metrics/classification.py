@@ -8,6 +8,10 @@ from mi_keras.types import Floats, Ints
 
 def confusion_matrix(labels: Ints, predictions: Ints, classes: int) -> Ints:
     """Return the `(classes, classes)` counts with true classes as rows and predicted classes as columns."""
+    if np.shape(labels) != np.shape(predictions):
+        raise ValueError(
+            f"`labels` and `predictions` must be equally many; got {np.shape(labels)}, {np.shape(predictions)}."
+        )
     for name, values in (("labels", labels), ("predictions", predictions)):
         if len(values) and not 0 <= values.min() <= values.max() < classes:
             raise ValueError(f"`{name}` must be in 0..{classes - 1}; got {values.min()}..{values.max()}.")
@@ -60,3 +64,5 @@ def _check_pairs(output_vector: Floats, labels: Ints) -> None:
         raise ValueError(
             f"`output_vector` and `labels` must be equally many, at least one; got {len(output_vector)}, {len(labels)}."
         )
+    if not np.isfinite(output_vector).all():  # the largest of NaN is the first class
+        raise ValueError("`output_vector` must be finite; got NaN or infinity.")

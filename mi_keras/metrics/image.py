@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from mi_keras.errors import InputError
-from mi_keras.settings import IMAGENET_DEVIATION, IMAGENET_MEAN
+from mi_keras.settings import IMAGENET_DEVIATION, IMAGENET_MEAN, check_whole
 from mi_keras.types import Floats, Scores
 
 WINDOW, SIGMA = 11, 1.5  # thesis 4.1.2 and Wang et al. 2004
@@ -187,6 +187,7 @@ def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512) -> S
         low, high = float(images.min(initial=0)), float(images.max(initial=0))  # NaN where one is
         if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # so written, NaN fails too
             raise ValueError(f"`{name}` must be in [0, 1], without NaN; got values from {low:g} to {high:g}.")
+    check_whole("batch_size", batch_size, 1)
     slices = [slice(i, i + batch_size) for i in range(0, len(truth), batch_size)]
     return Scores(
         ssim=np.concatenate([ssim(reconstructions[s], truth[s]).numpy() for s in slices]),

@@ -25,6 +25,9 @@ def found_within_class(
     Returns:
         `(images,)` in [0, 1]; NaN in a class with fewer images than `among`.
     """
+    if not len(queries) == len(truths) == len(classes):
+        counts = f"{len(queries)}, {len(truths)} and {len(classes)}"
+        raise ValueError(f"`queries`, `truths` and `classes` must be equally many; got {counts}.")
     found = np.full(len(queries), np.nan)
     for number in np.unique(classes):
         of = np.flatnonzero(classes == number)
@@ -40,4 +43,8 @@ def detail(errors: NDArray[Any], class_errors: NDArray[Any]) -> float:
         errors: `(images,)` of the reconstructions.
         class_errors: `(images,)` of the class mean, not all 0.
     """
+    if np.shape(errors) != np.shape(class_errors):
+        raise ValueError(
+            f"`errors` and `class_errors` must be equally many; got {np.shape(errors)}, {np.shape(class_errors)}."
+        )
     return 1.0 - float(np.sum(errors, dtype=np.float64) / np.sum(class_errors, dtype=np.float64))

@@ -11,7 +11,7 @@ from mi_keras.models.graph import trace
 from mi_keras.models.layers import BitDropout, FusedBatchNormalization, torch_uniform
 from mi_keras.models.target import register_fast_path
 from mi_keras.seeds import derive
-from mi_keras.settings import DEFAULT_HEAD, IMAGE_SIZE, HeadSettings
+from mi_keras.settings import DEFAULT_HEAD, IMAGE_SIZE, HeadSettings, check_whole
 from mi_keras.types import Floats, Observation
 
 ACTIVATION_UNITS = 50
@@ -148,6 +148,9 @@ def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def _outputs(cnn: keras.Model, images: Floats, name: str, batch_size: int) -> Floats:
+    check_whole("batch_size", batch_size, 1)
+    if not len(images):
+        raise InputError("`images` must be one or more; got none.")
     batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
     return np.concatenate([cnn(batch, training=False)[name].numpy() for batch in batches])
 

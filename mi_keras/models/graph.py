@@ -65,6 +65,8 @@ class Graph:
 
 def has_graph(model: keras.Model) -> bool:
     """Tell whether a model is functional or sequential, and does what its graph says."""
+    if not isinstance(model, keras.Model):
+        raise InputError(f"`model` must be a Keras model; got a {type(model).__name__}.")
     if isinstance(model, keras.Sequential):
         return type(model).call is keras.Sequential.call and getattr(model, "_functional", None) is not None
     return getattr(getattr(type(model), "call", None), "__qualname__", "") == "Functional.call"

@@ -132,16 +132,15 @@ def observed_at(
     """Return a model as it is observed at a point; the model itself is left as it is.
 
     Args:
-        model: functional or sequential, nested as deep as it is; of any other model, which has no graph to cut, the outputs
-            are all that can be observed.
+        model: functional or sequential, nested; of any other, which has no graph to cut, the outputs alone can be observed.
         point: one of `points(model)` or its name.
         fix: what inputs beside the image are held at, by name.
         in_float32: head and tail compute in single precision what the model computes in half.
         argument: what the user gave the point as, for messages.
 
     Raises:
-        InputError: there is no such point, a connection bypasses it, an input beside the image is not held at a value that
-            fits it, or a layer does not come back from its configuration as it was.
+        InputError: no such point, a connection bypasses it, an input beside the image is not held at a value that fits
+            it, or a layer does not come back from its configuration as it was.
     """
     name = point.name if isinstance(point, Point) else point
     copies = Copies(in_float32=in_float32)
@@ -183,8 +182,7 @@ def graph_of(model: keras.Model, copies: Copies, fix: Fix | None = None) -> Grap
             f"`fix` must be for a functional model; inputs of {type(model).__name__} have no names."
         )
     shape = (model.get_build_config() or {}).get("input_shape") if model.built else None
-    if isinstance(shape, list) and len(shape) == 1:
-        shape = shape[0]
+    shape = shape[0] if isinstance(shape, list) and len(shape) == 1 else shape
     if not isinstance(shape, tuple) or not all(size is None or isinstance(size, int) for size in shape):
         raise InputError(
             f"`model` must have one input and have been called once; {type(model).__name__} has no graph that tells its input."
@@ -251,7 +249,8 @@ def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any, 
 
 
 def _is_close(answer: NDArray[Any], expected: NDArray[Any], tolerated: float) -> bool:
-    return np.allclose(answer, expected, 0, tolerated * np.abs(expected).max(initial=0), equal_nan=True)
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+    return np.allclose(answer, expected, 0, tolerated * largest, equal_nan=True)
 
 
 def _answers(answers: Any, structure: Any) -> dict[Value, Any]:

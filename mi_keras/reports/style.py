@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -35,8 +35,11 @@ _ON_SCREEN = 1.05  # letters are wider when their stems are put on pixels
 
 @contextmanager
 def plain_text() -> Iterator[None]:
-    """Take every text of a figure as it is: a `$` in somebody's path or class name begins no formula."""
-    with mpl.rc_context({"text.parse_math": False}):
+    """Take every text of a figure as it is: a `$` in somebody's path or class name begins no formula.
+
+    A matplotlibrc of the user's, with LaTeX and other fonts, is for his figures.
+    """
+    with style.context(["default", {"text.parse_math": False}]):
         yield
 
 

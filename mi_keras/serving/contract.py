@@ -142,7 +142,10 @@ def failure(server: str, spec: ModelSpec, status: str, said: str, timeout: float
         )
     if status in ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"):
         return InputError(f"`input` must be what {spec} accepts; {server} says: {said}.")
-    if status == "UNAVAILABLE":
+    if status in (
+        "UNAVAILABLE",
+        "CANCELLED",
+    ):  # a server that is ended cancels what it was asked; we cancel nothing
         hint = "; without --rest it must be the gRPC port" if "HTTP/2" in said else ""
         return Unavailable(server, f"no answer from the server{hint} ({said})")
     if status == "DEADLINE_EXCEEDED":

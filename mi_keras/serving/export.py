@@ -105,9 +105,11 @@ def _open(
 
 def _read(options: argparse.Namespace, request: Request) -> "tuple[Trained, dict[str, object]]":
     """Return what the store holds of the run, and what the manifest says of the run."""
-    with quiet_libraries():  # TensorFlow is imported with it
+    with quiet_libraries():  # TensorFlow is imported here
+        from mi_keras.models.scope import check_keras
         from mi_keras.serving.trained import NotTrained
 
+    check_keras()
     try:
         if options.work == "thesis":
             settings, bench, about = _open(sec_5_2_input_combinations.SECTION, options, request)

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mi_keras.experiments.store import Stage, describe
+from mi_keras.experiments.stage_words import describe
+from mi_keras.experiments.store import Stage
 from mi_keras.serving.signatures import Signature
 
 TRUTH = "truth"

@@ -106,6 +106,7 @@ def test_foreign_words_stay_on_one_line_of_sensible_length():
         ("INVALID_ARGUMENT", "Matrix size-incompatible", InputError, "`input` must be what thesis label a accepts; here:1 "),
         ("FAILED_PRECONDITION", "no such key", InputError, "`input` must be what"),
         ("UNAVAILABLE", "Socket closed", Unavailable, "no answer from the server (Socket closed)"),
+        ("CANCELLED", "CANCELLED", Unavailable, "no answer from the server (CANCELLED)"),
         ("HTTP 502", "bad gateway", ServerError, "the server failed with HTTP 502 (bad gateway)"),
     ],
 )  # fmt: skip

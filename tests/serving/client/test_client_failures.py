@@ -75,6 +75,25 @@ def test_only_unavailable_servers_are_asked_again(serve, rest, status, kind):
     assert str(error.value).isprintable()
 
 
+def test_what_a_server_that_ends_leaves_unanswered_goes_to_the_next_at_its_address(serve, capfd):
+    """It is told CANCELLED, which is no word of ours."""
+    asked, ended = threading.Event(), threading.Event()
+
+    def dawdle():
+        asked.set()
+        ended.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        with serve(before_predict=dawdle) as server:
+            client = Client(server.grpc, "thesis", version=2)
+            image = pool.submit(client.predict, "invert_from_output", {"output_vector": vectors(1)})
+            assert asked.wait(60)
+        ended.set()
+        with serve(ports=(int(server.grpc.split(":")[1]), 0)), client:
+            np.testing.assert_allclose(image.result()["image"], expected_image(2, vectors(1)), atol=1e-6)
+    assert capfd.readouterr().err == ""
+
+
 def test_no_server_is_an_error_that_names_the_address(closed_address, rest):
     with (
         Client(closed_address, "thesis", rest=rest, retries=1) as client,

@@ -90,11 +90,14 @@ REFUSED = {
     "floats of unknown range": (network, pictures() / 255, "`pixels` must be declared", {}),
     "another size": (network, pictures(), r"`size=\(16, 16\)` must be", {"size": (8, 8)}),
     "not finite": (lambda: network(scale=1e38), pictures() * 1.0, "finite", {"pixels": "0..255", "model_input": "0..255"}),
+    "NaN as a weight": (lambda: network(scale=np.nan), pictures(), "finite", {}),
+    "a budget in words": (network, pictures(), "`budget` must be minutes >= 0, .* got '5'", {"budget": "5"}),
     "embedding unchecked": (network, (pictures(), np.arange(420) % 3), "no answers that tell one",
                             {"model_input": None, "output_kind": "embedding"}),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_does_not_fit_is_refused_in_a_line(case: str) -> None:
     build, data, words, options = REFUSED[case]

@@ -180,5 +180,9 @@ def test_modules_that_cannot_be_imported_are_named(good, tmp_path, monkeypatch) 
     assert "`imports`" in (message := refusal(good, imports=["missing_layers"]))
     assert "missing_layers" in message
     assert "division by zero" in refusal(good, imports=["broken_layers"])
+    (tmp_path / "script.py").write_text(
+        "raise SystemExit(0)"
+    )  # with which an audit would seem to have passed
+    assert "script (SystemExit: 0)" in refusal(good, imports=["script"])
     for name in ("", ".relative", "a/b.py", "keras.layers"):
         assert f"got {name!r}" in refusal(good, imports=[name])

@@ -68,6 +68,7 @@ def raising(images: Any) -> Any:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
+        (lambda images: sys.exit(0), "it raised SystemExit: "),
         (raising, "must take images in [0, 1], (600, 4, 5, 3) float32; it raised KeyError: "),
         (lambda images: images[:7], "must return one for each of 600 images; got (7, 4, 5, 3)"),
         (lambda images: images.mean(), "must return one for each of 600 images; got ()"),

@@ -114,6 +114,12 @@ def test_what_is_printed_is_the_first_screen_and_what_is_repeated_is_a_line(monk
     assert "\n" not in repr(report)
 
 
+def test_a_folder_that_cannot_be_one_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="`folder` must be a folder that can be written; got"):
+        reports.digits_report().save(tmp_path / "file")
+
+
 def test_a_notebook_shows_a_fragment():
     shown = reports.digits_report()._repr_html_()
     assert shown.startswith('<div class="audit">')

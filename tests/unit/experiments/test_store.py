@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.store import Store, all_words, describe
+from mi_keras.experiments.stage_words import all_words, describe
+from mi_keras.experiments.store import Store, home
 from mi_keras.files import DiskWorkspace
 
 
@@ -266,7 +268,14 @@ def test_stages_are_told_apart_in_words(tmp_path):
 
 
 def test_a_root_that_cannot_be_written_is_refused(tmp_path):
-    blocker = tmp_path / "file"
-    blocker.write_text("")
-    with pytest.raises(InputError, match="`MI_KERAS_HOME` must be a folder that can be written; got"):
-        Store(blocker)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing" / "folder")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for name in ("file", "nowhere", "circle"):
+        with pytest.raises(InputError, match="`MI_KERAS_HOME` must be a folder that can be written; got"):
+            Store(tmp_path / name)
+
+
+def test_an_empty_variable_is_none(monkeypatch):
+    monkeypatch.setenv("MI_KERAS_HOME", "")
+    assert home() == Path(".mi_keras")

@@ -1,5 +1,6 @@
 """Figures in general: the right size, everything inside the picture, a sentence for what is missing."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -77,6 +78,14 @@ def test_no_text_is_taken_for_a_formula(make, kind):
             row["label"] += MATH
     read = read_result(result | named)
     assert _png(read.figures[0], read, arrays).startswith(b"\x89PNG")
+
+
+def test_what_the_user_has_set_for_other_figures_changes_none(make):
+    result, arrays = make(runs=1, size=4)
+    read = read_result(result)
+    before = _png(read.figures[0], read, arrays)
+    with mpl.rc_context({"text.usetex": True, "font.size": 30, "axes.grid": True, "savefig.bbox": "tight"}):
+        assert _png(read.figures[0], read, arrays) == before
 
 
 def test_powers_of_ten_are_plain_text():

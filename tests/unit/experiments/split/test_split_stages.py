@@ -14,7 +14,7 @@ from mi_keras.errors import InputError
 from mi_keras.experiments.case import Case, plan
 from mi_keras.experiments.split.bench import HELD_OUT, TRAINING
 from mi_keras.experiments.split.rows import picture_notes
-from mi_keras.experiments.store import describe
+from mi_keras.experiments.stage_words import describe
 from mi_keras.models.mobilenet import encoder_of
 from mi_keras.settings import DecoderSettings, EncoderSettings
 
