@@ -7,6 +7,7 @@ from typing import Any
 from mi_keras.errors import InputError
 from mi_keras.experiments.registry import WORKS
 from mi_keras.experiments.section import DEFAULT_PRESET, PRESETS, Request
+from mi_keras.machine import FLOAT32, PRECISIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, section: str) -> None:
@@ -38,6 +39,12 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
     add("--data", metavar="SOURCE", help=data)
     changes = "change a setting, for example gradient.steps=100"
     add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help=changes)
+    add(
+        "--precision",
+        default=FLOAT32,
+        choices=PRECISIONS,
+        help="of products in the adversary's networks; bfloat16 is faster where the processor has it (default: float32)",
+    )
     add("--offline", action="store_true", help="never download data or weights")
 
 
@@ -59,6 +66,6 @@ def request_of(options: argparse.Namespace, **more: Any) -> Request:
     if options.encoder_weights and options.work != "split":
         raise InputError(f"`--encoder-weights` must go with --work split; got --work {options.work}.")
     return Request(
-        section=options.section, work=options.work, preset=options.preset, overrides=options.overrides, seed=options.seed,
+        section=options.section, work=options.work, preset=options.preset, overrides=options.overrides, seed=options.seed, precision=options.precision,
         data=options.data, offline=options.offline, encoder_weights=options.encoder_weights, **more,
     )  # fmt: skip

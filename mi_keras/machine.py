@@ -1,5 +1,6 @@
 """What sums of floats depend on, for every result: versions of packages, and the machine."""
 
+import logging
 import os
 import platform
 import re
@@ -7,23 +8,56 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from mi_keras.errors import InputError
+
+log = logging.getLogger("mi_keras")
+
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow's switch of kernels that round otherwise
+PRECISIONS = FLOAT32, BFLOAT16 = "float32", "bfloat16"  # of products in the networks of adversaries
+WITH_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # instructions that make it faster, as Linux calls them on x86
 
 
-def machine() -> dict[str, str]:
-    """Return the instruction set, the number of threads, and whether TensorFlow uses oneDNN; loads no TensorFlow."""
-    flags = ""
-    if Path("/proc/cpuinfo").exists():
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    sets = [
-        name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if re.search(rf"\b{name}\b", flags)
-    ]
+def machine(precision: str = FLOAT32) -> dict[str, str]:
+    """Return the instruction set, the number of threads, whether TensorFlow uses oneDNN, and a precision that is not float32.
+
+    Loads no TensorFlow.
+    """
     return {
         "machine": platform.machine(),
-        "instructions": ", ".join(sets) or "not known",
+        "instructions": ", ".join(_instructions("avx2", "avx512f", "avx512_bf16", "amx_tile")) or "not known",
         "threads": str(_threads()),
         "oneDNN": {"0": "off", "1": "on"}.get(os.environ.get(ONEDNN, ""), "as TensorFlow has it"),
+        **(
+            {} if precision == FLOAT32 else {"precision": f"products of adversaries' networks in {precision}"}
+        ),
     }
+
+
+def usable_precision(precision: str) -> str:
+    """Return the precision, or float32 where bfloat16 is no faster: a warning says why.
+
+    Where it is not known whether the processor has instructions for it, as anywhere but on Linux, it counts as without.
+
+    Raises:
+        InputError: it is none of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"`precision` must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
+    if precision == FLOAT32:
+        return precision
+    lacking = ""
+    if not _instructions(*WITH_BFLOAT16):
+        lacking = f"this processor is not known to have {' or '.join(WITH_BFLOAT16)}"
+    elif machine()["oneDNN"] == "off":
+        lacking = f"{ONEDNN} switches off the kernels that use them"
+    if lacking:
+        log.warning("bfloat16 gains nothing here, as %s: computing in float32", lacking)
+    return FLOAT32 if lacking else precision
+
+
+def as_change(precision: str) -> list[str]:
+    """Return a precision that is not float32 as a setting that was changed."""
+    return [] if precision == FLOAT32 else [f"precision={precision}"]
 
 
 def versions() -> dict[str, str]:
@@ -31,6 +65,13 @@ def versions() -> dict[str, str]:
     return {
         package: version(package) for package in ("mi-keras", "tensorflow", "keras", "keras-tuner", "numpy")
     }
+
+
+def _instructions(*names: str) -> list[str]:
+    """Return which of these sets the processor has, as far as Linux tells."""
+    told = Path("/proc/cpuinfo")
+    flags = told.read_text(encoding="utf-8") if told.exists() else ""
+    return [name for name in names if re.search(rf"\b{name}\b", flags)]
 
 
 def _threads() -> int:

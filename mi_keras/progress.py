@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mi_keras.machine import FLOAT32
 from mi_keras.seeds import derive
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -112,6 +113,7 @@ class Run:
         workspace: keeps finished parts, so that an interrupted computation goes on where it was.
         progress: where it reports to.
         label: what its progress bars say.
+        precision: of products in networks that it trains or inverts, of `machine.PRECISIONS`.
     """
 
     seed: int = 1
@@ -119,6 +121,7 @@ class Run:
     workspace: Workspace | None = None
     progress: Progress = field(default_factory=SilentProgress)
     label: str = "working"
+    precision: str = FLOAT32
 
     def named(self, name: str) -> int:
         """Return the seed of a further random choice."""

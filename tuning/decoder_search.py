@@ -73,7 +73,10 @@ def decoder_search_stage(
             "maps": maps.large("maps")[: search.images],
             "images": bench.pictures(TRAINING)[: search.images],
         }
-        settings = {"decoder": asdict(decoder), "seed": bench.derive("decoder_search", "training")}
+        settings = {
+            "decoder": asdict(decoder), "seed": bench.derive("decoder_search", "training"),
+            "precision": bench.store.precision,
+        }  # fmt: skip
         trials = search_with(
             Task("mi_keras.tuning.decoder_search:evaluator", arrays, settings), space, workers=workers, patience=patience,
             folder=workspace.folder, name="decoder", trials=search.trials, seed=bench.derive("decoder_search"),
@@ -84,7 +87,7 @@ def decoder_search_stage(
     space = decoder_space()
     untuned = {name: getattr(decoder, name) for name in ("decoder", "epochs", "schedule")}
     return bench.stage(
-        "decoder_search", compute, settings=search, decoder=untuned, space=space.get_config()["space"],
+        "decoder_search", compute, half=True, settings=search, decoder=untuned, space=space.get_config()["space"],
         upstream=[maps],
     )  # fmt: skip
 
@@ -107,7 +110,7 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
 
     def evaluate(values: dict[str, float]) -> Mapping[str, float]:
         attack = Learned((Answers(),), tuned(base, values))
-        fitted = attack.fit(known, held, Run(settings["seed"]))
+        fitted = attack.fit(known, held, Run(settings["seed"], precision=settings["precision"]))
         return trial_scores(np.concatenate(list(attack.reconstruct(fitted, unseen, held, Run()))), truth)
 
     return evaluate

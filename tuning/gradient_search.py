@@ -92,6 +92,7 @@ def search_stage(
         compute,
         upstream=[shadow, known],
         seeds=seeds,
+        half=True,
         settings=search,
         gradient=untuned,
         space=space,
@@ -135,7 +136,7 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
         weighted = replace(gradient, l2_weight=values["l2_weight"], tv_weight=values["tv_weight"])
         found, _ = reconstruct(
             shadow, observation, arrays.get("start_images"), weighted,
-            objective=settings["objective"], run=Run(settings["seed"]),
+            objective=settings["objective"], run=Run(settings["seed"], precision=settings["precision"]),
         )  # fmt: skip
         return trial_scores(found["images"], truth)
 
@@ -160,6 +161,6 @@ def _task(bench: ThesisBench, gradient: GradientSettings, search: SearchSettings
     arrays |= {f"weights.{position:03d}": weight for position, weight in enumerate(weights)}
     settings = {
         "channels": list(bench.settings.channels), "gradient": asdict(gradient), "objective": search.objective,
-        "seed": bench.derive("search", "start"),
+        "seed": bench.derive("search", "start"), "precision": bench.store.precision,
     }  # fmt: skip
     return Task("mi_keras.tuning.gradient_search:evaluator", arrays, settings)

@@ -100,7 +100,7 @@ def inverter_search_stage(
     for name in ("learning_rate", "dropout", "input_noise"):
         del untuned[name]
     return bench.stage(
-        "inverter_search", compute, settings=search, inverter=untuned, space=space.get_config()["space"],
+        "inverter_search", compute, half=True, settings=search, inverter=untuned, space=space.get_config()["space"],
         upstream=[part.stage for of_set in found.values() for part in of_set],
     )  # fmt: skip
 
@@ -125,7 +125,7 @@ def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:
     def evaluate(values: dict[str, float]) -> Mapping[str, float]:
         tried = tuned(InverterSettings(**base | {"channels": tuple(base["channels"])}), values)
         attack = Learned((Answers(),), tried)  # the parts are concatenated already
-        fitted = attack.fit(training, held, Run(settings["seed"]))
+        fitted = attack.fit(training, held, Run(settings["seed"], precision=settings["precision"]))
         drawn = np.concatenate(list(attack.reconstruct(fitted, validation, held, Run())))
         return trial_scores(drawn, truth)
 
@@ -154,5 +154,5 @@ def _task(bench: ThesisBench, found: Mapping[str, Sequence[Part]], attack: Learn
     return Task(
         "mi_keras.tuning.inverter_search:evaluator",
         arrays,
-        {"inverter": asdict(attack.settings), "seed": seed},
+        {"inverter": asdict(attack.settings), "seed": seed, "precision": bench.store.precision},
     )

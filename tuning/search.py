@@ -119,7 +119,7 @@ def _search(options: argparse.Namespace) -> None:
     search = SPACES[options.space](Workers(options.workers, options.patience))
     request = Request(
         section=options.space, work=search.work, preset=options.preset, overrides=options.overrides, seed=options.seed,
-        data=options.data, out=options.out, offline=options.offline,
+        data=options.data, out=options.out, offline=options.offline, precision=options.precision,
     )  # fmt: skip
     (folder,) = runner.run_experiments([search], request, Console(stderr=True))
     report = read_report(folder)

@@ -47,9 +47,11 @@ class Described:
 
     Attributes:
         tolerance: by how much a row's result may differ between alone and in a batch, where float rounding grows.
+        gains_in_half: what it trains or inverts is faster with products in bfloat16, and it heeds the precision of its run.
     """
 
     tolerance: ClassVar[float] = 1e-5
+    gains_in_half: ClassVar[bool] = False
 
     @property
     def of_maps(self) -> bool:

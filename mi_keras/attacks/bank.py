@@ -69,6 +69,7 @@ class BankInverter(Attack):
 
     starts_behind: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-4
+    gains_in_half: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:

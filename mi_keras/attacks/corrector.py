@@ -50,6 +50,7 @@ class Corrector(Attack):
     settings: InverterSettings = CORRECTION
 
     tolerance: ClassVar[float] = 1e-4
+    gains_in_half: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_whole("sources", self.sources, 1, LARGEST)

@@ -61,6 +61,7 @@ class ClassGenerator(Attack):
     settings: InverterSettings = InverterSettings(dropout=(0.0, 0.0, 0.0))
 
     label: ClassVar[str] = "generator"
+    gains_in_half: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.02  # what rounding grows to where a unit of the model switches on or off
 
     def __post_init__(self) -> None:

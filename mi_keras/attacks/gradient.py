@@ -19,6 +19,7 @@ from mi_keras.progress import Run
 from mi_keras.seeds import derive
 from mi_keras.settings import GRADIENT_TERMS, OBJECTIVES, GradientSettings
 from mi_keras.training.optimizer import adam_direction
+from mi_keras.training.precision import computed_in
 from mi_keras.types import Floats, Observation
 
 MEMORY = 2**30  # bytes that one batch may take
@@ -39,6 +40,7 @@ class GradientImage(Input):
     kind: ClassVar[str] = "gradient_reconstruction"
     array: ClassVar[str] = "images"
     label: ClassVar[str] = "X~"
+    gains_in_half: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.2  # signs in the gradient turn rounding into steps
 
     def __post_init__(self) -> None:
@@ -98,7 +100,7 @@ def reconstruct(
         observation: the target's output vectors.
         start_images: `(classes, height, width, channels)` I_0 of each predicted class, from shadow training data;
             None starts each image at uniform noise.
-        run: its seed is that of a random start, its workspace keeps finished batches.
+        run: its seed is that of a random start, its workspace keeps finished batches; in its precision M_S is gone through.
 
     Returns:
         `images`, `(count, height, width, channels)` in [0, 1], X~ of each output vector; `losses`, `(steps, 4)`, the mean
@@ -117,7 +119,9 @@ def reconstruct(
         _, first, inverse = np.unique(targets, axis=0, return_index=True, return_inverse=True)
         starts = start_images[predicted[first]]
     problems = targets[first]
-    advance = _make_step(differentiable(shadow, observation.point), objective, settings)
+    advance = _make_step(
+        differentiable(computed_in(shadow, run.precision), observation.point), objective, settings
+    )
     images, losses = np.empty_like(starts), np.zeros((settings.steps, len(GRADIENT_TERMS)))
     size = min(settings.batch_size, images_that_fit(shadow))
     batches = [slice(i, i + size) for i in range(0, len(problems), size)]
@@ -220,7 +224,7 @@ def _update(logits: Solver, objective: str, settings: GradientSettings) -> Step:
     ) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
             tape.watch(images)
-            answers = logits(images)
+            answers = tf.cast(logits(images), tf.float32)
             if objective == "logit_mse":
                 distance = tf.reduce_mean(tf.math.squared_difference(answers, targets), axis=1)
             else:

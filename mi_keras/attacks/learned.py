@@ -54,6 +54,10 @@ class Learned(Attack):
         return not self.network.flat
 
     @property
+    def gains_in_half(self) -> bool:  # type: ignore[override]
+        return self.network.gains_in_half
+
+    @property
     def kinds(self) -> tuple[str, str]:  # type: ignore[override]
         return self.network.kinds
 

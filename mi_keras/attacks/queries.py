@@ -59,6 +59,7 @@ class Queried(Attack):
 
     starts_behind: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-4
+    gains_in_half: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("sources", "queries"):

@@ -73,6 +73,10 @@ class FromShadows(Attack):
         return self.inner.tolerance
 
     @property
+    def gains_in_half(self) -> bool:  # type: ignore[override]
+        return self.inner.gains_in_half
+
+    @property
     def label(self) -> str:
         return f"{self.shadows} shadow model{'s' if self.shadows > 1 else ''}, {self.inner.label}"
 

@@ -139,6 +139,7 @@ class NetworkWithinClass(Attack):
     images: int = 0
 
     tolerance: ClassVar[float] = 1e-4
+    gains_in_half: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -180,8 +181,7 @@ class NetworkWithinClass(Attack):
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
         canonical = _Canonical(fitted[0])
-        features, classes = _split(observed.observation, self)
-        inputs = canonical.joined(features, classes)
+        inputs = canonical.joined(*_split(observed.observation, self))
         shape: tuple[int, int, int] = canonical.means.shape[1:]
         variables = {name: array for name, array in fitted[0].items() if name not in _Canonical.names}
         width = inputs.shape[1]

@@ -159,7 +159,7 @@ class _Audit:
             points=points, defences=defences, controls=(*dict.fromkeys(itertools.chain(*checks.values())), same),
             assumed=(*self.contract.assumed, *shadow_facts(climbed)), not_tried=tuple(not_tried(benches, self._adversaries(*self.sent), self.sizes, why, behind)),
             warnings=(*smoke(options.preset), *self.contract.warnings, *weak_shadows(climbed), *indistinct(any_point, self._benches(self.sent[0]), self.contract.names), *self.left_out), cheapest=cheapest(points, defences),
-            versions={"python": platform.python_version()} | versions(), machine=machine(), pictures=self.pictures,
+            versions={"python": platform.python_version()} | versions(), machine=machine(self.store.precision), pictures=self.pictures,
             curves=tuple(self.curves),
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from mi_keras.command import OneLineErrors, console_for_tables, guarded, say_pat
 from mi_keras.display import displayable
 from mi_keras.errors import InputError, interruptible
 from mi_keras.files import check_writable
+from mi_keras.machine import FLOAT32, PRECISIONS
 
 ENDS = {3: "an upper bound is above a limit", 4: "a verdict is void, or there are too few images to say"}
 GO_ON = "What is finished is kept; run the same command again to go on."
@@ -58,7 +59,7 @@ def _run(given: argparse.Namespace, parser: OneLineErrors) -> int:
 
     console = Console(stderr=True)
     progress = TerminalProgress(console)
-    store = Store(home(), finished=progress.finished)
+    store = Store(home(), precision=given.precision, finished=progress.finished)
     with interruptible(lambda: store.current or "reading and weighing what is there"):
         if given.model is None:
             from mi_keras.auditing import demo
@@ -212,6 +213,8 @@ def _parser() -> OneLineErrors:
     add("--seed", type=int, default=1, help="root of all random choices (default: 1)")
     add("--attacker-seeds", type=int, default=1, metavar="N",
         help="train the published attacks with N - 1 other seeds too, and show how far they spread (default: 1)")  # fmt: skip
+    add("--precision", default=FLOAT32, choices=PRECISIONS,
+        help="of products in the attackers' networks; bfloat16 is faster where the processor has it (default: float32)")  # fmt: skip
     add("--pixels", metavar="RANGE", help="what the data holds: 0..1, 0..255 or -1..1; files are 0..255")
     add(
         "--model-input",

@@ -180,7 +180,7 @@ def _cost(rung: Rung, rates: dict[object, float]) -> float:
         evidence = Evidence(known, [known.values])
         for _ in range(2):  # the first time, the step is traced
             started = time.perf_counter()
-            short.fit(evidence, replace(held, images=few), Run(1))
+            short.fit(evidence, replace(held, images=few), Run(1, precision=bench.store.precision))
             rates[kind] = (time.perf_counter() - started) / len(few)
     total = images or len(bench.own_images())
     return (1 + DRAWING) * rates[kind] * epochs * total

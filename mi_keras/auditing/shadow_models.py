@@ -58,7 +58,7 @@ def trained(
     history = _fitters.fit(
         model, (subject.target(subject.output_name).identity, subject.public), Examples(Permuted(given, part), labels[part]),
         FitSettings(epochs, BATCH_SIZE, LEARNING_RATE, cosine(epochs)), loss=LOSSES[subject.output.kind], run=run,
-        twin=lambda: fresh(subject, seed).whole,
+        another=lambda: fresh(subject, seed).whole,
     )  # fmt: skip
     return model, history
 

@@ -13,6 +13,7 @@ from mi_keras.attacks.attack import Attack
 from mi_keras.defenses.defense import Defense
 from mi_keras.experiments.stage_words import all_words
 from mi_keras.experiments.store import Compute, Stage, Store
+from mi_keras.machine import FLOAT32
 from mi_keras.progress import Arrays, Progress, Run, Workspace
 from mi_keras.seeds import derive
 from mi_keras.types import Floats, Images, Observation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mi_keras.models.target import Target
 
 TARGET, SHADOW = "target", "shadow"  # who answers
+PRECISION = "precision"  # in the identity of what was not computed in float32
 
 
 @dataclass(frozen=True)
@@ -151,13 +153,17 @@ class Bench:
         seeds: Sequence[tuple[object, ...]] = (),
         words: Sequence[str] = (),
         told: str = "",
+        half: bool = False,
         **identity: Any,
     ) -> Stage:
         """Describe a stage of this run: data, seed and number of the run join its identity (see `Store.stage`).
 
         Args:
             seeds: the names, as of `derive`, of the random choices that `compute` makes.
+            half: it computes in the store's precision, which then joins the identity where it is not float32.
         """
+        if half and self.store.precision != FLOAT32:
+            identity[PRECISION] = self.store.precision
         derived = {"/".join(map(str, names)): self.derive(*names) for names in seeds}
         return self.store.stage(
             kind,
@@ -208,7 +214,9 @@ class Bench:
         )
 
     def run_of(self, stage: Stage, workspace: Workspace | None, text: str) -> Run:
-        """Return what a computation of a stage needs: the first of its seeds is the root, the others go by their names."""
+        """Return what a computation of a stage needs: seeds, of which the first is the root, and precision."""
         first = next(iter(stage.seeds.values()), 1)
         words = [word for word in all_words(stage) if word not in text]
-        return Run(first, stage.seeds, workspace, self.progress, self.label(text, words))
+        return Run(
+            first, stage.seeds, workspace, self.progress, self.label(text, words), str(stage.identity.get(PRECISION, FLOAT32)),
+        )  # fmt: skip

@@ -21,7 +21,7 @@ SPENT = "queries"  # of what a fit tells: images that the target answered
 # What stages carry beside the settings of an attack or defence
 RESERVED = {
     "kind", "compute", "upstream", "seeds", "words", "subset", "role", "meaning", "data", "encoder", "seed", "run", "scores",
-    "repetition", "counted", "attacker", "told",
+    "repetition", "counted", "attacker", "told", "half", "precision",
 }  # fmt: skip
 
 
@@ -163,7 +163,8 @@ def _part(each: Input, asked: Asked, expected: Defense | None, bench: Bench) -> 
 
     stage = bench.stage(
         each.kind, compute, upstream=[*asked.stages, *bench.upstream(each.needs, expected, expected)],
-        seeds=[*each.seed_names(asked.images), *asked.seeds], words=asked.words, **asked.identity, **each.identity,
+        seeds=[*each.seed_names(asked.images), *asked.seeds], words=asked.words, half=each.gains_in_half,
+        **asked.identity, **each.identity,
     )  # fmt: skip
     return Part(stage, lambda: stage.arrays[each.array])
 
@@ -195,7 +196,7 @@ def _fitted(
             *(observed.stages if needs.population else ()),
         ],
         seeds=[*attack.seed_names, *(asked.seeds if asked else ())],
-        words=[*attack.words, *(asked.words if asked else ())],
+        words=[*attack.words, *(asked.words if asked else ())], half=attack.gains_in_half,
         **(asked.identity if asked else {}), **attack.identity,
     )  # fmt: skip
     return known, stage

@@ -15,7 +15,7 @@ from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, home
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
-from mi_keras.machine import machine, versions
+from mi_keras.machine import as_change, machine, versions
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA
 from mi_keras.whole import replace_file
@@ -42,8 +42,9 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
         ready.append((experiment, experiment.load().prepare(request), folder))
         check_writable("out", folder)
     store = Store(
-        home(), force=request.force, run=_words(request, ready), finished=TerminalProgress(console).finished
-    )
+        home(), force=request.force, precision=request.precision, run=_words(request, ready),
+        finished=TerminalProgress(console).finished,
+    )  # fmt: skip
     for experiment, prepared, folder in ready:
         _run_one(experiment, prepared, folder, request, store, console)
         yield folder
@@ -56,6 +57,7 @@ def _words(request: Request, ready: Sequence[tuple[Experiment, Prepared, Path]])
         request.seed,
         request.data,
         [[each.folder, prepared.runs, prepared.settings] for each, prepared, _ in ready],
+        *as_change(request.precision),
     ]
     return json.dumps(asked)
 
@@ -78,8 +80,8 @@ def _run_one(
     replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,
-        "changed": prepared.changed, "runs": prepared.runs, "seed": request.seed, "settings": prepared.settings,
-        "versions": {"python": platform.python_version()} | versions(), "machine": machine(), "timings": timings,
+        "changed": [*prepared.changed, *as_change(store.precision)], "runs": prepared.runs, "seed": request.seed, "settings": prepared.settings,
+        "versions": {"python": platform.python_version()} | versions(), "machine": machine(store.precision), "timings": timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
         "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]],
         "tables": [table.to_json() for table in result.tables], "claims": [claim.to_json() for claim in result.claims],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from mi_keras.errors import InputError
+from mi_keras.machine import FLOAT32
 from mi_keras.overrides import apply_overrides, changed_keys, settings_json
 from mi_keras.progress import Progress
 
@@ -72,6 +73,7 @@ class Request:
         force: compute every stage anew.
         offline: never download.
         encoder_weights: of the split attack, in place of the preset's.
+        precision: of the store (see `store.Store`).
     """
 
     section: str
@@ -85,6 +87,7 @@ class Request:
     force: bool = False
     offline: bool = False
     encoder_weights: str | None = None
+    precision: str = FLOAT32
 
 
 @dataclass(frozen=True)

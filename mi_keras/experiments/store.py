@@ -31,7 +31,7 @@ from mi_keras.files import (
     write_arrays,
     write_text,
 )
-from mi_keras.machine import versions
+from mi_keras.machine import FLOAT32, usable_precision, versions
 from mi_keras.progress import Arrays, Workspace
 from mi_keras.whole import locked, remove_leftovers, sync_folder, sync_tree, temporary_folder
 
@@ -108,6 +108,7 @@ class Store:
     Args:
         root: folder, created on demand.
         force: compute every stage anew, once in the life of this object.
+        precision: that stages of adversaries are computed in where it makes them faster; of `machine.PRECISIONS`.
         run: what is asked for, where that may be cut off and asked for again (see `renewal`).
         finished: told the words of each stage that was computed, and its seconds.
     """
@@ -117,10 +118,11 @@ class Store:
         root: Path,
         *,
         force: bool = False,
+        precision: str = FLOAT32,
         run: str = "",
         finished: Callable[[str, float], object] = lambda words, seconds: None,
     ) -> None:
-        self.root = root
+        self.root, self.precision = root, usable_precision(precision)
         self._finished = finished
         self.current = ""  # what to name when it is interrupted
         self._computing = 0.0  # seconds of all stages that were computed

@@ -121,14 +121,16 @@ def activations_of(cnn: keras.Model, images: Floats, *, batch_size: int = 256) -
 def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """Return the inference-mode map from images to logits, with constant weights and batch normalisation folded in.
 
-    Optimising images through it is a quarter faster than through the model, and cannot change the model.
+    Optimising images through it is a quarter faster than through the model, and cannot change the model. Convolutions are
+    computed in the type that the model's layers compute in, with pooling and ReLU, which choose among values and round none.
     """
     blocks = []
     for block in range(3):
         kernel, bias = cnn.get_layer(f"conv_{block}").get_weights()
         gamma, beta, mean, variance = cnn.get_layer(f"norm_{block}").get_weights()
         scale = gamma / np.sqrt(variance + cnn.get_layer(f"norm_{block}").epsilon)
-        blocks.append((tf.constant(kernel * scale), tf.constant((bias - mean) * scale + beta)))
+        folded = (kernel * scale, (bias - mean) * scale + beta)
+        blocks.append([tf.cast(values, cnn.get_layer(f"conv_{block}").compute_dtype) for values in folded])
     dense = []
     for name in ("activations", "logits"):
         layer = cnn.get_layer(name)
@@ -137,9 +139,10 @@ def frozen_logits(cnn: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     def logits(images: tf.Tensor) -> tf.Tensor:
         maps = images
         for kernel, bias in blocks:
-            maps = tf.nn.bias_add(tf.nn.conv2d(maps, kernel, strides=1, padding="SAME"), bias)
+            maps = tf.nn.conv2d(tf.cast(maps, kernel.dtype), kernel, strides=1, padding="SAME")
+            maps = tf.nn.bias_add(maps, bias)
             maps = tf.nn.relu(tf.nn.max_pool2d(maps, 2, 2, "VALID"))
-        vector = tf.reshape(maps, (-1, dense[0][0].shape[0]))
+        vector = tf.cast(tf.reshape(maps, (-1, dense[0][0].shape[0])), dense[0][0].dtype)
         for weights, bias, activation in dense:
             vector = activation(tf.matmul(vector, weights) + bias)
         return vector

@@ -18,6 +18,7 @@ from mi_keras.experiments.section import DEFAULT_PRESET, Bench, C, Data, Request
 from mi_keras.experiments.split import sec_6_decoders
 from mi_keras.experiments.store import Store, home
 from mi_keras.experiments.thesis import sec_5_2_input_combinations
+from mi_keras.machine import FLOAT32, as_change
 from mi_keras.progress import SilentProgress
 from mi_keras.quiet import quiet_libraries
 from mi_keras.serving.export_checks import check_answers, check_same_run
@@ -94,11 +95,12 @@ def _open(
     """Return settings and bench of the run, and what the manifest says of the run."""
     asked = section.prepare(request)
     enough = section.configure(replace(request, runs=max(options.run, asked.runs)))
+    store = Store(home(), precision=request.precision)
     with quiet_libraries():
-        benches = section.benches(enough, request, Store(home()), SilentProgress())
+        benches = section.benches(enough, request, store, SilentProgress())
     about = {
-        "work": request.work, "section": request.section, "preset": request.preset, "changed": asked.changed,
-        "seed": request.seed, "run": options.run, **asked.about,
+        "work": request.work, "section": request.section, "preset": request.preset,
+        "changed": [*asked.changed, *as_change(store.precision)], "seed": request.seed, "run": options.run, **asked.about,
     }  # fmt: skip
     return section.configure(request), benches[options.run - 1], about
 
@@ -145,6 +147,7 @@ def reproduce_command(options: argparse.Namespace, config: Config) -> str:
         "seed": 1,
         "data": None,
         "encoder_weights": None,
+        "precision": FLOAT32,
     }
     for name, default in defaults.items():
         if (value := getattr(options, name)) != default:

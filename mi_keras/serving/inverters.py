@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from mi_keras.experiments.case import Case, Plan, plan
 from mi_keras.experiments.thesis.bench import ThesisBench
 from mi_keras.experiments.thesis.rows import inversion
 from mi_keras.experiments.thesis.sizes import Inverted
+from mi_keras.machine import FLOAT32
 from mi_keras.models.cnn import ACTIVATION_UNITS, observe
 from mi_keras.progress import Run
 from mi_keras.serving.contract import LOGITS
@@ -102,7 +104,8 @@ def _row_by_row(attacked: Plan, bench: ThesisBench, output_vector: Floats) -> Ev
         if isinstance(each, Answers):
             parts.append(output_vector)
             continue
-        held, run = bench.holdings(each.needs, None), bench.run_of(part.stage, None, each.label)
+        held = bench.holdings(each.needs, None)
+        run = replace(bench.run_of(part.stage, None, each.label), precision=FLOAT32)  # as the graph computes
         parts.append(np.concatenate([each.derive(row, held, run)[0][each.array] for row in rows]))
     return Evidence(Observation(output_vector), parts)
 

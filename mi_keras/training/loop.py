@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mi_keras.progress import Arrays, Run
 from mi_keras.seeds import derive
 from mi_keras.training.optimizer import FusedAdam
+from mi_keras.training.precision import twin
 from mi_keras.training.schedules import Schedule, constant
 from mi_keras.types import Rows, redrawn
 
@@ -178,25 +179,28 @@ class FitterPool:
         loss: Loss,
         run: Run,
         validation: Examples | None = None,
-        twin: Callable[[], keras.Model] | None = None,
+        another: Callable[[], keras.Model] | None = None,
     ) -> dict[str, list[float]]:
-        """Train `model` in place through a twin of it; arguments, result and errors are those of `Fitter.fit`.
+        """Train `model` in place through a twin of it, which computes in the run's precision, as the model never does.
+
+        Arguments, result and errors are those of `Fitter.fit`.
 
         Args:
             architecture: equal for two fits only if their models differ in nothing but the values of their variables,
                 and their losses not at all.
-            twin: makes another model of the architecture, where Keras cannot clone it.
+            another: makes another model of the architecture, where Keras cannot clone it; it computes as it is.
         """
-        fitter = self._unused.pop(architecture, None)
+        kind = (architecture, run.precision)
+        fitter = self._unused.pop(kind, None)
         if fitter is None:
             while len(self._unused) >= self._size:
                 del self._unused[next(iter(self._unused))]
                 gc.collect()  # optimizer and traced step refer to themselves in circles: else 100 MB wait, fit after fit
-            fitter = Fitter(twin() if twin else keras.models.clone_model(model), loss)
+            fitter = Fitter(another() if another else twin(model, run.precision), loss)
         _copy_variables(model, fitter.model)
         history = fitter.fit(training, settings, run=run, validation=validation)
         _copy_variables(fitter.model, model)
-        self._unused[architecture] = fitter
+        self._unused[kind] = fitter
         return history
 
 

@@ -37,6 +37,7 @@ from tests.processes import loaded_by
         ),
         (["--section", "4.2", "--set", "variants=tanh"], "`variants` must be among none, none+dropout"),
         (["--section", "5.2", "--preset", "huge"], "--preset"),
+        (["--section", "5.2", "--precision", "half"], "--precision"),
         (["--section", "5.2", "--work", "novel"], "--work"),
         (["--section", "5.2", "--runs", "0"], "`--runs` must be between 1 and 1000; got 0"),
         (["--section", "5.2", "--runs", "two"], "--runs"),

@@ -87,7 +87,9 @@ def test_bad_input_is_one_line_with_exit_code_2(tmp_path, refusal_of, store, arg
     assert not list(store.glob("stages/*"))
 
 
-@pytest.mark.parametrize("arguments", [["--preset", "huge"], ["--space", "novel"], ["--workers", "two"]])
+@pytest.mark.parametrize(
+    "arguments", [["--preset", "huge"], ["--space", "novel"], ["--workers", "two"], ["--precision", "half"]]
+)
 def test_arguments_that_do_not_parse_are_one_line_with_exit_code_2(refusal_of, arguments):
     assert arguments[0] in refusal_of(main, arguments)
 

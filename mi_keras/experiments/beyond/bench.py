@@ -97,7 +97,7 @@ class BeyondBench(ThesisBench):
 
         stage = self.stage(
             "bank_shadow", compute, seeds=[(BANK, number)], settings=self.settings, number=number,
-            words=(f"shadow {number}",),
+            words=(f"shadow {number}",), half=True,
         )  # fmt: skip
         return stage
 

@@ -102,6 +102,7 @@ class ThesisBench(Bench):
         changed: dict[str, Any] = {} if head == DEFAULT_HEAD else {"head": head}
         stage = self.stage(
             "classifier", compute, seeds=[("classifier", role)], settings=self.settings, role=role, **changed,
+            half=role == SHADOW,  # the target model is not the adversary's
             words=[f"{name} {value}" for name, value in asdict(head).items()] if changed else (),
         )  # fmt: skip
         return stage

@@ -57,6 +57,15 @@ def test_the_command_refuses_in_a_line_before_anything_is_learned(
     assert not stages(tmp_path)
 
 
+def test_a_precision_that_is_none_is_refused_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--precision", "half"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "--precision" in said
+    assert said.count("\n") == 1
+
+
 def test_points_are_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

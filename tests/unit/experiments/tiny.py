@@ -8,6 +8,7 @@ from mi_keras.data.splits import Splits
 from mi_keras.experiments.store import Store
 from mi_keras.experiments.thesis.bench import ThesisBench
 from mi_keras.experiments.thesis.sizes import Inverted
+from mi_keras.machine import FLOAT32
 from mi_keras.progress import SilentProgress
 from mi_keras.settings import (
     ActivationSettings,
@@ -51,9 +52,12 @@ def make_splits(**replaced):
     return Splits(**(sets | replaced), class_names=("a", "b", "c"), source_name="test", fingerprint="0")
 
 
-def make_bench(folder, *, classifier=CLASSIFIER, splits=None, seed=1, run=1, data=None, progress=None):
+def make_bench(
+    folder, *, classifier=CLASSIFIER, splits=None, seed=1, run=1, data=None, progress=None, precision=FLOAT32
+):
     """A bench whose store is in a folder; equal arguments give equal stages."""
     return ThesisBench(
-        splits or make_splits(), data or {"fingerprint": "0"}, classifier, Store(folder), progress or SilentProgress(),
+        splits or make_splits(), data or {"fingerprint": "0"}, classifier, Store(folder, precision=precision),
+        progress or SilentProgress(),
         seed=seed, run=run,
     )  # fmt: skip
