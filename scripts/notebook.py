@@ -26,4 +26,4 @@ def notebook_document(markdown: str) -> str:
         "cells": cells, "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}}, "nbformat": 4,
         "nbformat_minor": 5,
     }  # fmt: skip
-    return json.dumps(document, indent=1) + "\n"
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
