@@ -38,7 +38,13 @@ from scripts.notebook import notebook_document
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured"
 SHOWN = ("quick", "paper")
-MORE = ("runs=", "decimals=", "own_answers=")  # settings of `quick` that only add to what it measures
+MORE = (
+    "runs=",
+    "decimals=",
+    "own_answers=",
+    "other=",
+)  # settings of `quick` that only add to what it measures
+OTHER_DATA = (("beyond", "images"),)  # sections that are about images which do not come with the package
 VARIANTS = (
     "same_models=true",
 )  # measured beside the preset as it is, under a name with the setting's own at its end
@@ -102,8 +108,8 @@ def _named(given: str) -> tuple[str, Path]:
 def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
     """Return the results of a folder that documents may show, and the texts of their files; what was changed stands above each of their tables.
 
-    Of the thesis and of `beyond` those of its own data, and of `quick` unchanged but for `MORE` and `VARIANTS`; of the split
-    attack those of faces.
+    Of the thesis and of `beyond` those of its own data, of `OTHER_DATA` those of other data, and of `quick` unchanged but for
+    `MORE` and `VARIANTS`; of the split attack those of faces.
     """
     found: dict[str, tuple[StoredResult, str]] = {}
     for preset in SHOWN:
@@ -111,7 +117,10 @@ def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
         for folder in sorted(path.parent for path in paths):
             result, _ = load_result(folder)
             digits = result.work != "split"
-            own = result.data == DEFAULT_SOURCE if digits else result.data != DEFAULT_FACES
+            if (result.work, result.section) in OTHER_DATA:
+                own = result.data != DEFAULT_SOURCE
+            else:
+                own = result.data == DEFAULT_SOURCE if digits else result.data != DEFAULT_FACES
             variants = [setting for setting in result.changed if setting in VARIANTS]
             other = [
                 setting

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mi_keras.errors import InputError
-from mi_keras.settings import LARGEST, OBJECTIVES, GradientSettings, check_whole
+from mi_keras.settings import LARGEST, OBJECTIVES, ClassifierSettings, GradientSettings, check_whole
 from mi_keras.tuning.trials import PATIENCE, Trial, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ def _task(bench: ThesisBench, gradient: GradientSettings, search: SearchSettings
         arrays["start_images"] = start
     weights = held.surrogate.get_weights()
     arrays |= {f"weights.{position:03d}": weight for position, weight in enumerate(weights)}
+    assert isinstance(bench.settings, ClassifierSettings)  # the thesis's CNN, of section 5.1
     settings = {
         "channels": list(bench.settings.channels), "gradient": asdict(gradient), "objective": search.objective,
         "seed": bench.derive("search", "start"), "precision": bench.store.precision,

@@ -11,6 +11,7 @@ import tensorflow as tf
 from mi_keras.data.preprocess import as_unit
 from mi_keras.defenses.defense import MOST_DECIMALS, Defense
 from mi_keras.errors import InputError
+from mi_keras.models.copies import drawn_anew
 from mi_keras.models.target import output_of
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
@@ -58,7 +59,7 @@ class Distillation(Defense):
         Raises:
             FloatingPointError: a loss is not finite.
         """
-        student = _drawn_anew(model, derive(run.seed, "student"))
+        student = drawn_anew(model, derive(run.seed, "student"))
         Fitter(student, self._loss).fit(
             Examples(as_unit(images.images), self._answers(model, images)),
             FitSettings(self.epochs, self.batch_size, self.learning_rate),
@@ -116,7 +117,7 @@ class LabelSmoothing(Defense):
         Raises:
             FloatingPointError: a loss is not finite.
         """
-        smooth = _drawn_anew(model, derive(run.seed, "smooth"))
+        smooth = drawn_anew(model, derive(run.seed, "smooth"))
         classes = output_of(model(as_unit(images.images[:1]), training=False), POINT).shape[1]
         labels = (1 - self.share) * np.eye(classes)[images.labels] + self.share / classes
         Fitter(smooth, _cross_entropy).fit(
@@ -135,18 +136,3 @@ def _check_training(epochs: int, batch_size: int, learning_rate: float) -> None:
     check_positive("learning_rate", learning_rate)
     if epochs < 1 or batch_size < 2:
         raise InputError(f"`epochs` must be >= 1 and `batch_size` >= 2; got {epochs!r} and {batch_size!r}.")
-
-
-def _drawn_anew(model: keras.Model, seed: int) -> keras.Model:
-    """Return a model of the same layers whose initial weights and dropout are drawn from other seeds."""
-
-    def reseeded(value: Any, *path: object) -> Any:
-        if not isinstance(value, dict):
-            return value
-        seeded = {"seed": derive(seed, *path)} if "seed" in value else {}
-        return {key: reseeded(inner, *path, key) for key, inner in value.items()} | seeded
-
-    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config(reseeded(layer.get_config(), layer.name))
-
-    return keras.models.clone_model(model, clone_function=clone)

@@ -25,6 +25,7 @@ SECTIONS = [
     Experiment("beyond", "queries", "The thesis's target with q queries", f"{_BEYOND}.sec_queries"),
     Experiment("beyond", "access", "The thesis's target by what the adversary has", f"{_BEYOND}.sec_access"),
     Experiment("beyond", "defences", "The thesis's target behind defences", f"{_BEYOND}.sec_defences"),
+    Experiment("beyond", "images", "Other images and other classifiers", f"{_BEYOND}.sec_images", study=True),
 ]  # fmt: skip
 GROUP = "mi_keras.sections"  # entry points by which installed packages add an `Experiment` each
 WORKS = ("beyond", "split", "thesis")

@@ -77,6 +77,21 @@ class Copies:
                 raise _not_restored(source, error) from None
 
 
+def drawn_anew(model: keras.Model, seed: int) -> keras.Model:
+    """Return a model of the same layers whose initial weights and dropout are drawn from other seeds."""
+
+    def reseeded(value: Any, *path: object) -> Any:
+        if not isinstance(value, dict):
+            return value
+        seeded = {"seed": derive(seed, *path)} if "seed" in value else {}
+        return {key: reseeded(inner, *path, key) for key, inner in value.items()} | seeded
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return type(layer).from_config(reseeded(layer.get_config(), layer.name))
+
+    return keras.models.clone_model(model, clone_function=clone)
+
+
 def rebuild(
     graph: Graph, start: Value, outputs: Any, copies: Copies, name: str, *, learns: bool = False
 ) -> keras.Model:

@@ -1,12 +1,15 @@
 """Training of the target and shadow classifiers with cross-entropy (thesis 4.2, formula 16)."""
 
+from dataclasses import replace
+
 import keras
 import tensorflow as tf
 
-from mi_keras.models.cnn import build_cnn
+from mi_keras.models.architectures import AnyClassifier
+from mi_keras.models.classifiers import build_classifier
 from mi_keras.progress import Run
 from mi_keras.seeds import derive
-from mi_keras.settings import DEFAULT_HEAD, ClassifierSettings, HeadSettings
+from mi_keras.settings import DEFAULT_HEAD, HeadSettings
 from mi_keras.training.loop import Examples, FitSettings, FitterPool
 from mi_keras.types import Images
 
@@ -14,29 +17,30 @@ from mi_keras.types import Images
 def train_classifier(
     training: Images,
     validation: Images,
-    settings: ClassifierSettings,
+    settings: AnyClassifier,
     *,
     classes: int,
     head: HeadSettings = DEFAULT_HEAD,
     run: Run,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train the CNN of Figure 25, or with another `head`, from its initial weights.
+    """Train the classifier that settings are of, the CNN of Figure 25 also with another `head`, from its initial weights.
 
     Returns:
         The model and its loss curves (see `loop.Fitter.fit`).
     """
     shape = training.images.shape[1:]
-    cnn = build_cnn(shape, classes, channels=settings.channels, head=head, seed=derive(run.seed, "initial"))
+    traced = replace(settings, epochs=1, batch_size=2, learning_rate=1.0)  # on which no graph depends
+    model = build_classifier(settings, shape, classes, head=head, seed=derive(run.seed, "initial"))
     history = _fitters.fit(
-        cnn,
-        (shape, classes, tuple(settings.channels), head),
+        model,
+        (traced, shape, classes, head),
         Examples(training.images, training.labels),
         FitSettings(settings.epochs, settings.batch_size, settings.learning_rate),
         loss=_cross_entropy,
         run=run,
         validation=Examples(validation.images, validation.labels),
     )
-    return cnn, history
+    return model, history
 
 
 def _cross_entropy(labels: tf.Tensor, outputs: dict[str, tf.Tensor]) -> tf.Tensor:

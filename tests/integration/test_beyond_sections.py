@@ -119,3 +119,52 @@ def test_both_adversaries_meet_every_defence_and_its_cost_stands_beside(both):
     with np.load(folder / "results/beyond/defences/smoke/arrays.npz") as arrays:
         plain, warm = (arrays[f"ssim.{name}:all answers"] for name in ("none", "temperature"))
         np.testing.assert_allclose(plain, warm, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory):
+    """The section `images` on two sources of the shape of CIFAR-10."""
+    folder = tmp_path_factory.mktemp("images")
+    for name, seed in (("attacked", 1), ("other", 2)):
+        draw = np.random.default_rng(seed)
+        arrays = {}
+        for part, count in (("train", 400), ("test", 300)):
+            labels = (np.arange(count) % 10).astype(np.uint8)[:, None]
+            tones = draw.integers(0, 200, (10, 1, 1, 3))[labels[:, 0]]
+            noise = draw.integers(0, 56, (count, 32, 32, 3))
+            arrays |= {f"x_{part}": (tones + noise).astype(np.uint8), f"y_{part}": labels}
+        np.savez(folder / f"{name}.npz", **arrays)
+    changed = ("--data", "npz:attacked.npz", "--set", "other=npz:other.npz")
+    reproduce(folder, "--work", "beyond", "--section", "images", "--preset", "smoke", *changed)
+    return folder, load(folder, "beyond/images")
+
+
+def test_each_classifier_is_attacked_in_colour_and_one_by_an_adversary_of_other_images_too(colour):
+    folder, result = colour
+    assert result["data"] == "npz:attacked.npz"
+    near, far = rows(result, "images"), rows(result, "elsewhere")
+    attacks, baselines = {"o", "whole", "own_answers"}, {"class_average", "class_prototype"}
+    targets = {"cnn": 2, "residual": 2, "efficientnet": 1}
+    assert set(near) == {f"{classifier}:{row}" for classifier in targets for row in attacks | baselines}
+    assert set(far) == {f"cnn:{row}:other" for row in attacks} | {f"cnn:{row}" for row in baselines}
+    for name, row in (near | far).items():
+        assert row["values"]["ssim"]["n"] == targets[name.partition(":")[0]], name
+    accuracy = rows(result, "classifiers")
+    assert {name: row["values"]["accuracy"]["n"] for name, row in accuracy.items()} == targets
+    with np.load(folder / "results/beyond/images/smoke/arrays.npz") as arrays:
+        drawn = arrays["reconstruction.efficientnet:whole"].astype(np.float32)
+        assert drawn.shape == arrays["targets"].shape == (100, 32, 32, 3)
+        assert np.ptp(drawn, axis=3).max() > 0
+        share = 1 - arrays["mse.cnn:whole:other"].sum(axis=1) / arrays["mse.cnn:class_average"].sum(axis=1)
+    assert far["cnn:whole:other"]["values"]["detail"]["mean"] == pytest.approx(share.mean(), abs=1e-5)
+    for figure in result["figures"]:
+        assert (folder / "results/beyond/images/smoke" / figure["file"]).is_file()
+
+
+def test_each_adversary_chooses_before_the_targets_of_its_classifier_have_answered(colour):
+    """Three alignments and two more networks, each on both shadow models that play the target."""
+    stages = [entry["stage"] for entry in colour[1]["timings"]]
+    answered = [place for place, stage in enumerate(stages) if stage.startswith("classifier target")]
+    first = stages[: answered[0]]
+    assert sum(stage.startswith("Transfer.scored shadow_validation") for stage in first) == 10
+    assert not any("Queried" in stage for stage in first)

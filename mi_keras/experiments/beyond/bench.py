@@ -1,8 +1,9 @@
 """The thesis's attack with one adversary against many targets: its bank of shadow models, and shadows that play the target."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import keras
@@ -19,11 +20,11 @@ from mi_keras.experiments.thesis.bench import EVERYTHING, ThesisBench
 from mi_keras.metrics.classification import accuracy
 from mi_keras.metrics.retrieval import image_embedding
 from mi_keras.metrics.within_class import found_within_class
+from mi_keras.models.architectures import AnyClassifier
 from mi_keras.models.cnn import observe
 from mi_keras.models.variables import weights_of
 from mi_keras.progress import Arrays, Progress, Workspace
 from mi_keras.seeds import derive
-from mi_keras.settings import ClassifierSettings
 from mi_keras.training.classifier import train_classifier
 from mi_keras.types import Floats, Images, Observation, Redrawn
 
@@ -31,6 +32,19 @@ ADVERSARY = 1  # the run whose stages are the adversary's own, whichever target 
 BANK = "bank"
 HALF, ALL = "half", "all"  # of the adversary's images: what the shadow that plays the target was trained on
 PLAYERS = (HALF, ALL)
+
+
+class LoadedWhenRead(Sequence[keras.Model]):
+    """Models that are rebuilt where one is read: an attack that needs shadow models may have learned all from their answers."""
+
+    def __init__(self, load: Sequence[Callable[[], keras.Model]]) -> None:
+        self._load = load
+
+    def __len__(self) -> int:
+        return len(self._load)
+
+    def __getitem__(self, wanted: Any) -> Any:
+        return LoadedWhenRead(self._load[wanted]) if isinstance(wanted, slice) else self._load[wanted]()
 
 
 class BeyondBench(ThesisBench):
@@ -49,7 +63,7 @@ class BeyondBench(ThesisBench):
         self,
         splits: Splits,
         data: Mapping[str, Any],
-        classifier: ClassifierSettings,
+        classifier: AnyClassifier,
         store: Store,
         progress: Progress,
         *,
@@ -97,7 +111,7 @@ class BeyondBench(ThesisBench):
 
         stage = self.stage(
             "bank_shadow", compute, seeds=[(BANK, number)], settings=self.settings, number=number,
-            words=(f"shadow {number}",), half=True,
+            words=(f"shadow {number}",), half=True, **self.architecture,
         )  # fmt: skip
         return stage
 
@@ -163,7 +177,8 @@ class BeyondBench(ThesisBench):
         return shadows + ([self.model(TARGET, defense)] if needs.queries or needs.weights else [])
 
     def surrogates(self, needs: Access, defense: Defense | None) -> Sequence[keras.Model]:
-        return [self.load(self.model(role, defense)) for role in self._roles(needs)]
+        stages = [self.model(role, defense) for role in self._roles(needs)]
+        return LoadedWhenRead([partial(self.load, stage) for stage in stages])
 
     def _roles(self, needs: Access) -> list[str]:
         if needs.surrogates < 2:

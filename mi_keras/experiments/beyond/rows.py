@@ -55,11 +55,16 @@ def best(benches: Benches, entries: Mapping[str, Entry]) -> str:
     return max(entries, key=lambda name: held_out(benches, entries[name]))
 
 
-def measured(benches: Benches, entries: Mapping[str, Entry]) -> tuple[dict[str, Row], dict[str, list[Plan]]]:
-    """Return rows and plans of entries by their names, of which one is `AVERAGE`; target by target within each.
+def measured(
+    benches: Benches, entries: Mapping[str, Entry], average: Sequence[Plan] = ()
+) -> tuple[dict[str, Row], dict[str, list[Plan]]]:
+    """Return rows and plans of entries by their names, target by target within each.
 
     SSIM and MSE; `found_10`, the chance to be found among ten images of the predicted class; `detail`, R2 within the
     predicted class; and the SSIM on held-out shadow models, and of each target.
+
+    Args:
+        average: the plans of the class average that `detail` is relative to, where it is none of the entries.
     """
     plans = {name: [entry.planned(bench) for bench in benches] for name, entry in entries.items()}
     rows = {}
@@ -73,7 +78,7 @@ def measured(benches: Benches, entries: Mapping[str, Entry]) -> tuple[dict[str, 
         values["detail"] = np.array(
             [
                 detail(each.scored.arrays["mse"], of.scored.arrays["mse"])
-                for each, of in zip(plans[name], plans[AVERAGE], strict=True)
+                for each, of in zip(plans[name], average or plans[AVERAGE], strict=True)
             ]
         )
         if entry.players:

@@ -76,7 +76,7 @@ C = TypeVar("C", bound=Banked)
 def presets(paper: C, *, smoke: Mapping[str, Any] = {}, quick: Mapping[str, Any] = {}) -> dict[str, C]:
     """Return the settings of a section by preset: its paper's, and what is smaller in the others beside the sizes above."""
     return {
-        "smoke": replace(paper, runs=2, **sized(SMOKE, type(paper)), **smoke),
-        "quick": replace(paper, **sized(QUICK, type(paper)), **quick),
+        "smoke": replace(paper, runs=2, **{**sized(SMOKE, type(paper)), **smoke}),
+        "quick": replace(paper, **{**sized(QUICK, type(paper)), **quick}),
         "paper": paper,
     }

@@ -17,11 +17,13 @@ from mi_keras.experiments.case import Plan
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.classification import confusion_matrix, weighted_f1
 from mi_keras.metrics.image import score
-from mi_keras.models.cnn import build_cnn, observe
+from mi_keras.models.architectures import AnyClassifier, architecture
+from mi_keras.models.classifiers import build_classifier
+from mi_keras.models.cnn import observe
 from mi_keras.models.target import Target, observed_at
 from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Arrays, Progress, Workspace
-from mi_keras.settings import DEFAULT_HEAD, ClassifierSettings, HeadSettings, SplitSettings
+from mi_keras.settings import DEFAULT_HEAD, HeadSettings, SplitSettings
 from mi_keras.training.classifier import train_classifier
 from mi_keras.types import Floats, Images, Observation
 
@@ -56,7 +58,7 @@ class ThesisBench(Bench):
         self,
         splits: Splits,
         data: Mapping[str, Any],
-        classifier: ClassifierSettings,
+        classifier: AnyClassifier,
         store: Store,
         progress: Progress,
         *,
@@ -103,9 +105,16 @@ class ThesisBench(Bench):
         stage = self.stage(
             "classifier", compute, seeds=[("classifier", role)], settings=self.settings, role=role, **changed,
             half=role == SHADOW,  # the target model is not the adversary's
+            **self.architecture,
             words=[f"{name} {value}" for name, value in asdict(head).items()] if changed else (),
         )  # fmt: skip
         return stage
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """What tells stages of models from those of the thesis's CNN, for which it is empty."""
+        name = architecture(self.settings)
+        return {"architecture": name} if name else {}
 
     def model(self, role: str, defense: Defense | None = None) -> Stage:
         """Return the model that answers: the classifier, or what a defence that changes models puts in its place."""
@@ -134,11 +143,10 @@ class ThesisBench(Bench):
     def load(self, stage: Stage) -> keras.Model:
         """Rebuild a classifier from its stored weights."""
         head = stage.identity.get("head")
-        cnn = build_cnn(
-            self.image_shape, self.classes, channels=self.settings.channels,
-            head=HeadSettings(**head) if head else DEFAULT_HEAD,
-        )  # fmt: skip
-        return with_weights(cnn, stage.arrays)
+        model = build_classifier(
+            self.settings, self.image_shape, self.classes, head=HeadSettings(**head) if head else DEFAULT_HEAD
+        )
+        return with_weights(model, stage.arrays)
 
     # Answers
 

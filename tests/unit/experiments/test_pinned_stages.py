@@ -101,7 +101,7 @@ def _weights(stage):
     """Nothing reads them but what trains or answers."""
     return {}, {
         "history": {"loss": [0.5] * _settings(stage)["epochs"], "validation_loss": [0.5] * _settings(stage)["epochs"]},
-        "f1": 0.9, "confusion": np.eye(10, dtype=int).tolist(), "width": 10, "parameters": 1,
+        "f1": 0.9, "accuracy": 0.9, "confusion": np.eye(10, dtype=int).tolist(), "width": 10, "parameters": 1,
     }  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def _selection(stage):
 
 
 _MADE_UP = {
-    "classifier": _weights, "output_vector": _vectors, "defended_output_vector": _vectors,
+    "classifier": _weights, "bank_shadow": _weights, "output_vector": _vectors, "defended_output_vector": _vectors,
     "activations": lambda stage: ({}, {"not_converged": 0, "count": 1}), "gradient_reconstruction": _gradient,
     "inverter": _weights, "inversion": _scored, "scored_gradient": _scored, "scored_baseline": _scored,
     "class_average": _per_class, "class_prototype": _per_class, "prototype_distance": _scored, "search": _search,
