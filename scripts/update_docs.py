@@ -45,9 +45,8 @@ MORE = (
     "other=",
 )  # settings of `quick` that only add to what it measures
 OTHER_DATA = (("beyond", "images"),)  # sections that are about images which do not come with the package
-VARIANTS = (
-    "same_models=true",
-)  # measured beside the preset as it is, under a name with the setting's own at its end
+# Measured beside the preset as it is, under a name with the setting's own at its end; other data may have fewer images then
+VARIANTS, OF_VARIANTS = ("same_models=true", "classifiers=cnn"), ("elsewhere=", "data.test_per_class=")
 AUDITS = MEASURED / "audits"  # NAME.json: copies of the audit.json of audits
 WITH_PICTURE = "demo"  # the audit whose pictures the README shows
 WITH_TABLES = (
@@ -125,7 +124,7 @@ def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
             other = [
                 setting
                 for setting in result.changed
-                if not setting.startswith(MORE) and setting not in VARIANTS
+                if not setting.startswith(MORE + OF_VARIANTS * bool(variants)) and setting not in VARIANTS
             ]
             if (result.work, result.section, result.title) not in OF_SECTIONS:
                 continue  # a search of that section, in the same shape
