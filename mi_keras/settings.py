@@ -13,6 +13,7 @@ ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it something else was meant
 DECODERS = ("transposed", "bicubic", "compact", "large")
 RELEASED = "released"  # the transposed one of the published code; in `DECODERS` it is the text's
+EVEN = "even"  # ours, of equal size for maps of any layer
 PUBLISHED_DECODERS = ("transposed", "bicubic", RELEASED)  # which answer ImageNet-normalised images
 GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
@@ -206,7 +207,7 @@ class DecoderSettings:
     """A decoder and its training; the defaults are the text's (split 4.1).
 
     Attributes:
-        decoder: one of `DECODERS`, or "released"; those of the text answer normalised images.
+        decoder: one of `DECODERS`, "released" or "even"; those of the text answer normalised images.
         schedule: of the learning rate: "step" (times 0.93 after every third epoch) or "cosine" (to zero).
         mse, l1, ms_ssim: weights of mean squared and mean absolute error and 1 - MS-SSIM in the loss.
         noise_mean, noise_variance: of Gaussian noise on normalised training images, before the encoder.
@@ -224,7 +225,7 @@ class DecoderSettings:
     noise_variance: float = 0.02
 
     def __post_init__(self) -> None:
-        _one_of("decoder", self.decoder, (*DECODERS, RELEASED))
+        _one_of("decoder", self.decoder, (*DECODERS, RELEASED, EVEN))
         _one_of("schedule", self.schedule, ("step", "cosine"))
         _at_least("epochs", self.epochs, 1)
         _at_least("batch_size", self.batch_size, 2)
@@ -235,6 +236,20 @@ class DecoderSettings:
             raise InputError(f"`noise_mean` must be a finite number; got {self.noise_mean!r}.")
         if not self.mse + self.l1 + self.ms_ssim:
             raise InputError("`mse`, `l1` and `ms_ssim` must not all be 0.")
+
+
+@dataclass(frozen=True)
+class ImitationSettings:
+    """How a model learns to answer as another does (see `training.imitation`); not in the text."""
+
+    epochs: int = 8
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+
+    def __post_init__(self) -> None:
+        _at_least("epochs", self.epochs, 1)
+        _at_least("batch_size", self.batch_size, 2)
+        check_positive("learning_rate", self.learning_rate)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from mi_keras.command import OneLineErrors, guarded
 from mi_keras.data.face_sources import DEFAULT_FACES
 from mi_keras.data.sources import DEFAULT_SOURCE
 from mi_keras.errors import InputError
-from mi_keras.experiments.registry import SECTIONS
+from mi_keras.experiments.registry import SECTIONS, find
 from mi_keras.files import write_text
 from mi_keras.quiet import quiet_libraries
 from mi_keras.reports.files import load_result
@@ -107,15 +107,18 @@ def _named(given: str) -> tuple[str, Path]:
 def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
     """Return the results of a folder that documents may show, and the texts of their files; what was changed stands above each of their tables.
 
-    Of the thesis and of `beyond` those of its own data, of `OTHER_DATA` those of other data, and of `quick` unchanged but for
-    `MORE` and `VARIANTS`; of the split attack those of faces.
+    Of sections on digits those of their own data, of `OTHER_DATA` those of other data, and of `quick` unchanged but for
+    `MORE` and `VARIANTS`; of those on faces, those of faces.
     """
     found: dict[str, tuple[StoredResult, str]] = {}
     for preset in SHOWN:
         paths = [*results.glob(f"*/{preset}/result.json"), *results.glob(f"*/*/{preset}/result.json")]
         for folder in sorted(path.parent for path in paths):
             result, _ = load_result(folder)
-            digits = result.work != "split"
+            if (result.work, result.section, result.title) not in OF_SECTIONS:
+                continue  # a search of that section, in the same shape
+            (section,) = find(result.work, result.section)
+            digits = section.load().work.default_data == DEFAULT_SOURCE
             if (result.work, result.section) in OTHER_DATA:
                 own = result.data != DEFAULT_SOURCE
             else:
@@ -126,8 +129,6 @@ def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
                 for setting in result.changed
                 if not setting.startswith(MORE + OF_VARIANTS * bool(variants)) and setting not in VARIANTS
             ]
-            if (result.work, result.section, result.title) not in OF_SECTIONS:
-                continue  # a search of that section, in the same shape
             if result.seed == 1 and own and not (digits and preset == "quick" and other):
                 text = (folder / "result.json").read_text(encoding="utf-8")
                 name = [result.work, result.section, preset, *(each.partition("=")[0] for each in variants)]

@@ -17,6 +17,8 @@ from .generator import ClassGenerator as ClassGenerator
 from .gradient import GradientImage as GradientImage
 from .gradient import reconstruct as reconstruct
 from .learned import Learned as Learned
+from .look_up import LookUp as LookUp
+from .means import PlaceMeans as PlaceMeans
 from .pool import PoolMatch as PoolMatch
 from .queries import Queried as Queried
 from .shadows import FromShadows as FromShadows

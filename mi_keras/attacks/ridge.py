@@ -130,7 +130,7 @@ def ridge_by_class(
         for ridge in RIDGES:
             error = sum(part.error_by_class(shared, ridge) for part in parts)
             best, least = (ridge, error) if error < least else (best, least)
-    whole = _Ridge(inputs, rest).weights(shared)
+    whole = Ridge(inputs, rest).weights(shared)
     return _of_classes(inputs, rest, classes, count, whole, best) if best else whole[None]
 
 
@@ -151,7 +151,7 @@ class _Part:
     ) -> None:
         self._fitted = inputs[~held_out], rest[~held_out], classes[~held_out], count
         self._held_out = inputs[held_out], rest[held_out], classes[held_out]
-        self._ridge = _Ridge(*self._fitted[:2])
+        self._ridge = Ridge(*self._fitted[:2])
 
     def error_of_one(self, ridge: float) -> float:
         return _error(self._ridge.weights(ridge), *self._held_out[:2])
@@ -168,11 +168,11 @@ def _of_classes(
     maps = np.tile(whole, (count, 1, 1))
     for number in np.unique(classes):
         of = classes == number
-        maps[number] += _Ridge(inputs[of], rest[of] - inputs[of] @ whole).weights(ridge)
+        maps[number] += Ridge(inputs[of], rest[of] - inputs[of] @ whole).weights(ridge)
     return maps
 
 
-class _Ridge:
+class Ridge:
     """Ridge regression for any ridge, from one decomposition of the smaller Gram matrix."""
 
     def __init__(self, inputs: Floats, rest: Floats) -> None:

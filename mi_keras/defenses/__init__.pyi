@@ -6,6 +6,7 @@ from .defense import Defense as Defense
 from .maps import KeptMaps as KeptMaps
 from .maps import NoisyMaps as NoisyMaps
 from .maps import QuantizedMaps as QuantizedMaps
+from .shaped import ShapedNoise as ShapedNoise
 from .shown import LabelOnly as LabelOnly
 from .shown import Probabilities as Probabilities
 from .training import Distillation as Distillation

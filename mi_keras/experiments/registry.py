@@ -26,6 +26,7 @@ SECTIONS = [
     Experiment("beyond", "access", "The thesis's target by what the adversary has", f"{_BEYOND}.sec_access"),
     Experiment("beyond", "defences", "The thesis's target behind defences", f"{_BEYOND}.sec_defences"),
     Experiment("beyond", "images", "Other images and other classifiers", f"{_BEYOND}.sec_images", study=True),
+    Experiment("beyond", "layers", "Faces behind the layers of MobileNetV3", f"{_BEYOND}.sec_layers", study=True),
 ]  # fmt: skip
 GROUP = "mi_keras.sections"  # entry points by which installed packages add an `Experiment` each
 WORKS = ("beyond", "split", "thesis")

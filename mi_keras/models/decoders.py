@@ -1,4 +1,4 @@
-"""Decoders from feature maps to images: the two published ones and two of ours (split 4, Table 1 of 5)."""
+"""Decoders from feature maps to images by name: the two published ones, and ours (split 4, Table 1 of 5)."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,17 +9,16 @@ import tensorflow as tf
 
 from mi_keras.errors import InputError
 from mi_keras.models.decoder_parts import activated, begin, pointwise, published_end, torch_initial
-from mi_keras.models.layers import FusedBatchNormalization
-from mi_keras.models.sizes import fit, ladder
-from mi_keras.models.upsampling import Doubling, PixelShuffle
+from mi_keras.models.residual_decoder import build_even_decoder, build_residual_decoder
+from mi_keras.models.sizes import ladder
+from mi_keras.models.upsampling import Doubling
 from mi_keras.seeds import derive
-from mi_keras.settings import DECODERS, IMAGENET_DEVIATION, IMAGENET_MEAN, RELEASED
+from mi_keras.settings import DECODERS, EVEN, IMAGENET_DEVIATION, IMAGENET_MEAN, RELEASED
 
 TRANSPOSED = (112, 80, 80, 16, 16)
 BICUBIC = (112, 480, 80, 16)
 # Widths, and kernels that are the strides too
 RELEASED_STEPS = ((112, 1), (80, 2), (80, 2), (16, 1), (16, 4))
-COMPACT = (128, 64, 32)
 LARGE = (256, 128, 64)
 
 
@@ -33,8 +32,10 @@ def build_decoder(
 ) -> keras.Model:
     """Build a decoder of `settings.DECODERS` with its own widths; "large" is the compact one, twice as wide and deep.
 
+    "even" is as large for maps of any layer (see `residual_decoder.build_even_decoder`).
+
     Args:
-        name: "transposed" or "bicubic", whose answers are normalised (`unit_range` undoes that), "compact" or "large".
+        name: "transposed" or "bicubic", whose answers are normalised (`unit_range` undoes that), "compact", "large", "even".
         map_shape: `(height, width, channels)` of the feature maps; or `(width,)` of a vector, of which a dense layer
             makes maps first.
         image_shape: `(height, width, channels)` of the images, which decides how often the maps are doubled; what is
@@ -62,7 +63,9 @@ def build_decoder(
         return build_residual_decoder(
             map_shape, image_shape, image_channels=image_channels, seed=seed, **size
         )
-    raise InputError(f"`name` must be one of {', '.join((*DECODERS, RELEASED))}; got {name!r}.")
+    if name == EVEN:
+        return build_even_decoder(map_shape, image_shape, image_channels=image_channels, seed=seed)
+    raise InputError(f"`name` must be one of {', '.join((*DECODERS, RELEASED, EVEN))}; got {name!r}.")
 
 
 def build_transposed_decoder(
@@ -160,59 +163,6 @@ def build_bicubic_decoder(
     return published_end(start, maps, "bicubic_decoder", seed)
 
 
-def build_residual_decoder(
-    map_shape: tuple[int, ...],
-    image_shape: tuple[int, int, int] | None = None,
-    *,
-    channels: Sequence[int] = COMPACT,
-    residuals: int = 2,
-    convolutions: int = 1,
-    image_channels: int = 3,
-    seed: int = 1,
-) -> keras.Model:
-    """Build our decoder: residual blocks where the maps are small, then bilinear doublings and 3x3 convolutions.
-
-    Most parameters and operations work at the maps' own size, where the information is. The image is drawn at half
-    its size and doubled: what the deep maps of a classifier hold is not finer than that, and it takes half the time.
-    Maps that take fewer than four doublings do hold finer detail: of those it is drawn at its full size.
-
-    # Deviates: not in the text. A kernel wider than the stride leaves no checkerboard, and a sigmoid reaches black.
-
-    Its answers are images in [0, 1]; arguments as of `build_decoder`, and these:
-
-    Args:
-        channels: widths at the maps' own size, then after each doubling; they give `2 ** (len(channels) + 1)` times
-            the maps' size where `image_shape` is None.
-        residuals: separable residual blocks at the maps' own size.
-        convolutions: 3x3 convolutions after each doubling.
-    """
-    if residuals < 0 or convolutions < 1:
-        raise InputError(
-            f"`residuals` must be >= 0 and `convolutions` >= 1; got {residuals} and {convolutions}."
-        )
-    start = begin(map_shape, image_shape, channels, len(channels) + 1, image_channels, seed)
-    at_half = image_shape is None or start.doublings >= 4
-    widths = ladder(channels, max(0, start.doublings - 1 - at_half) + 1)
-    maps = _convolution(start.maps, widths[0], 1, "entry", seed)
-    for block in range(residuals):
-        maps = _residual(maps, f"residual_{block}", seed)
-    for step, filters in enumerate(widths[1:], start=1):
-        maps = _convolution(maps, filters, 1, f"narrow_{step}", seed)
-        maps = Doubling("bilinear", name=f"up_{step}")(maps)
-        for block in range(convolutions):
-            maps = _convolution(maps, filters, 3, f"block_{step}_{block}", seed)
-    normal = keras.initializers.HeNormal(seed=derive(seed, "pixels"))
-    *size, outputs = start.image_shape
-    pixels = 4 * outputs if start.doublings else outputs
-    maps = keras.layers.Conv2D(pixels, 3, padding="same", kernel_initializer=normal, name="pixels")(maps)
-    if start.doublings:
-        maps = PixelShuffle(name="shuffle")(maps)  # Shi et al. 2016
-    if at_half:
-        maps = Doubling("bicubic", name="logits")(maps)
-    image = keras.layers.Activation("sigmoid", name="image")(fit(maps, (size[0], size[1]), start.doublings))
-    return keras.Model(start.inputs, image, name="residual_decoder")
-
-
 def layer_outputs(decoder: keras.Model, maps: Any, names: Sequence[str]) -> Iterator[Any]:
     """Yield what the named layers of a decoder give for the maps of one image, `(height, width, channels)` each."""
     taps = keras.Model(decoder.input, [decoder.get_layer(name).output for name in names])
@@ -229,24 +179,3 @@ def unit_range(normalised: tf.Tensor) -> tf.Tensor:
     if normalised.shape[-1] != 3:
         deviation, mean = deviation.mean(), mean.mean()
     return tf.clip_by_value(normalised * deviation + mean, 0.0, 1.0)
-
-
-def _convolution(maps: keras.KerasTensor, filters: int, size: int, name: str, seed: int) -> keras.KerasTensor:
-    normal = keras.initializers.HeNormal(seed=derive(seed, name))
-    maps = keras.layers.Conv2D(
-        filters, size, padding="same", use_bias=False, kernel_initializer=normal, name=f"{name}_conv"
-    )(maps)
-    # Momentum 0.9: with MobileNet's 0.99 a decoder that goes on training on other maps for two epochs would be judged by
-    # statistics of which a sixth is the old maps'
-    maps = FusedBatchNormalization(epsilon=1e-3, name=f"{name}_norm")(maps)
-    return keras.layers.ReLU(name=name)(maps)
-
-
-def _residual(maps: keras.KerasTensor, name: str, seed: int) -> keras.KerasTensor:
-    # Nine inputs a channel: Keras' own initialisers count all channels, which makes the maps that much smaller
-    small = keras.initializers.RandomNormal(stddev=1 / 3, seed=derive(seed, name, "depthwise"))
-    mixed = keras.layers.DepthwiseConv2D(
-        3, padding="same", use_bias=False, depthwise_initializer=small, name=f"{name}_depthwise"
-    )(maps)
-    mixed = _convolution(mixed, maps.shape[-1], 1, f"{name}_pointwise", seed)
-    return keras.layers.Add(name=name)([maps, mixed])

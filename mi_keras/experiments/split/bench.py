@@ -267,8 +267,9 @@ class SplitBench(Bench):
         """Return the reconstructions of some held-out images, `(count, size, size, 3)` in 0..255; not stored."""
         sent, attack = plan.observed.read().values, plan.case.attack
         chosen = np.concatenate([sent[number : number + 1] for number in numbers])
-        observed, held = Evidence(Observation(chosen, self.encoder.cut), [chosen]), self.holdings(Access())
-        images = attack.reconstruct((plan.learned.arrays, {}), observed, held, Run())
+        observed = Evidence(Observation(chosen, self.encoder.cut), [chosen])
+        held, learned = self.holdings(attack.needs), (plan.learned.arrays, plan.learned.info)
+        images = attack.reconstruct(learned, observed, held, Run())
         return np.concatenate([as_bytes(batch) for batch in images])
 
     def answers(self, defense: Defense | None) -> Floats:

@@ -161,7 +161,7 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
         attacked.scored.computed()
     labels = {name: _label(name, defense) for name, defense in defenses.items()}
     everything = with_mean_face(plans, benches)
-    rows = picture_rows(everything, labels, "defense", first.gallery(), _costs(plans, benches))
+    rows = picture_rows(everything, labels, "defense", first.gallery(), costs(plans, benches))
     tables = [
         Table(
             "mitigation", "What each defence costs the honest user, and what it leaves the attack", "what is sent",
@@ -199,12 +199,12 @@ def _label(name: Name, defense: Defense | None) -> str:
     return defense.words if defense else "all maps"
 
 
-def _costs(plans: Plans, benches: Sequence[SplitBench]) -> dict[Name, dict[str, NDArray[np.float64]]]:
+def costs(plans: Plans, benches: Sequence[SplitBench]) -> dict[Name, dict[str, NDArray[np.float64]]]:
     """Return what each row costs the honest user: bytes, maps, and the tail's agreement with its answer to all maps."""
     from mi_keras.metrics.agreement import logit_cosine, top1_agreement
 
     shape, references = benches[0].map_shape, [bench.answers(None) for bench in benches]
-    costs = {}
+    found = {}
     for name, of_runs in plans.items():
         defenses = [each.case.defense for each in of_runs]
         answers = [bench.answers(defense) for bench, defense in zip(benches, defenses, strict=True)]
@@ -216,8 +216,8 @@ def _costs(plans: Plans, benches: Sequence[SplitBench]) -> dict[Name, dict[str, 
             "agreement": [top1_agreement(*both).mean() for both in zip(answers, references, strict=True)],
             "logit_cosine": [logit_cosine(*both).mean() for both in zip(answers, references, strict=True)],
         }
-        costs[name] = {cost: np.array(each, np.float64) for cost, each in values.items()}
-    return costs
+        found[name] = {cost: np.array(each, np.float64) for cost, each in values.items()}
+    return found
 
 
 def _claims(rows: Mapping[Name, Row], config: Config) -> list[Claim]:

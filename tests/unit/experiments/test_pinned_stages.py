@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mi_keras.data.face_sources import DEFAULT_FACES
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments import runner
 from mi_keras.experiments.registry import PRESETS, SECTIONS
@@ -28,8 +29,14 @@ from mi_keras.experiments.thesis import work
 
 PINNED = Path(__file__).with_name("pinned_stages.json")
 PICTURES = 2  # of either side that are made up
-MAPS = 672  # of the cut
+# Pixels a place, and maps, by the name of the cut in a stage
+SENT = {
+    "expanded_conv_1_expand_bn": (2, 64), "expanded_conv_3_expand_bn": (4, 72), "expanded_conv_6_expand_bn": (8, 240),
+    "expanded_conv_12_expand_bn": (16, 672), "conv_1_bn": (32, 960),
+    **{f"residual_C{n + 1}": (2 << n, width) for n, width in enumerate((16, 16, 32, 64, 128))},
+}  # fmt: skip
 CASES = [(section, preset) for section in SECTIONS for preset in PRESETS]
+SLOW = ("layers",)  # encoders and decoders of several layers are built
 
 
 def name_of(section, preset):
@@ -62,16 +69,22 @@ def stages_of(section, preset, folder, monkeypatch):
     monkeypatch.setattr(work, "make_splits", _divided)
     monkeypatch.setattr(Store, "fetch", fetch)
     monkeypatch.setattr(Store, "map_large", lambda self, stage, name: fetch(self, stage)[0][name])
-    data = f"zip:{_pictures(folder)}" if section.work == "split" else None
+    faces = section.load().work.default_data == DEFAULT_FACES
+    count = 600 if section.work == "split" else 5000
+    data = f"zip:{_pictures(folder, count)}" if faces else None
     request = runner.Request(
         section=section.number, work=section.work, preset=preset, data=data, out=folder / "out",
-        encoder_weights="random" if section.work == "split" else None,
+        encoder_weights="random" if faces else None,
     )  # fmt: skip
     list(runner.run(request, Console(file=io.StringIO())))
     return sorted(found.values())
 
 
-@pytest.mark.parametrize(("section", "preset"), CASES, ids=lambda value: getattr(value, "number", value))
+@pytest.mark.parametrize(
+    ("section", "preset"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (case[0].number in SLOW)) for case in CASES],
+    ids=lambda value: getattr(value, "number", value),
+)
 def test_stages_are_the_same_as_ever(section, preset, tmp_path, monkeypatch):
     pinned = json.loads(PINNED.read_text())
     assert stages_of(section, preset, tmp_path, monkeypatch) == pinned[name_of(section, preset)]
@@ -88,11 +101,11 @@ def _divided(source, settings, *, seed):
     return _division[how]
 
 
-def _pictures(folder):
+def _pictures(folder, count):
     """Return an archive of as many names as the largest preset asks for; what they hold is never looked at."""
     path = folder / "pictures.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for number in range(600):
+        for number in range(count):
             archive.writestr(f"{number:04d}.png", number.to_bytes(4, "big"))
     return path
 
@@ -164,13 +177,19 @@ def _pixels(stage):
     }
 
 
+def _sent(stage):
+    """Return `(size, size, channels)` of the maps that a stage is about."""
+    stride, channels = SENT[stage.identity["encoder"]["cut"].partition(":")[0]]
+    size = stage.identity["data"]["faces"]["size"] // stride
+    return size, size, channels
+
+
 def _maps(stage):
-    size = stage.identity["data"]["faces"]["size"] // 16
-    return {"maps": np.zeros((PICTURES, size, size, MAPS), np.float16)}, {}
+    return {"maps": np.zeros((PICTURES, *_sent(stage)), np.float16)}, {}
 
 
 def _statistics(stage):
-    number = np.arange(MAPS, dtype=np.float32)
+    number = np.arange(_sent(stage)[2], dtype=np.float32)
     return {"low": -number - 1, "high": number + 1, "mean": 0 * number, "deviation": number}, {}
 
 
@@ -194,16 +213,43 @@ def _mean_face(stage):
 
 
 def _decoder(stage):
-    settings = _settings(stage)
-    return _untrained(settings["decoder"], stage.identity["data"]["faces"]["size"] // 16), _weights(stage)[1]
+    size = stage.identity["data"]["faces"]["size"]
+    return _untrained(_settings(stage)["decoder"], _sent(stage), size), _weights(stage)[1]
 
 
 @functools.cache
-def _untrained(decoder, size):
+def _untrained(decoder, sent, size):
     from mi_keras.models import build_decoder
 
-    model = build_decoder(decoder, (size, size, MAPS))
+    model = build_decoder(decoder, sent, (size, size, 3))
     return {f"{i:03d}": np.asarray(v) for i, v in enumerate(model.variables)}
+
+
+def _of_its_own(stage):
+    return _faces_scored(stage) if "encoder" in stage.identity else _scored(stage)
+
+
+def _shaped_noise(stage):
+    return {"deviations": np.ones((len(stage.identity["deviations"]), _sent(stage)[2]))}, {}
+
+
+def _tail(stage):
+    from mi_keras.models.mobilenet import encoder_of
+    from mi_keras.models.variables import weights_of
+    from mi_keras.settings import EncoderSettings
+    from mi_keras.training.imitation import trainable_copy
+
+    cut, size = stage.identity["encoder"]["cut"], stage.identity["data"]["faces"]["size"]
+    return weights_of(trainable_copy(encoder_of(EncoderSettings("random", cut=cut), size).tail)), {}
+
+
+def _small_residual(stage):
+    from mi_keras.models.small_residual import build_small_residual
+    from mi_keras.models.variables import weights_of
+
+    return weights_of(build_small_residual(stage.identity["data"]["faces"]["size"], 1000, seed=1)), {
+        "agreement": 0.5
+    }
 
 
 def _optimal_pick(stage):
@@ -221,9 +267,9 @@ _MADE_UP = {
     "class_average": _per_class, "class_prototype": _per_class, "prototype_distance": _scored, "search": _search,
     "images": _pixels, "maps": _maps, "map_statistics": _statistics, "decoder": _decoder, "scored": _faces_scored,
     "mean_face": _mean_face, "gallery": _gallery, "selection": _selection, "optimal_pick": _optimal_pick,
-    "twins": lambda stage: ({}, {"count": 1}),
+    "twins": lambda stage: ({}, {"count": 1}), "shaped_noise": _shaped_noise, "tuned_tail": _tail, "small_residual": _small_residual,
 }  # fmt: skip
-_OF_ITS_OWN = {"fitted": lambda stage: ({}, {}), "scored": _scored, "hardened": lambda stage: ({}, {})}
+_OF_ITS_OWN = {"fitted": lambda stage: ({}, {}), "scored": _of_its_own, "hardened": lambda stage: ({}, {})}
 
 
 def _write(again):

@@ -9,10 +9,10 @@ from mi_keras.errors import InputError
 from mi_keras.models.decoders import (
     build_bicubic_decoder,
     build_decoder,
-    build_residual_decoder,
     build_transposed_decoder,
     unit_range,
 )
+from mi_keras.models.residual_decoder import PARAMETERS, Folding, build_residual_decoder
 from mi_keras.models.upsampling import Doubling, PixelShuffle
 from mi_keras.settings import DECODERS
 
@@ -33,6 +33,31 @@ def test_published_decoders_have_the_published_parameter_counts(name: str, count
 def test_ours_is_no_larger_than_two_hundred_thousand_parameters() -> None:
     small, large = (build_decoder(name, C4).count_params() for name in ("compact", "large"))
     assert small <= 200_000 < large
+
+
+@pytest.mark.parametrize(
+    "map_shape", [(160, 160, 64), (80, 80, 72), (40, 40, 240), (20, 20, 672), (10, 10, 960)]
+)
+def test_the_even_decoder_is_as_large_for_maps_of_any_layer(map_shape: tuple[int, int, int]) -> None:
+    model = build_decoder("even", map_shape, (320, 320, 3))
+    assert model.output_shape == (None, 320, 320, 3)
+    assert 0.9 * PARAMETERS < model.count_params() <= PARAMETERS
+    assert (model.count_params() == PARAMETERS) == (map_shape == C4)
+
+
+def test_the_even_decoder_is_the_compact_one_at_the_cut_of_the_text() -> None:
+    even, compact = (build_decoder(name, C4, seed=3) for name in ("even", "compact"))
+    for one, other in zip(even.get_weights(), compact.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_folding_lays_places_out_as_channels_and_loses_none() -> None:
+    maps = _maps(2, 4, 6, 3)
+    folded = Folding(2)(maps).numpy()
+    assert folded.shape == (2, 2, 3, 12)
+    np.testing.assert_array_equal(folded[1, 1, 2].reshape(2, 2, 3), maps[1, 2:4, 4:6])
+    with pytest.raises(InputError, match=r"`map_shape` must be \(height, width, channels\); got \(10,\)"):
+        build_decoder("even", (10,), (32, 32, 1))
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -177,7 +202,7 @@ def test_a_decoder_comes_back_from_its_configuration() -> None:
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (lambda: build_decoder("other", C4), "`name` must be one of transposed, bicubic, compact, large, released; got 'other'."),
+        (lambda: build_decoder("other", C4), "`name` must be one of transposed, bicubic, compact, large, released, even; got 'other'."),
         (lambda: build_decoder("large", (20, 20)), "`map_shape` must be (height, width, channels) or (width,), each >= 1; got (20, 20)."),
         (lambda: build_decoder("large", (9,)), "`image_shape` must be given for a vector; got None for (9,)."),
         (lambda: build_decoder("large", C4, (0, 9, 1)), "`image_shape` must be (height, width, channels), each >= 1; got (0, 9, 1)."),
