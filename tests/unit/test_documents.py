@@ -31,7 +31,7 @@ WITH_COMMANDS = (
     ),
 )
 ROOTS = ("README.md", "CONTRIBUTING.md", "exported_models/README.md")
-UNMEASURED: set[str] = set()  # sections of which docs/beyond.md says that they were not run to their end
+UNMEASURED = {"beyond.layers"}  # sections of which docs/beyond.md says that they were not run to their end
 QUICK = [f"thesis.{section.number}.quick" for section in SECTIONS if section.work == "thesis"]
 
 
@@ -60,7 +60,7 @@ def test_every_section_was_measured_at_the_sizes_it_has_now(measured):
             continue
         result = measured[f"{section.work}.{section.number}.quick"]
         settings = json.loads(json.dumps(asdict(section.load().presets["quick"])))
-        if section.work == "split":  # the full model's weights need a network
+        if "encoder" in settings:  # the full model's weights need a network
             settings["encoder"] |= {name: result.settings["encoder"][name] for name in ("weights", "variant")}
         else:  # more runs, decimals and own answers than the preset has are welcome
             more = {changed.partition("=")[0] for changed in result.changed}
