@@ -12,8 +12,8 @@ KNOWN = ("solved", "extracted")  # A^L of the adversary's own images; the first 
 ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it something else was meant
 DECODERS = ("transposed", "bicubic", "compact", "large")
-RELEASED = "released"  # the transposed one of the published code; in `DECODERS` it is the text's
-EVEN = "even"  # ours, of equal size for maps of any layer
+# The transposed one of the published code, in `DECODERS` it is the text's; ours, of one size for maps of any layer
+RELEASED, EVEN = "released", "even"
 PUBLISHED_DECODERS = ("transposed", "bicubic", RELEASED)  # which answer ImageNet-normalised images
 GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
@@ -236,20 +236,6 @@ class DecoderSettings:
             raise InputError(f"`noise_mean` must be a finite number; got {self.noise_mean!r}.")
         if not self.mse + self.l1 + self.ms_ssim:
             raise InputError("`mse`, `l1` and `ms_ssim` must not all be 0.")
-
-
-@dataclass(frozen=True)
-class ImitationSettings:
-    """How a model learns to answer as another does (see `training.imitation`); not in the text."""
-
-    epochs: int = 8
-    batch_size: int = 32
-    learning_rate: float = 3e-4
-
-    def __post_init__(self) -> None:
-        _at_least("epochs", self.epochs, 1)
-        _at_least("batch_size", self.batch_size, 2)
-        check_positive("learning_rate", self.learning_rate)
 
 
 @dataclass(frozen=True)

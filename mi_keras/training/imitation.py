@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from mi_keras.progress import Run
-from mi_keras.settings import ImitationSettings
 from mi_keras.training.loop import Examples, FitSettings, FitterPool
 from mi_keras.training.schedules import cosine
+from mi_keras.training.settings import ImitationSettings
 from mi_keras.types import Floats, Rows
 
 

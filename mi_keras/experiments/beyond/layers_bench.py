@@ -21,8 +21,8 @@ from mi_keras.models.small_residual import build_small_residual, split_small_res
 from mi_keras.models.variables import weights_of, with_weights
 from mi_keras.progress import Arrays, Workspace
 from mi_keras.seeds import derive
-from mi_keras.settings import ImitationSettings
 from mi_keras.training.imitation import imitate, trainable_copy, tune_tail
+from mi_keras.training.settings import ImitationSettings
 from mi_keras.types import Floats, Rows
 
 FIRST = "first_"  # and a number: so many of the held-out images

@@ -49,9 +49,9 @@ from mi_keras.settings import (
     DecoderSettings,
     EncoderSettings,
     FaceSettings,
-    ImitationSettings,
     check_whole,
 )
+from mi_keras.training.settings import ImitationSettings
 
 if TYPE_CHECKING:
     from mi_keras.experiments.split.work import Faces

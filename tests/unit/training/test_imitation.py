@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from mi_keras.progress import Run
-from mi_keras.settings import ImitationSettings
 from mi_keras.training.imitation import trainable_copy, tune_tail
+from mi_keras.training.settings import ImitationSettings
 
 
 def _tail() -> keras.Model:
