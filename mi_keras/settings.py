@@ -12,8 +12,7 @@ KNOWN = ("solved", "extracted")  # A^L of the adversary's own images; the first 
 ACTIVATIONS = ("none", "relu", "sigmoid", "gelu", "silu")
 LARGEST = 1_000_000  # of any count or weight: beyond it something else was meant
 DECODERS = ("transposed", "bicubic", "compact", "large")
-# The transposed one of the published code, in `DECODERS` it is the text's; ours, of one size for maps of any layer
-RELEASED, EVEN = "released", "even"
+RELEASED, EVEN = "released", "even"  # the published code's transposed one; ours, of one size for any layer
 PUBLISHED_DECODERS = ("transposed", "bicubic", RELEASED)  # which answer ImageNet-normalised images
 GRADIENT_TERMS = ("total", "objective", "l2", "total_variation")
 IMAGE_SIZE = 32  # thesis 3.3.1: 28 -> 32; the transposed CNN grows 4 -> 8 -> 16 -> 32
