@@ -40,7 +40,7 @@ def tune_tail(
         FloatingPointError: a loss is not finite.
     """
     model = trainable_copy(tail)
-    return model, imitate(model, sent, answers, settings, run=run, twin=lambda: trainable_copy(tail))
+    return model, imitate(model, sent, answers, settings, run=run, another=lambda: trainable_copy(tail))
 
 
 def imitate(
@@ -50,19 +50,19 @@ def imitate(
     settings: ImitationSettings,
     *,
     run: Run,
-    twin: Callable[[], keras.Model] | None = None,
+    another: Callable[[], keras.Model] | None = None,
 ) -> dict[str, list[float]]:
     """Train a model in place towards given logits `(count, classes)`; return the curve of the mean KL divergence as `loss`.
 
     Args:
-        twin: as of `FitterPool.fit`.
+        another: as of `FitterPool.fit`.
 
     Raises:
         FloatingPointError: a loss is not finite.
     """
     how = FitSettings(settings.epochs, settings.batch_size, settings.learning_rate, cosine(settings.epochs))
     kind = (model.input_shape[1:], model.output_shape[1:], model.count_params())
-    return _fitters.fit(model, kind, Examples(inputs, answers), how, loss=_divergence, run=run, twin=twin)
+    return _fitters.fit(model, kind, Examples(inputs, answers), how, loss=_divergence, run=run, another=another)
 
 
 def _divergence(answers: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
