@@ -62,7 +62,9 @@ def imitate(
     """
     how = FitSettings(settings.epochs, settings.batch_size, settings.learning_rate, cosine(settings.epochs))
     kind = (model.input_shape[1:], model.output_shape[1:], model.count_params())
-    return _fitters.fit(model, kind, Examples(inputs, answers), how, loss=_divergence, run=run, another=another)
+    return _fitters.fit(
+        model, kind, Examples(inputs, answers), how, loss=_divergence, run=run, another=another
+    )
 
 
 def _divergence(answers: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
