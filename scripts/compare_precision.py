@@ -39,10 +39,10 @@ def main() -> int:
     found = defaultdict(list)
     for seed in range(1, options.seeds + 1):
         runs = [scores([*options.reproduce, "--seed", str(seed), "--precision", p]) for p in PRECISIONS]
-        for key in runs[0]:
+        for key in runs[0].keys() & runs[1].keys():
             found[key].append([run[key] for run in runs])
     for (table, row, metric), pairs in found.items():
-        if metric in options.metrics.split(","):
+        if metric in options.metrics.split(",") and len(pairs) == options.seeds:
             whole, half = np.transpose(pairs)
             print(f"{table} | {row} | {metric} | {told(whole, half)}")
     return 0
@@ -57,7 +57,7 @@ def scores(arguments: Sequence[str]) -> Scores:
     if "bfloat16" in arguments and "precision=bfloat16" not in result["changed"]:
         raise SystemExit("not applicable: this processor has no instructions for bfloat16")
     return {
-        (table["file"], row["label"] + row["note"], metric): value["mean"]
+        (table["file"], row["name"], metric): value["mean"]
         for table in result["tables"]
         for row in table["rows"]
         for metric, value in row["values"].items()

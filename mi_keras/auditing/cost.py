@@ -95,6 +95,7 @@ def choose(rungs: Sequence[Rung], *, budget: float, folds: int = 1) -> Chosen:
     stage: Stage = bench.stage(
         "audit_plan",
         compute,
+        half=True,
         told=bench.label(f"attacks timed at {rungs[-1].bench.sent.title}"),
         attacks=attacks,
         budget=budget,

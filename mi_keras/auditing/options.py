@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, Literal, NoReturn, Self
 
 from mi_keras.auditing.defence_specs import parse_spec
@@ -97,8 +98,6 @@ class Options:
             raise InputError(
                 f"`tolerance` must be a Tolerance, such as Tolerance(found=0.2, detail=0.05); got {self.tolerance!r}."
             )
-        if not isinstance(self.budget, int | float):
-            raise InputError(f"`budget` must be a number of minutes; got {self.budget!r}.")
         if not isinstance(self.fix, Mapping):
             raise InputError(
                 f"`fix` must be numbers by the names of inputs, such as {{'age': 40}}; got {self.fix!r}."
@@ -112,7 +111,7 @@ class Options:
         for adversary in self.adversaries:
             if adversary not in ADVERSARIES:
                 raise InputError(f"`adversaries` must be of {', '.join(ADVERSARIES)}; got {adversary!r}.")
-        if not isinstance(self.budget, int | float) or not 0 <= self.budget <= LARGEST:
+        if not isinstance(self.budget, Real) or not 0 <= self.budget <= LARGEST:
             raise InputError(f"`budget` must be minutes >= 0, 0 for no limit; got {self.budget!r}.")
         for text in self.defend:
             parse_spec(text)

@@ -17,7 +17,7 @@ function addRow(row, number) {
   const label = document.createElement("label"), box = document.createElement("input");
   box.type = "checkbox";
   box.value = number;
-  box.checked = number < MOST_CHECKED;
+  box.checked = number < MOST_CHECKED || row.baseline;
   box.addEventListener("change", show);
   label.append(box, row.label);
   get("rows").append(label);
@@ -39,7 +39,10 @@ function picture(number, image, words, caption) {
 }
 
 function scores(row, image) {
-  return data.metrics.filter((metric) => metric.name in row.scores).slice(0, 4).map((metric) => {
+  const chosen = get("metric").value;
+  const known = data.metrics.filter((metric) => metric.name in row.scores);
+  known.sort((first, second) => (second.name === chosen) - (first.name === chosen));
+  return known.slice(0, 4).map((metric) => {
     const value = row.scores[metric.name][image];
     return metric.label + " " + (value === null ? "none" : value.toFixed(metric.digits));
   }).join(", ");
@@ -91,7 +94,7 @@ get("last").addEventListener("click", () => go(order.length - 1));
 place.addEventListener("input", () => go(place.value - 1));
 ["order", "metric", "row", "class"].forEach((id) => get(id).addEventListener("change", sort));
 document.addEventListener("keydown", (event) => {
-  if (event.altKey || event.ctrlKey || event.metaKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
+  if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input[type=range], select")) return;
   const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: order.length - 1 }[event.key];
   if (to === undefined) return;
   event.preventDefault();

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mi_keras.progress import Arrays
 from mi_keras.reports.elements import POLICY, STYLE, Markup, element, join, page
-from mi_keras.reports.text import class_name, distinct_labels, metric_label, section_title
+from mi_keras.reports.text import class_name, distinct_labels, metric_label, provenance, section_title
 from mi_keras.results import StoredResult
 from mi_keras.results.metrics import METRICS
 
@@ -45,7 +45,15 @@ def leaf_page(result: StoredResult, arrays: Arrays) -> str:
         return ""
     targets = arrays["targets"]
     chosen = _chosen(len(targets), targets[0].size * (len(names) + 1))
-    rows = [{"label": labels[name], "scores": _scores(name, arrays, chosen)} for name in names]
+    groups = {row.name: row.group for table in result.tables for row in table.rows}
+    rows = [
+        {
+            "label": labels[name],
+            "baseline": groups.get(name) == "baseline",
+            "scores": _scores(name, arrays, chosen),
+        }
+        for name in names
+    ]
     known = {metric for row in rows for metric in row["scores"]}
     data = {
         "count": len(chosen), "columns": min(_COLUMNS, len(chosen)), "height": targets.shape[1], "width": targets.shape[2],
@@ -71,7 +79,7 @@ def leaf_page(result: StoredResult, arrays: Arrays) -> str:
         else f"{len(targets):,} images"
     )
     body = element(
-        "main", element("h1", title), element("p", f"{shown}; first run. Arrow keys, Home and End leaf too."),
+        "main", element("h1", title), element("p", f"{provenance(result, [])} · {shown}; first run. Arrow keys, Home and End leaf too."),
         element("noscript", element("p", "Leafing needs the script in this page; index.html shows the figures.")),
         _controls(), element("p", "", id="status", role="status"), element("div", "", id="drawn", class_="drawn"),
         element("fieldset", element("legend", "Rows to compare"), id="rows"), *sprites,

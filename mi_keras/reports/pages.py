@@ -5,6 +5,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mi_keras.experiments.section import PRESETS
 from mi_keras.reports.elements import Markup, element, join, link, nested_table, page
 from mi_keras.reports.layout import BASELINES, Layout, Line, lay_out
 from mi_keras.reports.leaf import FILE
@@ -72,8 +73,10 @@ def _content(report: Report, *, prefix: str, level: int) -> Markup:
     contents = [element("li", link(prefix + anchor, title)) for anchor, title, _ in parts]
     verdicts = [claim.holds for claim in result.claims]
     counts = ", ".join(f"{text}: {verdicts.count(kind)}" for kind, text in _COUNTED.items())
+    smoke = element("p", element("strong", PRESETS["smoke"])) if result.preset == "smoke" else ""
     return join(
         element("p", provenance(result)),
+        smoke,
         element("p", f"Measured: {result.measured}") if result.measured else "",
         element("p", f"{counts[0].upper()}{counts[1:]}.") if verdicts else "",
         element("nav", element("ul", *contents), aria_label=f"Contents of {section_title(result)}"),

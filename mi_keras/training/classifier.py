@@ -29,7 +29,9 @@ def train_classifier(
         The model and its loss curves (see `loop.Fitter.fit`).
     """
     shape = training.images.shape[1:]
-    traced = replace(settings, epochs=1, batch_size=2, learning_rate=1.0)  # on which no graph depends
+    traced = repr(
+        replace(settings, epochs=1, batch_size=2, learning_rate=1.0)
+    )  # on these three no graph depends
     model = build_classifier(settings, shape, classes, head=head, seed=derive(run.seed, "initial"))
     history = _fitters.fit(
         model,

@@ -17,9 +17,10 @@ def trainable_copy(tail: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(tail)
     copy.set_weights(tail.get_weights())
     copy.trainable = True
-    for layer in copy.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
+    for layer in copy.layers:  # one by one: what was frozen by itself does not follow the model
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    if not copy.trainable_weights:
+        raise ValueError("a tail must have weights that can be trained; this one has none.")
     return copy
 
 

@@ -35,8 +35,8 @@ def row(cut: str, method: str, at: int | str = "") -> Name:
 def decoder(settings: DecoderSettings, pairs: int, config: "Config", bench: LayersBench) -> Learned:
     """Return a decoder that learns from so many pairs.
 
-    Where pairs are fewer it sees each as much more often as the root of that. Where maps are folded an image costs several
-    times as much, and the decoder sees `fine_share` of them.
+    Where pairs are fewer it sees each image more often, by the square root of how many times fewer there are. Where maps are
+    folded an image costs several times as much, and the decoder sees `fine_share` of them.
     """
     share = config.fine_share if bench.encoder.stride < FOLDED else 1.0
     epochs = round(share * settings.epochs * math.sqrt(max(config.pairs) / pairs))

@@ -35,6 +35,17 @@ def test_what_a_missing_map_said_is_read_from_another() -> None:
     assert agreed > (tail(sent, training=False).numpy().argmax(1) == answers.argmax(1)).mean()
 
 
+def test_a_tail_whose_layers_are_frozen_one_by_one_can_be_trained() -> None:
+    tail = _tail()
+    for layer in tail.layers:
+        layer.trainable = False
+    functional = keras.Model(tail.inputs, tail.outputs)
+    functional.trainable = True  # which says nothing of its layers
+    for layer in functional.layers:
+        layer.trainable = False
+    assert len(trainable_copy(functional).trainable_weights) == 3
+
+
 def test_statistics_of_batch_normalisation_stay() -> None:
     copy = trainable_copy(_tail())
     normal = copy.layers[1]
