@@ -46,7 +46,7 @@ def leaf_page(result: StoredResult, arrays: Arrays) -> str:
     targets = arrays["targets"]
     chosen = _chosen(len(targets), targets[0].size * (len(names) + 1))
     groups = {row.name: row.group for table in result.tables for row in table.rows}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "label": labels[name],
             "baseline": groups.get(name) == "baseline",

@@ -89,6 +89,7 @@ def test_the_second_run_reads_everything_from_the_store_and_says_the_same(uninte
     assert {path: path.stat().st_mtime_ns for path in (folder / "store" / "stages").rglob("*")} == stored
 
 
+@pytest.mark.slow
 def test_stopped_and_killed_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, uninterrupted):
     """Stopped by Ctrl-C it says how to go on; killed it cannot."""
 

@@ -44,6 +44,7 @@ def check_files(result: dict, folder: Path) -> None:
     assert "these numbers say nothing about faces" in notes
 
 
+@pytest.mark.slow
 def test_section_6_reports_every_decoder_beside_the_mean_face(home, capsys):
     assert reproduce(home, "6", "--set", "decoders=transposed,bicubic,compact") == 0
     result, folder = load(home, "6")

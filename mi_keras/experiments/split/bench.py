@@ -269,10 +269,8 @@ class SplitBench(Bench):
         chosen = np.concatenate([sent[number : number + 1] for number in numbers])
         observed = Evidence(Observation(chosen, self.encoder.cut), [chosen])
         held, learned = self.holdings(attack.needs), (plan.learned.arrays, plan.learned.info)
-        run = Run(
-            self.derive("reconstruct", attack.label, plan.case.images or self.attacked)
-        )  # as it was scored
-        images = attack.reconstruct(learned, observed, held, run)
+        seed = self.derive("reconstruct", attack.label, plan.case.images or self.attacked)  # as it was scored
+        images = attack.reconstruct(learned, observed, held, Run(seed))
         return np.concatenate([as_bytes(batch) for batch in images])
 
     def answers(self, defense: Defense | None) -> Floats:

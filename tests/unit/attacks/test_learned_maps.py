@@ -224,7 +224,7 @@ def test_one_part_is_asked_for():
     [
         (
             {"decoder": "z"},
-            "`decoder` must be one of transposed, bicubic, compact, large, released; got 'z'.",
+            "`decoder` must be one of transposed, bicubic, compact, large, released, even; got 'z'.",
         ),
         ({"schedule": "z"}, "`schedule` must be one of step, cosine; got 'z'."),
         ({"mse": 0.0}, "`mse`, `l1` and `ms_ssim` must not all be 0."),
