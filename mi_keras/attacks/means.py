@@ -59,7 +59,7 @@ class PlaceMeans(Attack):
 
         Raises:
             ValueError: there is no population.
-            InputError: the image is no whole multiple of the maps.
+            InputError: the image is no whole multiple of the maps, or they have one place alone.
         """
         if held.population is None:
             raise ValueError("`population` must hold the observed answers; got None.")
@@ -72,6 +72,8 @@ class PlaceMeans(Attack):
             raise InputError(
                 f"`image_shape` must be whole multiples of the maps, {rows} x {columns}; got {image.shape}."
             )
+        if rows * columns < 2:
+            raise InputError(f"`maps` must have two places at least, to be paired; got {rows} x {columns}.")
         places = ((sent - sent.mean(axis=(0, 1))) / spread).reshape(-1, channels)
         patches = _patches(image[None], rows, columns)[0].reshape(len(places), -1)
         patches = patches - patches.mean(axis=0)

@@ -11,6 +11,7 @@ from mi_keras.data.preprocess import as_unit
 from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.defenses.maps import NoisyMaps
 from mi_keras.defenses.shaped import ShapedNoise, least_information, tail_sensitivities
+from mi_keras.errors import InputError
 from mi_keras.experiments.split.bench import BATCH, HELD_OUT, TRAINING, SplitBench
 from mi_keras.experiments.split.work import Faces
 from mi_keras.experiments.store import Stage
@@ -102,6 +103,10 @@ class LayersBench(SplitBench):
             variances = np.square(measured["deviation"], dtype=np.float64)
             sensitivities = tail_sensitivities(tail, maps, seed=seed)
             reference = self._answered(maps)
+            if not (cost := float(variances @ sensitivities)) > 0:
+                raise InputError(
+                    f"`defended` must name cuts whose maps the tail looks at; got {self.encoder.cut}."
+                )
 
             def agreement(defense: Defense) -> float:
                 sent = Defended(maps, defense, measured if defense.measures else {}, seed)
@@ -110,7 +115,7 @@ class LayersBench(SplitBench):
             found, told = [], []
             for deviation in deviations:
                 wanted = agreement(NoisyMaps(deviation))
-                middle = math.log(deviation**2 * float(variances @ sensitivities))
+                middle = math.log(deviation**2 * cost)
                 low, high = middle - RANGE, middle + RANGE
                 for _halving in range(HALVINGS):
                     middle = (low + high) / 2

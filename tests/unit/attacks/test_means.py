@@ -73,3 +73,11 @@ def test_maps_that_do_not_divide_the_image_are_refused() -> None:
     )
     with pytest.raises(InputError, match="`image_shape` must be whole multiples of the maps, 3 x 3"):
         PlaceMeans().fit(None, held, Run())
+
+
+def test_maps_of_one_place_have_nothing_to_be_paired_with() -> None:
+    held = Holdings(
+        images=_unlabelled(_images(4, seed=3)), population=Observation(np.ones((4, 1, 1, 2), np.float32))
+    )
+    with pytest.raises(InputError, match="`maps` must have two places at least, to be paired; got 1 x 1"):
+        PlaceMeans().fit(None, held, Run())
