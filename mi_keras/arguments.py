@@ -45,6 +45,18 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
         choices=PRECISIONS,
         help="of products in the adversary's networks; bfloat16 is faster where the processor has it (default: float32)",
     )
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that compute; results are the same for any number (default: 2, with preset smoke 1)",
+    )
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="of each process in an operation; another number rounds sums otherwise (default: one per core)",
+    )
     add("--offline", action="store_true", help="never download data or weights")
 
 
@@ -67,5 +79,5 @@ def request_of(options: argparse.Namespace, **more: Any) -> Request:
         raise InputError(f"`--encoder-weights` must go with --work split; got --work {options.work}.")
     return Request(
         section=options.section, work=options.work, preset=options.preset, overrides=options.overrides, seed=options.seed, precision=options.precision,
-        data=options.data, offline=options.offline, encoder_weights=options.encoder_weights, **more,
+        workers=options.workers, threads=options.threads, data=options.data, offline=options.offline, encoder_weights=options.encoder_weights, **more,
     )  # fmt: skip

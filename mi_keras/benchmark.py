@@ -55,6 +55,9 @@ class Stopwatch:
     def expect(self, steps: int, seconds: float) -> None:
         pass
 
+    def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
+        pass
+
     def rate(self) -> float:
         """Work per second after the warm-up."""
         (start, _), *rest = self._ticks[WARM_UP - 1 :]

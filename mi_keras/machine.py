@@ -55,6 +55,24 @@ def usable_precision(precision: str) -> str:
     return FLOAT32 if lacking else precision
 
 
+def use_threads(threads: int | None) -> None:
+    """Let each operation of TensorFlow use so many threads; None leaves it as it is.
+
+    Raises:
+        InputError: TensorFlow has begun to work with another number.
+    """
+    if threads is None or threads == _threads():
+        return
+    if tensorflow := sys.modules.get("tensorflow"):
+        try:
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        except RuntimeError:
+            raise InputError(
+                f"`threads` must be {_threads()}, as TensorFlow works with so many already; got {threads}."
+            ) from None
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # before it is loaded, and for other processes
+
+
 def as_change(precision: str) -> list[str]:
     """Return a precision that is not float32 as a setting that was changed."""
     return [] if precision == FLOAT32 else [f"precision={precision}"]

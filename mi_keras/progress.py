@@ -39,7 +39,10 @@ class Progress(Protocol):
         """Say something that the user must hear also where no bar is shown, such as the disk space about to be used."""
 
     def expect(self, steps: int, seconds: float) -> None:
-        """Be told how many stages are about to be computed, and in about what time; 0: nobody knows."""
+        """Be told how many stages are left to be computed, and in about what time; 0: nobody knows."""
+
+    def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
+        """Be told of a stage that was computed, by its words, and what it took; and what is left, where that is counted anew."""
 
 
 class Workspace(Protocol):
@@ -77,6 +80,9 @@ class SilentProgress:
         pass
 
     def expect(self, steps: int, seconds: float) -> None:
+        pass
+
+    def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
         pass
 
 

@@ -57,7 +57,7 @@ class RecordingProgress:
     """Keeps what is reported to it, and is interrupted at report number `stop_at`."""
 
     def __init__(self, stop_at: int | None = None) -> None:
-        self.stop_at, self.bars, self.amounts, self.said = stop_at, [], [], []
+        self.stop_at, self.bars, self.amounts, self.said, self.ended = stop_at, [], [], [], []
 
     @contextmanager
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
@@ -74,6 +74,9 @@ class RecordingProgress:
 
     def expect(self, steps: int, seconds: float) -> None:
         self.expected = (steps, seconds)
+
+    def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
+        self.ended.append(words)
 
 
 @pytest.fixture

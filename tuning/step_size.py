@@ -115,7 +115,7 @@ def _bench(width: str, seed: int) -> "ThesisBench":
 
 
 def _store() -> Store:
-    return Store(home(), finished=TerminalProgress(Console(stderr=True)).finished)
+    return Store(home(), progress=TerminalProgress(Console(stderr=True)))
 
 
 def _measure(

@@ -59,7 +59,7 @@ def _run(given: argparse.Namespace, parser: OneLineErrors) -> int:
 
     console = Console(stderr=True)
     progress = TerminalProgress(console)
-    store = Store(home(), precision=given.precision, finished=progress.finished)
+    store = Store(home(), precision=given.precision, progress=progress)
     with interruptible(lambda: store.current or "reading and weighing what is there"):
         if given.model is None:
             from mi_keras.auditing import demo

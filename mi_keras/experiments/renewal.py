@@ -3,10 +3,11 @@
 import hashlib
 import json
 import logging
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from mi_keras.errors import DamagedFile
-from mi_keras.whole import replace_file
+from mi_keras.whole import replace_file, sync_folder
 
 log = logging.getLogger("mi_keras")
 FOLDER = "forced"
@@ -16,7 +17,8 @@ class Renewal:
     """Whether the stages of a run are computed anew, and which of them have been since it began.
 
     A mark on the disk stands from the start of a forced run to its end. The same run, with or without `--force`, finds
-    it and goes on: what was finished before the mark counts as not there.
+    it and goes on: what was finished before the mark counts as not there. Beside it lies an empty file for each stage that
+    was begun, and one for each that was finished, so that several processes can share a run.
 
     Args:
         root: of the store.
@@ -25,19 +27,20 @@ class Renewal:
     """
 
     def __init__(self, root: Path, run: str, *, force: bool) -> None:
-        self._path = root / FOLDER / f"{hashlib.sha256(run.encode()).hexdigest()[:24]}.json"
-        self._run = run
-        self._begun: list[str] = []
-        self._finished: list[str] = []
+        name = hashlib.sha256(run.encode()).hexdigest()[:24]
+        self._mark, self._stages = root / FOLDER / f"{name}.json", root / FOLDER / name
+        self._finished: set[str] = set()  # by this object, whose run may have ended
         self.active = force
-        if self._path.exists():
-            self._read()
+        if self._mark.exists():
             if not force:
                 log.warning("this run was begun with --force and cut off: going on with it")
             self.active = True
         elif force:
-            self._save()
-        if others := [path for path in self._path.parent.glob("*.json") if path != self._path]:
+            shutil.rmtree(self._stages, ignore_errors=True)
+            self._stages.mkdir(parents=True)
+            text = json.dumps({"run": run}, indent=1)
+            replace_file(self._mark, lambda path: path.write_text(text, encoding="utf-8"))
+        if others := [path for path in self._mark.parent.glob("*.json") if path != self._mark]:
             log.warning(
                 "a run with --force has begun and not ended; of what it shares with this one some is computed "
                 "anew and some is not: %s", ", ".join(map(str, others))
@@ -45,38 +48,26 @@ class Renewal:
 
     def is_new(self, key: str) -> bool:
         """Return whether a stored stage may be used: nothing is forced, or it was computed since this began."""
-        return not self.active or key in self._finished
+        return not self.active or key in self._finished or (self._stages / f"{key}.finished").exists()
 
-    def begin(self, key: str) -> bool:
-        """Note that a stage is begun; return whether what is there of it is of an earlier run and has to go."""
-        if not self.active or key in self._begun:
-            return False
-        self._begun.append(key)
-        return True
-
-    def save_begun(self) -> None:
-        """Put on the disk what has been begun, once what was there of it before has gone."""
-        if self.active:
-            self._save()
+    def begin(self, key: str, clear: Callable[[], object]) -> None:
+        """Note that a stage is begun; `clear` deletes what there is of it, where that is of an earlier run."""
+        if self.active and not (self._stages / f"{key}.begun").exists():
+            clear()
+            self._note(f"{key}.begun")
 
     def finish(self, key: str) -> None:
         """Note that a stage was computed."""
+        self._finished.add(key)
         if self.active:
-            self._finished.append(key)
-            self._save()
+            self._note(f"{key}.finished")
 
     def end(self) -> None:
         """Take the mark away: the whole run is done. What it computed stays new for this object."""
-        self._path.unlink(missing_ok=True)
+        self._mark.unlink(missing_ok=True)
+        shutil.rmtree(self._stages, ignore_errors=True)
 
-    def _read(self) -> None:
-        try:
-            mark = json.loads(self._path.read_text(encoding="utf-8"))
-            self._begun, self._finished = [*map(str, mark["begun"])], [*map(str, mark["finished"])]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DamagedFile(f"{self._path} is damaged ({error}); deleted, --force begins anew") from None
-
-    def _save(self) -> None:
-        self._path.parent.mkdir(exist_ok=True)
-        text = json.dumps({"run": self._run, "begun": self._begun, "finished": self._finished}, indent=1)
-        replace_file(self._path, lambda path: path.write_text(text, encoding="utf-8"))
+    def _note(self, name: str) -> None:
+        self._stages.mkdir(parents=True, exist_ok=True)
+        (self._stages / name).touch()
+        sync_folder(self._stages)

@@ -3,21 +3,26 @@
 import json
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from mi_keras.console import TerminalProgress
 from mi_keras.errors import interruptible
-from mi_keras.experiments.registry import find
+from mi_keras.experiments.registry import all_sections, find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
-from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.store import Store, Team, home
+from mi_keras.experiments.workers import Workers, usual_size
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
-from mi_keras.machine import as_change, machine, versions
+from mi_keras.machine import as_change, machine, use_threads, versions
+from mi_keras.progress import Progress
 from mi_keras.quiet import quiet_libraries
-from mi_keras.results import SCHEMA
+from mi_keras.results import SCHEMA, ExperimentResult
 from mi_keras.whole import replace_file
 
 
@@ -36,52 +41,92 @@ def run(request: Request, console: Console) -> Iterator[Path]:
 
 def run_experiments(experiments: Sequence[Experiment], request: Request, console: Console) -> Iterator[Path]:
     """Run experiments one after another with one store, and yield the folder of each's results (see `run`)."""
-    ready = []
+    use_threads(request.threads)
+    ready = [(experiment, experiment.load().prepare(request)) for experiment in experiments]
     for experiment in experiments:
-        folder = request.out / experiment.folder / request.preset
-        ready.append((experiment, experiment.load().prepare(request), folder))
-        check_writable("out", folder)
+        check_writable("out", _folder(experiment, request))
+    progress = TerminalProgress(console)
+    with _workers(experiments, request, progress) as team:
+        store = Store(
+            home(), force=request.force, precision=request.precision, run=_words(request, ready), progress=progress, team=team
+        )  # fmt: skip
+        for number, (experiment, prepared) in enumerate(ready, start=1):
+            result = _measure(prepared, store)
+            if team is not None and number < len(ready):
+                team.go_ahead()
+            _write(experiment, prepared, result, request, store)
+            yield _folder(experiment, request)
+        store.renewal.end()
+
+
+def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
+    """Compute the stages of a request beside the process that runs it (see `workers`); `job`: its fields."""
+    request = Request(**{**job, "out": Path(job["out"])})
+    use_threads(request.threads)
+    ready = [(each, each.load().prepare(request)) for each in find(request.work, request.section)]
     store = Store(
-        home(), force=request.force, precision=request.precision, run=_words(request, ready),
-        finished=TerminalProgress(console).finished,
-    )  # fmt: skip
-    for experiment, prepared, folder in ready:
-        _run_one(experiment, prepared, folder, request, store, console)
-        yield folder
-    store.renewal.end()
+        home(), precision=request.precision, run=_words(request, ready), progress=progress, team=team
+    )
+    for _, prepared in ready:
+        _measure(prepared, store)
 
 
-def _words(request: Request, ready: Sequence[tuple[Experiment, Prepared, Path]]) -> str:
+@contextmanager
+def _workers(
+    experiments: Sequence[Experiment], request: Request, progress: Progress
+) -> Iterator[Workers | None]:
+    """Give a team of as many processes as are asked for, until the block ends; None for this process alone."""
+    size = usual_size(request.preset) if request.workers is None else request.workers
+    known = all_sections()
+    if size == 1 or any(each not in known for each in experiments):  # one that no other process can find
+        yield None
+        return
+    job = {**asdict(request), "out": str(request.out)}
+    team = Workers(f"{__name__}:follow", job, size, progress)
+    try:
+        yield team
+    finally:
+        team.close()
+
+
+def _words(request: Request, ready: Sequence[tuple[Experiment, Prepared]]) -> str:
     """Return what is asked for, whatever it is written to, as one text."""
     asked = [
         request.seed,
         request.data,
-        [[each.folder, prepared.runs, prepared.settings] for each, prepared, _ in ready],
+        [[each.folder, prepared.runs, prepared.settings] for each, prepared in ready],
         *as_change(request.precision),
     ]
     return json.dumps(asked)
 
 
-def _run_one(
-    experiment: Experiment, prepared: Prepared, folder: Path, request: Request, store: Store, console: Console
-) -> None:
+def _folder(experiment: Experiment, request: Request) -> Path:
+    return request.out / experiment.folder / request.preset
+
+
+def _measure(prepared: Prepared, store: Store) -> ExperimentResult:
     store.start_record()
     started = time.perf_counter()
     with interruptible(lambda: store.current or "reading the store"):
         with quiet_libraries():  # TensorFlow is imported here, and takes seconds to
             from mi_keras.models.scope import check_keras
         check_keras()
-        result = prepared.run(store, TerminalProgress(console))
-    timings = [
-        *store.timings,
-        {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False},
-    ]
+        result = prepared.run(store, store.progress)
+    all_of_it = {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False}
+    store.timings.append(all_of_it)
+    return result
+
+
+def _write(
+    experiment: Experiment, prepared: Prepared, result: ExperimentResult, request: Request, store: Store
+) -> None:
+    folder = _folder(experiment, request)
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / "arrays.npz", lambda path: write_arrays(path, result.arrays, compressed=True))
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,
         "changed": [*prepared.changed, *as_change(store.precision)], "runs": prepared.runs, "seed": request.seed, "settings": prepared.settings,
-        "versions": {"python": platform.python_version()} | versions(), "machine": machine(store.precision), "timings": timings,
+        "versions": {"python": platform.python_version()} | versions(), "machine": machine(store.precision), "timings": store.timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
         "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]],
         "tables": [table.to_json() for table in result.tables], "claims": [claim.to_json() for claim in result.claims],

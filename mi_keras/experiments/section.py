@@ -74,6 +74,8 @@ class Request:
         offline: never download.
         encoder_weights: of the split attack, in place of the preset's.
         precision: of the store (see `store.Store`).
+        workers: processes that compute, this one included; None for the usual number (see `workers.usual_size`).
+        threads: of each of them in an operation of TensorFlow; None for one on each core. They move sums of floats.
     """
 
     section: str
@@ -88,6 +90,14 @@ class Request:
     offline: bool = False
     encoder_weights: str | None = None
     precision: str = FLOAT32
+    workers: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise InputError(f"`{name}` must be a whole number >= 1; got {value!r}.")
 
 
 @dataclass(frozen=True)

@@ -6,40 +6,30 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import DamagedFile
+from mi_keras.experiments.artifacts import Artifacts
+from mi_keras.experiments.graph import Graph
 from mi_keras.experiments.renewal import Renewal
 from mi_keras.experiments.stage_words import describe, told
-from mi_keras.files import (
-    LARGE,
-    WRONG_FORMAT,
-    DiskWorkspace,
-    check_writable,
-    is_damage,
-    map_array,
-    read_arrays,
-    seal_of,
-    sha256,
-    write_arrays,
-    write_text,
-)
+from mi_keras.files import DiskWorkspace, check_writable
 from mi_keras.machine import FLOAT32, usable_precision, versions
-from mi_keras.progress import Arrays, Workspace
-from mi_keras.whole import locked, remove_leftovers, sync_folder, sync_tree, temporary_folder
+from mi_keras.progress import Arrays, Progress, SilentProgress, Workspace
+from mi_keras.whole import locked, remove_leftovers
 
 log = logging.getLogger("mi_keras")
 
 HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
-ARRAYS, META = "arrays.npz", "meta.json"
+WAIT = 0.1  # seconds until a stage that another process computes is looked for again
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
 Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 
@@ -99,6 +89,19 @@ class Stage:
         return self.store.fetch(self, with_arrays=False)[1]
 
 
+class Team(Protocol):
+    """Who computes stages that do not need one another: see `workers`.
+
+    Attributes:
+        leads: this process may compute what is read outside of `Store.compute`; else it waits for the one that does.
+    """
+
+    leads: bool
+
+    def compute(self, graph: Graph, store: "Store") -> None:
+        """Return when the store holds every stage of the graph."""
+
+
 class Store:
     """The artifacts under one root folder.
 
@@ -111,7 +114,8 @@ class Store:
         force: compute every stage anew, once in the life of this object.
         precision: that stages of adversaries are computed in where it makes them faster; of `machine.PRECISIONS`.
         run: what is asked for, where that may be cut off and asked for again (see `renewal`).
-        finished: told the words of each stage that was computed, and its seconds.
+        progress: told of each stage that was computed, and how many are left.
+        team: computes what `compute` is asked for; None: this process, one stage after another.
     """
 
     def __init__(
@@ -121,14 +125,17 @@ class Store:
         force: bool = False,
         precision: str = FLOAT32,
         run: str = "",
-        finished: Callable[[str, float], object] = lambda words, seconds: None,
+        progress: Progress | None = None,
+        team: Team | None = None,
     ) -> None:
         self.root, self.precision = root, usable_precision(precision)
-        self._finished = finished
+        self.artifacts = Artifacts(root)
+        self.progress, self._team = progress or SilentProgress(), team
+        self._graph: Graph | None = None  # of the stages that are being computed
+        self._counted = True
         self.current = ""  # what to name when it is interrupted
         self._computing = 0.0  # seconds of all stages that were computed
         self._fresh: set[str] = set()  # computed in the life of this object
-        self._whole: set[str] = set()  # large arrays verified in the life of this object
         self.start_record()
         for folder in ("temporary", "locks", "stages"):
             check_writable(HOME_VARIABLE, root / folder)
@@ -170,64 +177,110 @@ class Store:
     def has(self, stage: Stage) -> bool:
         """Return whether a stage is finished and whole, so that reading it computes nothing."""
         try:
-            return self._read_meta(stage) is not None
+            return self._meta(stage) is not None
         except DamagedFile:
             return False
 
+    def compute(self, stages: Iterable[Stage], *, counted: bool = True) -> None:
+        """Compute those of some stages that are not stored, and what they are made from; a team does several at a time.
+
+        Args:
+            counted: `progress` is told how many are left; else somebody has told it already.
+        """
+        wanted = list(stages)
+        has = lambda stage: self.renewal.is_new(stage.key) and self.has(stage)  # noqa: E731
+        self._graph = Graph(wanted, has, self.artifacts)
+        self._counted = counted
+        if counted:
+            self.progress.expect(*self._graph.left())
+        try:
+            if self._team is not None:
+                self._team.compute(self._graph, self)
+            for stage in wanted:
+                self.fetch(stage, with_arrays=False)
+        finally:
+            self._graph = None
+
     def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
+        waiting = f"another process computes {told(stage)}: waiting for it"
+        return self._fetch(stage, lambda: log.warning(waiting), with_arrays=with_arrays)
+
+    def fetch_if_free(self, stage: Stage) -> bool:
+        """Compute a stage if it is not stored; return False, at once, where another process is computing it."""
+        try:
+            self._fetch(stage, _give_up, with_arrays=False)
+        except _Busy:
+            return False
+        return True
+
+    def _fetch(self, stage: Stage, busy: Callable[[], object], *, with_arrays: bool) -> Result:
         found = self._find(stage, with_arrays=with_arrays)
+        while found is None and self._team is not None and not self._team.leads and self._graph is None:
+            time.sleep(WAIT)
+            found = self._find(stage, with_arrays=with_arrays)
         if found is None:
-            waiting = f"another process computes {told(stage)}: waiting for it"
-            with locked(self.root / "locks" / stage.key, lambda: log.warning(waiting)):
+            with locked(self.root / "locks" / stage.key, busy):
                 found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
         return found
 
     def map_large(self, stage: Stage, name: str) -> NDArray[Any]:
         """Open a large array of a stage for reading, computing the stage if need be."""
-        path = self._folder(stage) / f"{name}{LARGE}"
         self.fetch(stage, with_arrays=False)
         try:
-            return map_array(path)
+            return self.artifacts.large(stage.kind, stage.key, name)
         except DamagedFile:  # cut after its one check: it is checked again
-            self._whole.discard(stage.key)
             self.fetch(stage, with_arrays=False)
-            return map_array(path)
+            return self.artifacts.large(stage.kind, stage.key, name)
 
     def _find(self, stage: Stage, *, with_arrays: bool) -> Result | None:
         if not self.renewal.is_new(stage.key):
             return None
         try:
-            meta = self._read_meta(stage)
+            meta = self._meta(stage)
             if meta is None:
                 return None
-            arrays = read_arrays(self._folder(stage) / ARRAYS) if with_arrays else {}
+            arrays = self.artifacts.arrays(stage.kind, stage.key) if with_arrays else {}
         except DamagedFile as damage:
             log.warning("a stored stage is damaged (%s); computing it again", damage)
             return None
+        if (
+            others := self._graph is not None and stage in self._graph
+        ):  # another process of the team has computed it
+            self._fresh.add(stage.key)
         reused = stage.key not in self._fresh or stage.key in self._earlier
+        if others:
+            self._say_finished(stage, meta["seconds"])
         self._note(stage, meta["seconds"], meta["versions"], reused=reused)
         return arrays, meta["info"]
 
     def _produce(self, stage: Stage) -> Result:
         workspace = DiskWorkspace(self.root / "unfinished" / stage.key)
-        if self.renewal.begin(stage.key):
-            shutil.rmtree(workspace.folder, ignore_errors=True)
-            self.renewal.save_begun()
+        self.renewal.begin(stage.key, lambda: shutil.rmtree(workspace.folder, ignore_errors=True))
         outer, self.current = self.current, told(stage)
         started, before = time.perf_counter(), self._computing
         arrays, info = stage.compute(workspace)
         on_the_way = self._computing - before  # stages that have their own entries
         seconds = round(time.perf_counter() - started - on_the_way, 3)
         self._computing += seconds
-        self._write(stage, arrays, info, seconds, workspace.folder)
+        self.artifacts.write(stage.kind, stage.key, stage.identity, arrays, info, seconds, workspace.folder)
         shutil.rmtree(workspace.folder, ignore_errors=True)
         self.current = outer
         self._fresh.add(stage.key)
         self.renewal.finish(stage.key)
-        self._finished(told(stage), seconds)
+        self._say_finished(stage, seconds)
         self._note(stage, seconds, versions(), reused=False)
         return {key: np.asarray(value) for key, value in arrays.items()}, json.loads(json.dumps(info))
+
+    def _say_finished(self, stage: Stage, seconds: float) -> None:
+        left = None
+        if self._graph is not None and stage in self._graph:
+            self._graph.done(stage, seconds)
+            left = self._graph.left() if self._counted else None
+        self.progress.finished(told(stage), seconds, left)
+
+    def _meta(self, stage: Stage) -> dict[str, Any] | None:
+        return self.artifacts.meta(stage.kind, stage.key, stage.identity)
 
     def _note(self, stage: Stage, seconds: float, used: dict[str, str], *, reused: bool) -> None:
         if stage.key not in self._noted:
@@ -236,56 +289,13 @@ class Store:
             if used not in self.versions:
                 self.versions.append(used)
 
-    def _folder(self, stage: Stage) -> Path:
-        return self.root / "stages" / stage.kind / stage.key
 
-    def _read_meta(self, stage: Stage) -> dict[str, Any] | None:
-        folder = self._folder(stage)
-        if not folder.exists():
-            return None
-        try:
-            meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-            seal = meta.pop("seal")
-            whole = seal == seal_of(meta) and meta["identity"] == stage.identity
-            whole = whole and meta["sha256"] == sha256(folder / ARRAYS)
-            if stage.key not in self._whole:  # reading them all takes a while
-                whole = whole and all(sha256(folder / n) == s for n, s in meta.get("large", {}).items())
-        except (*WRONG_FORMAT, OSError) as error:
-            if not is_damage(folder, error):
-                raise  # it may be good
-            raise DamagedFile(f"{folder}: {error}") from None
-        if not whole:
-            raise DamagedFile(f"{folder} does not match its checksum")
-        self._whole.add(stage.key)
-        return meta
+class _Busy(Exception):
+    """Another process holds the lock of a stage."""
 
-    def _write(
-        self, stage: Stage, arrays: Arrays, info: Mapping[str, Any], seconds: float, unfinished: Path
-    ) -> None:
-        with temporary_folder(self.root / "temporary") as temporary:
-            new = temporary / "new"
-            new.mkdir()
-            write_arrays(new / ARRAYS, arrays)
-            large = sorted(unfinished.glob(f"*{LARGE}"))
-            meta = {"kind": stage.kind, "identity": stage.identity, "info": info, "seconds": seconds,
-                    "versions": versions(), "sha256": sha256(new / ARRAYS)}  # fmt: skip
-            if large:
-                meta["large"] = {path.name: sha256(path) for path in large}
-            write_text(new / META, json.dumps(meta | {"seal": seal_of(meta)}, indent=1, allow_nan=False))
-            folder = self._folder(stage)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            if large:  # from here on nothing may say how far arrays that are no longer there were filled
-                for part in unfinished.glob("*.npz"):
-                    part.unlink()
-                sync_folder(unfinished)
-            for path in large:
-                os.replace(path, new / path.name)
-            sync_tree(new)  # before it has its name
-            if folder.exists():  # damaged or forced
-                os.replace(folder, temporary / "replaced")
-            os.replace(new, folder)
-            sync_folder(folder.parent)
-            sync_folder(folder.parent.parent)
+
+def _give_up() -> None:
+    raise _Busy
 
 
 def _as_json(value: object) -> dict[str, Any]:

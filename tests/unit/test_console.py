@@ -22,7 +22,7 @@ def log(monkeypatch):
 
 def test_a_log_has_a_line_for_each_stage_that_was_computed(log, tmp_path):
     console, text, _ = log
-    store = Store(tmp_path, finished=TerminalProgress(console).finished)
+    store = Store(tmp_path, progress=TerminalProgress(console))
     inner = store.stage("classifier", lambda _: ({"x": np.ones(1)}, {}), role="target", run=1)
     outer = store.stage("inversion", lambda _: ({"x": inner.arrays["x"]}, {}), upstream=[inner], run=1)
     for _ in range(2):
@@ -59,11 +59,22 @@ def test_a_log_counts_stages_and_minutes_where_they_are_expected(log):
     ]
 
 
-def test_a_terminal_has_bars_and_no_lines(tmp_path):
+def test_a_terminal_has_a_bar_for_each_thing_that_is_done_and_one_for_all_of_them(tmp_path):
     text = io.StringIO()
-    console = Console(file=text, force_terminal=True, width=100)
-    Store(tmp_path, finished=TerminalProgress(console).finished).stage("kind", lambda _: ({}, {})).computed()
-    assert text.getvalue() == ""
-    with TerminalProgress(console).bar("classifier", 2, "img") as bar:
+    progress = TerminalProgress(Console(file=text, force_terminal=True, width=100))
+    progress.finished("the model", 5.0)
+    progress.expect(4, 600)
+    progress.finished("answers", 1.0, (3, 599.0))
+    with progress.bar("target model", 2, "img") as bar, progress.bar("shadow model", 4, "img") as other:
         bar.advance(2)
-    assert "100 %" in text.getvalue()
+        other.advance(1)
+    shown = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", text.getvalue())
+    assert re.search(
+        r"^answers: 1.0 s \(step 1 of about 4, 0:00 so far, about 9:59 left\)", shown, re.MULTILINE
+    )
+    (everything, target, shadow), *_ = [
+        lines for lines in re.findall(r"(step 2 of .*)\s+(target model .*)\s+(shadow model .*)", shown)[::-1]
+    ]
+    assert re.search(r"step 2 of about 4 .* 9:5\d left", everything)
+    assert re.search(r"100 % +[\d,]+ img/s", target)
+    assert "25 %" in shadow

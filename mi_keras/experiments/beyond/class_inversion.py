@@ -1,6 +1,7 @@
 """Rows of class inversion: what a model takes for typical of a class. Not a reconstruction of an image. Imports TensorFlow."""
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -55,12 +56,18 @@ def inverted(benches: Benches, found: dict[str, Inversion]) -> tuple[Table, dict
     """Return the table of class inversion, means over classes for each target, and the images of the first target."""
     rows: list[Row] = []
     images: dict[str, Floats] = {}
+    judged = list(zip(benches, [*benches[1:], benches[0]], strict=True))
+    stages = {
+        name: [
+            plan(Case(each.attack), ClassBench.of(*of, by_weights=each.by_weights)).scored for of in judged
+        ]
+        for name, each in found.items()
+    }
+    benches[0].store.compute(chain(*stages.values()))
     for name, each in found.items():
         values: dict[str, list[float]] = {column: [] for column in COLUMNS}
-        for number, bench in enumerate(benches):
-            judge = benches[(number + 1) % len(benches)]
-            of = ClassBench.of(bench, judge, by_weights=each.by_weights)
-            scored = plan(Case(each.attack), of).scored.arrays
+        for stage in stages[name]:
+            scored = stage.arrays
             for column, listed in values.items():
                 listed.append(float(scored[column].mean(dtype=np.float64)))
             images.setdefault(f"class_images.{name}", scored["images"].astype(np.float32))

@@ -17,7 +17,7 @@ from mi_keras.experiments.beyond import recipe
 from mi_keras.experiments.beyond.answered import answered
 from mi_keras.experiments.beyond.bench import HALF
 from mi_keras.experiments.beyond.recipe import Entries
-from mi_keras.experiments.beyond.rows import Entry, best
+from mi_keras.experiments.beyond.rows import Entry
 from mi_keras.experiments.beyond.sec_defences import FEW, LABEL, NONE, Config, levels, noise_name
 from mi_keras.experiments.beyond.work import Benches
 from mi_keras.experiments.case import Case
@@ -74,31 +74,30 @@ def defences(config: Config) -> dict[str, Behind]:
     return found
 
 
-def without_queries(config: Config, benches: Benches, behind: Behind) -> Entry:
-    """Return the attack of `transfer` that does best behind a defence on the held-out shadow model.
+def without_queries(config: Config, behind: Behind) -> Entries:
+    """Return the attacks of `transfer` behind a defence, of which one is chosen on the held-out shadow model.
 
     Its network learns from answers that the defence has changed, and not from augmented images, whose answers no bank keeps.
     """
     if isinstance(behind.defense, LabelOnly):
-        return _constant(config, behind)
+        return {LABEL: _constant(config, behind)}
     network = replace(config.network, epochs=config.network_epochs)
     sized = replace(config, bank=behind.bank, network=network, hardened_bank=behind.bank)
-    tried = {
+    return {
         name: replace(each, case=Case(each.case.attack, behind.defense), players=(HALF,))
         for name, each in recipe.alignments(sized).items()
     }
-    return tried[best(benches, tried)]
 
 
-def with_answers(config: Config, benches: Benches, behind: Behind) -> Entry:
-    """Return what does best on the held-out shadow model of the attacks that learn from all of a target's answers."""
+def with_answers(config: Config, behind: Behind) -> Entries:
+    """Return the attacks that learn from all of a target's answers, of which one is chosen on the held-out shadow model."""
     if isinstance(behind.defense, LabelOnly):
-        return _constant(config, behind)
+        return {LABEL: _constant(config, behind)}
     network = NetworkWithinClass("ssim", config.network.channels, config.answered_epochs)
     tried: Entries = {}
     for attack in (LinearWithinClass(), network):
         tried[attack.label] = replace(answered(attack.label, attack, behind.defense), players=(HALF,))
-    return tried[best(benches, tried)]
+    return tried
 
 
 def cost(benches: Benches, behind: Behind) -> dict[str, NDArray[np.float64]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ from mi_keras.experiments.beyond.layers_bench import LayersBench
 from mi_keras.experiments.beyond.layers_rows import decoder, row
 from mi_keras.experiments.beyond.layers_work import Benches
 from mi_keras.experiments.case import Case, Plan, plan
-from mi_keras.experiments.split.rows import Name
+from mi_keras.experiments.split.rows import Name, scored_of
 from mi_keras.experiments.split.sec_7_mitigation import METHODS, costs
 from mi_keras.experiments.split.selections import selections
 from mi_keras.metrics.agreement import logit_cosine, top1_agreement
@@ -46,8 +45,7 @@ def defended(
         ]
         for name in defenses[0]
     }
-    for attacked in chain(*plans.values()):  # before what is not stored is measured
-        attacked.scored.computed()
+    of_runs[0].store.compute(scored_of(plans))  # before what is not stored is measured
     values = {name: dict(each) for name, each in costs(plans, of_runs).items()}
     labels = {name: _label(cut, name, each) for name, each in defenses[0].items()}
     for name in [name for name in plans if _method(name) in config.tuned]:
@@ -65,9 +63,8 @@ def _defenses(config: "Config", cut: str, bench: LayersBench, base: Learned) -> 
     """Return what is done in every row of a run, first nothing."""
     found: dict[Name, Defense | None] = {row(cut, NONE): None}
     maps = sorted({max(1, round(share * bench.map_shape[2])) for share in config.shares}, reverse=True)
-    for method in config.methods:
-        kept = selections(bench, method, maps, config.selection_images, base)
-        found |= {row(cut, method, m): kept[m] for m in maps}
+    kept = selections(bench, config.methods, maps, config.selection_images, base)
+    found |= {row(cut, method, m): kept[method][m] for method in config.methods for m in maps}
     found |= {row(cut, BITS, bits): QuantizedMaps(bits) for bits in config.bits}
     if config.noise:
         shaped = bench.shaped_like(config.noise, config.selection_images)

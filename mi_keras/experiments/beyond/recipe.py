@@ -11,7 +11,7 @@ from mi_keras.attacks.learned import Learned
 from mi_keras.attacks.queries import Queried
 from mi_keras.attacks.transfer import Transfer
 from mi_keras.experiments.beyond.bench import HALF
-from mi_keras.experiments.beyond.rows import AVERAGE, Entry, best
+from mi_keras.experiments.beyond.rows import AVERAGE, Entry, best_of
 from mi_keras.experiments.beyond.sizes import Banked
 from mi_keras.experiments.beyond.work import Benches
 from mi_keras.experiments.case import Case
@@ -86,7 +86,7 @@ def whole(config: Banked, benches: Benches) -> Transfer:
     """Return the alignment and the networks that do best on the held-out shadow models."""
     aligned = alignments(config)
     drawn = {"mapped": aligned["mapped"], **networks(config)}
-    alignment, network = (_transfer(each[best(benches, each)]) for each in (aligned, drawn))
+    alignment, network = map(_transfer, best_of(benches, [aligned, drawn]))
     return replace(alignment, networks=network.networks, only_last=network.only_last)
 
 

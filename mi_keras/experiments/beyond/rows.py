@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,17 @@ def players(benches: Benches, entry: Entry) -> list[BeyondBench]:
     return [benches[0].other(player=player) for player in entry.players]
 
 
-def best(benches: Benches, entries: Mapping[str, Entry]) -> str:
-    """Return the name of the entry that scores best on the held-out shadow models."""
-    return max(entries, key=lambda name: held_out(benches, entries[name]))
+def best_of(benches: Benches, groups: Iterable[Mapping[str, Entry]]) -> list[Entry]:
+    """Return the entry of each group that scores best on the held-out shadow models; one alone is not measured."""
+    listed = [list(group.values()) for group in groups]
+    tried = [entry for group in listed for entry in group if len(group) > 1]
+    benches[0].store.compute(
+        entry.planned(bench).scored for entry in tried for bench in players(benches, entry)
+    )
+    return [
+        max(group, key=lambda entry: held_out(benches, entry)) if len(group) > 1 else group[0]
+        for group in listed
+    ]
 
 
 def measured(
@@ -67,6 +76,8 @@ def measured(
         average: the plans of the class average that `detail` is relative to, where it is none of the entries.
     """
     plans = {name: [entry.planned(bench) for bench in benches] for name, entry in entries.items()}
+    on_players = [entry.planned(bench) for entry in entries.values() for bench in players(benches, entry)]
+    benches[0].store.compute(each.scored for each in [*chain(*plans.values()), *on_players])
     rows = {}
     for name, entry in entries.items():
         values: dict[str, Any] = {

@@ -139,17 +139,20 @@ def check(config: Config, splits: Splits) -> None:
 def run(config: Config, benches: Benches) -> ExperimentResult:
     """Meet every defence on every target with both adversaries, and say what it costs."""
     from mi_keras.experiments.beyond import defence_tables, defended, recipe
-    from mi_keras.experiments.beyond.rows import arrays_of, by_target, measured, table
+    from mi_keras.experiments.beyond.rows import arrays_of, best_of, by_target, measured, table
     from mi_keras.experiments.case import Plan
 
     found = defended.defences(config)
+    tried = {(ASKING, name): defended.without_queries(config, each) for name, each in found.items()}
+    tried |= {
+        (ANSWERED, name): defended.with_answers(config, each)
+        for name, each in found.items()
+        if name != FEW  # it asks nothing
+    }
+    best = dict(zip(tried, best_of(benches, tried.values()), strict=True))
     chosen = {
-        ASKING: {name: defended.without_queries(config, benches, each) for name, each in found.items()},
-        ANSWERED: {
-            name: defended.with_answers(config, benches, each)
-            for name, each in found.items()
-            if name != FEW  # it asks nothing
-        },
+        side: {name: entry for (asked, name), entry in best.items() if asked == side}
+        for side in (ASKING, ANSWERED)
     }
     rows: dict[str, Row] = {}
     plans: dict[str, list[Plan]] = {}

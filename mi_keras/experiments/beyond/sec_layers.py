@@ -37,6 +37,7 @@ from mi_keras.experiments.split.rows import (
     picture_rows,
     retrieval_columns,
     score_arrays,
+    scored_of,
     with_mean_face,
 )
 from mi_keras.experiments.split.sec_7_mitigation import METHODS as CHOICES
@@ -201,14 +202,14 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     for cut in config.layers:
         plans |= named.planned(named.attacks(config, cut, benches[0][cut]), benches, cut, SCORES)
         refined |= named.planned(named.refined(config, cut, benches[0][cut]), benches, cut, SCORES)
-    for of_runs in plans.values():  # all are trained before the first is scored
-        for each in of_runs:
-            each.learned.computed()
+    trained = [each.learned for of_runs in plans.values() for each in of_runs]
+    plain = with_mean_face(plans, firsts)
+    # All are trained before the first is scored
+    first.store.compute([*trained, *scored_of(plain), *scored_of(refined), gallery])
     for cut in config.attacked:
         found, words, spent = defended(config, cut, benches, SCORES)
         behind, labels = behind | found, labels | words
         values.update(spent)
-    plain = with_mean_face(plans, firsts)
     labels |= {name: named.label(name, config) for name in (*plans, *refined)}
     rows = picture_rows(plain, labels, "attack", gallery, named.parameters(plans))
     few = picture_rows(refined, labels, "attack", gallery, {})

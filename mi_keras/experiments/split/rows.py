@@ -47,6 +47,11 @@ def with_mean_face(plans: Plans, benches: "Sequence[SplitBench]") -> Plans:
     return {**plans, MEAN_FACE: [plan(Case(MeanImage()), bench) for bench in benches]}
 
 
+def scored_of(plans: Plans) -> "list[Stage]":
+    """Return the scored stages of every row in every run."""
+    return [each.scored for of_runs in plans.values() for each in of_runs]
+
+
 def picture_rows(
     plans: Plans,
     labels: Mapping[Name, str],

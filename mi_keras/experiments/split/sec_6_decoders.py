@@ -41,6 +41,7 @@ from mi_keras.experiments.split.rows import (
     picture_notes,
     picture_rows,
     retrieval_columns,
+    scored_of,
     with_mean_face,
 )
 from mi_keras.experiments.split.work import SPLIT
@@ -115,10 +116,10 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
         for decoder in config.decoders
     }
     learned = {name: [each.learned for each in of_runs] for name, of_runs in trained.items()}
-    for stage in chain(*learned.values()):  # all are trained before the first is scored
-        stage.computed()
     plans, first = with_mean_face(trained, benches), benches[0]
     gallery = first.gallery()
+    # All are trained before the first is scored
+    first.store.compute([*chain(*learned.values()), *scored_of(plans), gallery])
     parameters = {
         name: {"parameters": np.array([float(stage.info["parameters"]) for stage in of_runs])}
         for name, of_runs in learned.items()

@@ -36,6 +36,7 @@ from mi_keras.experiments.split.rows import (
     measured_on,
     picture_notes,
     score_arrays,
+    scored_of,
 )
 from mi_keras.experiments.split.sec_6_decoders import BY_BICUBIC, BY_TRANSPOSED, PUBLISHED
 from mi_keras.experiments.split.work import SPLIT
@@ -103,9 +104,9 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
     """Train and score the published decoders with each behaviour in every run; `benches` has one per run."""
     names = [Name(decoder, at) for decoder in config.decoders for at in _rows_of(config, decoder)]
     plans: Plans = {name: [_plan(config, name, bench) for bench in benches] for name in names}
-    for each in chain(*plans.values()):  # all are trained before the first is scored
-        each.learned.computed()
+    trained = [each.learned for each in chain(*plans.values())]
     plans = {**plans, **_mean_faces(config, benches)}
+    benches[0].store.compute([*trained, *scored_of(plans)])  # all are trained before the first is scored
     rows = {name: _row(config, name, of_runs) for name, of_runs in plans.items()}
     table = Table(
         "table_1", "Table 1, with what the published code does beside its text", "decoder, and what was changed",

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,7 @@ from mi_keras.experiments.split.rows import (
     picture_notes,
     picture_rows,
     retrieval_columns,
+    scored_of,
     with_mean_face,
 )
 from mi_keras.experiments.split.sizes import COMPACT, QUICK, SMOKE, check_decoders
@@ -157,10 +158,9 @@ def run(config: Config, benches: Sequence[SplitBench]) -> ExperimentResult:
         name: [plan(Case(adapted, of_run[name]), bench, scores=SCORES) for bench, of_run in runs]
         for name in defenses
     }
-    for attacked in chain(*plans.values()):  # before what is not stored is measured
-        attacked.scored.computed()
     labels = {name: _label(name, defense) for name, defense in defenses.items()}
     everything = with_mean_face(plans, benches)
+    first.store.compute([*scored_of(everything), first.gallery()])  # before what is not stored is measured
     rows = picture_rows(everything, labels, "defense", first.gallery(), costs(plans, benches))
     tables = [
         Table(
@@ -186,9 +186,8 @@ def _defenses(config: Config, bench: SplitBench, undefended: Learned) -> dict[Na
     from mi_keras.experiments.split.selections import selections
 
     found: dict[Name, Defense | None] = {NONE: None}
-    for method in config.methods:
-        kept = selections(bench, method, config.maps, config.selection_images, undefended)
-        found |= {Name(method, str(m)): kept[m] for m in config.maps}
+    kept = selections(bench, config.methods, config.maps, config.selection_images, undefended)
+    found |= {Name(method, str(m)): kept[method][m] for method in config.methods for m in config.maps}
     found |= {Name("bits", str(bits)): QuantizedMaps(bits) for bits in config.bits}
     return found | {Name("noise", f"{deviation:g}"): NoisyMaps(deviation) for deviation in config.noise}
 

@@ -88,13 +88,11 @@ def baselines(prototype: PrototypeSettings) -> dict[Name, Case]:
     return {Name(AVERAGE): Case(ClassAverage()), Name(PROTOTYPE): Case(ClassPrototype(prototype))}
 
 
-def plan_rows(benches: Benches, cells: Mapping[Name, Case]) -> Plans:
-    """Compute the case of every row in every run: run by run, row by row, so that what is finished is kept."""
-    plans: dict[Name, list[Plan]] = {name: [] for name in cells}
-    for bench in benches:
-        for name, case in cells.items():
-            plans[name].append(plan(case, bench))
-            plans[name][-1].scored.computed()
+def plan_rows(benches: Benches, cells: Mapping[Name, Case], *, beside: Sequence[Stage] = ()) -> Plans:
+    """Compute the case of every row in every run, run by run where nobody shares it; and, `beside` them, other stages."""
+    plans = {name: [plan(case, bench) for bench in benches] for name, case in cells.items()}
+    by_run = zip(*plans.values(), strict=True)
+    benches[0].store.compute([*beside, *(each.scored for of_run in by_run for each in of_run)])
     return plans
 
 

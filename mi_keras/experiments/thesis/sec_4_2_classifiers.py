@@ -13,6 +13,7 @@ Deviations:   the text trains M_T of Table 2 once more; here it is the variant "
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,10 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     """Train every variant and the shadow model in every run."""
     # Variant by variant, not run by run: trainings of one architecture share its traced step.
     models = {
-        name: [bench.classifier("target", VARIANTS[name]).computed() for bench in benches]
-        for name in config.variants
+        name: [bench.classifier("target", VARIANTS[name]) for bench in benches] for name in config.variants
     }
-    models |= {role: [bench.classifier(role).computed() for bench in benches] for role in MODELS}
+    models |= {role: [bench.classifier(role) for bench in benches] for role in MODELS}
+    benches[0].store.compute(chain(*models.values()))
     rows = {name: _row(name, stages) for name, stages in models.items()}
     arrays: dict[str, Any] = {
         f"confusion.{name}": np.array([stage.info["confusion"] for stage in models[name]]) for name in MODELS

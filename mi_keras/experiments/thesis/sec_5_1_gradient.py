@@ -36,6 +36,7 @@ from mi_keras.experiments.thesis.rows import (
     gradient_curves,
     gradient_losses,
     histogram,
+    plan_rows,
     published,
 )
 from mi_keras.experiments.thesis.search_table import FIGURE_8, best_line, trial_table, weight_claims
@@ -101,6 +102,7 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     """Search the weights with the first run's shadow model, then reconstruct from every start in every run."""
     from_average = replace(config.gradient, start="class_average")
     search = search_stage(benches[0], from_average, config.search)
+    plan_rows(benches, _cells(config), beside=[search])
     cells = _cells(config, replace(from_average, **search.info["best"]))
     found = attack(benches, cells, {VALIDATION: VALIDATION, TEST: TEST, "": TEST}, PUBLISHED, LABELS)
     more = {f"search.{name}": values for name, values in search.arrays.items()}
@@ -123,8 +125,8 @@ def run(config: Config, benches: Benches) -> ExperimentResult:
     )  # fmt: skip
 
 
-def _cells(config: Config, found: GradientSettings) -> dict[Name, Case]:
-    """Return the case of every row: X~ from every start, the weights found, and the baselines, on both sets."""
+def _cells(config: Config, found: GradientSettings | None = None) -> dict[Name, Case]:
+    """Return the case of every row: X~ from every start, with the weights found too, and the baselines, on both sets."""
     from mi_keras.attacks.attack import Direct
     from mi_keras.attacks.gradient import GradientImage
 
@@ -133,7 +135,7 @@ def _cells(config: Config, found: GradientSettings) -> dict[Name, Case]:
     variants = {start: replace(config.gradient, start=start) for start in config.starts}
     for at, (answered_by, images) in SETS.items():
         for objective in config.objectives:
-            searched = {FOUND: found} if objective == config.search.objective else {}
+            searched = {FOUND: found} if found and objective == config.search.objective else {}
             for start, gradient in (variants | searched).items():
                 alone = Direct(GradientImage(gradient, objective))
                 cells[Name(f"x_{start}", at, objective)] = Case(alone, answered_by=answered_by, images=images)

@@ -41,9 +41,8 @@ def test_what_was_done_is_said_without_kinds_and_classes() -> None:
 def test_a_log_has_a_line_of_words_for_each_step_and_no_more_steps_than_expected(
     tmp_path: Path, linear: None, recording_progress: Any
 ) -> None:
-    said: list[str] = []
     progress = recording_progress()
-    store = Store(tmp_path, finished=lambda words, seconds: said.append(words))
+    store = Store(tmp_path, progress=progress)
     images = pictures()
     settings: dict[str, Any] = {
         "preset": "smoke",
@@ -52,7 +51,7 @@ def test_a_log_has_a_line_of_words_for_each_step_and_no_more_steps_than_expected
         "at": ("label", "flat"),
     }
     audit(network(), images, store=store, progress=progress, **settings)
-    steps, seconds = progress.expected
+    (steps, seconds), said = progress.expected, progress.ended
     answers = [words for words in said if words.startswith("answers at ")]
     assert len(said) - len(answers) == steps
     assert seconds == 0

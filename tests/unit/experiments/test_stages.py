@@ -182,4 +182,4 @@ def test_random_starts_of_known_and_attacked_vectors_differ(bench):
 def _put(bench, stage, arrays, info=None):
     """Store a result under a stage's key in place of the one computed there."""
     unfinished = bench.store.root / "unfinished" / stage.key
-    bench.store._write(stage, arrays, info or {}, 0.0, unfinished)
+    bench.store.artifacts.write(stage.kind, stage.key, stage.identity, arrays, info or {}, 0.0, unfinished)

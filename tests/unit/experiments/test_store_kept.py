@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 
-from mi_keras.errors import DamagedFile
 from mi_keras.experiments.store import Store
 from mi_keras.whole import temporary_folder
 
@@ -104,11 +103,3 @@ def test_a_forced_run_that_was_cut_off_goes_on_and_mixes_nothing(tmp_path, caplo
     assert Store(tmp_path, run="another").stage("c", lambda _: ({}, {}), seed=1).info["level"] == 3
     assert "has begun and not ended" in caplog.text
     assert forced_run(tmp_path, 6.0, force=True) == [5, 6, 6]
-
-
-def test_a_damaged_mark_of_a_forced_run_is_said(tmp_path):
-    Store(tmp_path, force=True)
-    (mark,) = tmp_path.glob("forced/*.json")
-    mark.write_text("{")
-    with pytest.raises(DamagedFile, match="deleted, --force begins anew"):
-        Store(tmp_path)

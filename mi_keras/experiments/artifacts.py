@@ -1,0 +1,132 @@
+"""Results of stages on the disk: sealed folders that are there whole or not at all, and verified when read."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mi_keras.errors import DamagedFile
+from mi_keras.files import (
+    LARGE,
+    WRONG_FORMAT,
+    is_damage,
+    map_array,
+    read_arrays,
+    seal_of,
+    sha256,
+    write_arrays,
+    write_text,
+)
+from mi_keras.machine import versions
+from mi_keras.progress import Arrays
+from mi_keras.whole import sync_folder, sync_tree, temporary_folder
+
+ARRAYS, META = "arrays.npz", "meta.json"
+
+
+class Artifacts:
+    """The folders `stages/KIND/KEY/{arrays.npz,meta.json}`, and `NAME.npy` of large arrays, below a root.
+
+    A folder appears by being renamed when it is complete.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._whole: set[str] = set()  # keys whose large arrays were verified in the life of this object
+
+    def folder(self, kind: str, key: str) -> Path:
+        """Return where the result of a stage is, or would be."""
+        return self._root / "stages" / kind / key
+
+    def meta(self, kind: str, key: str, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what is written of a result, without its seal; None where there is no result.
+
+        Raises:
+            DamagedFile: it is not whole, or that of another stage.
+        """
+        folder = self.folder(kind, key)
+        if not folder.exists():
+            return None
+        try:
+            meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+            seal = meta.pop("seal")
+            whole = seal == seal_of(meta) and meta["identity"] == identity
+            whole = whole and meta["sha256"] == sha256(folder / ARRAYS)
+            if key not in self._whole:  # reading them all takes a while
+                whole = whole and all(sha256(folder / n) == s for n, s in meta.get("large", {}).items())
+        except (*WRONG_FORMAT, OSError) as error:
+            if not is_damage(folder, error):
+                raise  # it may be good
+            raise DamagedFile(f"{folder}: {error}") from None
+        if not whole:
+            raise DamagedFile(f"{folder} does not match its checksum")
+        self._whole.add(key)
+        return meta
+
+    def arrays(self, kind: str, key: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a result, but for the large ones."""
+        return read_arrays(self.folder(kind, key) / ARRAYS)
+
+    def large(self, kind: str, key: str, name: str) -> NDArray[Any]:
+        """Open a large array of a result for reading.
+
+        Raises:
+            DamagedFile: it is not whole; the next `meta` verifies it again.
+        """
+        try:
+            return map_array(self.folder(kind, key) / f"{name}{LARGE}")
+        except DamagedFile:
+            self._whole.discard(key)
+            raise
+
+    def took(self, kind: str) -> Iterator[tuple[dict[str, Any], float]]:
+        """Return identity and seconds of each result of a kind, as far as they can be read: for forecasts alone."""
+        for path in self._root.glob(f"stages/{kind}/*/{META}"):
+            try:
+                meta = json.loads(path.read_text(encoding="utf-8"))
+                yield dict(meta["identity"]), float(meta["seconds"])
+            except (*WRONG_FORMAT, OSError):
+                continue
+
+    def write(
+        self,
+        kind: str,
+        key: str,
+        identity: Mapping[str, Any],
+        arrays: Arrays,
+        info: Mapping[str, Any],
+        seconds: float,
+        unfinished: Path,
+    ) -> None:
+        """Write a result; large arrays are moved from the folder of unfinished work."""
+        with temporary_folder(self._root / "temporary") as temporary:
+            new = temporary / "new"
+            new.mkdir()
+            write_arrays(new / ARRAYS, arrays)
+            large = sorted(unfinished.glob(f"*{LARGE}"))
+            meta = {"kind": kind, "identity": identity, "info": info, "seconds": seconds,
+                    "versions": versions(), "sha256": sha256(new / ARRAYS)}  # fmt: skip
+            if large:
+                meta["large"] = {path.name: sha256(path) for path in large}
+            write_text(new / META, json.dumps(meta | {"seal": seal_of(meta)}, indent=1, allow_nan=False))
+            if large:  # from here on nothing may say how far arrays that are no longer there were filled
+                for part in unfinished.glob("*.npz"):
+                    part.unlink()
+                sync_folder(unfinished)
+            for path in large:
+                os.replace(path, new / path.name)
+            self.put(kind, key, new, temporary)
+
+    def put(self, kind: str, key: str, new: Path, temporary: Path) -> None:
+        """Give a complete folder its place; what is there is moved into the temporary one."""
+        folder = self.folder(kind, key)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        sync_tree(new)  # before it has its name
+        if folder.exists():  # damaged or forced
+            os.replace(folder, temporary / "replaced")
+        os.replace(new, folder)
+        sync_folder(folder.parent)
+        sync_folder(folder.parent.parent)

@@ -1,0 +1,123 @@
+"""Stages that are to be computed, which of them can be now, and how long all of them will take."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mi_keras.experiments.store import Stage
+
+
+class Record(Protocol):
+    """Where it stands what stages took before; see `artifacts.Artifacts`."""
+
+    def took(self, kind: str) -> Iterator[tuple[dict[str, Any], float]]: ...
+
+
+class Graph:
+    """The stages that are wanted and not stored, with all that they are made from and that is not stored either.
+
+    Stages are forecast to take as long as others of the same kind and settings took, in this run or ever in this store;
+    else as others of the kind in this run, else as the mean of what this run has computed.
+
+    Args:
+        has: returns whether a stage is stored.
+    """
+
+    def __init__(self, wanted: Iterable["Stage"], has: Callable[["Stage"], bool], record: Record) -> None:
+        self.at_once = 1  # how many are computed at a time, for the forecast
+        self._pending: dict[str, Stage] = {}  # each after what it is made from
+        self._alike: dict[str, str] = {}
+        seen: set[str] = set()
+        for stage in wanted:
+            self._add(stage, has, seen)
+        self._took: dict[str, list[float]] = {}
+        for kind in {stage.kind for stage in self._pending.values()}:
+            for identity, seconds in record.took(kind):
+                self._took.setdefault(_alike(kind, identity), []).append(seconds)
+        self._now: dict[str, list[float]] = {}  # seconds in this run, by kind
+        self._mean = 0.0, 0  # of all of them, and how many there are
+        self._ready: list[Stage] | None = None
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def __contains__(self, stage: "Stage") -> bool:
+        return stage.key in self._pending
+
+    def _add(self, stage: "Stage", has: Callable[["Stage"], bool], seen: set[str]) -> None:
+        if stage.key in seen:
+            return
+        seen.add(stage.key)
+        if not has(stage):
+            for earlier in stage.upstream:
+                self._add(earlier, has, seen)
+            self._pending[stage.key] = stage
+            self._alike[stage.key] = _alike(stage.kind, stage.identity)
+
+    def ready(self) -> list["Stage"]:
+        """Return the stages whose upstream is all there, the one with the longest way behind it first."""
+        if self._ready is None:
+            ways = self.ways()
+            free = [
+                stage
+                for stage in self._pending.values()
+                if not any(each.key in self._pending for each in stage.upstream)
+            ]
+            self._ready = sorted(free, key=lambda stage: -ways[stage.key])
+        return self._ready
+
+    def ways(self) -> Mapping[str, float]:
+        """Return of each stage the seconds from its start to the end of the longest chain of stages that it begins."""
+        ways: dict[str, float] = {}
+        behind: dict[str, float] = {}  # the longest way among those that need it
+        for key, stage in reversed(self._pending.items()):
+            seconds = self.seconds(stage)
+            ways[key] = (1.0 if seconds is None else seconds) + behind.get(key, 0.0)
+            for each in stage.upstream:
+                behind[each.key] = max(behind.get(each.key, 0.0), ways[key])
+        return ways
+
+    def most_at_once(self) -> int:
+        """Return how many stages can be computed at a time, counted by how many steps come before each."""
+        steps: dict[str, int] = {}
+        for key, stage in self._pending.items():
+            steps[key] = 1 + max((steps.get(each.key, 0) for each in stage.upstream), default=0)
+        return max(Counter(steps.values()).values(), default=0)
+
+    def done(self, stage: "Stage", seconds: float) -> None:
+        """Note that a stage is stored, and what it took."""
+        del self._pending[stage.key]
+        self._ready = None
+        self._took.setdefault(self._alike[stage.key], []).append(seconds)
+        self._now.setdefault(stage.kind, []).append(seconds)
+        known, count = self._mean
+        self._mean = (known * count + seconds) / (count + 1), count + 1
+
+    def seconds(self, stage: "Stage") -> float | None:
+        """Return how long a stage will take, None where nothing tells."""
+        found = self._took.get(self._alike[stage.key]) or self._now.get(stage.kind)
+        if found:
+            return fmean(found)
+        known, count = self._mean
+        return known if count else None
+
+    def left(self) -> tuple[int, float]:
+        """Return how many stages are left, and the seconds they will take, so many at a time; 0: nothing tells."""
+        each = [self.seconds(stage) for stage in self._pending.values()]
+        known = [seconds for seconds in each if seconds is not None]
+        if not known or len(known) < len(each):
+            return len(each), 0.0
+        return len(each), max(sum(known) / self.at_once, *self.ways().values())
+
+
+def _alike(kind: str, identity: Mapping[str, Any]) -> str:
+    """Return what stages of the same work have in common: kind, settings and the size of their data, whatever their seed."""
+    settings = {
+        name: {field: value for field, value in each.items() if field not in ("fingerprint", "seed")}
+        for name, each in identity.items()
+        if isinstance(each, dict)
+    }
+    return json.dumps([kind, settings, identity.get("precision")], sort_keys=True)

@@ -1,0 +1,237 @@
+"""Processes on this machine that share the stages of a request: this one, and workers that it starts.
+
+Every process describes the same experiment and meets the same calls of `Store.compute` in the same order. In each of them it
+computes whatever stage is ready and locked by nobody, until the store has all of them. A worker goes on to the next call when
+this process has come to it. Nothing is handed out, so nothing is lost with a worker: the lock of its stage ends with it, and
+another process goes on with what it saved. Results are the same bytes for any number of workers with the same threads.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import IO, Any
+
+from mi_keras.display import line_of
+from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.store import WAIT, Store, Team
+from mi_keras.progress import Bar, Progress
+
+log = logging.getLogger("mi_keras")
+TELL_EVERY = 0.2  # seconds between two reports of one bar
+GO = "go\n"
+
+
+class Workers:
+    """A team of this process and others (see `store.Team`).
+
+    Args:
+        follow: "MODULE:FUNCTION" of what describes the same experiment in a worker: called with `job`, the team, and where it
+            reports to.
+        job: JSON values.
+        size: how many processes compute, this one included.
+        progress: shows what workers do beside what this process does.
+    """
+
+    leads = True
+
+    def __init__(self, follow: str, job: Mapping[str, Any], size: int, progress: Progress) -> None:
+        self._begin = json.dumps({"follow": follow, "job": dict(job)}) + "\n"
+        self._size, self._progress = size, progress
+        self._others: list[subprocess.Popen[str]] = []
+        self._readers: list[threading.Thread] = []
+        self._calls, self._allowed, self._closed = 0, 0, False
+
+    def compute(self, graph: Graph, store: Store) -> None:
+        self._calls += 1
+        self._allow(self._calls)
+        while len(self._others) < min(self._size, graph.most_at_once()) - 1:
+            self._start()
+        graph.at_once = self._size
+        share(graph, store)
+
+    def go_ahead(self) -> None:
+        """Let workers begin what the next call is for, while this process does something else."""
+        self._allow(self._calls + 1)
+
+    def _allow(self, calls: int) -> None:
+        if calls > self._allowed:
+            self._allowed = calls
+            for other in self._others:
+                _tell(other, GO)
+
+    def close(self) -> None:
+        """End the workers, whatever they do; what they saved is there for the next run."""
+        self._closed = True
+        for other in self._others:
+            other.kill()
+        for other in self._others:
+            other.wait()
+        for reader in self._readers:
+            reader.join()
+
+    def _start(self) -> None:
+        # Not of this terminal's group: Ctrl-C is for this process, which ends them
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "mi_keras.experiments.workers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True, encoding="utf-8", start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )  # fmt: skip
+        _tell(worker, self._begin + GO * self._allowed)
+        reader = threading.Thread(target=self._read, args=[worker], daemon=True)
+        reader.start()
+        self._others.append(worker)
+        self._readers.append(reader)
+
+    def _read(self, worker: subprocess.Popen[str]) -> None:
+        """Show what a worker reports, until it ends."""
+        bars, why = Bars(self._progress), ""
+        assert worker.stdout is not None
+        for line in worker.stdout:
+            event = json.loads(line)
+            why = event.get("error", why)
+            if not why:
+                bars.show(event)
+        bars.close()
+        if worker.wait() and not self._closed:
+            log.warning(
+                "a worker process has ended (%s); the others compute what it has not",
+                why or worker.returncode,
+            )
+
+
+def usual_size(preset: str) -> int:
+    """Return how many processes compute where nobody has said it: two, where there are two cores and more than a wiring check to do."""
+    return 2 if preset != "smoke" and (os.cpu_count() or 1) > 1 else 1
+
+
+class Follower:
+    """The team of a worker: it computes beside the process that started it, never ahead of it."""
+
+    leads = False
+
+    def __init__(self, orders: IO[str]) -> None:
+        self._may_go = threading.Semaphore(0)
+        threading.Thread(target=self._listen, args=[orders], daemon=True).start()
+
+    def compute(self, graph: Graph, store: Store) -> None:
+        self._may_go.acquire()
+        share(graph, store)
+
+    def _listen(self, orders: IO[str]) -> None:
+        while orders.readline():
+            self._may_go.release()
+        os._exit(0)  # who started it has ended, in whatever way
+
+
+class Reports:
+    """Progress of a worker: a line of JSON for each event (see `progress.Progress`)."""
+
+    def __init__(self, to: IO[str]) -> None:
+        self._to, self._bars, self._lock = to, 0, threading.Lock()
+
+    @contextmanager
+    def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
+        self._bars += 1
+        number = self._bars
+        self.tell(bar=number, label=label, total=total, unit=unit, done=done)
+        bar = _ToldBar(lambda amount: self.tell(bar=number, amount=amount))
+        try:
+            yield bar
+        finally:
+            bar.flush()
+            self.tell(bar=number)
+
+    def announce(self, text: str) -> None:
+        pass  # what is said before a stage is said by every process
+
+    def expect(self, steps: int, seconds: float) -> None:
+        pass
+
+    def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
+        pass  # who has started the worker finds the stage in the store
+
+    def tell(self, **event: Any) -> None:
+        with self._lock:
+            self._to.write(json.dumps(event) + "\n")
+            self._to.flush()
+
+
+class _ToldBar:
+    def __init__(self, tell: Callable[[float], object]) -> None:
+        self._tell, self._amount, self._told = tell, 0.0, time.monotonic()
+
+    def advance(self, amount: float = 1) -> None:
+        self._amount += amount
+        if time.monotonic() - self._told >= TELL_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._amount:
+            self._tell(self._amount)
+        self._amount, self._told = 0.0, time.monotonic()
+
+
+class Bars:
+    """Shows the events of a worker where this process shows its own."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._open: dict[int, tuple[Any, Bar]] = {}
+
+    def show(self, event: Mapping[str, Any]) -> None:
+        """Show one event of `Reports`."""
+        if "label" in event:
+            manager = self._progress.bar(event["label"], event["total"], event["unit"], event["done"])
+            self._open[event["bar"]] = manager, manager.__enter__()
+        elif "amount" in event:
+            self._open[event["bar"]][1].advance(event["amount"])
+        else:
+            self._open.pop(event["bar"])[0].__exit__(None, None, None)
+
+    def close(self) -> None:
+        """Close what a worker left open when it ended."""
+        for manager, _ in self._open.values():
+            manager.__exit__(None, None, None)
+
+
+def share(graph: Graph, store: Store) -> None:
+    """Compute what is ready and nobody computes, until the store has every stage of the graph."""
+    while len(graph):
+        if not any(store.fetch_if_free(stage) for stage in graph.ready()):
+            time.sleep(WAIT)
+
+
+def _tell(worker: subprocess.Popen[str], text: str) -> None:
+    assert worker.stdin is not None
+    try:
+        worker.stdin.write(text)
+        worker.stdin.flush()
+    except BrokenPipeError:  # it has ended, and is told of
+        pass
+
+
+def main() -> None:
+    """Follow the process that has started this one: a line of JSON says in what, a line each lets it go on."""
+    orders, reports = sys.stdin, os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever libraries print
+    begin = json.loads(orders.readline())
+    module, _, function = begin["follow"].partition(":")
+    team: Team = Follower(orders)
+    told = Reports(reports)
+    try:
+        getattr(import_module(module), function)(begin["job"], team, told)
+    except (
+        Exception
+    ) as error:  # the process that has started this one comes to the same stage, and says all of it
+        told.tell(error=line_of(error))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

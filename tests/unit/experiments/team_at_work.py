@@ -1,0 +1,52 @@
+"""What the tests of teams follow: stages that say which process computed them."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mi_keras.experiments.store import Store
+
+
+def described(store, job):
+    """Return a stage that all others are made from, those others, and one that is made from them all."""
+    root = Path(job["root"])
+
+    def compute(name, seconds):
+        def computed(workspace):
+            with open(root / "computed", "a") as file:
+                file.write(f"{name} {os.getpid()}\n")
+            if name == job.get("fails") and os.getpid() != job["parent"]:
+                raise ValueError("this one fails\nhere")
+            if name == job.get("dies") and os.getpid() != job["parent"]:
+                os._exit(7)
+            time.sleep(seconds)
+            return {"x": np.full(3, float(len(name)))}, {"name": name}
+
+        return computed
+
+    seconds = job.get("seconds", 0.3)
+    first = store.stage("first", compute("first", 0), seed=1)
+    middle = [
+        store.stage("middle", compute(f"middle {number}", seconds), seed=number, upstream=[first])
+        for number in range(job["count"])
+    ]
+    last = store.stage("last", compute("last", 0), upstream=middle)
+    return first, middle, last
+
+
+def follow(job, team, progress):
+    """Compute what `described` returns in two calls, and between them something that is read at once."""
+    run(Store(Path(job["root"]) / "store", progress=progress, team=team, run="a run"), job)
+
+
+def run(store, job):
+    _, middle, last = described(store, job)
+    store.compute(middle)
+    between = store.stage(
+        "between", lambda _: ({}, {"sum": sum(s.arrays["x"].sum() for s in middle)}), upstream=middle
+    )
+    assert between.info["sum"]
+    store.compute([last])
+    return between.info["sum"], last

@@ -1,0 +1,122 @@
+"""Processes that share the stages of a run: each computed once, by whoever is free; lost workers lose nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mi_keras.experiments.store import Store
+from mi_keras.experiments.workers import Workers
+from mi_keras.progress import SilentProgress
+
+sys.path.insert(0, str(Path(__file__).parent))
+import team_at_work
+
+FOLLOW = "team_at_work:follow"
+
+
+@pytest.fixture
+def team(tmp_path):
+    """Return a function that runs the stages with so many processes; its teams are closed."""
+    made = []
+
+    def run(size, *, force=False, progress=None, **more):
+        job = {"root": str(tmp_path), "count": 6, "parent": os.getpid(), **more}
+        progress = progress or SilentProgress()
+        made.append(Workers(FOLLOW, job, size, progress))
+        store = Store(tmp_path / "store", team=made[-1], progress=progress, force=force, run="a run")
+        return team_at_work.run(store, job), store
+
+    yield run
+    for each in made:
+        each.close()
+
+
+def computed(tmp_path):
+    """Return how often each stage was begun, and by which processes."""
+    lines = [line.rsplit(maxsplit=1) for line in (tmp_path / "computed").read_text().splitlines()]
+    return Counter(name for name, _ in lines), {int(process) for _, process in lines}
+
+
+def test_each_stage_is_computed_once_by_one_of_several_processes(team, tmp_path, recording_progress):
+    progress = recording_progress()
+    (total, last), store = team(3, progress=progress, seconds=1.5)
+    names, processes = computed(tmp_path)
+    assert set(names.values()) == {1}
+    assert len(names) == 8
+    assert len(processes) == 3
+    assert total == 6 * 3 * len("middle 1")
+    assert store.has(last)
+    assert Counter(words.split()[0] for words in progress.ended) == {
+        "first": 1,
+        "middle": 6,
+        "between": 1,
+        "last": 1,
+    }
+    assert {each["stage"].split()[0] for each in store.timings} == {"first", "middle", "between", "last"}
+    assert not any(each["reused"] for each in store.timings)
+
+
+@pytest.mark.parametrize("loss", ["fails", "dies"])
+def test_what_a_lost_worker_has_begun_is_computed_by_another(team, tmp_path, caplog, loss):
+    (_, last), store = team(2, **{loss: "middle 1", "seconds": 1.0})
+    assert store.has(last)
+    names, _ = computed(tmp_path)
+    assert names["middle 1"] == 2
+    assert sum(names.values()) == 9
+    why = "this one fails here" if loss == "fails" else "7"
+    assert f"a worker process has ended ({why}); the others compute what it has not" in caplog.text
+
+
+def test_a_forced_run_is_forced_in_every_process_and_computes_each_once(team, tmp_path):
+    team(1)
+    (tmp_path / "computed").unlink()
+    team(2, force=True, seconds=1.0)
+    names, processes = computed(tmp_path)
+    assert set(names.values()) == {1}
+    assert len(names) == 8
+    assert len(processes) == 2
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_no_worker_outlives_the_process_that_started_it(tmp_path, how):
+    program = f"""
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import team_at_work
+from mi_keras.experiments.store import Store
+from mi_keras.experiments.workers import Workers
+from mi_keras.progress import SilentProgress
+job = {{"root": {str(tmp_path)!r}, "count": 40, "seconds": 0.5, "parent": os.getpid()}}
+team = Workers({FOLLOW!r}, job, 2, SilentProgress())
+try:
+    team_at_work.run(Store(Path({str(tmp_path)!r}) / "store", team=team, run="a run"), job)
+finally:
+    team.close()
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not (tmp_path / "computed").exists() or len(computed(tmp_path)[1]) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    worker = (computed(tmp_path)[1] - {process.pid}).pop()
+    process.send_signal(how)
+    process.wait(timeout=30)
+    while _runs(worker):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _runs(process):
+    """Return whether a process is there; one that has ended and that nobody has asked for its end is not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
