@@ -72,9 +72,6 @@ def test_a_terminal_has_a_bar_for_each_thing_that_is_done_and_one_for_all_of_the
     assert re.search(
         r"^answers: 1.0 s \(step 1 of about 4, 0:00 so far, about 9:59 left\)", shown, re.MULTILINE
     )
-    (everything, target, shadow), *_ = [
-        lines for lines in re.findall(r"(step 2 of .*)\s+(target model .*)\s+(shadow model .*)", shown)[::-1]
-    ]
-    assert re.search(r"step 2 of about 4 .* 9:5\d left", everything)
-    assert re.search(r"100 % +[\d,]+ img/s", target)
-    assert "25 %" in shadow
+    assert re.search(
+        r"step 2 of about 4 .* 9:5\d left *\ntarget model .* 100 % .*\nshadow model .* 25 %", shown
+    )
