@@ -73,7 +73,7 @@ def stages_of(section, preset, folder, monkeypatch):
     count = 600 if section.work == "split" else 5000
     data = f"zip:{_pictures(folder, count)}" if faces else None
     request = runner.Request(
-        section=section.number, work=section.work, preset=preset, data=data, out=folder / "out",
+        section=section.number, work=section.work, preset=preset, data=data, out=folder / "out", workers=1,
         encoder_weights="random" if faces else None,
     )  # fmt: skip
     list(runner.run(request, Console(file=io.StringIO())))
