@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import IO, Any
 
@@ -115,13 +115,15 @@ class Follower:
 
     leads = False
 
-    def __init__(self, orders: IO[str]) -> None:
+    def __init__(self, orders: IO[str], reports: "Reports") -> None:
+        self._reports = reports
         self._may_go = threading.Semaphore(0)
         threading.Thread(target=self._listen, args=[orders], daemon=True).start()
 
     def compute(self, graph: Graph, store: Store) -> None:
         self._may_go.acquire()
-        share(graph, store)
+        with self._reports.heard():
+            share(graph, store)
 
     def _listen(self, orders: IO[str]) -> None:
         while orders.readline():
@@ -129,11 +131,28 @@ class Follower:
         os._exit(0)  # who started it has ended, in whatever way
 
 
-class Reports:
-    """Progress of a worker: a line of JSON for each event (see `progress.Progress`)."""
+class Reports(logging.Handler):
+    """Progress of a worker, and its warnings: a line of JSON for each event (see `progress.Progress`).
+
+    What is said while an experiment is described is not told: every process says it.
+    """
 
     def __init__(self, to: IO[str]) -> None:
-        self._to, self._bars, self._lock = to, 0, threading.Lock()
+        super().__init__(logging.WARNING)
+        self._to, self._bars, self._heard = to, 0, False
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Tell all that is said until the block ends, in which stages are computed."""
+        self._heard = True
+        try:
+            yield
+        finally:
+            self._heard = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._heard:
+            self.tell(warning=record.getMessage())
 
     @contextmanager
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
@@ -148,7 +167,8 @@ class Reports:
             self.tell(bar=number)
 
     def announce(self, text: str) -> None:
-        pass  # what is said before a stage is said by every process
+        if self._heard:
+            self.tell(announce=text)
 
     def expect(self, steps: int, seconds: float) -> None:
         pass
@@ -157,7 +177,7 @@ class Reports:
         pass  # who has started the worker finds the stage in the store
 
     def tell(self, **event: Any) -> None:
-        with self._lock:
+        with self.lock or nullcontext():
             self._to.write(json.dumps(event) + "\n")
             self._to.flush()
 
@@ -186,7 +206,11 @@ class Bars:
 
     def show(self, event: Mapping[str, Any]) -> None:
         """Show one event of `Reports`."""
-        if "label" in event:
+        if "warning" in event:
+            log.warning("%s", event["warning"])
+        elif "announce" in event:
+            self._progress.announce(event["announce"])
+        elif "label" in event:
             manager = self._progress.bar(event["label"], event["total"], event["unit"], event["done"])
             self._open[event["bar"]] = manager, manager.__enter__()
         elif "amount" in event:
@@ -222,8 +246,9 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever libraries print
     begin = json.loads(orders.readline())
     module, _, function = begin["follow"].partition(":")
-    team: Team = Follower(orders)
     told = Reports(reports)
+    log.addHandler(told)
+    team: Team = Follower(orders, told)
     try:
         getattr(import_module(module), function)(begin["job"], team, told)
     except (
