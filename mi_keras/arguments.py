@@ -45,6 +45,12 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
         choices=PRECISIONS,
         help="of products in the adversary's networks; bfloat16 is faster where the processor has it (default: float32)",
     )
+    add("--offline", action="store_true", help="never download data or weights")
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """Add by how many processes and threads stages are computed."""
+    add = parser.add_argument
     add(
         "--workers",
         type=int,
@@ -57,7 +63,6 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
         metavar="N",
         help="of each process in an operation; another number rounds sums otherwise (default: one per core)",
     )
-    add("--offline", action="store_true", help="never download data or weights")
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -79,5 +84,5 @@ def request_of(options: argparse.Namespace, **more: Any) -> Request:
         raise InputError(f"`--encoder-weights` must go with --work split; got --work {options.work}.")
     return Request(
         section=options.section, work=options.work, preset=options.preset, overrides=options.overrides, seed=options.seed, precision=options.precision,
-        workers=options.workers, threads=options.threads, data=options.data, offline=options.offline, encoder_weights=options.encoder_weights, **more,
+        data=options.data, offline=options.offline, encoder_weights=options.encoder_weights, **more,
     )  # fmt: skip

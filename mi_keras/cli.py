@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from mi_keras.arguments import add_arguments, add_results, request_of
+from mi_keras.arguments import add_arguments, add_processes, add_results, request_of
 from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.commands import COMMANDS, run_command
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    request = request_of(options, runs=options.runs, out=options.out, force=options.force)
+    request = request_of(
+        options, runs=options.runs, out=options.out, force=options.force, workers=options.workers, threads=options.threads
+    )  # fmt: skip
     from mi_keras.experiments.runner import run  # here: --list and --help answer at once
     from mi_keras.reports.files import read_report, write_reports
     from mi_keras.reports.html import write_overview
@@ -81,6 +83,7 @@ def _parser() -> OneLineErrors:
     parser.add_argument(
         "--runs", type=int, metavar="N", help="repetitions with derived seeds (default: the preset's)"
     )
+    add_processes(parser)
     add_results(parser)
     parser.add_argument("--force", action="store_true", help="compute every stage anew")
     parser.add_argument("--list", action="store_true", help="list the sections")
