@@ -49,7 +49,7 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
-    """Add by how many processes and threads stages are computed."""
+    """Add by how many processes, threads and GPUs stages are computed."""
     add = parser.add_argument
     add(
         "--workers",
@@ -62,6 +62,13 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="of each process in an operation; another number rounds sums otherwise (default: one per core)",
+    )
+    add(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="GPUs that train one model together, as one would to float rounding (default: 1)",
     )
 
 

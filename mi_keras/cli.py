@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _reproduce(options: argparse.Namespace) -> None:
     request = request_of(
-        options, runs=options.runs, out=options.out, force=options.force, workers=options.workers, threads=options.threads
+        options, runs=options.runs, out=options.out, force=options.force, workers=options.workers, threads=options.threads,
+        devices=options.devices,
     )  # fmt: skip
     from mi_keras.experiments.runner import run  # here: --list and --help answer at once
     from mi_keras.reports.files import read_report, write_reports

@@ -120,6 +120,7 @@ class Run:
         progress: where it reports to.
         label: what its progress bars say.
         precision: of products in networks that it trains or inverts, of `machine.PRECISIONS`.
+        devices: that share each batch of a training, see `training.devices`.
     """
 
     seed: int = 1
@@ -128,6 +129,7 @@ class Run:
     progress: Progress = field(default_factory=SilentProgress)
     label: str = "working"
     precision: str = FLOAT32
+    devices: int = 1
 
     def named(self, name: str) -> int:
         """Return the seed of a further random choice."""

@@ -214,9 +214,10 @@ class Bench:
         )
 
     def run_of(self, stage: Stage, workspace: Workspace | None, text: str) -> Run:
-        """Return what a computation of a stage needs: seeds, of which the first is the root, and precision."""
+        """Return what a computation of a stage needs: seeds, of which the first is the root, precision and devices."""
         first = next(iter(stage.seeds.values()), 1)
         words = [word for word in all_words(stage) if word not in text]
         return Run(
             first, stage.seeds, workspace, self.progress, self.label(text, words), str(stage.identity.get(PRECISION, FLOAT32)),
+            self.store.devices,
         )  # fmt: skip

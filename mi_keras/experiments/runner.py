@@ -48,7 +48,7 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
     progress = TerminalProgress(console)
     with _workers(experiments, request, progress) as team:
         store = Store(
-            home(), force=request.force, precision=request.precision, run=_words(request, ready), progress=progress, team=team
+            home(), force=request.force, precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
         )  # fmt: skip
         for number, (experiment, prepared) in enumerate(ready, start=1):
             result = _measure(prepared, store)
@@ -76,7 +76,8 @@ def _workers(
     experiments: Sequence[Experiment], request: Request, progress: Progress
 ) -> Iterator[Workers | None]:
     """Give a team of as many processes as are asked for, until the block ends; None for this process alone."""
-    size = usual_size(request.preset) if request.workers is None else request.workers
+    usual = usual_size(request.preset) if request.devices == 1 else 1
+    size = request.workers or usual
     known = all_sections()
     if size == 1 or any(each not in known for each in experiments):  # one that no other process can find
         yield None
@@ -110,7 +111,9 @@ def _measure(prepared: Prepared, store: Store) -> ExperimentResult:
     with interruptible(lambda: store.current or "reading the store"):
         with quiet_libraries():  # TensorFlow is imported here, and takes seconds to
             from mi_keras.models.scope import check_keras
+            from mi_keras.training.devices import mirrored
         check_keras()
+        mirrored(store.devices)
         result = prepared.run(store, store.progress)
     all_of_it = {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False}
     store.timings.append(all_of_it)
@@ -126,7 +129,7 @@ def _write(
     document = {
         "schema": SCHEMA, "work": experiment.work, "section": experiment.number, "title": experiment.title, "preset": request.preset,
         "changed": [*prepared.changed, *as_change(store.precision)], "runs": prepared.runs, "seed": request.seed, "settings": prepared.settings,
-        "versions": {"python": platform.python_version()} | versions(), "machine": machine(store.precision), "timings": store.timings,
+        "versions": {"python": platform.python_version()} | versions(), "machine": machine(store.precision) | ({"devices": str(store.devices)} if store.devices > 1 else {}), "timings": store.timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
         "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]],
         "tables": [table.to_json() for table in result.tables], "claims": [claim.to_json() for claim in result.claims],

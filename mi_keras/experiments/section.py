@@ -76,6 +76,7 @@ class Request:
         precision: of the store (see `store.Store`).
         workers: processes that compute, this one included; None for the usual number (see `workers.usual_size`).
         threads: of each of them in an operation of TensorFlow; None for one on each core. They move sums of floats.
+        devices: GPUs that train one model together, by one process. They move sums of floats, too.
     """
 
     section: str
@@ -92,12 +93,15 @@ class Request:
     precision: str = FLOAT32
     workers: int | None = None
     threads: int | None = None
+    devices: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("workers", "threads"):
+        for name in ("workers", "threads", "devices"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise InputError(f"`{name}` must be a whole number >= 1; got {value!r}.")
+        if self.devices > 1 and self.workers not in (None, 1):
+            raise InputError(f"`workers` must be 1 where `devices` is {self.devices}; got {self.workers}.")
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ class Store:
         root: folder, created on demand.
         force: compute every stage anew, once in the life of this object.
         precision: that stages of adversaries are computed in where it makes them faster; of `machine.PRECISIONS`.
+        devices: that train one model together.
         run: what is asked for, where that may be cut off and asked for again (see `renewal`).
         progress: told of each stage that was computed, and how many are left.
         team: computes what `compute` is asked for; None: this process, one stage after another.
@@ -124,11 +125,12 @@ class Store:
         *,
         force: bool = False,
         precision: str = FLOAT32,
+        devices: int = 1,
         run: str = "",
         progress: Progress | None = None,
         team: Team | None = None,
     ) -> None:
-        self.root, self.precision = root, usable_precision(precision)
+        self.root, self.precision, self.devices = root, usable_precision(precision), devices
         self.artifacts = Artifacts(root)
         self.progress, self._team = progress or SilentProgress(), team
         self._graph: Graph | None = None  # of the stages that are being computed

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mi_keras.models.replicas import drawn, moments, several
 from mi_keras.seeds import derive
 
 
@@ -26,15 +27,19 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
                 epsilon=self.epsilon, is_training=False,
             )  # fmt: skip
             return outputs
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=[],
-            variance=[],
-            epsilon=self.epsilon,
-            is_training=True,
-        )
+        if several():
+            mean, biased, variance = moments(inputs)
+            outputs = tf.nn.batch_normalization(inputs, mean, biased, self.beta, self.gamma, self.epsilon)
+        else:
+            outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=inputs,
+                scale=self.gamma,
+                offset=self.beta,
+                mean=[],
+                variance=[],
+                epsilon=self.epsilon,
+                is_training=True,
+            )
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return outputs
@@ -47,14 +52,18 @@ class BitDropout(keras.layers.Dropout):
         if not training or self.rate == 0:
             return inputs
         seed = tf.cast(self.seed_generator.next(), tf.int64)
-        count = tf.size(inputs)
-        words = tf.random.stateless_uniform(
-            [(count + 1) // 2], seed, minval=None, maxval=None, dtype=tf.uint32
-        )
-        bits = tf.bitcast(words, tf.uint16)
-        if (inputs.shape[1:].num_elements() or 1) % 2:  # one half of the last word may be left over
-            bits = tf.reshape(bits, [-1])[:count]
-        bits = tf.reshape(bits, tf.shape(inputs))
+
+        def draw(shape: tf.Tensor) -> tf.Tensor:
+            count = tf.reduce_prod(shape)
+            words = tf.random.stateless_uniform(
+                [(count + 1) // 2], seed, minval=None, maxval=None, dtype=tf.uint32
+            )
+            bits = tf.bitcast(words, tf.uint16)
+            if (inputs.shape[1:].num_elements() or 1) % 2:  # one half of the last word may be left over
+                bits = tf.reshape(bits, [-1])[:count]
+            return tf.reshape(bits, shape)
+
+        bits = drawn(draw, inputs)
         threshold = min(round(self.rate * 2**16), 2**16 - 1)  # a rate just below 1 must not round up to 1
         keep = tf.cast(bits >= tf.constant(threshold, tf.uint16), inputs.dtype)
         return inputs * (keep * (1.0 / (1.0 - self.rate)))
@@ -72,7 +81,8 @@ class InputNoise(keras.layers.Layer):
         if not training:
             return inputs
         seed = tf.cast(self.seed_generator.next(), tf.int64)
-        return inputs + self.standard_deviation * tf.random.stateless_normal(tf.shape(inputs), seed)
+        noise = drawn(lambda shape: tf.random.stateless_normal(shape, seed), inputs)
+        return inputs + self.standard_deviation * noise
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "standard_deviation": self.standard_deviation, "seed": self.seed}

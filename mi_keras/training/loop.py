@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mi_keras.models.replicas import mean_over_batch, own_rows, total
 from mi_keras.progress import Arrays, Run
 from mi_keras.seeds import derive
+from mi_keras.training.devices import can_be_shared, mirrored
 from mi_keras.training.optimizer import FusedAdam
 from mi_keras.training.precision import twin
 from mi_keras.training.schedules import Schedule, constant
@@ -63,13 +65,16 @@ class Fitter:
     Args:
         model: what is trained, in place. Each fit starts from the weights that the model has then.
         loss: maps a batch of targets and the model's outputs to one value per example.
+        devices: that share each batch, where they are several; the model was made in their scope.
     """
 
-    def __init__(self, model: keras.Model, loss: Loss) -> None:
+    def __init__(self, model: keras.Model, loss: Loss, devices: tf.distribute.Strategy | None = None) -> None:
         self.model, self._loss = model, loss
-        self._optimizer = FusedAdam()
-        self._optimizer.build(model.trainable_variables)
-        self._train_step = tf.function(self._descend, autograph=False)
+        self._devices = devices or tf.distribute.get_strategy()
+        with self._devices.scope():
+            self._optimizer = FusedAdam()
+            self._optimizer.build(model.trainable_variables)
+        self._train_step = tf.function(self._everywhere if devices else self._descend, autograph=False)
         self._sum_of_losses = tf.function(self._infer, autograph=False)
 
     def fit(
@@ -85,7 +90,7 @@ class Fitter:
         Each epoch visits the examples in an order drawn from the run's seed and the epoch's number, so that a run resumed from
         its checkpoint goes on exactly as if it had not been interrupted: weights, optimizer, batch normalisation,
         dropout state and order are all restored. A last batch of a single example is left out: it has no batch
-        statistics.
+        statistics. So is one of fewer examples than devices.
 
         Returns:
             `loss` and, with `validation`, `validation_loss`: the mean per example of every epoch.
@@ -103,7 +108,7 @@ class Fitter:
         if run.workspace and (saved := run.workspace.load(_PART)):
             _restore(state, history, saved)
         train_step = self._train_step.get_concrete_function(*_any_number_of(training))
-        done = len(history["loss"])
+        done, fewest = len(history["loss"]), max(2, self._devices.num_replicas_in_sync)
         with run.progress.bar(
             run.label, settings.epochs * len(training.inputs), "img", done * len(training.inputs)
         ) as bar:
@@ -113,7 +118,7 @@ class Fitter:
                 total, seen = 0.0, 0
                 for start in range(0, len(order), settings.batch_size):
                     rows = order[start : start + settings.batch_size]
-                    if len(rows) > 1:
+                    if len(rows) >= fewest:
                         share = settings.schedule(epoch + start / len(order))
                         self._optimizer.learning_rate.assign(settings.learning_rate * share)
                         value = float(train_step(*_tensors(examples, rows)))
@@ -136,11 +141,17 @@ class Fitter:
 
     def _descend(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            losses = self._loss(targets, self.model(_single_precision(inputs), training=True))
-            mean = tf.reduce_mean(losses)
+            losses = self._loss(
+                own_rows(targets), self.model(_single_precision(own_rows(inputs)), training=True)
+            )
+            mean = mean_over_batch(losses)
         weights = self.model.trainable_variables
-        self._optimizer.apply(tape.gradient(mean, weights), weights)
-        return tf.reduce_sum(losses)
+        self._optimizer.apply(total(tape.gradient(mean, weights)), weights)
+        return total(tf.reduce_sum(losses))
+
+    def _everywhere(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        sums = self._devices.run(self._descend, (inputs, targets))
+        return self._devices.experimental_local_results(sums)[0]  # all are the same
 
     def _infer(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(self._loss(targets, self.model(_single_precision(inputs), training=False)))
@@ -183,6 +194,8 @@ class FitterPool:
     ) -> dict[str, list[float]]:
         """Train `model` in place through a twin of it, which computes in the run's precision, as the model never does.
 
+        The run's devices share each batch where `devices.can_be_shared`; of other models the first device has all of it.
+
         Arguments, result and errors are those of `Fitter.fit`.
 
         Args:
@@ -190,13 +203,16 @@ class FitterPool:
                 and their losses not at all.
             another: makes another model of the architecture, where Keras cannot clone it; it computes as it is.
         """
-        kind = (architecture, run.precision)
+        devices = mirrored(run.devices) if can_be_shared(model) else None
+        kind = (architecture, run.precision, devices)
         fitter = self._unused.pop(kind, None)
         if fitter is None:
             while len(self._unused) >= self._size:
                 del self._unused[next(iter(self._unused))]
                 gc.collect()  # optimizer and traced step refer to themselves in circles: else 100 MB wait, fit after fit
-            fitter = Fitter(another() if another else twin(model, run.precision), loss)
+            with (devices or tf.distribute.get_strategy()).scope():
+                copy = another() if another else twin(model, run.precision)
+            fitter = Fitter(copy, loss, devices)
         _copy_variables(model, fitter.model)
         history = fitter.fit(training, settings, run=run, validation=validation)
         _copy_variables(fitter.model, model)
