@@ -8,6 +8,7 @@ audit's folder is copied to docs/measured/audits/NAME.json; that of the demo bri
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -52,7 +53,15 @@ WITH_PICTURE = "demo"  # the audit whose pictures the README shows
 WITH_TABLES = (
     *(
         DOCS / name
-        for name in ("results.md", "thesis.md", "split.md", "beyond.md", "audits.md", "tutorial.md")
+        for name in (
+            "results.md",
+            "thesis.md",
+            "split.md",
+            "beyond.md",
+            "audits.md",
+            "tutorial.md",
+            "performance.md",
+        )
     ),
     DOCS.parent / "README.md",
 )
@@ -144,10 +153,12 @@ def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
     """Fill every block `<!-- measured thesis.5.2.quick table_4 -->` ... `<!-- end -->` with that table.
 
     In the place of a table, `claims` stands for the verdicts and `notes` for what was measured on; `table_4:ssim,mse` has
-    the columns of these scores alone.
+    the columns of these scores alone. `<!-- measured quick times -->` stands for where the time of all that preset's results went.
     """
 
     def fill(match: re.Match[str]) -> str:
+        if match.group(2, 3) == ("quick", "times"):
+            return f"{match.group(1)}{times(measured)}{match.group(4)}"
         if match.group(2) not in measured:
             raise InputError(f"`docs/measured` must hold {match.group(2)}.json; it is missing: give RESULTS.")
         result = measured[match.group(2)]
@@ -165,6 +176,21 @@ def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
         return f"{match.group(1)}{body}{match.group(4)}"
 
     return AUDIT.sub(_audited, BLOCK.sub(fill, text))
+
+
+def times(measured: Mapping[str, StoredResult]) -> str:
+    """Return of each result of preset `quick` the seconds of its stages, and which kinds of stage they went to."""
+    lines = ["| results | stages | seconds | where they went |", "|---|--:|--:|---|"]
+    for name, result in sorted(measured.items()):
+        if result.preset != "quick":
+            continue
+        kinds: Counter[str] = Counter()
+        for each in result.timings[:-1]:  # the last is all of it, beside which stages of other days were read
+            kinds[each.stage.split()[0]] += each.seconds
+        total = sum(kinds.values())
+        shares = [f"{kind} {seconds / total:.0%}" for kind, seconds in kinds.most_common(3)]
+        lines.append(f"| {name} | {len(result.timings) - 1} | {total:,.0f} | {', '.join(shares)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _audited(match: re.Match[str]) -> str:

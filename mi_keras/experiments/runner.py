@@ -1,7 +1,9 @@
 """The one runner: a registered section, a preset and overrides in; result.json and arrays.npz out."""
 
+import gc
 import json
 import platform
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,7 +44,8 @@ def run(request: Request, console: Console) -> Iterator[Path]:
 def run_experiments(experiments: Sequence[Experiment], request: Request, console: Console) -> Iterator[Path]:
     """Run experiments one after another with one store, and yield the folder of each's results (see `run`)."""
     use_threads(request.threads)
-    ready = [(experiment, experiment.load().prepare(request)) for experiment in experiments]
+    alone = len(experiments) == 1
+    ready = [(experiment, experiment.load().prepare(request, alone=alone)) for experiment in experiments]
     for experiment in experiments:
         check_writable("out", _folder(experiment, request))
     progress = TerminalProgress(console)
@@ -108,12 +111,15 @@ def _folder(experiment: Experiment, request: Request) -> Path:
 def _measure(prepared: Prepared, store: Store) -> ExperimentResult:
     store.start_record()
     started = time.perf_counter()
+    first = "tensorflow" not in sys.modules
     with interruptible(lambda: store.current or "reading the store"):
         with quiet_libraries():  # TensorFlow is imported here, and takes seconds to
             from mi_keras.models.scope import check_keras
             from mi_keras.training.devices import mirrored
         check_keras()
         mirrored(store.devices)
+        if first:  # what libraries hold stays: the collector need not go through it again and again
+            gc.freeze()
         result = prepared.run(store, store.progress)
     all_of_it = {"stage": "all", "seconds": round(time.perf_counter() - started, 3), "reused": False}
     store.timings.append(all_of_it)

@@ -201,24 +201,38 @@ class Section(Generic[Source, C, Data, Bench]):
 
     def benches(self, config: C, request: Request, store: "Store", progress: Progress) -> Sequence[Bench]:
         """Return the bench of each run; imports TensorFlow."""
-        data = self.divided(config, request)  # anew, not kept since `prepare` while others run
+        return self._benches(self.divided(config, request), config, request, store, progress)
+
+    def _benches(
+        self, data: Data, config: C, request: Request, store: "Store", progress: Progress
+    ) -> Sequence[Bench]:
         return self._work(request).benches(data, config, store, progress, seed=request.seed)
 
     def _work(self, request: Request) -> Work[Source, C, Data, Bench]:
         return self.work.kept_offline() if request.offline else self.work
 
-    def prepare(self, request: Request) -> Prepared:
-        """Apply the request and check all that can be wrong with it; raises `InputError`."""
+    def prepare(self, request: Request, *, alone: bool = False) -> Prepared:
+        """Apply the request and check all that can be wrong with it; raises `InputError`.
+
+        Args:
+            alone: it is run next, and its data are kept until then.
+        """
         config = self.configure(request)
         data = self.divided(config, request)
         if self.check:
             self.check(config, data)
+        kept = data if alone else None  # not while others run
         return Prepared(
             config.runs,
             changed_keys(config, self.presets[request.preset]),
             settings_json(config),
             self.work.describe(data),
-            lambda store, progress: self.measure(config, self.benches(config, request, store, progress)),
+            lambda store, progress: self.measure(
+                config,
+                self._benches(
+                    self.divided(config, request) if kept is None else kept, config, request, store, progress
+                ),
+            ),
         )
 
 
