@@ -9,7 +9,9 @@ import time
 import numpy as np
 import pytest
 
+from mi_keras.experiments import artifacts
 from mi_keras.experiments.store import Store
+from mi_keras.files import sha256
 from mi_keras.whole import temporary_folder
 
 
@@ -103,3 +105,22 @@ def test_a_forced_run_that_was_cut_off_goes_on_and_mixes_nothing(tmp_path, caplo
     assert Store(tmp_path, run="another").stage("c", lambda _: ({}, {}), seed=1).info["level"] == 3
     assert "has begun and not ended" in caplog.text
     assert forced_run(tmp_path, 6.0, force=True) == [5, 6, 6]
+
+
+def test_a_result_is_hashed_again_only_when_its_file_has_changed(tmp_path, monkeypatch, caplog):
+    hashed, calls = [], []
+    monkeypatch.setattr(artifacts, "sha256", lambda path: hashed.append(path.name) or sha256(path))
+    store = Store(tmp_path)
+    stage = make_stage(store, calls, seed=1).computed()
+    path = store.artifacts.folder("thing", stage.key) / "arrays.npz"
+    os.utime(path, (1, 1))  # long ago
+    hashed.clear()
+    for _ in range(3):
+        np.testing.assert_array_equal(stage.arrays["numbers"], np.ones(5))
+    assert hashed == ["arrays.npz"]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    np.testing.assert_array_equal(stage.arrays["numbers"], np.ones(5))
+    assert len(calls) == 2
+    assert "damaged" in caplog.text
