@@ -73,7 +73,6 @@ class TerminalProgress:
         self._started = time.monotonic()
         self._expected, self._seconds = 0.0, 0.0  # when it was last said how long all will take, and how long
         self._done, self._left = 0, 0
-        self._paced = 0  # stages since then
         self._live: Progress | None = None
         self._all: TaskID | None = None
         self._bars = 0
@@ -99,18 +98,16 @@ class TerminalProgress:
 
     def expect(self, steps: int, seconds: float) -> None:
         with self._lock:
-            self._expected, self._seconds, self._left, self._paced = time.monotonic(), seconds, steps, 0
+            self._expected, self._seconds, self._left = time.monotonic(), seconds, steps
             self._show_all()
 
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
         with self._lock:
-            counted = self._left > 0
+            far = []
             if left is not None:
                 self.expect(*left)
-            elif counted:
-                self._left, self._paced = self._left - 1, self._paced + 1
-            self._done += counted
-            far = [f"step {self._done} of about {self._done + self._left}"] if counted else []
+                self._done += 1
+                far = [f"step {self._done} of about {self._done + self._left}"]
             if self._done:
                 far.append(f"{_clock(time.monotonic() - self._started)} so far")
             if self._left and (remaining := self._remaining()):
@@ -121,10 +118,7 @@ class TerminalProgress:
 
     def _remaining(self) -> float:
         """Return the seconds until all is done, 0 where nothing tells."""
-        passed = time.monotonic() - self._expected
-        # What was forecast once leaves out small things, of which there may be many
-        pace = passed / self._paced * self._left if self._paced else 0.0
-        return max(self._seconds - passed, pace) if self._seconds else 0.0
+        return max(self._seconds - (time.monotonic() - self._expected), 0.0)
 
     def _show_all(self) -> None:
         """Bring the line of all stages up to date."""

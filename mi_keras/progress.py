@@ -42,7 +42,7 @@ class Progress(Protocol):
         """Be told how many stages are left to be computed, and in about what time; 0: nobody knows."""
 
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
-        """Be told of a stage that was computed, by its words, and what it took; and what is left, where that is counted anew."""
+        """Be told of a stage that was computed, by its words, and what it took; and what is left, where it was one of those."""
 
 
 class Workspace(Protocol):

@@ -58,6 +58,7 @@ class RecordingProgress:
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.stop_at, self.bars, self.amounts, self.said, self.ended = stop_at, [], [], [], []
+        self.left: list[int] = []  # steps, whenever they were counted
 
     @contextmanager
     def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
@@ -74,9 +75,12 @@ class RecordingProgress:
 
     def expect(self, steps: int, seconds: float) -> None:
         self.expected = (steps, seconds)
+        self.left.append(steps)
 
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
         self.ended.append(words)
+        if left is not None:
+            self.left.append(left[0])
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """How far attackers differ who do the same by other random choices: a spread beside the numbers, never in a verdict."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from mi_keras.auditing.cost import Chosen
-from mi_keras.auditing.envelope import Envelope, Measured, measured, side_of
+from mi_keras.auditing.envelope import Envelope, Measured, folds_of, measured, side_of
 from mi_keras.auditing.intervals import Estimate
-from mi_keras.auditing.ladder import WHITE_BOX, Rung
+from mi_keras.auditing.ladder import Rung
 from mi_keras.auditing.report import Attackers
 from mi_keras.auditing.stronger import Climbed
 from mi_keras.auditing.subject import ATTACKED
@@ -26,23 +25,27 @@ def attackers(
         seeds: attackers, the published one among them.
     """
     in_part = published is climbed.part
-    if not in_part:
-        folds = [[rung for rung in fold if rung.adversary != WHITE_BOX] for fold in folds]
+    folds = folds_of(folds, in_part)
     side, tried = side_of(folds, ATTACKED), [_chosen(published)]
     for number in range(2, seeds + 1):
-        again = {
+        repeated = {
             place: measured(
                 [_with_attacker(fold, place, number) for fold in folds], place, side, among,
                 most=climbed.tried if in_part else 0,
             )
-            for place in {published.chosen[name] for name in SPREAD}
-            if _is_random(published.attacks[place].rung)
+            for place in again(published)
         }  # fmt: skip
-        tried.append({name: again.get(published.chosen[name], one) for name, one in tried[0].items()})
+        tried.append({name: repeated.get(published.chosen[name], one) for name, one in tried[0].items()})
     rungs = {one.rung.label: one.rung for one in tried[0].values()}
     ranges = {name: _range([getattr(each[name].numbers, name) for each in tried]) for name in SPREAD}
     fixed = tuple(label for label, rung in rungs.items() if not _is_random(rung))
     return Attackers(seeds, tuple(rungs), ranges["found"], ranges["detail"], fixed)
+
+
+def again(published: Envelope) -> set[int]:
+    """Return the places of the published attacks that other attackers try too: those that draw at random."""
+    places = {published.chosen[name] for name in SPREAD}
+    return {place for place in places if _is_random(published.attacks[place].rung)}
 
 
 def seconds(plan: Chosen, published: Envelope, *, seeds: int) -> float:
@@ -60,8 +63,7 @@ def _is_random(rung: Rung) -> bool:
 
 
 def _with_attacker(fold: Sequence[Rung], place: int, number: int) -> list[Rung]:
-    other = replace(fold[place], bench=fold[place].bench.by_attacker(number))
-    return [*fold[:place], other, *fold[place + 1 :]]
+    return [*fold[:place], fold[place].by_attacker(number), *fold[place + 1 :]]
 
 
 def _range(found: Sequence[Estimate | None]) -> tuple[float, float] | None:

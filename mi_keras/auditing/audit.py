@@ -10,22 +10,15 @@ from typing import Any
 
 import keras
 
-from mi_keras.attacks.shadows import FromShadows
-from mi_keras.auditing import attackers, controls
-from mi_keras.auditing.bench import AuditBench
-from mi_keras.auditing.contract import Contract, inspect
-from mi_keras.auditing.cost import Chosen, choose, forecast, sentence
-from mi_keras.auditing.defence_specs import Spec
-from mi_keras.auditing.defences import cheapest, defence_rows, parse_defences
-from mi_keras.auditing.envelope import Envelope
-from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Rung
-from mi_keras.auditing.loading import load_model
+from mi_keras.auditing import attackers, controls, steps
+from mi_keras.auditing.cost import sentence
+from mi_keras.auditing.defences import cheapest, defence_rows
+from mi_keras.auditing.envelope import Envelope, folds_of, on_members
 from mi_keras.auditing.notes import indistinct, shadow_facts, smoke, weak_shadows
-from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options, refuse_unknown
-from mi_keras.auditing.point_report import pictures_of, report_of
-from mi_keras.auditing.points import name_of, sent_at
+from mi_keras.auditing.options import Options, refuse_unknown
+from mi_keras.auditing.point_report import pictures_of, told_of
+from mi_keras.auditing.points import name_of
 from mi_keras.auditing.report import (
-    Attackers,
     Curve,
     DefenceRow,
     ModelFacts,
@@ -34,24 +27,20 @@ from mi_keras.auditing.report import (
     Settings,
 )
 from mi_keras.auditing.sent import Sent
-from mi_keras.auditing.sizes import SIZES
-from mi_keras.auditing.steps import to_compute
 from mi_keras.auditing.stronger import (
     WHITE,
     Climbed,
-    attacks,
     climb_all,
     curve,
     missed,
     not_tried,
 )
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
-from mi_keras.display import displayable
-from mi_keras.errors import InputError
-from mi_keras.experiments.store import Store, home
+from mi_keras.auditing.work import Work, on_answers, work_of
+from mi_keras.experiments.store import Store
 from mi_keras.machine import machine, versions
-from mi_keras.models.scope import check_keras, own_models
-from mi_keras.progress import Progress, SilentProgress
+from mi_keras.models.scope import own_models
+from mi_keras.progress import Progress
 from mi_keras.types import Floats
 
 
@@ -69,6 +58,8 @@ def audit(
 ) -> Report:
     """Measure what can be rebuilt of an image from what a Keras model sends out.
 
+    All of it is computed in this process: a model in memory cannot be sent to others, as `mi-keras audit` sends a path.
+
     Args:
         model: the model, or the path of a `.keras` or `.h5` file, which is opened without running code from it.
         data: images, of which some become the adversary's own and some are attacked: the path of a folder, .zip or .npz
@@ -84,171 +75,108 @@ def audit(
     Raises:
         InputError: model, images and options do not fit; raised before anything is trained.
     """
-    check_keras()
     if unknown := sorted(settings.keys() - {field.name for field in fields(Options)}):
         refuse_unknown(unknown[0], ("options", "store", "progress", "name", "data_name", "imports"))
     options = replace(options or Options(), **settings)
-    if not isinstance(model, keras.Model):
-        if not isinstance(model, str | Path):
-            raise InputError(
-                f"`model` must be a Keras model or the path of one; got a {type(model).__name__}."
-            )
-        name = name or Path(model).name
-        model = load_model(str(model), imports=imports)
-    contract = inspect(model, displayable(name or model.name), data, options)
-    sent = sent_at(contract.subjects[0], options.at)
-    defended = parse_defences(options.defend, sent, contract.subjects[0])
-    store, progress = store or Store(home()), progress or SilentProgress()
+    work = work_of(model, data, options, store=store, progress=progress, name=name, imports=imports)
+    return report_of(work, data_name)
+
+
+def report_of(work: Work, data_name: str | None = None) -> Report:
+    """Compute an audit and judge what its attacks got; `data_name`: of the images, where not the source's own."""
     with own_models():
-        return _Audit(contract, sent, defended, options, store, progress, data_name).report()
+        work.begin()
+        return _Audit(work, data_name).report()
 
 
 class _Audit:
-    """One audit at work."""
+    """Judges what the attacks of an audit got."""
 
-    def __init__(
-        self,
-        contract: Contract,
-        sent: Sequence[Sent],
-        defended: Mapping[Sent, Sequence[Spec]],
-        options: Options,
-        store: Store,
-        progress: Progress,
-        data_name: str | None,
-    ) -> None:
-        self.data_name = data_name
-        self.contract, self.options, self.sent, self.defended = contract, options, sent, defended
-        self.store, self.progress = store, progress
-        sizes = SIZES[options.preset]
-        self.sizes = sizes if options.adversaries else replace(sizes, white_box=sizes.at_layers)
-        self.tolerance = options.tolerance or Tolerance()
+    def __init__(self, work: Work, data_name: str | None) -> None:
+        self.work, self.options, self.data_name = work, work.options, data_name
+        self.tolerance = self.options.tolerance or Tolerance()
         self.pictures: dict[str, Floats] = {}
         self.curves: list[Curve] = []
         self.left_out: list[str] = []  # for the budget, a sentence each
+        self.without_spread: set[Sent] = set()  # over attackers, for the budget
 
     def report(self) -> Report:
-        """Attack every point, run the controls, and judge."""
-        subject, options = self.contract.subjects[0], self.options
-        self._answers()
-        plans = {sent: self._plan(sent) for sent in self.sent}
-        self._announce(plans)
-        climbed = {sent: self._climbed(sent, plan) for sent, plan in plans.items()}
-        any_point = climbed[self.sent[0]].whole  # images and classes are the same at all of them
+        """Choose what is published, run the controls, and judge."""
+        subject, options = self.work.contract.subjects[0], self.options
+        climbed = {sent: self._climbed(sent) for sent in self.work.sent}
+        any_point = climbed[self.work.sent[0]].whole  # images and classes are the same at all of them
         ran = {sent: _answered_by(each) for sent, each in climbed.items()}
-        checks = controls.by_point(ran, self._benches, self.sizes, options.among)
-        same = controls.identity(self._benches(self.sent[0]), any_point)
-        failed = {sent: controls.failed([*checks[sent], same]) for sent in self.sent}
-        points = tuple(self._point(sent, each, failed[sent], plans[sent]) for sent, each in climbed.items())
-        defences, behind = self._defences(points, plans, failed)
-        benches = {name_of(sent): self._benches(sent)[0] for sent in self.sent}
+        checks = controls.by_point(ran, self.work.benches, self.work.sizes, options.among)
+        same = controls.identity(self.work.benches(self.work.sent[0]), any_point)
+        failed = {sent: controls.failed([*checks[sent], same]) for sent in self.work.sent}
+        published = {sent: self._published(sent, each, failed[sent]) for sent, each in climbed.items()}
+        others = {sent: self._others(sent, envelope) for sent, (envelope, _) in published.items()}
+        self.work.end(
+            lambda: [
+                steps.of_published(climbed[sent], published[sent][0], self.work.kept[sent], others[sent]) for sent in self.work.sent
+            ]
+        )  # fmt: skip
+        points = tuple(self._point(sent, climbed[sent], *published[sent]) for sent in self.work.sent)
+        defences, behind = self._defences(points, failed)
+        benches = {name_of(sent): self.work.benches(sent)[0] for sent in self.work.sent}
         why = {
-            name_of(sent): missed(each, self._benches(sent)[0], self._adversaries(sent), plans[sent].left_out)
+            name_of(sent): missed(each, self.work.benches(sent)[0], self.work.adversaries(sent), self.work.plans[sent].left_out)
             for sent, each in climbed.items()
-        }
+        }  # fmt: skip
         return Report(
             model=ModelFacts(
                 subject.name, subject.target(subject.output_name).identity, subject.model.count_params(),
                 tuple(subject.image.shape[1:]), subject.output.kind, subject.output.classes,
             ),
-            data=replace(self.contract.data, name=self.data_name or self.contract.data.name),
+            data=replace(self.work.contract.data, name=self.data_name or self.work.contract.data.name),
             settings=Settings(
-                options.preset, options.seed, self._adversaries(*self.sent), self.tolerance.found, self.tolerance.detail,
+                options.preset, options.seed, self.work.adversaries(*self.work.sent), self.tolerance.found, self.tolerance.detail,
                 options.tolerance is None, options.among, options.class_of, options.budget, options.defend, options.sends,
                 options.public_backbone, options.attacker_seeds,
             ),
             points=points, defences=defences, controls=(*dict.fromkeys(itertools.chain(*checks.values())), same),
-            assumed=(*self.contract.assumed, *shadow_facts(climbed)), not_tried=tuple(not_tried(benches, self._adversaries(*self.sent), self.sizes, why, behind)),
-            warnings=(*smoke(options.preset), *self.contract.warnings, *weak_shadows(climbed), *indistinct(any_point, self._benches(self.sent[0]), self.contract.names), *self.left_out), cheapest=cheapest(points, defences),
-            versions={"python": platform.python_version()} | versions(), machine=machine(self.store.precision), pictures=self.pictures,
+            assumed=(*self.work.contract.assumed, *shadow_facts(climbed)), not_tried=tuple(not_tried(benches, self.work.adversaries(*self.work.sent), self.work.sizes, why, behind)),
+            warnings=(*smoke(options.preset), *self.work.contract.warnings, *weak_shadows(climbed), *indistinct(any_point, self.work.benches(self.work.sent[0]), self.work.contract.names), *self.left_out), cheapest=cheapest(points, defences),
+            versions={"python": platform.python_version()} | versions(), machine=machine(self.work.store.precision), pictures=self.pictures,
             curves=tuple(self.curves),
         )  # fmt: skip
 
-    def _adversaries(self, *sents: Sent) -> tuple[str, ...]:
-        """Return who attacks at some points: who was asked for, and else at layers who has the weights too."""
-        if self.options.adversaries:
-            return self.options.adversaries
-        any_layer = not all(self._benches(sent)[0].is_output for sent in sents)
-        return (*DEFAULT_ADVERSARIES, *([WHITE_BOX] if any_layer and self.sizes.white_box else []))
-
-    def _benches(self, sent: Sent) -> list[AuditBench]:
-        return [
-            AuditBench(subject, sent, self.store, self.progress, seed=self.options.seed, fold=number)
-            for number, subject in enumerate(self.contract.subjects, start=1)
-        ]
-
-    def _answers(self) -> None:
-        """Send all images to all points before anything learns from them: what cannot be sent is known at once."""
-        for sent in self.sent:
-            for bench in self._benches(sent):
-                for subset in bench.subject.sides:
-                    bench.values(bench.subject.output_name, subset)
-                    bench.values(sent.point, subset)
-
-    def _rungs(self, sent: Sent) -> list[list[Rung]]:
-        benches, queries = self._benches(sent), self.options.queries
-        return [
-            attacks(bench, self._adversaries(sent), self.sizes, folds=len(benches), queries=queries)
-            for bench in benches
-        ]
-
-    def _plan(self, sent: Sent) -> Chosen:
-        """Say what is run at a point within its part of the budget."""
-        folds = self._rungs(sent)
-        return choose(folds[0], budget=self.options.budget, folds=len(folds))
-
-    def _attackers(self, sent: Sent, climbed: Climbed, published: Envelope, plan: Chosen) -> Attackers | None:
-        """Return the spread over attackers where it was asked for; it is what a budget leaves out first."""
-        seeds = self.options.attacker_seeds
+    def _others(self, sent: Sent, published: Envelope) -> set[int]:
+        """Return the places of the attacks that other attackers try too, where any are asked for; a budget leaves them out first."""
+        seeds, plan = self.options.attacker_seeds, self.work.plans[sent]
         dropped = list(plan.left_out)
         fits = plan.has_room_for(attackers.seconds(plan, published, seeds=seeds))
         if seeds > 1 and not fits:
             dropped.insert(0, f"{seeds - 1} other seeds of the attacker")
+            self.without_spread.add(sent)
         if dropped:
             self.left_out.append(sentence(name_of(sent), dropped))
-        if seeds == 1 or not fits:
-            return None
-        folds = self._kept(sent, plan)
-        return attackers.attackers(folds, climbed, published, seeds=seeds, among=self.options.among)
+        return attackers.again(published) if fits and seeds > 1 else set()
 
-    def _kept(self, sent: Sent, plan: Chosen) -> list[list[Rung]]:
-        return [[fold[place] for place in plan.places] for fold in self._rungs(sent)]
-
-    def _announce(self, plans: Mapping[Sent, Chosen]) -> None:
-        # and again behind each defence
-        times = {sent: 1 + len(self.defended.get(sent, ())) for sent in plans}
-        seconds = sum(plan.seconds * times[sent] - plan.shared for sent, plan in plans.items())
-        seconds += max(plan.shared for plan in plans.values())
-        again = self.options.attacker_seeds - 1
-        seconds += again * sum(max(plan.costs.values(), default=0.0) for plan in plans.values())
-        seconds *= len(self.contract.subjects)
-        if told := forecast(seconds, points=len(plans)):
-            self.progress.announce(told)
-        kept = {sent: self._kept(sent, plan) for sent, plan in plans.items()}
-        ran = {sent: _on_answers(folds[0]) for sent, folds in kept.items()}
-        folds = [*itertools.chain(*kept.values()), *controls.planned(ran, self._benches, self.sizes)]
-        steps = to_compute(folds, self.store)
-        for sent, defences in self.defended.items():  # the class alone is the same behind each
-            behind = [[rung for rung in fold if rung.adversary not in (CLASS, POOL)] for fold in kept[sent]]
-            steps += len(defences) * to_compute(behind, self.store)
-        self.progress.expect(steps, seconds)
-
-    def _climbed(self, sent: Sent, plan: Chosen) -> Climbed:
-        folds = self._kept(sent, plan)
+    def _climbed(self, sent: Sent) -> Climbed:
+        folds = self.work.kept[sent]
         if found := curve(folds, name_of(sent), among=self.options.among):
             self.curves.append(found)
         return climb_all(folds, among=self.options.among)
 
-    def _point(self, sent: Sent, climbed: Climbed, failed: Sequence[str], plan: Chosen) -> PointReport:
-        benches, dropped = self._benches(sent), plan.left_out
-        is_output = benches[0].is_output
+    def _published(self, sent: Sent, climbed: Climbed, failed: Sequence[str]) -> tuple[Envelope, Judgement]:
+        dropped, is_output = self.work.plans[sent].left_out, self.work.benches(sent)[0].is_output
         missing = [] if is_output or climbed.part or any(d.startswith(WHITE) for d in dropped) else [WHITE]
         missing += [] if _answered_by(climbed) or sent.view.form == "label" else ["any attack on the answers"]
-        missing += dropped
-        envelope, judgement = climbed.published(partial(self._judged, missing=missing, failed=failed))
+        return climbed.published(partial(self._judged, missing=[*missing, *dropped], failed=failed))
+
+    def _point(self, sent: Sent, climbed: Climbed, envelope: Envelope, judgement: Judgement) -> PointReport:
+        benches, folds, options = self.work.benches(sent), self.work.kept[sent], self.options
         self.pictures |= pictures_of(sent, benches, envelope)
-        return report_of(
-            sent, benches, climbed, envelope, judgement, options=self.options, class_names=self.contract.class_names,
-            attackers=self._attackers(sent, climbed, envelope, plan),
+        part = envelope is climbed.part
+        spread = None
+        if options.attacker_seeds > 1 and sent not in self.without_spread:
+            spread = attackers.attackers(
+                folds, climbed, envelope, seeds=options.attacker_seeds, among=options.among
+            )
+        return told_of(
+            sent, benches, climbed, envelope, judgement, options=options, class_names=self.work.contract.class_names,
+            attackers=spread, members=on_members(envelope, folds_of(folds, part), among=options.among, most=climbed.tried * part),
         )  # fmt: skip
 
     def _judged(self, envelope: Envelope, missing: Sequence[str], failed: Sequence[str]) -> Judgement:
@@ -258,19 +186,16 @@ class _Audit:
         )  # fmt: skip
 
     def _defences(
-        self,
-        points: Sequence[PointReport],
-        plans: Mapping[Sent, Chosen],
-        failed: Mapping[Sent, Sequence[str]],
+        self, points: Sequence[PointReport], failed: Mapping[Sent, Sequence[str]]
     ) -> tuple[tuple[DefenceRow, ...], list[str]]:
-        """Try what was asked for at every point that it is for, by the attacks that were run there without it; see `defence_rows`."""
+        """Return what defences leave at every point that they are for; see `defence_rows`."""
         rows: list[DefenceRow] = []
         not_tried: list[str] = []
-        for point, (sent, plan) in zip(points, plans.items(), strict=True):
-            if specs := self.defended.get(sent, ()):
+        for point, (sent, plan) in zip(points, self.work.plans.items(), strict=True):
+            if defences := self.work.tried[sent]:
                 found, left = defence_rows(
-                    point, specs, self._benches(sent), plan, adversaries=self._adversaries(sent), options=self.options,
-                    sizes=self.sizes, judged=partial(self._judged, failed=failed[sent]),
+                    point, defences, self.work.benches(sent), plan, adversaries=self.work.adversaries(sent), options=self.options,
+                    judged=partial(self._judged, failed=failed[sent]),
                 )  # fmt: skip
                 rows, not_tried = rows + found, not_tried + left
         return tuple(rows), not_tried
@@ -278,9 +203,4 @@ class _Audit:
 
 def _answered_by(climbed: Climbed) -> set[str]:
     """Return the labels of the attacks on answers that were run, whoever gave the answers."""
-    return _on_answers([each.rung for each in climbed.attacks])
-
-
-def _on_answers(rungs: Sequence[Rung]) -> set[str]:
-    attacks = [rung.attack for rung in rungs if rung.adversary not in (CLASS, POOL)]
-    return {(each.inner if isinstance(each, FromShadows) else each).label for each in attacks}
+    return on_answers([each.rung for each in climbed.attacks])

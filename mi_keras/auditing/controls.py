@@ -105,7 +105,7 @@ def shuffled(
             f"shuffled skipped at {at}",
             "No attack on these answers was run: skipped.",
         )
-    numbers = climb(folds, among=among, with_members=False).numbers
+    numbers = climb(folds, among=among).numbers
     picks, baseline = (numbers.found, 1 / among) if numbers.found else (numbers.auc, 0.5)
     bounds = [picks.floor - baseline if picks else 0.0, numbers.detail.floor if numbers.detail else 0.0]
     ok = max(bounds) <= 0
@@ -124,7 +124,7 @@ def components(heads: Sequence[AuditBench], sizes: Sizes, among: int, maps: bool
     """
     sent = heads[0].sent
     name = f"{sent.components} components{' of maps' if maps else ''}"
-    envelope = climb(_folds(heads, sent, sizes, maps), among=among, with_members=False)
+    envelope = climb(_folds(heads, sent, sizes, maps), among=among)
     drawn = np.concatenate([bench.closed_form(ATTACKED) for bench in heads])
     best = _scored(heads, drawn, envelope).detail
     closed = best.value if best else 0.0

@@ -109,15 +109,14 @@ def choose(rungs: Sequence[Rung], *, budget: float, folds: int = 1) -> Chosen:
     return Chosen(places, said, float(info["seconds"]), info["costs"], most, float(info["shared"]))
 
 
-def forecast(seconds: float, *, points: int) -> str:
-    """Return what is to be said of how long attacks will take; "" where it is not worth saying."""
-    if seconds < 60:
-        return ""
-    minutes, of = f"{seconds / 60:.0f}", "point" if points == 1 else "points"
-    return (
-        f"About {minutes} minute{'' if minutes == '1' else 's'} for the attacks on {points} {of} where nothing is stored yet, measured on "
-        f"{TIMED} images; some more for the controls of the output."
-    )
+def shares(rung: Rung) -> dict[str, float]:
+    """Return what parts of its cost an attack takes to learn, by the name "", and to draw each side, by its name."""
+    counts = {side: rung.bench.attacked_count(side) for side in rung.bench.subject.sides if side != OWN}
+    learned, drawn = 1.0, DRAWING / sum(counts.values())
+    if isinstance(attack := rung.attack, WhiteBox):
+        learned, drawn = (len(attack.weights) + attack.starts) * attack.held_out, attack.starts
+    parts = {"": learned} | {side: drawn * count for side, count in counts.items()}
+    return {name: part / sum(parts.values()) for name, part in parts.items()}
 
 
 def sentence(name: str, left_out: Sequence[str]) -> str:

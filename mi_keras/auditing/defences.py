@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.bounds import bayes_pick, fano_pick
 from mi_keras.auditing.cost import Chosen
 from mi_keras.auditing.defence_specs import OF_LAYERS, OF_OUTPUTS, Spec, forms, parse_spec
-from mi_keras.auditing.ladder import MOST_NUMBERS, POOL, WHITE_BOX
+from mi_keras.auditing.ladder import MOST_NUMBERS, POOL, WHITE_BOX, Rung
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.price import Price, price
 from mi_keras.auditing.report import DefenceRow, PointReport
@@ -56,24 +56,63 @@ def parse_defences(
     return {sent: found[sent] for sent in sents if sent in found}
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A defence at a point: what is sent behind it, what is done beyond that, both in words, and the attacks, fold by fold."""
+
+    sent: Sent
+    defense: Behind | None
+    words: str
+    folds: list[list[Rung]]
+
+
+def tried(
+    specs: Sequence[Spec], benches: Sequence[AuditBench], plan: Chosen, *, adversaries: Sequence[str],
+    options: Options, sizes: Sizes,
+) -> list[Tried]:  # fmt: skip
+    """Describe the attacks on a point behind each defence.
+
+    Args:
+        benches: one for each fold.
+        plan: the attacks that are run without a defence; where only the class is left, fewer are.
+        adversaries: who attacks.
+    """
+    found = []
+    # A pool is shown at the point alone
+    adversaries = [adversary for adversary in adversaries if adversary != POOL]
+    for spec in specs:
+        sent, defense, said = _built(spec, benches[0], options.sends)
+        every = [
+            attacks(
+                bench.at(sent),
+                adversaries,
+                sizes,
+                folds=len(benches),
+                queries=options.queries,
+                defense=defense,
+            )
+            for bench in benches
+        ]
+        folds = [[fold[place] for place in plan.places if place < len(fold)] for fold in every]
+        found.append(Tried(sent, defense, said, folds))
+    return found
+
+
 def defence_rows(
     point: PointReport,
-    specs: Sequence[Spec],
+    defences: Sequence[Tried],
     benches: Sequence[AuditBench],
     plan: Chosen,
     *,
     adversaries: Sequence[str],
     options: Options,
-    sizes: Sizes,
     judged: Callable[..., Judgement],
 ) -> tuple[list[DefenceRow], list[str]]:
-    """Attack a point behind each defence, and return what that leaves and costs; what is sent without one comes first.
+    """Return what defences of a point leave to attacks, and cost; what is sent without one comes first.
 
     Args:
         point: as it was attacked without a defence.
-        benches: one for each fold.
-        plan: the attacks that were run without a defence; where only the class is left, fewer are.
-        adversaries: who attacks.
+        defences: see `tried`, also for the others.
         judged: returns the verdict on an envelope, by the rules of the point itself; `missing`: what was not tried.
 
     Returns:
@@ -83,21 +122,13 @@ def defence_rows(
     unchanged = Judgement(Verdict(point.verdict), "", {})  # its reason stands with the point
     paid = price(benches, first.sent, None)
     rows, not_tried = [_row(point.name, NONE, point.bytes, paid, unchanged, point)], []
-    # A pool is shown at the point alone
-    adversaries = [adversary for adversary in adversaries if adversary != POOL]
-    for spec in specs:
-        sent, defense, said = _built(spec, first, options.sends)
-        behind = [bench.at(sent) for bench in benches]
-        every = [
-            attacks(bench, adversaries, sizes, folds=len(behind), queries=options.queries, defense=defense)
-            for bench in behind
-        ]
-        folds = [[fold[place] for place in plan.places if place < len(fold)] for fold in every]
-        climbed = climb_all(folds, among=options.among, defense=defense)
-        why = missed(climbed, behind[0], adversaries, plan.left_out, defense)
+    for each in defences:
+        sent, defense = each.sent, each.defense
+        climbed = climb_all(each.folds, among=options.among, defense=defense)
+        why = missed(climbed, first.at(sent), adversaries, plan.left_out, defense)
         # Where it was not tried without the defence either, that is what is to be said
         known = point.adversary == WHITE_BOX
-        not_tried += [f"{WHITE} behind {said} at {point.name}: {why}"] if why and known else []
+        not_tried += [f"{WHITE} behind {each.words} at {point.name}: {why}"] if why and known else []
         missing = list(plan.left_out)
         if why is not None and (WHITE_BOX in adversaries or not point.is_output) and why != BUDGETED:
             missing.insert(0, f"{WHITE} behind the defence{f': {why}' if why else ''}")
@@ -106,7 +137,7 @@ def defence_rows(
         if defense and not sent.with_class:
             size = defense.bytes_per_image(first.subject.sent_shape(sent.point))
         once = defense and _louder(defense, math.sqrt(options.sends))  # an honest user sends an image once
-        row = _row(point.name, said, size, price(benches, sent, once), judgement, envelope.numbers)
+        row = _row(point.name, each.words, size, price(benches, sent, once), judgement, envelope.numbers)
         if defense and defense.draws:
             whole = climbed.whole
             row = _bounded(row, defense, benches, whole.numbers, whole.gallery, options.seed)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.intervals import group_average
-from mi_keras.auditing.ladder import CLASS, POOL, Rung
+from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Rung
 from mi_keras.auditing.statistics import Gallery, Numbers, Scored, measure
 from mi_keras.auditing.subject import ATTACKED, CHOICE, MEMBERS
 from mi_keras.defenses.defense import Defense
 from mi_keras.experiments.case import Case, plan
+from mi_keras.experiments.store import Stage
 from mi_keras.types import Floats
 
 NUMBERS = ("found", "detail", "ssim_gain")
@@ -49,7 +50,6 @@ class Envelope:
         scored, numbers: on the attacked images.
         chosen: by number, the place among `attacks`.
         attacks: all of them, on the attacked images.
-        members: the same choice on images that the model was trained on; None where these are not known.
         drawn: what the attack chosen for "detail" drew of the attacked images, uint8.
         of_class: the class mean of each, uint8.
     """
@@ -59,7 +59,6 @@ class Envelope:
     numbers: Numbers
     chosen: Mapping[str, int]
     attacks: tuple[Measured, ...]
-    members: Numbers | None
     drawn: NDArray[np.uint8]
     of_class: NDArray[np.uint8]
 
@@ -70,7 +69,6 @@ def climb(
     among: int,
     defense: Defense | None = None,
     most: int = 0,
-    with_members: bool = True,
 ) -> Envelope:
     """Run the attacks and return their envelope. Who has a pool is measured too, and never chosen.
 
@@ -79,7 +77,6 @@ def climb(
         among: images to tell apart.
         defense: what stands between the model and the adversary, who knows it.
         most: attacked images of each side that count, the first ones, of one fold; 0: all.
-        with_members: images that the model was trained on are attacked too.
     """
     places = [place for place, rung in enumerate(folds[0]) if rung.adversary != POOL]
     sides = {subset: side_of(folds, subset) for subset in (CHOICE, ATTACKED)}
@@ -90,20 +87,35 @@ def climb(
     choice, gallery = sides[CHOICE].gallery, sides[ATTACKED].gallery
     chosen = {name: max(places, key=lambda place: _value(tried[place], choice, name)) for name in NUMBERS}
     scored = _composed([each.scored for each in attacked], chosen)
-    members = None
-    if with_members and MEMBERS in folds[0][0].bench.subject.sides:
-        side = side_of(folds[:1], MEMBERS)  # once: every fold has the same
-        of_members = {
-            place: measured(folds[:1], place, side, among, defense, most).scored
-            for place in set(chosen.values())
-        }
-        members = measure(_composed(of_members, chosen), side.gallery, among=among)
     drawn, of_class = (
         np.concatenate([_drawn(fold[place], ATTACKED, defense).images for fold in folds])[: len(scored.mse)]
         for place in (chosen["detail"], 0)
     )
     numbers = measure(scored, gallery, among=among)
-    return Envelope(scored, gallery, numbers, chosen, tuple(attacked), members, drawn, of_class)
+    return Envelope(scored, gallery, numbers, chosen, tuple(attacked), drawn, of_class)
+
+
+def on_members(
+    published: Envelope, folds: Sequence[Sequence[Rung]], *, among: int, most: int = 0
+) -> Numbers | None:
+    """Return what the chosen attacks get of images that the model was trained on; None where these are not known.
+
+    Args:
+        folds, among, most: that made the envelope.
+    """
+    if MEMBERS not in folds[0][0].bench.subject.sides:
+        return None
+    side = side_of(folds[:1], MEMBERS)  # once: every fold has the same
+    found = {
+        place: measured(folds[:1], place, side, among, most=most).scored
+        for place in set(published.chosen.values())
+    }
+    return measure(_composed(found, published.chosen), side.gallery, among=among)
+
+
+def folds_of(folds: Sequence[Sequence[Rung]], part: bool) -> list[list[Rung]]:
+    """Return the attacks of an envelope: all on the images on which the white box was tried, else all but that."""
+    return [[rung for rung in fold if part or rung.adversary != WHITE_BOX] for fold in folds]
 
 
 @dataclass(frozen=True)
@@ -141,10 +153,14 @@ def measured(
 
 def _constants(fold: Sequence[Rung], subset: str) -> tuple[Floats, Floats]:
     """Return the error of the class mean, and the similarity of the class constant that the choice set prefers."""
-    of_class = [rung for rung in fold if rung.adversary == CLASS]
-    groups = of_class[0].bench.subject.sides[CHOICE].groups
-    best = max(of_class, key=lambda rung: group_average(_drawn(rung, CHOICE, None).ssim, groups))
-    return _drawn(of_class[0], subset, None).mse, _drawn(best, subset, None).ssim
+    return _drawn(fold[0], subset, None).mse, _drawn(fold[constant_of(fold)], subset, None).ssim
+
+
+def constant_of(fold: Sequence[Rung]) -> int:
+    """Return the place of the class constant that the choice set prefers."""
+    groups = fold[0].bench.subject.sides[CHOICE].groups
+    places = [place for place, rung in enumerate(fold) if rung.adversary == CLASS]
+    return max(places, key=lambda place: group_average(_drawn(fold[place], CHOICE, None).ssim, groups))
 
 
 def _gallery(benches: Sequence[AuditBench], subset: str) -> Gallery:
@@ -161,9 +177,14 @@ def _gallery(benches: Sequence[AuditBench], subset: str) -> Gallery:
     )
 
 
-def _drawn(rung: Rung, subset: str, defense: Defense | None) -> Drawn:
+def stage_of(rung: Rung, subset: str, defense: Defense | None) -> Stage:
+    """Return the stage of what an attack draws of the images of one side; behind a defence the class is the same."""
     seen = defense if rung.adversary != CLASS else None
-    arrays = plan(Case(rung.attack, seen, images=subset), rung.bench).scored.arrays
+    return plan(Case(rung.attack, seen, images=subset), rung.bench).scored
+
+
+def _drawn(rung: Rung, subset: str, defense: Defense | None) -> Drawn:
+    arrays = stage_of(rung, subset, defense).arrays
     return Drawn(arrays["ssim"], arrays["mse"], arrays["embedding"], arrays["images"])
 
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from mi_keras.attacks.attack import Attack
 from mi_keras.attacks.baselines import ClassPrototype
@@ -29,6 +30,10 @@ class Rung:
     bench: AuditBench
     label: str
     answers: int = 0
+
+    def by_attacker(self, number: int) -> Self:
+        """Return the same by other random choices; the first attacker is number 1."""
+        return replace(self, bench=self.bench.by_attacker(number))
 
 
 def rungs(

@@ -21,6 +21,7 @@ from mi_keras.auditing.permutation import permutation_p
 from mi_keras.auditing.points import name_of
 from mi_keras.auditing.report import Attackers, PointReport
 from mi_keras.auditing.sent import Sent
+from mi_keras.auditing.statistics import Numbers
 from mi_keras.auditing.stronger import Climbed, attack_rows
 from mi_keras.auditing.subject import ATTACKED
 from mi_keras.auditing.verdict import Judgement
@@ -31,7 +32,7 @@ API, NETWORK = "API client", "Cloud, network"
 BYTES_OF_HALF = 2
 
 
-def report_of(
+def told_of(
     sent: Sent,
     benches: Sequence[AuditBench],
     climbed: Climbed,
@@ -41,6 +42,7 @@ def report_of(
     options: Options,
     class_names: Sequence[str],
     attackers: Attackers | None,
+    members: Numbers | None,
 ) -> PointReport:
     """Return what is said of a point.
 
@@ -48,10 +50,10 @@ def report_of(
         benches: one for each fold.
         published: the envelope that counts, of those in `climbed`.
         class_names: of the model's classes; others are called by their number.
+        members: the numbers on images that the model was trained on; None where these are not known.
     """
     numbers, scored, gallery = published.numbers, published.scored, published.gallery
     worst = worst_class(scored, gallery, among=options.among)
-    members = published.members
     compared = compare_members(members, numbers) if members else {}
     shape, outside = benches[0].point.shape, benches[0].is_output
     whole = int(np.prod([n or 0 for n in shape]))

@@ -16,7 +16,7 @@ from mi_keras.attacks.pool import PoolMatch
 from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.attacks.within_class import LinearWithinClass, NetworkWithinClass
 from mi_keras.auditing.bench import AuditBench
-from mi_keras.auditing.envelope import Envelope, Measured, climb
+from mi_keras.auditing.envelope import Envelope, Measured, climb, folds_of
 from mi_keras.auditing.in_white import obstacle, probe
 from mi_keras.auditing.ladder import (
     CLASS,
@@ -209,8 +209,7 @@ def not_tried(
 
 def climb_all(folds: Sequence[Sequence[Rung]], *, among: int, defense: Defense | None = None) -> Climbed:
     """Run all attacks, see `Climbed`; `folds` and `defense` as of `climb`."""
-    weaker = [[rung for rung in fold if rung.adversary != WHITE_BOX] for fold in folds]
-    whole = climb(weaker, among=among, defense=defense)
+    whole = climb(folds_of(folds, part=False), among=among, defense=defense)
     white = [rung for rung in folds[0] if rung.adversary == WHITE_BOX]
     if not white:
         return Climbed(whole, None)

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.store import Stage
+    from mi_keras.experiments.store import Stage, Store
 
 
 class Record(Protocol):
@@ -16,17 +16,31 @@ class Record(Protocol):
     def took(self, kind: str) -> Iterator[tuple[dict[str, Any], float]]: ...
 
 
+# What stages of the same work may differ in, at any depth of their identity
+APART = {"fingerprint", "seed", "run", "number", "attacker", "upstream", "model"}
+
+
 class Graph:
     """The stages that are wanted and not stored, with all that they are made from and that is not stored either.
 
     Stages are forecast to take as long as others of the same kind and settings took, in this run or ever in this store;
-    else as others of the kind in this run, else as the mean of what this run has computed.
+    else as was measured beforehand, else as others of the kind in this run, else as the mean of what this run has computed.
 
     Args:
         has: returns whether a stage is stored.
+        measured: seconds, by the keys of stages.
+        later: how many stages follow that cannot be described yet, and their seconds.
     """
 
-    def __init__(self, wanted: Iterable["Stage"], has: Callable[["Stage"], bool], record: Record) -> None:
+    def __init__(
+        self,
+        wanted: Iterable["Stage"],
+        has: Callable[["Stage"], bool],
+        record: Record,
+        measured: Mapping[str, float] | None = None,
+        later: tuple[int, float] = (0, 0.0),
+    ) -> None:
+        self._measured, self._later = measured or {}, later
         self.at_once = 1  # how many are computed at a time, for the forecast
         self._pending: dict[str, Stage] = {}  # each after what it is made from
         self._alike: dict[str, str] = {}
@@ -98,8 +112,11 @@ class Graph:
 
     def seconds(self, stage: "Stage") -> float | None:
         """Return how long a stage will take, None where nothing tells."""
-        found = self._took.get(self._alike[stage.key]) or self._now.get(stage.kind)
-        if found:
+        if found := self._took.get(self._alike[stage.key]):
+            return fmean(found)
+        if stage.key in self._measured:
+            return self._measured[stage.key]
+        if found := self._now.get(stage.kind):
             return fmean(found)
         known, count = self._mean
         return known if count else None
@@ -108,16 +125,34 @@ class Graph:
         """Return how many stages are left, and the seconds they will take, so many at a time; 0: nothing tells."""
         each = [self.seconds(stage) for stage in self._pending.values()]
         known = [seconds for seconds in each if seconds is not None]
-        if not known or len(known) < len(each):
-            return len(each), 0.0
-        return len(each), max(sum(known) / self.at_once, *self.ways().values())
+        count, seconds = len(each) + self._later[0], self._later[1]
+        if len(known) < len(each):
+            return count, 0.0
+        return count, max([(sum(known) + seconds) / self.at_once, *self.ways().values()])
 
 
 def _alike(kind: str, identity: Mapping[str, Any]) -> str:
     """Return what stages of the same work have in common: kind, settings and the size of their data, whatever their seed."""
-    settings = {
-        name: {field: value for field, value in each.items() if field not in ("fingerprint", "seed")}
-        for name, each in identity.items()
-        if isinstance(each, dict)
-    }
-    return json.dumps([kind, settings, identity.get("precision")], sort_keys=True)
+    return json.dumps([kind, _settings(identity)], sort_keys=True)
+
+
+def _settings(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _settings(each) for name, each in value.items() if name not in APART}
+    return value
+
+
+class Team(Protocol):
+    """Who computes stages that do not need one another: see `workers`.
+
+    Attributes:
+        leads: this process may compute what is read outside of `Store.compute`; else it waits for the one that does.
+    """
+
+    leads: bool
+
+    def compute(self, graph: Graph, store: "Store") -> None:
+        """Return when the store holds every stage of the graph."""
+
+    def agree(self, value: Callable[[], Any]) -> Any:
+        """Return a JSON value that the process that leads works out for all."""

@@ -6,7 +6,6 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +15,11 @@ from rich.console import Console
 
 from mi_keras.console import TerminalProgress
 from mi_keras.errors import interruptible
+from mi_keras.experiments.graph import Team
 from mi_keras.experiments.registry import all_sections, find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
-from mi_keras.experiments.store import Store, Team, home
-from mi_keras.experiments.workers import Workers, usual_size
+from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.workers import processes, team_of
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
 from mi_keras.machine import as_change, machine, use_threads, versions
 from mi_keras.progress import Progress
@@ -49,7 +49,10 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
     for experiment in experiments:
         check_writable("out", _folder(experiment, request))
     progress = TerminalProgress(console)
-    with _workers(experiments, request, progress) as team:
+    known = all(each in all_sections() for each in experiments)  # by the other processes too
+    alone = not known or request.devices > 1
+    size = 1 if alone else processes(request.workers, request.preset)
+    with team_of(f"{__name__}:follow", {**asdict(request), "out": str(request.out)}, size, progress) as team:
         store = Store(
             home(), force=request.force, precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
         )  # fmt: skip
@@ -72,25 +75,6 @@ def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
     )
     for _, prepared in ready:
         _measure(prepared, store)
-
-
-@contextmanager
-def _workers(
-    experiments: Sequence[Experiment], request: Request, progress: Progress
-) -> Iterator[Workers | None]:
-    """Give a team of as many processes as are asked for, until the block ends; None for this process alone."""
-    usual = usual_size(request.preset) if request.devices == 1 else 1
-    size = request.workers or usual
-    known = all_sections()
-    if size == 1 or any(each not in known for each in experiments):  # one that no other process can find
-        yield None
-        return
-    job = {**asdict(request), "out": str(request.out)}
-    team = Workers(f"{__name__}:follow", job, size, progress)
-    try:
-        yield team
-    finally:
-        team.close()
 
 
 def _words(request: Request, ready: Sequence[tuple[Experiment, Prepared]]) -> str:

@@ -74,7 +74,7 @@ class Request:
         offline: never download.
         encoder_weights: of the split attack, in place of the preset's.
         precision: of the store (see `store.Store`).
-        workers: processes that compute, this one included; None for the usual number (see `workers.usual_size`).
+        workers: processes that compute, this one included; None for the usual number (see `workers.processes`).
         threads: of each of them in an operation of TensorFlow; None for one on each core. They move sums of floats.
         devices: GPUs that train one model together, by one process. They move sums of floats, too.
     """

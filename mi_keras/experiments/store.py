@@ -11,14 +11,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import DamagedFile
 from mi_keras.experiments.artifacts import Artifacts
-from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.graph import Graph, Team
 from mi_keras.experiments.renewal import Renewal
 from mi_keras.experiments.stage_words import describe, told
 from mi_keras.files import DiskWorkspace, check_writable
@@ -89,19 +89,6 @@ class Stage:
         return self.store.fetch(self, with_arrays=False)[1]
 
 
-class Team(Protocol):
-    """Who computes stages that do not need one another: see `workers`.
-
-    Attributes:
-        leads: this process may compute what is read outside of `Store.compute`; else it waits for the one that does.
-    """
-
-    leads: bool
-
-    def compute(self, graph: Graph, store: "Store") -> None:
-        """Return when the store holds every stage of the graph."""
-
-
 class Store:
     """The artifacts under one root folder.
 
@@ -134,7 +121,6 @@ class Store:
         self.artifacts = Artifacts(root)
         self.progress, self._team = progress or SilentProgress(), team
         self._graph: Graph | None = None  # of the stages that are being computed
-        self._counted = True
         self.current = ""  # what to name when it is interrupted
         self._computing = 0.0  # seconds of all stages that were computed
         self._fresh: set[str] = set()  # computed in the life of this object
@@ -183,18 +169,22 @@ class Store:
         except DamagedFile:
             return False
 
-    def compute(self, stages: Iterable[Stage], *, counted: bool = True) -> None:
+    def compute(
+        self,
+        stages: Iterable[Stage],
+        *,
+        measured: Mapping[str, float] | None = None,
+        later: tuple[int, float] = (0, 0.0),
+    ) -> None:
         """Compute those of some stages that are not stored, and what they are made from; a team does several at a time.
 
         Args:
-            counted: `progress` is told how many are left; else somebody has told it already.
+            measured, later: for the forecast, see `Graph`.
         """
-        wanted = list(stages)
+        wanted = list({stage.key: stage for stage in stages}.values())
         has = lambda stage: self.renewal.is_new(stage.key) and self.has(stage)  # noqa: E731
-        self._graph = Graph(wanted, has, self.artifacts)
-        self._counted = counted
-        if counted:
-            self.progress.expect(*self._graph.left())
+        self._graph = Graph(wanted, has, self.artifacts, measured, later)
+        self.progress.expect(*self._graph.left())
         try:
             if self._team is not None:
                 self._team.compute(self._graph, self)
@@ -202,6 +192,10 @@ class Store:
                 self.fetch(stage, with_arrays=False)
         finally:
             self._graph = None
+
+    def agree(self, value: Callable[[], Any]) -> Any:
+        """Return a JSON value on which stages depend, and which one process of a team works out for all."""
+        return value() if self._team is None else self._team.agree(value)
 
     def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
@@ -278,7 +272,7 @@ class Store:
         left = None
         if self._graph is not None and stage in self._graph:
             self._graph.done(stage, seconds)
-            left = self._graph.left() if self._counted else None
+            left = self._graph.left()
         self.progress.finished(told(stage), seconds, left)
 
     def _meta(self, stage: Stage) -> dict[str, Any] | None:

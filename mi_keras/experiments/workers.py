@@ -2,7 +2,7 @@
 
 Every process describes the same experiment and meets the same calls of `Store.compute` in the same order. In each of them it
 computes whatever stage is ready and locked by nobody, until the store has all of them. A worker goes on to the next call when
-this process has come to it. Nothing is handed out, so nothing is lost with a worker: the lock of its stage ends with it, and
+this process has come to it. What only one has to work out it tells the others (`agree`). Nothing is handed out, so nothing is lost with a worker: the lock of its stage ends with it, and
 another process goes on with what it saved. Results are the same bytes for any number of workers with the same threads.
 """
 
@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from queue import SimpleQueue
 from typing import IO, Any
 
 from mi_keras.display import line_of
-from mi_keras.experiments.graph import Graph
-from mi_keras.experiments.store import WAIT, Store, Team
+from mi_keras.experiments.graph import Graph, Team
+from mi_keras.experiments.store import WAIT, Store
 from mi_keras.progress import Bar, Progress
 
 log = logging.getLogger("mi_keras")
@@ -29,7 +30,7 @@ GO = "go\n"
 
 
 class Workers:
-    """A team of this process and others (see `store.Team`).
+    """A team of this process and others (see `graph.Team`).
 
     Args:
         follow: "MODULE:FUNCTION" of what describes the same experiment in a worker: called with `job`, the team, and where it
@@ -46,6 +47,7 @@ class Workers:
         self._size, self._progress = size, progress
         self._others: list[subprocess.Popen[str]] = []
         self._readers: list[threading.Thread] = []
+        self._told = ""  # to every worker since it was started
         self._calls, self._allowed, self._closed = 0, 0, False
 
     def compute(self, graph: Graph, store: Store) -> None:
@@ -62,9 +64,18 @@ class Workers:
 
     def _allow(self, calls: int) -> None:
         if calls > self._allowed:
+            self._tell_all(GO * (calls - self._allowed))
             self._allowed = calls
-            for other in self._others:
-                _tell(other, GO)
+
+    def agree(self, value: Callable[[], Any]) -> Any:
+        agreed = value()
+        self._tell_all(json.dumps(agreed) + "\n")
+        return agreed
+
+    def _tell_all(self, text: str) -> None:
+        self._told += text
+        for other in self._others:
+            _tell(other, text)
 
     def close(self) -> None:
         """End the workers, whatever they do; what they saved is there for the next run."""
@@ -82,7 +93,7 @@ class Workers:
             [sys.executable, "-m", "mi_keras.experiments.workers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, encoding="utf-8", start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
-        _tell(worker, self._begin + GO * self._allowed)
+        _tell(worker, self._begin + self._told)
         reader = threading.Thread(target=self._read, args=[worker], daemon=True)
         reader.start()
         self._others.append(worker)
@@ -105,9 +116,23 @@ class Workers:
             )
 
 
-def usual_size(preset: str) -> int:
-    """Return how many processes compute where nobody has said it: two, where there are two cores and more than a wiring check to do."""
-    return 2 if preset != "smoke" and (os.cpu_count() or 1) > 1 else 1
+def processes(workers: int | None, preset: str) -> int:
+    """Return how many processes compute; where nobody has said it two, where there are two cores and more than wiring to check."""
+    usual = 2 if preset != "smoke" and (os.cpu_count() or 1) > 1 else 1
+    return usual if workers is None else workers
+
+
+@contextmanager
+def team_of(follow: str, job: Mapping[str, Any], size: int, progress: Progress) -> Iterator[Workers | None]:
+    """Give a team of so many processes until the block ends, see `Workers`; None for this one alone."""
+    if size == 1:
+        yield None
+        return
+    team = Workers(follow, job, size, progress)
+    try:
+        yield team
+    finally:
+        team.close()
 
 
 class Follower:
@@ -117,7 +142,7 @@ class Follower:
 
     def __init__(self, orders: IO[str], reports: "Reports") -> None:
         self._reports = reports
-        self._may_go = threading.Semaphore(0)
+        self._may_go, self._agreed = threading.Semaphore(0), SimpleQueue[str]()
         threading.Thread(target=self._listen, args=[orders], daemon=True).start()
 
     def compute(self, graph: Graph, store: Store) -> None:
@@ -125,9 +150,15 @@ class Follower:
         with self._reports.heard():
             share(graph, store)
 
+    def agree(self, value: Callable[[], Any]) -> Any:
+        return json.loads(self._agreed.get())
+
     def _listen(self, orders: IO[str]) -> None:
-        while orders.readline():
-            self._may_go.release()
+        while line := orders.readline():
+            if line == GO:
+                self._may_go.release()
+            else:
+                self._agreed.put(line)
         os._exit(0)  # who started it has ended, in whatever way
 
 

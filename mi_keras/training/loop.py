@@ -169,8 +169,8 @@ class Fitter:
 class FitterPool:
     """Keeps unused fitters, so that models of one architecture that are fitted one after another share a traced step.
 
-    A fit takes its fitter out of the pool and brings it back at the end: fits that overlap never share one, and one
-    that fails loses it.
+    A fit takes its fitter out of the pool and brings it back at the end, in whatever way it ends: fits that overlap never
+    share one, and each sets all that it finds in one anew.
 
     Args:
         size: fitters kept at most, those used last; each holds a model and twice its size for Adam.
@@ -214,9 +214,11 @@ class FitterPool:
                 copy = another() if another else twin(model, run.precision)
             fitter = Fitter(copy, loss, devices)
         _copy_variables(model, fitter.model)
-        history = fitter.fit(training, settings, run=run, validation=validation)
-        _copy_variables(fitter.model, model)
-        self._unused[kind] = fitter
+        try:
+            history = fitter.fit(training, settings, run=run, validation=validation)
+            _copy_variables(fitter.model, model)
+        finally:
+            self._unused[kind] = fitter
         return history
 
 

@@ -36,9 +36,9 @@ def here(folder, *arguments, code=0):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Return the folder of a run in a process of its own, and what it printed."""
+    """Return the folder of a run, and what it printed."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    return folder, reproduce(folder, *TINY).stdout
+    return folder, here(folder, *TINY)[0]
 
 
 @pytest.fixture(scope="module")

@@ -47,15 +47,16 @@ def test_a_log_counts_stages_and_minutes_where_they_are_expected(log):
     clock[0] = 5
     progress.finished("the model", 5.0)
     progress.expect(3, 150)
-    for seconds in (60, 20, 4000, 1):
+    for seconds, left in ((60, (2, 120.0)), (20, None), (4000, (1, 30.0)), (1, (0, 0.0)), (1, None)):
         clock[0] += seconds
-        progress.finished("linear map, learned", float(seconds))
+        progress.finished("linear map, learned", float(seconds), left)
     assert text.getvalue().splitlines() == [
         "the model: 5.0 s",
         "linear map, learned: 60.0 s (step 1 of about 3, 1:05 so far, about 2:00 left)",
-        "linear map, learned: 20.0 s (step 2 of about 3, 1:25 so far, about 1:10 left)",
-        "linear map, learned: 4000.0 s (step 3 of about 3, 1:08:05 so far)",
-        "linear map, learned: 1.0 s (1:08:06 so far)",
+        "linear map, learned: 20.0 s (1:25 so far, about 1:40 left)",
+        "linear map, learned: 4000.0 s (step 2 of about 3, 1:08:05 so far, about 0:30 left)",
+        "linear map, learned: 1.0 s (step 3 of about 3, 1:08:06 so far)",
+        "linear map, learned: 1.0 s (1:08:07 so far)",
     ]
 
 

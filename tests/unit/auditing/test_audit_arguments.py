@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from small_audits import band_reader, command, in_bands, pictures, stages, with_age
 
+from mi_keras.auditing.arguments import parser
 from mi_keras.auditing.audit import audit
-from mi_keras.auditing.command_line import _parser, main
+from mi_keras.auditing.command_line import main
 from mi_keras.auditing.options import Options
 from mi_keras.errors import InputError
 from tests.processes import complaints
@@ -67,7 +68,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_no_option_is_left_out_of_either_door() -> None:
     names = {field.name for field in fields(Options)}
     assert names == WRONG.keys()
-    options = {action.dest for action in _parser()._actions}
+    options = {action.dest for action in parser()._actions}
     assert names <= options
 
 
@@ -93,7 +94,7 @@ def test_an_argument_is_named_as_its_door_writes_it(
     assert (code, said.count("\n")) == (2, 1), said
     assert said.startswith(f"{in_a_shell} must")
     assert rule.partition(";")[0] in said
-    options = {action.dest for action in _parser()._actions}
+    options = {action.dest for action in parser()._actions}
     assert not {*re.findall(r"`(\w+)[`=\[]", said)} & options
     assert not stages(files)
 

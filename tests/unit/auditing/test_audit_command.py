@@ -1,7 +1,10 @@
 """The command `mi-keras audit`: what it refuses, what it lists, and the exit codes of `--fail-above`."""
 
+import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +23,11 @@ from small_audits import (
 )
 
 from mi_keras.attacks.within_class import LinearWithinClass
-from mi_keras.auditing.command_line import main
-from tests.processes import complaints
+from mi_keras.auditing.command_line import follow, main
+from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.store import Store
+from mi_keras.progress import SilentProgress
+from tests.processes import REPOSITORY, complaints
 
 __all__ = ["linear"]
 
@@ -135,7 +141,7 @@ def test_inputs_beside_the_image_are_held(
     told = capsys.readouterr()
     assert complaints(told.err) == ""
     steps = re.findall(
-        r"^.*, .*: \d+\.\d s \(step (\d+) of about (\d+), 0:\d\d so far\)$", told.err, re.MULTILINE
+        r"^.*, .*: \d+\.\d s \(step (\d+) of about (\d+), 0:\d\d so far.*\)$", told.err, re.MULTILINE
     )
     assert steps == [(str(number), str(len(steps))) for number in range(1, len(steps) + 1)]
     assert len(steps) == 12
@@ -187,3 +193,63 @@ def test_fewer_images_never_newly_pass(
         given = [str(tmp_path / "whole.keras"), "--data", str(tmp_path / "data.npz"), "--model-input", "0..1"]
         code, _ = command([*given, "--output-kind", "embedding", *LIMIT], tmp_path, capsys, monkeypatch)
         assert code in (2, 3, 4)
+
+
+def test_a_worker_meets_the_stages_of_the_command_and_is_told_what_is_published(
+    tmp_path: Path, linear: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = _files(tmp_path)
+    asked = [model, "--data", data, "--at", "logits", "--defend", "rounding=0", "--attacker-seeds", "2"]
+    told: list[object] = []
+    agree = Store.agree
+    monkeypatch.setattr(Store, "agree", lambda self, value: told.append(agree(self, value)) or told[-1])
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "audit.json").write_text("{}")
+    code, said = command(asked, tmp_path, capsys, monkeypatch)
+    assert (code, said) == (0, "audit holds an audit, which this one replaces when it is done.\n")
+    monkeypatch.setattr(Store, "agree", agree)
+    before, met = stages(tmp_path), []
+
+    class Beside:
+        leads = False
+
+        def compute(self, graph: Graph, store: Store) -> None:
+            met.append(len(graph))
+
+        def agree(self, value: object) -> object:
+            return told[0]
+
+    arguments = [*asked, "--preset", "smoke", "--budget", "0"]
+    follow({"arguments": arguments}, Beside(), SilentProgress())
+    assert met == [0, 0]  # all that it meets was computed
+    assert stages(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_two_processes_say_what_one_says(tmp_path: Path) -> None:
+    """Neither is this process: libraries that it loaded before `conftest` may sum with other threads."""
+    model, data = _files(tmp_path)
+    asked = [model, "--data", data, "--defend", "rounding=0", "--attacker-seeds", "2", "--preset", "smoke"]
+    asked += ["--budget", "0", "--out", "audit"]
+    program = "import sys; from mi_keras.auditing.command_line import main; sys.exit(main())"
+    found = []
+    for workers in ("1", "2"):
+        folder = tmp_path / workers
+        folder.mkdir()
+        environment = os.environ | {"MI_KERAS_HOME": str(folder / "store"), "PYTHONPATH": str(REPOSITORY)}
+        command = [sys.executable, "-c", program, *asked, "--workers", workers]
+        run = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+        assert complaints(run.stderr) == ""
+        steps = {str(path.relative_to(folder)) for path in stages(folder)}
+        found.append(
+            (steps, *((folder / "audit" / name).read_bytes() for name in ("audit.json", "index.html")))
+        )
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("argument", ["--workers", "--threads"])
+def test_a_number_of_processes_or_threads_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argument: str
+) -> None:
+    code, said = command([argument, "0"], tmp_path, capsys, monkeypatch)
+    assert (code, said) == (2, f"`{argument}` must be >= 1; got 0.\n")

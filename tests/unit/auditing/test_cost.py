@@ -8,13 +8,15 @@ import keras
 import numpy as np
 import pytest
 
+from mi_keras.attacks.white_box import WhiteBox
 from mi_keras.auditing.bench import AuditBench
 from mi_keras.auditing.contract import inspect
-from mi_keras.auditing.cost import choose, forecast
+from mi_keras.auditing.cost import Chosen, choose, shares
 from mi_keras.auditing.ladder import rungs
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
+from mi_keras.auditing.steps import later, measured, scored
 from mi_keras.auditing.views import View
 from mi_keras.experiments.store import Store
 from mi_keras.progress import SilentProgress
@@ -92,7 +94,26 @@ def test_folds_share_the_budget_of_a_point(subject, tmp_path, monkeypatch) -> No
     assert [choose(attacks(subject, tmp_path), budget=2, folds=folds).most for folds in (1, 4)] == [120, 30]
 
 
-def test_a_forecast_is_said_from_a_minute_on() -> None:
-    assert forecast(59, points=2) == ""
-    assert forecast(62, points=1).startswith("About 1 minute for the attacks on 1 point where")
-    assert forecast(150, points=2).startswith("About 2 minutes for the attacks on 2 points where")
+def test_the_cost_of_an_attack_is_that_of_learning_and_of_each_side_it_draws(subject, tmp_path) -> None:
+    *_, rung = attacks(subject, tmp_path)
+    counts = {side: len(subject.sides[side].images) for side in ("choice", "attacked")}
+    parts = shares(rung)
+    assert sum(parts.values()) == pytest.approx(1)
+    assert parts[""] == pytest.approx(1 / 1.1)
+    assert parts["choice"] / parts["attacked"] == pytest.approx(counts["choice"] / counts["attacked"])
+    white = WhiteBox(rung.attack, starts=2, weights=(1.0, 2.0), held_out=10)
+    few = replace(rung, attack=white, bench=rung.bench.first(20))
+    assert shares(few) == pytest.approx({"": 40 / 120, "choice": 40 / 120, "attacked": 40 / 120})
+
+
+def test_stages_are_forecast_by_what_a_plan_has_measured(subject, tmp_path) -> None:
+    rungs_here = attacks(subject, tmp_path)
+    known = Chosen((), (), 0.0, {rung.label: 0.0 for rung in rungs_here} | {"network, MSE": 110.0}, 1e9)
+    stages = list(scored([rungs_here]))
+    found = measured([rungs_here], known)
+    of_network = [stage for stage in stages if stage.key in found]
+    assert {stage.kind for stage in of_network} == {"NetworkWithinClass.scored"}
+    assert len(of_network) == 2
+    assert found[of_network[0].upstream[0].key] == pytest.approx(100)
+    assert sum(found.values()) == pytest.approx(110)
+    assert later([known], 3, members=True, seeds=2) == (8, pytest.approx(330 + 110 / 30))

@@ -84,6 +84,7 @@ def world(tmp_path_factory):
         # What takes long and says nothing of defences
         patch.setattr(point_report, "permutation_p", lambda *_, **__: 1.0)
         patch.setattr(ladder, "_prototypes", lambda *_: [])
+        patch.setattr(module.controls, "planned", lambda *_: [])
         patch.setattr(
             module.controls, "components", lambda *_: Control("components", None, "components skipped", "")
         )
@@ -252,6 +253,7 @@ def test_noise_is_bounded_where_images_are_attacked_in_folds_too(world, monkeypa
     monkeypatch.setattr(ladder, "_networks", lambda *_: [])
     monkeypatch.setattr(ladder, "_prototypes", lambda *_: [])
     monkeypatch.setattr(point_report, "permutation_p", lambda *_, **__: 1.0)
+    monkeypatch.setattr(module.controls, "planned", lambda *_: [])
     monkeypatch.setattr(module.controls, "components", lambda *_: Control("components", None, "skipped", ""))
     options = replace(OPTIONS, at=("logits",), defend=("noise=0.001",))
     report = audit(world.model, (world.images[:300], world.labels[:300]), options, store=Store(tmp_path))

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from mi_keras.auditing.command_line import _parser
+from mi_keras.auditing.arguments import parser
 from mi_keras.auditing.report import CARD, DOCUMENT, PAGE, PICTURES, read_document, write
 from mi_keras.auditing.screen import as_text
 from mi_keras.display import displayable
@@ -45,7 +45,7 @@ def test_sentences_name_arguments_as_a_door_writes_them():
         assumed=("Pixels 0..255.",), not_tried=("shadow models: `public_backbone`",),
         warnings=("See `class_names` and `model_input`.", "Of `x`."),
     )  # fmt: skip
-    worded = report.worded(_parser().in_options)
+    worded = report.worded(parser().in_options)
     assert worded.warnings == ("See `--class-names` and `--model-input`.", "Of `x`.")
     assert worded.not_tried == ("shadow models: `--public-backbone`",)
     assert worded == replace(report, warnings=worded.warnings, not_tried=worded.not_tried)

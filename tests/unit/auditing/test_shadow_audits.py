@@ -12,7 +12,7 @@ from small_shadows import CLASSES, SMALL, bench, known, model, subject
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing import audit as auditing
 from mi_keras.auditing import cost, stronger
-from mi_keras.auditing.command_line import _names, _parser
+from mi_keras.auditing.arguments import _names, parser
 from mi_keras.auditing.ladder import CLASS, QUERIES, SHADOW, UNLIMITED, rungs
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.shadows import ShadowBench, facts, weakness
@@ -117,7 +117,7 @@ def test_training_is_timed(tmp_path) -> None:
     ],
 )
 def test_adversaries_are_named_with_commas_or_without(words, expected, target) -> None:
-    given = _parser().parse_args(words)
+    given = parser().parse_args(words)
     assert _names(given) == expected
     assert given.model == target
 

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from small_audits import linear, network, pictures
+from small_audits import WORKED_OUT, linear, network, pictures
 
 from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing.audit import audit
@@ -37,25 +38,39 @@ def test_what_was_done_is_said_without_kinds_and_classes() -> None:
     assert Sent("flat", View("raw"), with_class=False).title == "flat"
 
 
-@pytest.mark.slow
-def test_a_log_has_a_line_of_words_for_each_step_and_no_more_steps_than_expected(
+def test_a_log_has_a_line_of_words_for_each_step_and_counts_those_that_are_left(
     tmp_path: Path, linear: None, recording_progress: Any
 ) -> None:
     progress = recording_progress()
     store = Store(tmp_path, progress=progress)
-    images = pictures()
-    settings: dict[str, Any] = {
-        "preset": "smoke",
-        "model_input": "0..1",
-        "budget": 0.0,
-        "at": ("label", "flat"),
-    }
+    images, settings = pictures(), {**WORKED_OUT, "at": ("label", "flat")}
     audit(network(), images, store=store, progress=progress, **settings)
-    (steps, seconds), said = progress.expected, progress.ended
+    said = progress.ended
     answers = [words for words in said if words.startswith("answers at ")]
-    assert len(said) - len(answers) == steps
-    assert seconds == 0
+    steps = len(said) - len(answers)
+    assert progress.left == [
+        *range(steps, -1, -1),
+        0,
+    ]  # and nothing that follows, as nobody knows its training
     assert not [words for words in said if re.search(r"[A-Z]|_|\(run", words)]
     assert len(set(said)) == len(said)
+    progress.left.clear()
     audit(network(), images, store=store, progress=progress, **settings)
-    assert progress.expected == (0, 0)
+    assert progress.left == [0, 0]
+
+
+@pytest.mark.slow
+def test_images_of_the_training_are_rebuilt_by_what_is_published_alone(
+    tmp_path: Path, linear: None, recording_progress: Any
+) -> None:
+    progress, images = recording_progress(), pictures(840)
+    store = Store(tmp_path, progress=progress)
+    audit(
+        network(), images, store=store, progress=progress, trained_on=np.arange(840) < 420, defend=("rounding=0",),
+        **WORKED_OUT, at=("logits",),
+    )  # fmt: skip
+    of_members = [words for words in progress.ended if words.endswith("images of the training rebuilt")]
+    assert of_members
+    assert not [words for words in of_members if "rounding" in words or "0 decimals" in words]
+    assert len(of_members) <= 2  # the class mean and the linear map
+    assert progress.left[-1] == 0

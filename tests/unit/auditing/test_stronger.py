@@ -61,6 +61,7 @@ def audited(monkeypatch, tmp_path, made, **options):
 
     monkeypatch.setattr(stronger, "rungs", linear)
     monkeypatch.setattr(auditing.controls, "shuffled", lambda *_: Control("shuffled", True, "ok", ""))
+    monkeypatch.setattr(auditing.controls, "planned", lambda *_: [])
     monkeypatch.setattr(auditing.controls, "components", lambda *_: Control("components", True, "ok", ""))
     monkeypatch.setattr(stronger, "HELD_OUT", 16)
     monkeypatch.setattr(point_report, "permutation_p", lambda *_, **__: 1.0)

@@ -2,15 +2,27 @@
 
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from mi_keras.experiments.store import Store
 
+MIDDLE = [f"middle {number}" for number in range(40)]
+
+
+def begun(root):
+    """Return how often each stage was begun, and by which processes."""
+    lines = [line.rsplit(maxsplit=1) for line in (root / "computed").read_text().splitlines()]
+    return Counter(name for name, _ in lines), {int(process) for _, process in lines}
+
 
 def described(store, job):
-    """Return a stage that all others are made from, those others, and one that is made from them all."""
+    """Return a stage that all others are made from, those others, and one that is made from them all.
+
+    The others of several `processes` have begun something when the first of those others is done.
+    """
     root = Path(job["root"])
 
     def compute(name, seconds):
@@ -21,15 +33,19 @@ def described(store, job):
                 raise ValueError("this one fails\nhere")
             if name == job.get("dies") and os.getpid() != job["parent"]:
                 os._exit(7)
+            until = time.monotonic() + 60
+            while name in MIDDLE and len(begun(root)[1]) < job.get("processes", 1):
+                assert time.monotonic() < until
+                time.sleep(0.02)
             time.sleep(seconds)
             return {"x": np.full(3, float(len(name)))}, {"name": name}
 
         return computed
 
-    seconds = job.get("seconds", 0.3)
+    seconds = job.get("seconds", 0)
     first = store.stage("first", compute("first", 0), seed=1)
     middle = [
-        store.stage("middle", compute(f"middle {number}", seconds), seed=number, upstream=[first])
+        store.stage("middle", compute(MIDDLE[number], seconds), seed=number, upstream=[first])
         for number in range(job["count"])
     ]
     last = store.stage("last", compute("last", 0), upstream=middle)
@@ -48,5 +64,7 @@ def run(store, job):
         "between", lambda _: ({}, {"sum": sum(s.arrays["x"].sum() for s in middle)}), upstream=middle
     )
     assert between.info["sum"]
+    agreed = store.agree(lambda: [os.getpid(), between.info["sum"]])
+    last = store.stage("last", last.compute, upstream=middle, agreed=agreed)
     store.compute([last])
     return between.info["sum"], last

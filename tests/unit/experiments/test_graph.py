@@ -87,3 +87,31 @@ def test_a_later_run_forecasts_by_what_the_store_says_of_equal_settings(tmp_path
     store = Store(tmp_path)
     wanted = store.stage("model", lambda _: ({}, {}), settings={"epochs": 2}, seed=3)
     assert Graph([wanted], store.has, store.artifacts).left() == (1, 4.0)
+
+
+def test_what_was_measured_beforehand_and_what_follows_are_in_the_forecast(tmp_path):
+    first, second, answers, a, b = stages(Store(tmp_path))
+    seconds = {first.key: 70.0, answers.key: 80.0, a.key: 3.0, b.key: 4.0}
+    graph = Graph([a, b], lambda stage: False, Known(answers=1.0), seconds, (6, 10.0))
+    assert graph.left() == (11, 0.0)  # nothing tells of the second model
+    graph.done(first, 7.0)
+    assert graph.seconds(answers) == 1.0  # it was so once
+    assert graph.left() == (10, 1.0 + 3.0 + 4.0 + 7.0 + 10.0)
+    graph.at_once = 2
+    assert graph.left() == (10, 12.5)
+    for stage in (second, answers, a, b):
+        graph.done(stage, 1.0)
+    assert graph.left() == (6, 5.0)
+
+
+def test_settings_and_sides_tell_stages_apart_and_seeds_do_not(tmp_path):
+    store = Store(tmp_path)
+
+    def made(**identity):
+        return store.stage("network", lambda _: ({}, {}), data={"fingerprint": identity["seed"]}, **identity)
+
+    done, wanted = made(seed=1, epochs=2, loss="mse"), made(seed=2, epochs=2, loss="mse")
+    others = made(seed=2, epochs=2, loss="ssim"), made(seed=2, epochs=9, loss="mse")
+    graph = Graph([done, wanted, *others], lambda stage: False, Known(), {each.key: 5.0 for each in others})
+    graph.done(done, 2.0)
+    assert [graph.seconds(stage) for stage in (wanted, *others)] == [2.0, 5.0, 5.0]

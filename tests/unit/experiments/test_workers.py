@@ -26,7 +26,7 @@ def team(tmp_path):
     made = []
 
     def run(size, *, force=False, progress=None, **more):
-        job = {"root": str(tmp_path), "count": 6, "parent": os.getpid(), **more}
+        job = {"root": str(tmp_path), "count": 6, "parent": os.getpid(), "processes": size, **more}
         progress = progress or SilentProgress()
         made.append(Workers(FOLLOW, job, size, progress))
         store = Store(tmp_path / "store", team=made[-1], progress=progress, force=force, run="a run")
@@ -37,16 +37,10 @@ def team(tmp_path):
         each.close()
 
 
-def computed(tmp_path):
-    """Return how often each stage was begun, and by which processes."""
-    lines = [line.rsplit(maxsplit=1) for line in (tmp_path / "computed").read_text().splitlines()]
-    return Counter(name for name, _ in lines), {int(process) for _, process in lines}
-
-
 def test_each_stage_is_computed_once_by_one_of_several_processes(team, tmp_path, recording_progress):
     progress = recording_progress()
-    (total, last), store = team(3, progress=progress, seconds=1.5)
-    names, processes = computed(tmp_path)
+    (total, last), store = team(3, progress=progress)
+    names, processes = team_at_work.begun(tmp_path)
     assert set(names.values()) == {1}
     assert len(names) == 8
     assert len(processes) == 3
@@ -64,9 +58,9 @@ def test_each_stage_is_computed_once_by_one_of_several_processes(team, tmp_path,
 
 @pytest.mark.parametrize("loss", ["fails", "dies"])
 def test_what_a_lost_worker_has_begun_is_computed_by_another(team, tmp_path, caplog, loss):
-    (_, last), store = team(2, **{loss: "middle 1", "seconds": 1.0})
+    (_, last), store = team(2, **{loss: "middle 1"})
     assert store.has(last)
-    names, _ = computed(tmp_path)
+    names, _ = team_at_work.begun(tmp_path)
     assert names["middle 1"] == 2
     assert sum(names.values()) == 9
     why = "this one fails here" if loss == "fails" else "7"
@@ -76,8 +70,8 @@ def test_what_a_lost_worker_has_begun_is_computed_by_another(team, tmp_path, cap
 def test_a_forced_run_is_forced_in_every_process_and_computes_each_once(team, tmp_path):
     team(1)
     (tmp_path / "computed").unlink()
-    team(2, force=True, seconds=1.0)
-    names, processes = computed(tmp_path)
+    team(2, force=True)
+    names, processes = team_at_work.begun(tmp_path)
     assert set(names.values()) == {1}
     assert len(names) == 8
     assert len(processes) == 2
@@ -102,11 +96,11 @@ finally:
 """
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
-    while not (tmp_path / "computed").exists() or len(computed(tmp_path)[1]) < 2:
+    while not (tmp_path / "computed").exists() or len(team_at_work.begun(tmp_path)[1]) < 2:
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.1)
-    worker = (computed(tmp_path)[1] - {process.pid}).pop()
+    worker = (team_at_work.begun(tmp_path)[1] - {process.pid}).pop()
     process.send_signal(how)
     process.wait(timeout=30)
     while _runs(worker):
