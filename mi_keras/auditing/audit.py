@@ -48,7 +48,7 @@ from mi_keras.auditing.stronger import (
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
-from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.store import Store, open_store
 from mi_keras.machine import machine, versions
 from mi_keras.models.scope import check_keras, own_models
 from mi_keras.progress import Progress, SilentProgress
@@ -98,7 +98,7 @@ def audit(
     contract = inspect(model, displayable(name or model.name), data, options)
     sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
-    store, progress = store or Store(home()), progress or SilentProgress()
+    store, progress = store or open_store(), progress or SilentProgress()
     with own_models():
         return _Audit(contract, sent, defended, options, store, progress, data_name).report()
 

@@ -55,11 +55,11 @@ def _run(given: argparse.Namespace, parser: OneLineErrors) -> int:
     from mi_keras.auditing.screen import first_screen
     from mi_keras.auditing.verdict import fails
     from mi_keras.console import TerminalProgress, print_line
-    from mi_keras.experiments.store import Store, home
+    from mi_keras.experiments.store import open_store
 
     console = Console(stderr=True)
     progress = TerminalProgress(console)
-    store = Store(home(), precision=given.precision, progress=progress)
+    store = open_store(precision=given.precision, progress=progress)
     with interruptible(lambda: store.current or "reading and weighing what is there"):
         if given.model is None:
             from mi_keras.auditing import demo

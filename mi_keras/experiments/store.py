@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,16 +10,18 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import DamagedFile
-from mi_keras.experiments.artifacts import Artifacts
+from mi_keras.experiments.artifacts import Artifacts, Shelf
 from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.home import HOME_VARIABLE, home, shelf_at_home
 from mi_keras.experiments.renewal import Renewal
 from mi_keras.experiments.stage_words import describe, told
+from mi_keras.experiments.team import Team
 from mi_keras.files import DiskWorkspace, check_writable
 from mi_keras.machine import FLOAT32, usable_precision, versions
 from mi_keras.progress import Arrays, Progress, SilentProgress, Workspace
@@ -28,15 +29,9 @@ from mi_keras.whole import locked, remove_leftovers
 
 log = logging.getLogger("mi_keras")
 
-HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
 WAIT = 0.1  # seconds until a stage that another process computes is looked for again
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
 Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
-
-
-def home() -> Path:
-    """Return the root of the user's store: `$MI_KERAS_HOME`, by default `.mi_keras` in the working folder."""
-    return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
 
 
 @dataclass(frozen=True)
@@ -89,19 +84,6 @@ class Stage:
         return self.store.fetch(self, with_arrays=False)[1]
 
 
-class Team(Protocol):
-    """Who computes stages that do not need one another: see `workers`.
-
-    Attributes:
-        leads: this process may compute what is read outside of `Store.compute`; else it waits for the one that does.
-    """
-
-    leads: bool
-
-    def compute(self, graph: Graph, store: "Store") -> None:
-        """Return when the store holds every stage of the graph."""
-
-
 class Store:
     """The artifacts under one root folder.
 
@@ -117,6 +99,7 @@ class Store:
         run: what is asked for, where that may be cut off and asked for again (see `renewal`).
         progress: told of each stage that was computed, and how many are left.
         team: computes what `compute` is asked for; None: this process, one stage after another.
+        shelf: where results are that are not below the root; by default that of the team.
     """
 
     def __init__(
@@ -129,9 +112,10 @@ class Store:
         run: str = "",
         progress: Progress | None = None,
         team: Team | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.root, self.precision, self.devices = root, usable_precision(precision), devices
-        self.artifacts = Artifacts(root)
+        self.artifacts = Artifacts(root, team.shelf if team and team.shelf else shelf)
         self.progress, self._team = progress or SilentProgress(), team
         self._graph: Graph | None = None  # of the stages that are being computed
         self._counted = True
@@ -179,7 +163,7 @@ class Store:
     def has(self, stage: Stage) -> bool:
         """Return whether a stage is finished and whole, so that reading it computes nothing."""
         try:
-            return self._meta(stage) is not None
+            return self.artifacts.meta(stage.kind, stage.key, stage.identity) is not None
         except DamagedFile:
             return False
 
@@ -190,6 +174,8 @@ class Store:
             counted: `progress` is told how many are left; else somebody has told it already.
         """
         wanted = list(stages)
+        if self._team is not None and not self._team.meets(wanted):
+            return
         has = lambda stage: self.renewal.is_new(stage.key) and self.has(stage)  # noqa: E731
         self._graph = Graph(wanted, has, self.artifacts)
         self._counted = counted
@@ -202,6 +188,12 @@ class Store:
                 self.fetch(stage, with_arrays=False)
         finally:
             self._graph = None
+
+    def take(self, stage: Stage, fill: Callable[[Path], object]) -> None:
+        """Take over the result of a stage that another machine computed (see `Artifacts.take`)."""
+        self.artifacts.take(stage.kind, stage.key, stage.identity, fill)
+        self.renewal.finish(stage.key)
+        self.fetch(stage, with_arrays=False)
 
     def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
@@ -239,20 +231,17 @@ class Store:
         if not self.renewal.is_new(stage.key):
             return None
         try:
-            meta = self._meta(stage)
+            meta = self.artifacts.meta(stage.kind, stage.key, stage.identity)
             if meta is None:
                 return None
             arrays = self.artifacts.arrays(stage.kind, stage.key) if with_arrays else {}
         except DamagedFile as damage:
             log.warning("a stored stage is damaged (%s); computing it again", damage)
             return None
-        if (
-            others := self._graph is not None and stage in self._graph
-        ):  # another process of the team has computed it
+        if self._graph is not None and stage in self._graph:  # another process of the team has computed it
             self._fresh.add(stage.key)
-        reused = stage.key not in self._fresh or stage.key in self._earlier
-        if others:
             self._say_finished(stage, meta["seconds"])
+        reused = stage.key not in self._fresh or stage.key in self._earlier
         self._note(stage, meta["seconds"], meta["versions"], reused=reused)
         return arrays, meta["info"]
 
@@ -281,15 +270,17 @@ class Store:
             left = self._graph.left() if self._counted else None
         self.progress.finished(told(stage), seconds, left)
 
-    def _meta(self, stage: Stage) -> dict[str, Any] | None:
-        return self.artifacts.meta(stage.kind, stage.key, stage.identity)
-
     def _note(self, stage: Stage, seconds: float, used: dict[str, str], *, reused: bool) -> None:
         if stage.key not in self._noted:
             self._noted.add(stage.key)
             self.timings.append({"stage": describe(stage), "seconds": seconds, "reused": reused})
             if used not in self.versions:
                 self.versions.append(used)
+
+
+def open_store(**options: Any) -> Store:
+    """Return the user's store (see `home`); `options` are those of `Store`."""
+    return Store(home(), shelf=shelf_at_home(options.get("progress")), **options)
 
 
 class _Busy(Exception):

@@ -20,7 +20,8 @@ from typing import IO, Any
 
 from mi_keras.display import line_of
 from mi_keras.experiments.graph import Graph
-from mi_keras.experiments.store import WAIT, Store, Team
+from mi_keras.experiments.store import WAIT, Store
+from mi_keras.experiments.team import Team
 from mi_keras.progress import Bar, Progress
 
 log = logging.getLogger("mi_keras")
@@ -28,7 +29,7 @@ TELL_EVERY = 0.2  # seconds between two reports of one bar
 GO = "go\n"
 
 
-class Workers:
+class Workers(Team):
     """A team of this process and others (see `store.Team`).
 
     Args:
@@ -38,8 +39,6 @@ class Workers:
         size: how many processes compute, this one included.
         progress: shows what workers do beside what this process does.
     """
-
-    leads = True
 
     def __init__(self, follow: str, job: Mapping[str, Any], size: int, progress: Progress) -> None:
         self._begin = json.dumps({"follow": follow, "job": dict(job)}) + "\n"
@@ -57,7 +56,6 @@ class Workers:
         share(graph, store)
 
     def go_ahead(self) -> None:
-        """Let workers begin what the next call is for, while this process does something else."""
         self._allow(self._calls + 1)
 
     def _allow(self, calls: int) -> None:
@@ -110,7 +108,7 @@ def usual_size(preset: str) -> int:
     return 2 if preset != "smoke" and (os.cpu_count() or 1) > 1 else 1
 
 
-class Follower:
+class Follower(Team):
     """The team of a worker: it computes beside the process that started it, never ahead of it."""
 
     leads = False

@@ -1,0 +1,42 @@
+"""Who computes the stages of an experiment beside the process that describes it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mi_keras.experiments.artifacts import Shelf
+from mi_keras.experiments.graph import Graph
+
+if TYPE_CHECKING:
+    from mi_keras.experiments.store import Stage, Store
+
+
+class Team:
+    """Who computes stages that do not need one another: see `workers` and `ray_tasks`.
+
+    Attributes:
+        leads: this process may compute what is read outside of `Store.compute`; else it waits for the one that does.
+        shelf: where this process finds results that are not on its disk, in place of the user's own.
+    """
+
+    leads: bool = True
+    shelf: Shelf | None = None
+
+    def compute(self, graph: Graph, store: "Store") -> None:
+        """Return when the store holds every stage of the graph."""
+        raise NotImplementedError
+
+    def meets(self, wanted: Sequence["Stage"]) -> bool:
+        """Be told what a call of `Store.compute` wants, before any of it is looked for; False: this process needs none of it."""
+        return True
+
+    def narrow(self, **job: Any) -> None:
+        """Be told which part of the job comes now, where the rest need not be described for it."""
+        return None
+
+    def go_ahead(self) -> None:
+        """Let others begin what the next call is for, while this process does something else."""
+        return None
+
+    def close(self) -> None:
+        """End what the team has started."""
+        return None
