@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from typing import Any
 from rich.console import Console
 
 from mi_keras.console import TerminalProgress
-from mi_keras.errors import interruptible
+from mi_keras.errors import InputError, interruptible
 from mi_keras.experiments.registry import all_sections, find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
-from mi_keras.experiments.store import Store, Team, home
+from mi_keras.experiments.store import Store, open_store
+from mi_keras.experiments.team import Team
 from mi_keras.experiments.workers import Workers, usual_size
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
 from mi_keras.machine import as_change, machine, use_threads, versions
@@ -43,17 +44,20 @@ def run(request: Request, console: Console) -> Iterator[Path]:
 
 def run_experiments(experiments: Sequence[Experiment], request: Request, console: Console) -> Iterator[Path]:
     """Run experiments one after another with one store, and yield the folder of each's results (see `run`)."""
+    request = replace(request, threads=1) if request.ray and request.threads is None else request
     use_threads(request.threads)
     alone = len(experiments) == 1
     ready = [(experiment, experiment.load().prepare(request, alone=alone)) for experiment in experiments]
     for experiment in experiments:
         check_writable("out", _folder(experiment, request))
     progress = TerminalProgress(console)
-    with _workers(experiments, request, progress) as team:
-        store = Store(
-            home(), force=request.force, precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
+    with _team(experiments, request, progress) as team:
+        store = open_store(
+            force=request.force, precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
         )  # fmt: skip
         for number, (experiment, prepared) in enumerate(ready, start=1):
+            if team is not None:
+                team.narrow(section=experiment.number)
             result = _measure(prepared, store)
             if team is not None and number < len(ready):
                 team.go_ahead()
@@ -67,26 +71,34 @@ def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
     request = Request(**{**job, "out": Path(job["out"])})
     use_threads(request.threads)
     ready = [(each, each.load().prepare(request)) for each in find(request.work, request.section)]
-    store = Store(
-        home(), precision=request.precision, run=_words(request, ready), progress=progress, team=team
-    )
+    store = open_store(
+        precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
+    )  # fmt: skip
     for _, prepared in ready:
         _measure(prepared, store)
 
 
 @contextmanager
-def _workers(
-    experiments: Sequence[Experiment], request: Request, progress: Progress
-) -> Iterator[Workers | None]:
-    """Give a team of as many processes as are asked for, until the block ends; None for this process alone."""
+def _team(experiments: Sequence[Experiment], request: Request, progress: Progress) -> Iterator[Team | None]:
+    """Give a team of as many processes as are asked for, or of a cluster, until the block ends; None for this process alone."""
     usual = usual_size(request.preset) if request.devices == 1 else 1
     size = request.workers or usual
     known = all_sections()
-    if size == 1 or any(each not in known for each in experiments):  # one that no other process can find
+    found = all(each in known for each in experiments)  # else no other process can find it
+    if request.ray and not found:
+        raise InputError(f"`ray` must go with a section that is registered; got {experiments[0].title}.")
+    if not found or (size == 1 and not request.ray):
         yield None
         return
     job = {**asdict(request), "out": str(request.out)}
-    team = Workers(f"{__name__}:follow", job, size, progress)
+    team: Team
+    if request.ray:
+        from mi_keras.experiments.ray_tasks import Needs, RayTasks
+
+        needs = Needs(request.threads or 1, request.gpus_per_stage, request.memory_per_stage)
+        team = RayTasks(f"{__name__}:follow", job, request.ray, needs, progress)
+    else:
+        team = Workers(f"{__name__}:follow", job, size, progress)
     try:
         yield team
     finally:

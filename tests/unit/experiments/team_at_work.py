@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_keras.experiments.store import Store
+from mi_keras.errors import InputError
+from mi_keras.experiments.store import Store, open_store
+
+ERRORS = {error.__name__: error for error in (InputError, FloatingPointError, PermissionError, LookupError)}
 
 
 def described(store, job):
@@ -21,6 +24,10 @@ def described(store, job):
                 raise ValueError("this one fails\nhere")
             if name == job.get("dies") and os.getpid() != job["parent"]:
                 os._exit(7)
+            if name == job.get("dies_once") and (root / "computed").read_text().count(f"{name} ") == 1:
+                os._exit(7)
+            if name == job.get("of_itself"):
+                raise ERRORS[job["raises"]]("`steps` must be there;\nit is not")
             time.sleep(seconds)
             return {"x": np.full(3, float(len(name)))}, {"name": name}
 
@@ -39,6 +46,11 @@ def described(store, job):
 def follow(job, team, progress):
     """Compute what `described` returns in two calls, and between them something that is read at once."""
     run(Store(Path(job["root"]) / "store", progress=progress, team=team, run="a run"), job)
+
+
+def follow_at_home(job, team, progress):
+    """The same in whatever store the process is given."""
+    run(open_store(progress=progress, team=team, run="a run"), job)
 
 
 def run(store, job):
