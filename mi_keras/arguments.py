@@ -49,7 +49,7 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
-    """Add by how many processes, threads and GPUs stages are computed."""
+    """Add where stages are computed, and by how many processes, threads and GPUs."""
     add = parser.add_argument
     add(
         "--workers",
@@ -70,6 +70,10 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="GPUs that train one model together, as one would to float rounding (default: 1)",
     )
+    where = "compute on a Ray cluster: auto ($RAY_ADDRESS, or this machine), or the HOST:PORT of one that this machine is part of"
+    add("--ray", metavar="ADDRESS", help=where)
+    add("--gpus-per-stage", type=float, default=0, metavar="N", help="with --ray (default: 0)")
+    add("--memory-per-stage", type=float, metavar="GB", help="with --ray (default: not counted)")
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _reproduce(options: argparse.Namespace) -> None:
     request = request_of(
         options, runs=options.runs, out=options.out, force=options.force, workers=options.workers, threads=options.threads,
-        devices=options.devices,
+        devices=options.devices, ray=options.ray, gpus_per_stage=options.gpus_per_stage, memory_per_stage=options.memory_per_stage,
     )  # fmt: skip
     from mi_keras.experiments.runner import run  # here: --list and --help answer at once
     from mi_keras.reports.files import read_report, write_reports

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from mi_keras.display import displayable
-from mi_keras.errors import DamagedFile, InputError, Interrupted
+from mi_keras.errors import DamagedFile, InputError, Interrupted, LostTooOften
 from mi_keras.streams import prepare_streams
 
 STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
@@ -85,7 +85,7 @@ def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineError
         return 0
     except InputError as error:
         return _say(messages, parser.in_options(str(error)) if parser else str(error), BAD_INPUT)
-    except (FloatingPointError, MemoryError, CheckFailed, DamagedFile) as error:
+    except (FloatingPointError, MemoryError, CheckFailed, DamagedFile, LostTooOften) as error:
         return _say(messages, f"stopped: {str(error) or 'not enough memory'}. {go_on}", STOPPED)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -22,6 +22,10 @@ class DamagedFile(Exception):
     """A file of ours is missing, cut or changed; the message is one line."""
 
 
+class LostTooOften(Exception):
+    """Other machines were to compute something, and were lost again and again; the message is one line."""
+
+
 class Interrupted(Exception):
     """Ctrl-C: the message names the stage that was cut off. What was finished before it is kept."""
 

@@ -20,7 +20,7 @@ from mi_keras.attacks.gradient import GradientImage, _make_step, start_images
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.defenses import Rounding
-from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.store import open_store
 from mi_keras.experiments.thesis.bench import ThesisBench, describe_data
 from mi_keras.experiments.thesis.sizes import QUICK
 from mi_keras.metrics.image import score
@@ -80,7 +80,7 @@ def bench_of(models: ClassifierSettings, seed: int, run: int) -> ThesisBench:
     split_seed = derive(seed, "data")
     splits = make_splits(load_source(DEFAULT_SOURCE), QUICK["data"], seed=split_seed)
     data = describe_data(splits, QUICK["data"], split_seed)
-    return ThesisBench(splits, data, models, Store(home()), SilentProgress(), seed=seed, run=run)
+    return ThesisBench(splits, data, models, open_store(), SilentProgress(), seed=seed, run=run)
 
 
 def answered(bench: ThesisBench, count: int) -> tuple[Values, Values]:

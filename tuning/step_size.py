@@ -17,7 +17,7 @@ from mi_keras.command import guarded
 from mi_keras.console import TerminalProgress
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
-from mi_keras.experiments.store import Stage, Store, home
+from mi_keras.experiments.store import Stage, Store, open_store
 from mi_keras.progress import Arrays, Run, SilentProgress, Workspace
 from mi_keras.quiet import quiet_libraries
 from mi_keras.seeds import derive
@@ -115,7 +115,7 @@ def _bench(width: str, seed: int) -> "ThesisBench":
 
 
 def _store() -> Store:
-    return Store(home(), progress=TerminalProgress(Console(stderr=True)))
+    return open_store(progress=TerminalProgress(Console(stderr=True)))
 
 
 def _measure(

@@ -17,8 +17,8 @@ from mi_keras.auditing.verdict import parse_limits
 from mi_keras.command import OneLineErrors, console_for_tables, guarded, say_path
 from mi_keras.display import displayable
 from mi_keras.errors import InputError, interruptible
-from mi_keras.experiments.graph import Team
-from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.store import Store, open_store
+from mi_keras.experiments.team import Team
 from mi_keras.experiments.workers import processes, team_of
 from mi_keras.files import check_writable
 from mi_keras.machine import use_threads
@@ -48,7 +48,7 @@ def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
     from mi_keras.models.scope import own_models
 
     work, _ = _described(
-        given, options_of(given), Store(home(), precision=given.precision, progress=progress, team=team)
+        given, options_of(given), open_store(precision=given.precision, progress=progress, team=team)
     )
     with own_models():
         work.begin()
@@ -83,7 +83,7 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
     with team_of(
         f"{__name__}:follow", {"arguments": list(arguments)}, processes(given.workers, given.preset), progress
     ) as team:
-        store = Store(home(), precision=given.precision, progress=progress, team=team)
+        store = open_store(precision=given.precision, progress=progress, team=team)
         with interruptible(lambda: store.current or "reading and weighing what is there"):
             work, data_name = _described(given, options, store)
             report = report_of(work, data_name)

@@ -24,7 +24,7 @@ from mi_keras.auditing.stronger import attacks
 from mi_keras.auditing.subject import MEMBERS
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
-from mi_keras.experiments.store import Stage, Store, home
+from mi_keras.experiments.store import Stage, Store, open_store
 from mi_keras.models.scope import check_keras
 from mi_keras.progress import Progress, SilentProgress
 
@@ -45,7 +45,7 @@ def work_of(
     contract = inspect(model, displayable(name or model.name), data, options)
     sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
-    store, progress = store or Store(home()), progress or SilentProgress()
+    store, progress = store or open_store(), progress or SilentProgress()
     return Work(contract, sent, defended, options, store, progress)
 
 

@@ -3,9 +3,9 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -29,14 +29,27 @@ ARRAYS, META = "arrays.npz", "meta.json"
 SETTLED = 10**9  # nanoseconds after a change: sooner, a second one might show the same time
 
 
+class Shelf(Protocol):
+    """Where results are that are not on this disk. What comes from it is trusted when seal and checksums are right, not before."""
+
+    def fetch(self, kind: str, key: str, identity: Mapping[str, Any], into: Path) -> bool:
+        """Write the files of a result into an empty folder; return False where there is none."""
+
+    def keep(self, kind: str, key: str, folder: Path) -> None:
+        """Be given a result that is new on this disk."""
+
+
 class Artifacts:
     """The folders `stages/KIND/KEY/{arrays.npz,meta.json}`, and `NAME.npy` of large arrays, below a root.
 
     A folder appears by being renamed when it is complete.
+
+    Args:
+        shelf: asked for what is not there, and given what is new.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, shelf: Shelf | None = None) -> None:
+        self._root, self.shelf = root, shelf
         self._hashes: dict[Path, tuple[tuple[int, int, int], str]] = {}  # of files as they were then
         self._whole: set[str] = set()  # keys whose large arrays were verified in the life of this object
 
@@ -45,14 +58,52 @@ class Artifacts:
         return self._root / "stages" / kind / key
 
     def meta(self, kind: str, key: str, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what is written of a result, without its seal; None where there is no result.
+        """Return what is written of a result, without its seal; None where there is no result, nor on the shelf.
 
         Raises:
             DamagedFile: it is not whole, or that of another stage.
         """
-        folder = self.folder(kind, key)
-        if not folder.exists():
+        folder, shelf = self.folder(kind, key), self.shelf
+        if not folder.exists() and not (
+            shelf and self._take(kind, key, identity, lambda into: shelf.fetch(kind, key, identity, into))
+        ):
             return None
+        return self._verified(folder, key, identity)
+
+    def take(self, kind: str, key: str, identity: Mapping[str, Any], fill: Callable[[Path], object]) -> None:
+        """Give a result that another machine computed its place, in place of what is there; `fill` writes its files into a folder.
+
+        Raises:
+            DamagedFile: it is not whole, or that of another stage; nothing has changed then.
+        """
+        self._take(kind, key, identity, lambda into: (fill(into), True)[1], new=True)
+
+    def _take(
+        self,
+        kind: str,
+        key: str,
+        identity: Mapping[str, Any],
+        fill: Callable[[Path], bool],
+        *,
+        new: bool = False,
+    ) -> bool:
+        with temporary_folder(self._root / "temporary") as temporary:
+            folder = temporary / "new"
+            folder.mkdir()
+            if not fill(folder):
+                return False
+            self._whole.discard(key)
+            self._verified(folder, key, identity)
+            self.put(kind, key, folder, temporary if new else None)
+        if new:
+            self._keep(kind, key)
+        return True
+
+    def _keep(self, kind: str, key: str) -> None:
+        if self.shelf:
+            self.shelf.keep(kind, key, self.folder(kind, key))
+
+    def _verified(self, folder: Path, key: str, identity: Mapping[str, Any]) -> dict[str, Any]:
         try:
             meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
             seal = meta.pop("seal")
@@ -105,6 +156,11 @@ class Artifacts:
             except (*WRONG_FORMAT, OSError):
                 continue
 
+    def files(self, kind: str, key: str) -> list[Path]:
+        """Return the files of a result that is there."""
+        folder = self.folder(kind, key)
+        return [folder / name for name in names_in(folder)]
+
     def write(
         self,
         kind: str,
@@ -133,14 +189,35 @@ class Artifacts:
             for path in large:
                 os.replace(path, new / path.name)
             self.put(kind, key, new, temporary)
+        self._keep(kind, key)
 
-    def put(self, kind: str, key: str, new: Path, temporary: Path) -> None:
-        """Give a complete folder its place; what is there is moved into the temporary one."""
+    def put(self, kind: str, key: str, new: Path, temporary: Path | None) -> None:
+        """Give a complete folder its place; what is there is moved into the temporary one, or stays if there is none."""
         folder = self.folder(kind, key)
         folder.parent.mkdir(parents=True, exist_ok=True)
         sync_tree(new)  # before it has its name
-        if folder.exists():  # damaged or forced
+        if temporary and folder.exists():  # damaged or forced
             os.replace(folder, temporary / "replaced")
-        os.replace(new, folder)
+        try:
+            os.replace(new, folder)
+        except OSError:
+            if temporary or not folder.exists():  # else another process has been faster
+                raise
         sync_folder(folder.parent)
         sync_folder(folder.parent.parent)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of all files of a result, by what is written of it; `META` is the last.
+
+    Raises:
+        DamagedFile: it cannot be read, or one is no name of a large array.
+    """
+    try:
+        large = list(json.loads((folder / META).read_text(encoding="utf-8")).get("large", {}))
+    except WRONG_FORMAT as error:
+        raise DamagedFile(f"{folder / META}: {error}") from None
+    for name in large:
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(LARGE):
+            raise DamagedFile(f"{name!r} is no name of an array")
+    return [ARRAYS, *large, META]

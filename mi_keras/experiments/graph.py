@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from mi_keras.experiments.store import Stage, Store
+    from mi_keras.experiments.store import Stage
 
 
 class Record(Protocol):
@@ -140,19 +140,3 @@ def _settings(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _settings(each) for name, each in value.items() if name not in APART}
     return value
-
-
-class Team(Protocol):
-    """Who computes stages that do not need one another: see `workers`.
-
-    Attributes:
-        leads: this process may compute what is read outside of `Store.compute`; else it waits for the one that does.
-    """
-
-    leads: bool
-
-    def compute(self, graph: Graph, store: "Store") -> None:
-        """Return when the store holds every stage of the graph."""
-
-    def agree(self, value: Callable[[], Any]) -> Any:
-        """Return a JSON value that the process that leads works out for all."""

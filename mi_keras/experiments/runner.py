@@ -6,7 +6,8 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from typing import Any
 from rich.console import Console
 
 from mi_keras.console import TerminalProgress
-from mi_keras.errors import interruptible
-from mi_keras.experiments.graph import Team
+from mi_keras.errors import InputError, interruptible
 from mi_keras.experiments.registry import all_sections, find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
-from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.store import Store, open_store
+from mi_keras.experiments.team import Team
 from mi_keras.experiments.workers import processes, team_of
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
 from mi_keras.machine import as_change, machine, use_threads, versions
@@ -43,20 +44,20 @@ def run(request: Request, console: Console) -> Iterator[Path]:
 
 def run_experiments(experiments: Sequence[Experiment], request: Request, console: Console) -> Iterator[Path]:
     """Run experiments one after another with one store, and yield the folder of each's results (see `run`)."""
+    request = replace(request, threads=1) if request.ray and request.threads is None else request
     use_threads(request.threads)
     alone = len(experiments) == 1
     ready = [(experiment, experiment.load().prepare(request, alone=alone)) for experiment in experiments]
     for experiment in experiments:
         check_writable("out", _folder(experiment, request))
     progress = TerminalProgress(console)
-    known = all(each in all_sections() for each in experiments)  # by the other processes too
-    alone = not known or request.devices > 1
-    size = 1 if alone else processes(request.workers, request.preset)
-    with team_of(f"{__name__}:follow", {**asdict(request), "out": str(request.out)}, size, progress) as team:
-        store = Store(
-            home(), force=request.force, precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
+    with _team(experiments, request, progress) as team:
+        store = open_store(
+            force=request.force, precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
         )  # fmt: skip
         for number, (experiment, prepared) in enumerate(ready, start=1):
+            if team is not None:
+                team.narrow(section=experiment.number)
             result = _measure(prepared, store)
             if team is not None and number < len(ready):
                 team.go_ahead()
@@ -70,11 +71,35 @@ def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
     request = Request(**{**job, "out": Path(job["out"])})
     use_threads(request.threads)
     ready = [(each, each.load().prepare(request)) for each in find(request.work, request.section)]
-    store = Store(
-        home(), precision=request.precision, run=_words(request, ready), progress=progress, team=team
-    )
+    store = open_store(
+        precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
+    )  # fmt: skip
     for _, prepared in ready:
         _measure(prepared, store)
+
+
+@contextmanager
+def _team(experiments: Sequence[Experiment], request: Request, progress: Progress) -> Iterator[Team | None]:
+    """Give a team of as many processes as are asked for, or of a cluster, until the block ends; None for this process alone."""
+    follows, job = f"{__name__}:follow", {**asdict(request), "out": str(request.out)}
+    known = all(each in all_sections() for each in experiments)  # else no other process can find it
+    if not request.ray:
+        alone = not known or request.devices > 1
+        with team_of(
+            follows, job, 1 if alone else processes(request.workers, request.preset), progress
+        ) as workers:
+            yield workers
+        return
+    if not known:
+        raise InputError(f"`ray` must go with a section that is registered; got {experiments[0].title}.")
+    from mi_keras.experiments.ray_tasks import Needs, RayTasks
+
+    needs = Needs(request.threads or 1, request.gpus_per_stage, request.memory_per_stage)
+    team = RayTasks(follows, job, request.ray, needs, progress)
+    try:
+        yield team
+    finally:
+        team.close()
 
 
 def _words(request: Request, ready: Sequence[tuple[Experiment, Prepared]]) -> str:

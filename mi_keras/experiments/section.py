@@ -75,8 +75,10 @@ class Request:
         encoder_weights: of the split attack, in place of the preset's.
         precision: of the store (see `store.Store`).
         workers: processes that compute, this one included; None for the usual number (see `workers.processes`).
-        threads: of each of them in an operation of TensorFlow; None for one on each core. They move sums of floats.
+        threads: of each of them in an operation of TensorFlow; None for one on each core, with `ray` for one. They move sums of floats.
         devices: GPUs that train one model together, by one process. They move sums of floats, too.
+        ray: where stages are computed in place of processes of this machine; "auto" or an address (see `ray_tasks.RayTasks`).
+        gpus_per_stage, memory_per_stage: what each takes of a machine there; memory in GB, None for uncounted.
     """
 
     section: str
@@ -94,8 +96,18 @@ class Request:
     workers: int | None = None
     threads: int | None = None
     devices: int = 1
+    ray: str | None = None
+    gpus_per_stage: float = 0
+    memory_per_stage: float | None = None
 
     def __post_init__(self) -> None:
+        if self.ray is None and (self.gpus_per_stage or self.memory_per_stage):
+            raise InputError("`gpus_per_stage` and `memory_per_stage` must go with `ray`; got none.")
+        if self.ray is not None and self.workers is not None:
+            raise InputError(f"`workers` must be left out with `ray`; got {self.workers}.")
+        for name in ("gpus_per_stage", "memory_per_stage"):
+            if not 0 <= (getattr(self, name) or 0) < float("inf"):
+                raise InputError(f"`{name}` must be a finite number >= 0; got {getattr(self, name)!r}.")
         for name in ("workers", "threads", "devices"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):

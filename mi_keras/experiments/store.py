@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_keras.errors import DamagedFile
-from mi_keras.experiments.artifacts import Artifacts
-from mi_keras.experiments.graph import Graph, Team
+from mi_keras.experiments.artifacts import Artifacts, Shelf
+from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.home import HOME_VARIABLE, home, shelf_at_home
 from mi_keras.experiments.renewal import Renewal
 from mi_keras.experiments.stage_words import describe, told
+from mi_keras.experiments.team import Team
 from mi_keras.files import DiskWorkspace, check_writable
 from mi_keras.machine import FLOAT32, usable_precision, versions
 from mi_keras.progress import Arrays, Progress, SilentProgress, Workspace
@@ -28,15 +29,9 @@ from mi_keras.whole import locked, remove_leftovers
 
 log = logging.getLogger("mi_keras")
 
-HOME_VARIABLE, DEFAULT_HOME = "MI_KERAS_HOME", ".mi_keras"
 WAIT = 0.1  # seconds until a stage that another process computes is looked for again
 Compute = Callable[[Workspace], tuple[Arrays, Mapping[str, Any]]]
 Result = tuple[dict[str, NDArray[Any]], dict[str, Any]]
-
-
-def home() -> Path:
-    """Return the root of the user's store: `$MI_KERAS_HOME`, by default `.mi_keras` in the working folder."""
-    return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,8 @@ class Store:
         devices: that train one model together.
         run: what is asked for, where that may be cut off and asked for again (see `renewal`).
         progress: told of each stage that was computed, and how many are left.
-        team: computes what `compute` is asked for; None: this process, one stage after another.
+        team: computes what `compute` is asked for; by default this process, one stage after another.
+        shelf: where results are that are not below the root; by default that of the team.
     """
 
     def __init__(
@@ -116,10 +112,11 @@ class Store:
         run: str = "",
         progress: Progress | None = None,
         team: Team | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.root, self.precision, self.devices = root, usable_precision(precision), devices
-        self.artifacts = Artifacts(root)
-        self.progress, self._team = progress or SilentProgress(), team
+        self.progress, self._team = progress or SilentProgress(), team or Team()
+        self.artifacts = Artifacts(root, self._team.shelf or shelf)
         self._graph: Graph | None = None  # of the stages that are being computed
         self.current = ""  # what to name when it is interrupted
         self._computing = 0.0  # seconds of all stages that were computed
@@ -165,7 +162,7 @@ class Store:
     def has(self, stage: Stage) -> bool:
         """Return whether a stage is finished and whole, so that reading it computes nothing."""
         try:
-            return self._meta(stage) is not None
+            return self.artifacts.meta(stage.kind, stage.key, stage.identity) is not None
         except DamagedFile:
             return False
 
@@ -182,12 +179,13 @@ class Store:
             measured, later: for the forecast, see `Graph`.
         """
         wanted = list({stage.key: stage for stage in stages}.values())
+        if not self._team.meets(wanted):
+            return
         has = lambda stage: self.renewal.is_new(stage.key) and self.has(stage)  # noqa: E731
         self._graph = Graph(wanted, has, self.artifacts, measured, later)
         self.progress.expect(*self._graph.left())
         try:
-            if self._team is not None:
-                self._team.compute(self._graph, self)
+            self._team.compute(self._graph, self)
             for stage in wanted:
                 self.fetch(stage, with_arrays=False)
         finally:
@@ -195,7 +193,13 @@ class Store:
 
     def agree(self, value: Callable[[], Any]) -> Any:
         """Return a JSON value on which stages depend, and which one process of a team works out for all."""
-        return value() if self._team is None else self._team.agree(value)
+        return self._team.agree(value)
+
+    def take(self, stage: Stage, fill: Callable[[Path], object]) -> None:
+        """Take over the result of a stage that another machine computed (see `Artifacts.take`)."""
+        self.artifacts.take(stage.kind, stage.key, stage.identity, fill)
+        self.renewal.finish(stage.key)
+        self.fetch(stage, with_arrays=False)
 
     def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
@@ -212,7 +216,7 @@ class Store:
 
     def _fetch(self, stage: Stage, busy: Callable[[], object], *, with_arrays: bool) -> Result:
         found = self._find(stage, with_arrays=with_arrays)
-        while found is None and self._team is not None and not self._team.leads and self._graph is None:
+        while found is None and self._graph is None and not self._team.leads:
             time.sleep(WAIT)
             found = self._find(stage, with_arrays=with_arrays)
         if found is None:
@@ -223,30 +227,26 @@ class Store:
     def map_large(self, stage: Stage, name: str) -> NDArray[Any]:
         """Open a large array of a stage for reading, computing the stage if need be."""
         self.fetch(stage, with_arrays=False)
-        try:
+        with suppress(DamagedFile):  # cut after its one check: it is checked again
             return self.artifacts.large(stage.kind, stage.key, name)
-        except DamagedFile:  # cut after its one check: it is checked again
-            self.fetch(stage, with_arrays=False)
-            return self.artifacts.large(stage.kind, stage.key, name)
+        self.fetch(stage, with_arrays=False)
+        return self.artifacts.large(stage.kind, stage.key, name)
 
     def _find(self, stage: Stage, *, with_arrays: bool) -> Result | None:
         if not self.renewal.is_new(stage.key):
             return None
         try:
-            meta = self._meta(stage)
+            meta = self.artifacts.meta(stage.kind, stage.key, stage.identity)
             if meta is None:
                 return None
             arrays = self.artifacts.arrays(stage.kind, stage.key) if with_arrays else {}
         except DamagedFile as damage:
             log.warning("a stored stage is damaged (%s); computing it again", damage)
             return None
-        if (
-            others := self._graph is not None and stage in self._graph
-        ):  # another process of the team has computed it
+        if self._graph is not None and stage in self._graph:  # another process of the team has computed it
             self._fresh.add(stage.key)
-        reused = stage.key not in self._fresh or stage.key in self._earlier
-        if others:
             self._say_finished(stage, meta["seconds"])
+        reused = stage.key not in self._fresh or stage.key in self._earlier
         self._note(stage, meta["seconds"], meta["versions"], reused=reused)
         return arrays, meta["info"]
 
@@ -275,15 +275,17 @@ class Store:
             left = self._graph.left()
         self.progress.finished(told(stage), seconds, left)
 
-    def _meta(self, stage: Stage) -> dict[str, Any] | None:
-        return self.artifacts.meta(stage.kind, stage.key, stage.identity)
-
     def _note(self, stage: Stage, seconds: float, used: dict[str, str], *, reused: bool) -> None:
         if stage.key not in self._noted:
             self._noted.add(stage.key)
             self.timings.append({"stage": describe(stage), "seconds": seconds, "reused": reused})
             if used not in self.versions:
                 self.versions.append(used)
+
+
+def open_store(**options: Any) -> Store:
+    """Return the user's store (see `home`); `options` are those of `Store`."""
+    return Store(home(), shelf=shelf_at_home(options.get("progress")), **options)
 
 
 class _Busy(Exception):

@@ -20,8 +20,9 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from mi_keras.display import line_of
-from mi_keras.experiments.graph import Graph, Team
+from mi_keras.experiments.graph import Graph
 from mi_keras.experiments.store import WAIT, Store
+from mi_keras.experiments.team import Team
 from mi_keras.progress import Bar, Progress
 
 log = logging.getLogger("mi_keras")
@@ -29,8 +30,8 @@ TELL_EVERY = 0.2  # seconds between two reports of one bar
 GO = "go\n"
 
 
-class Workers:
-    """A team of this process and others (see `graph.Team`).
+class Workers(Team):
+    """A team of this process and others (see `team.Team`).
 
     Args:
         follow: "MODULE:FUNCTION" of what describes the same experiment in a worker: called with `job`, the team, and where it
@@ -39,8 +40,6 @@ class Workers:
         size: how many processes compute, this one included.
         progress: shows what workers do beside what this process does.
     """
-
-    leads = True
 
     def __init__(self, follow: str, job: Mapping[str, Any], size: int, progress: Progress) -> None:
         self._begin = json.dumps({"follow": follow, "job": dict(job)}) + "\n"
@@ -59,7 +58,6 @@ class Workers:
         share(graph, store)
 
     def go_ahead(self) -> None:
-        """Let workers begin what the next call is for, while this process does something else."""
         self._allow(self._calls + 1)
 
     def _allow(self, calls: int) -> None:
@@ -135,7 +133,7 @@ def team_of(follow: str, job: Mapping[str, Any], size: int, progress: Progress) 
         team.close()
 
 
-class Follower:
+class Follower(Team):
     """The team of a worker: it computes beside the process that started it, never ahead of it."""
 
     leads = False

@@ -13,10 +13,11 @@ from rich.console import Console
 from mi_keras.arguments import add_arguments, request_of
 from mi_keras.command import OneLineErrors, guarded
 from mi_keras.errors import InputError
+from mi_keras.experiments.home import home
 from mi_keras.experiments.presets import MOST_RUNS
 from mi_keras.experiments.section import DEFAULT_PRESET, Bench, C, Data, Request, Section, Source
 from mi_keras.experiments.split import sec_6_decoders
-from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.store import open_store
 from mi_keras.experiments.thesis import sec_5_2_input_combinations
 from mi_keras.machine import FLOAT32, as_change
 from mi_keras.progress import SilentProgress
@@ -95,7 +96,7 @@ def _open(
     """Return settings and bench of the run, and what the manifest says of the run."""
     asked = section.prepare(request)
     enough = section.configure(replace(request, runs=max(options.run, asked.runs)))
-    store = Store(home(), precision=request.precision)
+    store = open_store(precision=request.precision)
     with quiet_libraries():
         benches = section.benches(enough, request, store, SilentProgress())
     about = {

@@ -27,7 +27,7 @@ WITH_COMMANDS = (
     *("README.md", "exported_models/README.md"),
     *(
         f"docs/{name}.md"
-        for name in ("thesis", "split", "beyond", "tutorial", "commands", "searches", "reliability")
+        for name in ("thesis", "split", "beyond", "tutorial", "commands", "scale", "searches", "reliability")
     ),
 )
 ROOTS = ("README.md", "CONTRIBUTING.md", "exported_models/README.md")

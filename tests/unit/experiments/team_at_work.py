@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mi_keras.experiments.store import Store
+from mi_keras.errors import InputError
+from mi_keras.experiments.store import Store, open_store
+
+ERRORS = {error.__name__: error for error in (InputError, FloatingPointError, PermissionError, LookupError)}
 
 MIDDLE = [f"middle {number}" for number in range(40)]
 
@@ -33,6 +36,10 @@ def described(store, job):
                 raise ValueError("this one fails\nhere")
             if name == job.get("dies") and os.getpid() != job["parent"]:
                 os._exit(7)
+            if name == job.get("dies_once") and (root / "computed").read_text().count(f"{name} ") == 1:
+                os._exit(7)
+            if name == job.get("of_itself"):
+                raise ERRORS[job["raises"]]("`steps` must be there;\nit is not")
             until = time.monotonic() + 60
             while name in MIDDLE and len(begun(root)[1]) < job.get("processes", 1):
                 assert time.monotonic() < until
@@ -55,6 +62,11 @@ def described(store, job):
 def follow(job, team, progress):
     """Compute what `described` returns in two calls, and between them something that is read at once."""
     run(Store(Path(job["root"]) / "store", progress=progress, team=team, run="a run"), job)
+
+
+def follow_at_home(job, team, progress):
+    """The same in whatever store the process is given."""
+    run(open_store(progress=progress, team=team, run="a run"), job)
 
 
 def run(store, job):

@@ -1,0 +1,137 @@
+"""What runs on the machines of a Ray cluster: one stage of an experiment, and who reads there what the experiment has (see `ray_tasks`)."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_keras.errors import DamagedFile, InputError
+from mi_keras.experiments.artifacts import Artifacts, Shelf
+from mi_keras.experiments.home import HOME_VARIABLE
+from mi_keras.experiments.store import Stage
+from mi_keras.experiments.team import Team
+from mi_keras.progress import SilentProgress
+
+OF_ITS_OWN = {error.__name__: error for error in (InputError, FloatingPointError, MemoryError, DamagedFile)}
+Contents = dict[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A stage failed of itself, or its machine did: what is raised where it was asked for."""
+
+    error: str
+    words: str
+    number: int | None = None
+
+    def raised(self) -> Exception:
+        if self.error in OF_ITS_OWN:
+            return OF_ITS_OWN[self.error](self.words)
+        return OSError(self.number, os.strerror(self.number or 0), self.words)
+
+
+class Reader:
+    """The results of the process that runs the experiment, for tasks; it runs beside that."""
+
+    def __init__(self, root: Path, shelf: Shelf | None) -> None:
+        self._artifacts = Artifacts(root, shelf)
+
+    def read(self, kind: str, key: str, identity: Mapping[str, Any]) -> Contents | None:
+        """Return the files of a result, None where there is none that is whole."""
+        try:
+            there = self._artifacts.meta(kind, key, identity) is not None
+        except DamagedFile:
+            there = False
+        return contents(self._artifacts.files(kind, key)) if there else None
+
+
+class _One(Team):
+    """The team of a task: it computes one stage, and ends the experiment there; its shelf is the reader of the experiment."""
+
+    def __init__(self, key: str, read: Callable[[str, str, Mapping[str, Any]], Contents | None]) -> None:
+        self._key, self._read, self.shelf = key, read, self
+
+    def fetch(self, kind: str, key: str, identity: Mapping[str, Any], into: Path) -> bool:
+        found = None if key == self._key else self._read(kind, key, identity)
+        if found is not None:
+            write(found, into)
+        return found is not None
+
+    def keep(self, kind: str, key: str, folder: Path) -> None:
+        pass  # it is sent back
+
+    def meets(self, wanted: Sequence[Stage]) -> bool:
+        seen, left = set(), list(wanted)
+        while left:
+            stage = left.pop()
+            if stage.key == self._key:
+                raise _Found(stage.computed())
+            if stage.key not in seen:
+                seen.add(stage.key)
+                left += stage.upstream
+        return False
+
+
+class _Found(BaseException):
+    """The stage of a task is computed: no handler of errors may stop this on its way."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+
+def compute_stage(
+    follow: str, job: Mapping[str, Any], kind: str, key: str, name: str, reader: Any, cwd: str
+) -> Contents | Failed:
+    """Compute a stage on the machine of this task, and return its files."""
+    import ray
+
+    folder = Path(tempfile.gettempdir(), f"{name}-{ray.get_runtime_context().get_node_id()[:16]}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.environ[HOME_VARIABLE] = str(folder)
+    with suppress(OSError):  # paths of data may be relative
+        os.chdir(cwd)
+    module, _, function = follow.partition(":")
+    team = _One(key, lambda *asked: ray.get(reader.read.remote(*asked)))
+    try:
+        getattr(import_module(module), function)(job, team, SilentProgress())
+    except _Found as found:
+        return contents(found.stage.store.artifacts.files(kind, key))
+    except tuple(OF_ITS_OWN.values()) as error:
+        of = next(name for name, each in OF_ITS_OWN.items() if isinstance(error, each))
+        return Failed(of, str(error))
+    except OSError as error:
+        return Failed(
+            "OSError",
+            f"{error.filename or error} on {ray.util.get_node_ip_address()}",
+            error.errno or errno.EIO,
+        )
+    others = "another version of the package, or other data or weights"
+    return Failed(
+        "InputError",
+        f"`ray` must be a cluster whose machines have what is here; a {kind} is not known on one, which has {others}.",
+    )
+
+
+def delete(name: str) -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{name}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def contents(files: Sequence[Path]) -> Contents:
+    """Map files from the disk: Ray copies them into its own memory once, and this process not at all."""
+    return {path.name: np.asarray(np.memmap(path, np.uint8, "r")) for path in files}
+
+
+def write(files: Contents, into: Path) -> None:
+    for name, content in files.items():
+        if Path(name).name == name:
+            (into / name).write_bytes(content.data)

@@ -1,0 +1,221 @@
+"""Stages as Ray tasks: each computed once, on any machine; lost machines lose nothing, and what fails of itself says so here."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mi_keras.cli import main
+from mi_keras.errors import InputError, LostTooOften
+from mi_keras.experiments import ray_tasks
+from mi_keras.experiments.ray_tasks import Needs, RayTasks
+from mi_keras.experiments.section import Request
+from mi_keras.experiments.store import Store
+from mi_keras.progress import SilentProgress
+
+sys.path.insert(0, str(Path(__file__).parent))
+import team_at_work
+
+FOLLOW = "team_at_work:follow_at_home"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two machines of one core each, as far as Ray knows, on this one."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def compute(cluster, tmp_path):
+    """Return a function that runs the stages on the cluster."""
+
+    names = []
+
+    def run(*, progress=None, needs=None, force=False, **more):
+        job = {"root": str(tmp_path), "count": 4, "parent": os.getpid(), "seconds": 0.2, **more}
+        progress = progress or SilentProgress()
+        team = RayTasks(FOLLOW, job, cluster.address, needs or Needs(), progress)
+        names.append(team._name)
+        try:
+            store = Store(tmp_path / "store", team=team, progress=progress, force=force, run="a run")
+            return team_at_work.run(store, job), store
+        finally:
+            team.close()
+
+    yield run
+    assert not [path for name in names for path in Path(tempfile.gettempdir()).glob(f"{name}*")]
+
+
+def computed(tmp_path):
+    """Return how often each stage was begun, and by which processes."""
+    lines = [line.rsplit(maxsplit=1) for line in (tmp_path / "computed").read_text().splitlines()]
+    return Counter(name for name, _ in lines), {int(process) for _, process in lines}
+
+
+@pytest.mark.slow
+def test_each_stage_is_computed_once_by_tasks_and_those_that_are_forced_once_more(
+    compute, tmp_path, recording_progress
+):
+    progress = recording_progress()
+    (total, last), store = compute(progress=progress, seconds=1.0)
+    names, processes = computed(tmp_path)
+    assert set(names.values()) == {1}
+    assert len(names) == 6
+    assert os.getpid() not in processes
+    assert len(processes) == 2
+    assert total == 4 * 3 * len("middle 1")
+    assert store.has(last)
+    assert progress.said == ["Ray: 2 stages at a time on 2 machines."]
+    assert Counter(words.split()[0] for words in progress.ended) == {
+        "first": 1,
+        "middle": 4,
+        "between": 1,
+        "last": 1,
+    }
+    assert not any(each["reused"] for each in store.timings)
+    compute(force=True)
+    assert set(computed(tmp_path)[0].values()) == {2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("raises", "raised"),
+    [
+        ("InputError", InputError),
+        ("FloatingPointError", FloatingPointError),
+        ("PermissionError", OSError),
+        ("LookupError", LookupError),
+    ],
+)
+def test_a_stage_that_fails_of_itself_fails_here_with_its_own_words(compute, raises, raised):
+    with pytest.raises(raised, match="`steps` must be there") as found:
+        compute(of_itself="middle 1", raises=raises)
+    if raised in (InputError, FloatingPointError):
+        assert "Traceback" not in str(found.value)
+
+
+@pytest.mark.slow
+def test_a_stage_whose_process_dies_is_computed_again_but_not_for_ever(
+    compute, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(ray_tasks, "RAYS_RETRIES", 0)
+    (_, last), store = compute(dies_once="middle 1")
+    assert store.has(last)
+    assert computed(tmp_path)[0]["middle 1"] == 2
+    assert "middle was lost on Ray" in caplog.text
+    monkeypatch.setattr(ray_tasks, "TRIES", 1)
+    with pytest.raises(LostTooOften, match="middle was lost 1 times on Ray: "):
+        compute(dies="middle 2", force=True)
+
+
+@pytest.mark.slow
+def test_machines_that_are_too_small_are_refused(compute):
+    with pytest.raises(
+        InputError, match=r"`ray` must be a cluster with a machine that has {'CPU': 2} for a stage; none has"
+    ):
+        compute(needs=Needs(threads=2))
+
+
+@pytest.mark.slow
+def test_what_a_removed_machine_had_begun_is_computed_by_another(cluster, compute, tmp_path):
+    def remove():
+        while not (tmp_path / "computed").exists() or len(computed(tmp_path)[0]) < 3:
+            time.sleep(0.05)
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    (total, last), store = compute(seconds=2.0)
+    remover.join()
+    assert store.has(last)
+    assert total == 4 * 3 * len("middle 1")
+    assert sum(computed(tmp_path)[0].values()) > 6
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_nothing_is_left_of_a_ray_that_was_started_here(tmp_path, how):
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as short:  # it becomes part of names of sockets
+        program = f"""
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import team_at_work
+from mi_keras.command import guarded
+from mi_keras.experiments.store import Store
+from mi_keras.experiments.ray_tasks import Needs, RayTasks
+from mi_keras.progress import SilentProgress
+job = {{"root": {str(tmp_path)!r}, "count": 40, "seconds": 0.5, "parent": os.getpid()}}
+def command():
+    team = RayTasks({FOLLOW!r}, job, "auto", Needs(), SilentProgress())
+    try:
+        team_at_work.run(Store(Path({str(tmp_path)!r}) / "store", team=team, run="a run"), job)
+    finally:
+        team.close()
+sys.exit(guarded(command))
+"""
+        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {
+            "TMPDIR": short
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        until = time.monotonic() + 60
+        while not (tmp_path / "computed").exists() or len(computed(tmp_path)[0]) < 3:
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        process.send_signal(how)
+        _, said = process.communicate(timeout=40)
+        assert process.returncode == 128 + how
+        assert said.splitlines()[-1].startswith(
+            f"stopped by {'Ctrl-C' if how == signal.SIGINT else 'SIGTERM'}"
+        )
+        assert os.listdir(short) == []
+        for worker in computed(tmp_path)[1]:
+            assert not Path(f"/proc/{worker}").exists()
+
+
+def test_without_ray_a_line_says_what_to_install(monkeypatch, refusal_of, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    said = refusal_of(main, ["--section", "5.2", "--preset", "smoke", "--ray", "auto"])
+    assert said.rstrip().endswith('pip install "mi-keras[ray]".')
+    assert not (tmp_path / ".mi_keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ({"gpus_per_stage": 1}, "`gpus_per_stage` and `memory_per_stage` must go with `ray`; got none."),
+        ({"ray": "auto", "workers": 2}, "`workers` must be left out with `ray`; got 2."),
+        ({"ray": "auto", "memory_per_stage": -1}, "`memory_per_stage` must be a finite number >= 0; got -1."),
+    ],
+)
+def test_what_does_not_go_together_is_refused(asked, line):
+    with pytest.raises(InputError) as refused:
+        Request("5.2", **asked)
+    assert str(refused.value) == line
+
+
+@pytest.mark.parametrize(
+    ("address", "why"), [("ray://x:1", ""), ("here", ""), ("127.0.0.1:1", ": "), ("127.0.0.1:99999", ": ")]
+)
+def test_where_no_cluster_can_be_is_refused_at_once(address, why):
+    line = f"`ray` must be auto or HOST:PORT of a cluster that this machine is part of; got {address}{why}"
+    with pytest.raises(InputError, match=re.escape(line)):
+        RayTasks(FOLLOW, {}, address, Needs(), SilentProgress())
