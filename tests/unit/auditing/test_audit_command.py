@@ -26,6 +26,7 @@ from mi_keras.attacks.within_class import LinearWithinClass
 from mi_keras.auditing.command_line import follow, main
 from mi_keras.experiments.graph import Graph
 from mi_keras.experiments.store import Store
+from mi_keras.experiments.team import Team
 from mi_keras.progress import SilentProgress
 from tests.processes import REPOSITORY, complaints
 
@@ -210,7 +211,7 @@ def test_a_worker_meets_the_stages_of_the_command_and_is_told_what_is_published(
     monkeypatch.setattr(Store, "agree", agree)
     before, met = stages(tmp_path), []
 
-    class Beside:
+    class Beside(Team):
         leads = False
 
         def compute(self, graph: Graph, store: Store) -> None:

@@ -17,6 +17,7 @@ from mi_keras.auditing.ladder import CLASS, POOL, UNLIMITED, WHITE_BOX, rungs
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.report import Control
 from mi_keras.auditing.sent import Sent
+from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.stronger import Climbed
 from mi_keras.auditing.subject import ATTACKED, OWN
 from mi_keras.auditing.verdict import Judgement, Verdict
@@ -83,7 +84,7 @@ def test_a_layer_can_be_below_tolerance_once_the_white_box_was_tried(monkeypatch
 
 @pytest.mark.slow
 def test_who_has_the_weights_finds_more_and_a_pool_is_shown_alone(monkeypatch, tmp_path) -> None:
-    monkeypatch.setitem(auditing.SIZES, "smoke", replace(auditing.SIZES["smoke"], steps=40, white_box=110))
+    monkeypatch.setitem(SIZES, "smoke", replace(SIZES["smoke"], steps=40, white_box=110))
     report = audited(
         monkeypatch,
         tmp_path,
@@ -111,9 +112,7 @@ def test_who_has_the_weights_finds_more_and_a_pool_is_shown_alone(monkeypatch, t
 
 def steps_at_layers(monkeypatch, *, steps: int) -> None:
     """Have the smallest preset do by default what the others do."""
-    monkeypatch.setitem(
-        auditing.SIZES, "smoke", replace(auditing.SIZES["smoke"], steps=steps, at_layers=110, white_box=0)
-    )
+    monkeypatch.setitem(SIZES, "smoke", replace(SIZES["smoke"], steps=steps, at_layers=110, white_box=0))
 
 
 def test_layers_are_stepped_from_by_default_and_outputs_are_not(monkeypatch, tmp_path) -> None:
@@ -140,7 +139,7 @@ def test_a_layer_behind_defences_is_judged_by_who_steps_through_them(monkeypatch
 
 @pytest.mark.slow
 def test_rounding_to_three_decimals_takes_nothing_from_the_white_box_and_strong_noise_all(tmp_path) -> None:
-    bench, sizes = _bench(tmp_path), replace(auditing.SIZES["smoke"], steps=40, white_box=110)
+    bench, sizes = _bench(tmp_path), replace(SIZES["smoke"], steps=40, white_box=110)
     linear = plan(Case(LinearWithinClass(1)), bench).scored.arrays["mse"][:110].mean()
     errors = {}
     for defense in (None, Behind(Rounding(3)), Behind(NoisyMaps(50.0))):
@@ -168,7 +167,7 @@ def test_why_the_white_box_was_not_tried_is_known(tmp_path) -> None:
         stronger.missed(nobody, bench, ("white_box",), (), hidden)
         == "truncation to the largest 2 has no gradients"
     )
-    assert stronger.beyond(bench, ("white_box",), auditing.SIZES["smoke"], 1, hidden) == []
+    assert stronger.beyond(bench, ("white_box",), SIZES["smoke"], 1, hidden) == []
     assert stronger.missed(nobody, bench, ("white_box",), (), Behind(Rounding(1))) == ""
 
 
@@ -190,7 +189,7 @@ def test_points_without_the_white_box_are_named_where_others_have_it(why, said) 
     }
     behind = ["white box behind a defence at vector: it has no gradients"]
     others = ["shadow models", "a pool of candidates", "the model's conversion, such as TFLite"]
-    sizes = auditing.SIZES["smoke"]
+    sizes = SIZES["smoke"]
     assert stronger.not_tried(form, ("class",), sizes, why, behind) == [*said, *behind, *others]
 
 
@@ -245,7 +244,7 @@ def _bench(tmp_path) -> AuditBench:
 
 def test_the_white_box_goes_on_from_an_attack_behind_the_same_defence(tmp_path) -> None:
     bench, defense = _bench(tmp_path), Rounding(1)
-    (rung,) = stronger.beyond(bench, ("white_box",), auditing.SIZES["smoke"], 1)
+    (rung,) = stronger.beyond(bench, ("white_box",), SIZES["smoke"], 1)
     described = plan(Case(rung.attack, defense), rung.bench)
     starts = [plan(Case(rung.attack.first, behind), bench).learned for behind in (defense, None)]
     upstream = {stage.key for stage in described.learned.upstream}
@@ -261,7 +260,7 @@ def test_a_pool_is_answered_as_the_adversary_sees_answers(tmp_path) -> None:
 
 
 def test_a_small_budget_leaves_the_white_box_out_first(tmp_path, monkeypatch) -> None:
-    bench, sizes = _bench(tmp_path), auditing.SIZES["smoke"]
+    bench, sizes = _bench(tmp_path), SIZES["smoke"]
     every = [*rungs(bench, ("unlimited",), sizes), *stronger.beyond(bench, ("white_box",), sizes, 1)]
     assert cost._cost(every[-1], {}) > 0
     monkeypatch.setattr(cost, "_cost", lambda *_: 1.0)
