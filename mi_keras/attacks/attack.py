@@ -1,7 +1,7 @@
 """What every attack and every input of one is: the protocol that experiments, exports and tests are written for.
 
 An attack is a frozen dataclass: its fields are its settings and its identity. It sees `Evidence` and `Holdings`, never an
-attacked image. To add one, write one file with one class; `CONTRIBUTING.md` walks through it.
+attacked image. To add one, write one file with one class; `docs/add_attack.md` walks through it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

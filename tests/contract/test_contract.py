@@ -1,4 +1,4 @@
-"""What `CONTRIBUTING.md` promises of every attack, input of one and defence that is registered, on tiny real models."""
+"""What `docs/add_attack.md` and `docs/add_defence.md` promise of every attack, input of one and defence that is registered, on tiny real models."""
 
 from typing import Any
 

@@ -204,9 +204,9 @@ def restored() -> Iterator[None]:
         with_weights(model, arrays)
 
 
-@pytest.mark.parametrize("name", ["Nearest", "Clipping"])
-def test_the_examples_of_the_walk_throughs_keep_the_contract(name: str) -> None:
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+@pytest.mark.parametrize(("page", "name"), [("add_attack.md", "Nearest"), ("add_defence.md", "Clipping")])
+def test_the_examples_of_the_walk_throughs_keep_the_contract(page: str, name: str) -> None:
+    text = (REPOSITORY / "docs" / page).read_text()
     codes = re.findall(r"<!-- mi_keras/\S+ -->\n   ```python\n(.*?)   ```\n", text, re.DOTALL)
     (code,) = (code for code in codes if f"class {name}" in code)
     module: dict[str, Any] = {"__name__": __name__}

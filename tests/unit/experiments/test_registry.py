@@ -103,8 +103,8 @@ def test_a_section_of_a_users_package_runs_and_writes_a_result_like_any_other(tm
 
 
 def test_the_section_of_the_walk_through_runs(tmp_path, mine):
-    """As `CONTRIBUTING.md` has it, word by word."""
-    text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text()
+    """As `docs/add_section.md` has it, word by word."""
+    text = (Path(__file__).parents[3] / "docs/add_section.md").read_text()
     (code,) = re.findall(r"<!-- \S+/sec_widths.py -->\n   ```python\n(.*?)   ```\n", text, re.DOTALL)
     (tmp_path / "site" / PACKAGE / "widths.py").write_text(textwrap.dedent(code))
     registry.register(Experiment("thesis", "widths", "How wide", f"{PACKAGE}.widths"))
