@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +140,18 @@ def test_png_files_hold_the_image(exported, signatures):
     assert all(file.startswith(b"\x89PNG") for file in files)
     decoded = np.stack([tf.io.decode_png(file).numpy() for file in files])
     np.testing.assert_allclose(decoded / 255, images, atol=0.5 / 255 + 1e-6)
+
+
+def test_the_samples_of_an_export_are_inputs_as_the_readme_has_it(exported, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "exported_models/README.md").read_text()
+    blocks = re.findall(r"(?<!Docker -->\n)^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "exported_models/thesis").mkdir(parents=True)
+    (tmp_path / "exported_models/thesis/1").symlink_to(exported.folder)
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(blocks), {"__name__": "readme"})
+    with np.load("outputs.npz") as written:
+        samples = exported.trained.samples["invert_from_output/input/output_vector"]
+        np.testing.assert_array_equal(written["output_vector"], samples)
 
 
 def test_the_split_export_has_both_sides_of_the_attack(split_export):

@@ -23,14 +23,9 @@ from mi_keras.reports.paper_map import load_measured, paper_map_document
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
-WITH_COMMANDS = (
-    *("README.md", "exported_models/README.md"),
-    *(
-        f"docs/{name}.md"
-        for name in ("thesis", "split", "beyond", "tutorial", "commands", "scale", "searches", "reliability")
-    ),
-)
-ROOTS = ("README.md", "CONTRIBUTING.md", "exported_models/README.md")
+ROOTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "exported_models/README.md")
+PAGES = (*ROOTS, *(f"docs/{path.name}" for path in sorted(DOCS.glob("*.md"))))
+DOORS = re.compile(r"mi-keras |python scripts/|python -m (?:tuning|mi_keras)\.")
 UNMEASURED: set[str] = set()  # sections of which docs/beyond.md says that they were not run to their end
 QUICK = [f"thesis.{section.number}.quick" for section in SECTIONS if section.work == "thesis"]
 
@@ -247,15 +242,20 @@ def test_the_tutorial_runs_and_says_what_it_says(tmp_path, monkeypatch):
 
 
 def commands():
-    """Return every `mi-keras ...`, `python scripts/...` and `python -m tuning...` in the sh blocks of the documents."""
+    """Return every command of this package and its scripts in the sh blocks of the documents."""
     found = []
-    for name in WITH_COMMANDS:
+    for name in PAGES:
         for block in re.findall(
             r"^```sh\n(.*?)^```", (REPOSITORY / name).read_text(), re.DOTALL | re.MULTILINE
         ):
-            found += [shlex.split(line, comments=True) for line in re.split(r"(?<!\\)\n|&&", block)]
-    doors = re.compile(r"mi-keras |python scripts/|python -m tuning\.")
-    return [" ".join(words) for words in found if doors.match(" ".join(words))]
+            found += lines(block)
+    return [line for line in dict.fromkeys(found) if DOORS.match(line)]
+
+
+def lines(block):
+    """Return the commands of a block of shell code, without comments, each on one line."""
+    commands = re.split(r"(?<!\\)\n|&&", block.replace("\\\n", " "))
+    return [" ".join(words) for words in (shlex.split(each, comments=True) for each in commands) if words]
 
 
 def enter(program, *arguments):
@@ -263,7 +263,8 @@ def enter(program, *arguments):
     if program == "mi-keras":
         main(arguments)
     elif arguments[0] == "-m":
-        import_module(arguments[1]).main(arguments[2:])
+        sys.argv = list(arguments[1:])
+        import_module(arguments[1]).main()
     else:
         sys.argv = list(arguments)
         runpy.run_path(str(REPOSITORY / arguments[0]), run_name="__main__")

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,17 @@ def test_what_is_loaded_is_what_was_stored(result_directory):
     with np.load(result_directory / "arrays.npz") as stored:
         assert set(arrays) == set(stored.files)
         np.testing.assert_array_equal(arrays["ssim.o+x"], stored["ssim.o+x"])
+
+
+def test_the_code_for_readers_of_results_runs(result_directory, tmp_path, monkeypatch, capsys):
+    (tmp_path / "results/5.2").mkdir(parents=True)
+    (tmp_path / "results/5.2/quick").symlink_to(result_directory)
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[3] / "docs/result_schema.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    exec(code.replace("write_reports(", "pages = write_reports("), names := {"__name__": "reader"})
+    assert 0 < float(capsys.readouterr().out) < 1
+    assert result_directory / "index.html" in [path.resolve() for path in names["pages"]]
 
 
 def test_reports_are_written_beside_the_result_and_other_files_are_left_alone(result_directory):
