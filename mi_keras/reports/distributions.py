@@ -23,7 +23,7 @@ from mi_keras.reports.style import (
 from mi_keras.reports.text import (
     class_name,
     distinct_labels,
-    format_number,
+    format_fixed,
     metric_label,
     provenance,
     rows_named,
@@ -54,12 +54,12 @@ def histogram(spec: Histogram, result: StoredResult, arrays: Arrays) -> Figure:
     outside = sum(int(((v < low) | (v > high)).sum()) for v in values.values())
     note = f" · {outside} values beyond the axis are in the outermost bins" if outside else ""
     legend = {"mean of the row": _OWN_MEAN} | {
-        f"mean of {labels[name]}: {format_number(means[name], metric)}": look
+        f"mean of {labels[name]}: {format_fixed(means[name], metric)}": look
         for name, look in compared.items()
     }
     footer = provenance(result, rows_named(result, names)) + note
     titles = {
-        name: f"{wrap_label(labels[name], 38)}\nmean {format_number(mean, metric)}"
+        name: f"{wrap_label(labels[name], 38)}\nmean {format_fixed(mean, metric)}"
         for name, mean in means.items()
     }
     lines, strip = max(1, -(-len(names) // _COLUMNS)), legend_height(list(legend))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 from mi_keras.reports.grids import Line, draw_grid, drawn_rows, not_drawn
-from mi_keras.reports.text import class_name, distinct_labels, format_number, provenance
+from mi_keras.reports.text import class_name, distinct_labels, format_fixed, provenance
 from mi_keras.results import AnyFigure, BestPerClass, ChosenImages, ClassImages, MedianPerClass, StoredResult
 from mi_keras.results.figures import MAX_CHOSEN
 
@@ -100,7 +100,7 @@ def _lines(spec: AnyFigure, result: StoredResult, arrays: Arrays, chosen: NDArra
     for name in (name for name in spec.rows if name in labels):
         images, scores = arrays.get(f"reconstruction.{name}"), arrays.get(f"ssim.{name}")
         captions = (
-            [""] * len(chosen) if scores is None else [format_number(value) for value in scores[0][chosen]]
+            [""] * len(chosen) if scores is None else [format_fixed(value) for value in scores[0][chosen]]
         )
         lines.append(Line(labels[name], None if images is None else images[chosen], captions))
     return lines

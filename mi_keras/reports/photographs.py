@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mi_keras.errors import InputError
 from mi_keras.progress import Arrays
 from mi_keras.reports.grids import Line, draw_grid, drawn_rows, not_drawn
-from mi_keras.reports.text import distinct_labels, format_number, metric_label, provenance
+from mi_keras.reports.text import distinct_labels, format_fixed, metric_label, provenance
 from mi_keras.results import NormalisedPhotographs, Photographs, StoredResult
 from mi_keras.settings import IMAGENET_DEVIATION, IMAGENET_MEAN
 
@@ -80,7 +80,7 @@ def _scores(metric: str, name: str, arrays: Arrays, chosen: NDArray[Any]) -> lis
         raise InputError(
             f"`shown.numbers` must be below {scores.shape[1]}, the images of `{metric}.{name}`; got {numbers.max()}."
         )
-    return [format_number(float(score), metric) for score in scores[0][numbers]]
+    return [format_fixed(float(score), metric) for score in scores[0][numbers]]
 
 
 def _headers(numbers: NDArray[Any], words: Sequence[str]) -> list[str]:

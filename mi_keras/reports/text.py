@@ -30,6 +30,12 @@ def format_number(value: float | None, metric: str = "") -> str:
     return f"{value:.3e}" if _extreme(value) else f"{value:.4f}"
 
 
+def format_fixed(value: float, metric: str = "") -> str:
+    """Return `value` with the decimals of its metric, four unless `METRICS` says otherwise, however small or large it is."""
+    digits = _digits(metric)
+    return f"{round(value, digits) + 0.0:,.{digits}f}"  # the sum turns -0.0 into 0.0
+
+
 def format_score(score: Score | Published | None, metric: str = "", *, single: bool = False) -> str:
     """Return "mean ± sd" of a score: the mean alone where it is one measurement (`single`), a dash for none.
 

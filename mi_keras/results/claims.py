@@ -1,6 +1,6 @@
 """Sentences of a text held against the rows of a table, run by run."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from mi_keras.results import METRICS, Claim, Row
 
 K = TypeVar("K", bound=Hashable)  # how a section names its rows
+
+
+def _joined(names: Sequence[Hashable]) -> str:
+    return ", ".join(map(str, names))
 
 
 def ahead(
@@ -21,16 +25,18 @@ def ahead(
     metric: str = "ssim",
     sign: int = 1,
     published: str = "",
+    describe: Callable[[Sequence[K]], str] = _joined,
 ) -> Claim:
     """Say whether a row is above (`sign` 1) or below (-1) all others in a metric.
 
-    Rows of a run share its target and shadow model, so that differences are taken run by run. One from another row is
-    undecided where its mean is negligible in the metric, or not larger than its own standard deviation over runs: with two
-    or three runs a weak test. The claim holds where the row is ahead of every other, fails where any other is ahead of it,
-    and is undecided else. Its numbers are those of both others where there are two, else those of the one that decides.
+    Rows of a run share its target and shadow model, so differences are taken run by run. A difference decides nothing
+    where its mean is negligible in the metric, or not larger than its own standard deviation over runs; with two or three
+    runs this is a weak test. The claim holds where the row is ahead of every other, fails where any other is ahead of it,
+    and is undecided otherwise. With two others its numbers are those of both, else those of the one that decides.
+    `describe` puts rows that were not measured into words, and may say how to measure them.
     """
-    if lacking := _lacking(rows, [name, *others], metric):
-        return Claim(text, source, None, lacking)
+    if missing := _missing(rows, [name, *others], metric):
+        return Claim(text, source, None, _not_measured(describe(missing)))
     # The closest first: of means it is the one that stands in the way
     rivals = sorted(others, key=lambda other: -sign * rows[other].mean(metric))
     differences = {rival: rows[name].values[metric] - rows[rival].values[metric] for rival in rivals}
@@ -67,8 +73,8 @@ def unchanged(
     metric: str = "ssim",
 ) -> Claim:
     """Say whether two rows are equal but for what is negligible, run by run: undecided where the spread reaches across it."""
-    if lacking := _lacking(rows, [name, other], metric):
-        return Claim(text, source, None, lacking)
+    if missing := _missing(rows, [name, other], metric):
+        return Claim(text, source, None, _not_measured(_joined(missing)))
     difference = rows[name].values[metric] - rows[other].values[metric]
     spread = float(np.std(difference, ddof=1)) if len(difference) > 1 else 0.0
     margin = METRICS[metric].negligible
@@ -82,8 +88,8 @@ def within(
     rows: Mapping[K, Row], text: str, name: K, published: float, margin: float, *, source: str, metric: str
 ) -> Claim:
     """Say whether a row's mean is a published value, give or take `margin`."""
-    if lacking := _lacking(rows, [name], metric):
-        return Claim(text, source, None, lacking)
+    if missing := _missing(rows, [name], metric):
+        return Claim(text, source, None, _not_measured(_joined(missing)))
     difference = rows[name].mean(metric) - published
     numbers = f"{_in_words(rows, name, metric)} against {published:g} published, difference {difference:+.4f}"
     return Claim(text, source, bool(abs(difference) <= margin), numbers)
@@ -93,18 +99,21 @@ def nearer(
     rows: Mapping[K, Row], text: str, name: K, other: K, published: float, *, source: str, metric: str
 ) -> Claim:
     """Say whether a row's mean is nearer to a published value than another's: undecided where both are about as near."""
-    if lacking := _lacking(rows, [name, other], metric):
-        return Claim(text, source, None, lacking)
+    if missing := _missing(rows, [name, other], metric):
+        return Claim(text, source, None, _not_measured(_joined(missing)))
     gain = abs(rows[other].mean(metric) - published) - abs(rows[name].mean(metric) - published)
     own, before = _in_words(rows, name, metric), _in_words(rows, other, metric)
     numbers = f"{own} against {before}, {published:g} published: {gain:+.4f} nearer"
     return Claim(text, source, None if abs(gain) <= METRICS[metric].negligible else gain > 0, numbers)
 
 
-def _lacking(rows: Mapping[K, Row], names: Sequence[K], metric: str) -> str:
-    """Say which of the rows are not there to compare; nothing where all are."""
-    missing = [str(name) for name in names if name not in rows or metric not in rows[name].values]
-    return f"not measured in this run: {', '.join(missing)}" if missing else ""
+def _missing(rows: Mapping[K, Row], names: Sequence[K], metric: str) -> list[K]:
+    """Return those of the rows that have no score to compare."""
+    return [name for name in names if name not in rows or metric not in rows[name].values]
+
+
+def _not_measured(described: str) -> str:
+    return f"not measured in this run: {described}"
 
 
 def _compared(rows: Mapping[K, Row], name: K, rival: K, metric: str, difference: NDArray[np.float64]) -> str:

@@ -1,17 +1,28 @@
 """Thesis Table 4: what the text has in it, and what it says of it held against our rows, once for each reading of A^L."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from mi_keras.experiments.bench import SHADOW
-from mi_keras.experiments.thesis.rows import EXTRACTED, ONE_HOT, PROTOTYPE, SOLVED, Name, published
+from mi_keras.experiments.thesis.rows import (
+    EXTRACTED,
+    KNOWN_WORDS,
+    MATCHED,
+    OBJECTIVE_WORDS,
+    ONE_HOT,
+    PROTOTYPE,
+    SOLVED,
+    Name,
+    published,
+)  # fmt: skip
 from mi_keras.results import Claim, Row
 from mi_keras.results.claims import ahead
 from mi_keras.settings import COMBINATIONS, KNOWN
 
 ALONE = "gradient_reconstruction"  # the method of X~ without M_I
 JUDGED = {Name("o"): "M_I(O)", Name("x"): "M_I(X~)"}  # where M_S answers too
+SYMBOLS = {"o": "O", "a": "A^L", "x": "X~"}
 WITH_A = tuple(name for name in COMBINATIONS if "a" in name.split("+"))
 WITH_X = tuple(name for name in COMBINATIONS if "x" in name.split("+"))
 
@@ -32,6 +43,35 @@ def own(name: Name) -> Name:
     return replace(name, at=SHADOW)
 
 
+def measured_by(names: Sequence[Name]) -> str:
+    """Return rows that a run left out, as its tables call them, and the settings that add them to a run."""
+    methods: dict[str, list[str]] = {}
+    for name in names:
+        if name.method in COMBINATIONS:
+            methods.setdefault(_setting(name), []).append(name.method)
+    added = [f"add {', '.join(each)} to `--set {setting}=...`" for setting, each in methods.items()]
+    return ", ".join(map(_label, names)) + (f" ({'; '.join(added)})" if added else "")
+
+
+def _setting(name: Name) -> str:
+    if name.at == SHADOW:
+        return "own_answers"
+    if name.known == EXTRACTED:
+        return "extracted_combinations"
+    return "second_combinations" if name.objective == ONE_HOT else "combinations"
+
+
+def _label(name: Name) -> str:
+    label = "X~ alone" if name.method == ALONE else name.method.replace("_", " ")
+    if name.method in COMBINATIONS:
+        label = f"M_I({' + '.join(SYMBOLS[letter] for letter in name.method.split('+'))})"
+    readings = [words[key] for words, key, usual in (
+        (KNOWN_WORDS, name.known, SOLVED), (OBJECTIVE_WORDS, name.objective, MATCHED)
+    ) if key != usual]  # fmt: skip
+    answered = " answered by the shadow model" if name.at == SHADOW else ""
+    return label + answered + (f" with {', '.join(readings)}" if readings else "")
+
+
 def claims(rows: Mapping[Name, Row]) -> list[Claim]:
     """Hold the section's sentences and its table, and the question they leave open, against the rows.
 
@@ -42,7 +82,7 @@ def claims(rows: Mapping[Name, Row]) -> list[Claim]:
     attacks = [name for name, row in rows.items() if row.group == "attack"]
     best = max(attacks, key=lambda name: rows[name].mean("ssim"))
     one_hot, alone_one_hot = Name("x", objective=ONE_HOT), Name(ALONE, objective=ONE_HOT)
-    claim = partial(ahead, rows, source="thesis 5.2")
+    claim = partial(ahead, rows, source="thesis 5.2", describe=measured_by)
     with_a = [each for known in KNOWN for each in _claims_with_a(rows, known)]
     return [
         *with_a[:3],
@@ -64,7 +104,7 @@ def _claims_with_a(rows: Mapping[Name, Row], known: str) -> list[Claim]:
     reading = {SOLVED: "", EXTRACTED: ", own A^L extracted"}[known]
     with_a = [named[name] for name in WITH_A]
     best = max(with_a, key=lambda name: rows[name].mean("ssim") if name in rows else 1.0)
-    claim = partial(ahead, rows, source="thesis 5.2")
+    claim = partial(ahead, rows, source="thesis 5.2", describe=measured_by)
     in_table = partial(claim, source="thesis Table 4", sign=-1)
 
     def but(*left: str) -> list[Name]:
@@ -81,7 +121,7 @@ def _claims_with_a(rows: Mapping[Name, Row], known: str) -> list[Claim]:
 
 def own_claims(rows: Mapping[Name, Row]) -> list[Claim]:
     """Say where the score of M_I(O) and M_I(X~) is lost: nothing but the model that answers differs from Table 4."""
-    claim = partial(ahead, rows, source="not in the text")
+    claim = partial(ahead, rows, source="not in the text", describe=measured_by)
     claims: list[Claim] = []
     for name, label in JUDGED.items():
         beats = (

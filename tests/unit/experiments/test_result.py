@@ -90,7 +90,14 @@ def test_what_was_not_run_is_not_judged():
     rows = {name: r for name, r in as_published().items() if name.method in ("o", "class_prototype", ALONE)}
     claims = _claims(rows)
     assert [claim.holds for claim in claims] == [*[None] * 7, False, *[None] * 7]
-    assert claims[0].numbers == "not measured in this run: x, a, o+a, o+x, a+x, o+a+x"
+    assert claims[0].numbers == (
+        "not measured in this run: M_I(X~), M_I(A^L), M_I(O + A^L), M_I(O + X~), M_I(A^L + X~), M_I(O + A^L + X~) "
+        "(add x, a, o+a, o+x, a+x, o+a+x to `--set combinations=...`)"
+    )
+    (extracted,) = [c for c in claims if c.text == "Adding A^L to O lowers SSIM, own A^L extracted"]
+    assert extracted.numbers == (
+        "not measured in this run: M_I(O + A^L) with own ones extracted (add o+a to `--set extracted_combinations=...`)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mi_keras.reports.text import format_number, format_score
+from mi_keras.reports.text import format_fixed, format_number, format_score
 from mi_keras.results.rows import Score
 
 DASH = "–"  # noqa: RUF001
@@ -17,6 +17,14 @@ DASH = "–"  # noqa: RUF001
 )  # fmt: skip
 def test_numbers_have_four_decimals_unless_they_are_tiny_or_huge(value, text):
     assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "metric", "text"),
+    [(0.37271, "ssim", "0.3727"), (4.4e-5, "ssim", "0.0000"), (-4.4e-5, "", "0.0000"), (7.5e-4, "mse", "0.0008"), (21.987, "psnr", "21.99")],
+)  # fmt: skip
+def test_numbers_under_images_are_never_in_scientific_notation(value, metric, text):
+    assert format_fixed(value, metric) == text
 
 
 @pytest.mark.parametrize(
