@@ -1,6 +1,7 @@
-"""The attacks, the inputs of attacks, and what they are written with: one line each in `__init__.pyi`, imported on first use.
+"""Attacks, their inputs, and the classes to write new ones with.
 
-What stands there is held to the contract by the tests.
+Each is listed by one line in `__init__.pyi` and imported on first use; the tests hold every listed one to the contract
+of `Attack` or `Input`.
 """
 
 import lazy_loader

@@ -1,4 +1,5 @@
-"""What an adversary has: the threat model as a value, and what it amounts to once an attack runs."""
+"""The threat model as a value: what an adversary may have (`Access`), and what it holds while an attack runs
+(`Holdings`)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,17 +20,18 @@ ANSWERED_BY = ("nobody", "surrogate", "target")  # each is worth more to an adve
 
 @dataclass(frozen=True)
 class Access:
-    """A threat model: what an adversary has. What an attack needs is an `Access` too; the two are compared field by field.
+    """A threat model: what an adversary has. What an attack needs is an `Access` too; both are compared before anything
+    is computed.
 
     Attributes:
-        images: images of its own, from the distribution of the attacked ones and none of them.
-        answers: who answered its own images: "nobody", a "surrogate" of its own, or the "target".
-        surrogates: models of its own that imitate the target, at least so many.
-        queries: how many images of its choice the target answers while the attack runs.
-        population: all observed answers, before it answers the first of them.
-        weights: those of the target.
-        pool: candidates that hold the attacked images, in no order.
-        defense: it knows what is done to the answers.
+        images: it has images of its own, from the same distribution as the attacked ones, but none of those.
+        answers: which model answered its own images: "nobody" (none), a "surrogate" that it trained, or the "target".
+        surrogates: the least number of models that it trained to imitate the target.
+        queries: the number of images of its choice that the target answers while the attack runs.
+        population: it sees all observed answers together before it reconstructs the first image.
+        weights: it has the target's weights.
+        pool: it has a pool of candidate images, in no order, which includes the attacked ones.
+        defense: it knows which defence changes the answers.
     """
 
     images: bool = False
@@ -73,16 +75,16 @@ class Holdings:
     It has no field for an attacked image or its label.
 
     Attributes:
-        images: its own, with the labels that it gave them.
-        surrogates: models of its own.
-        population: all observed answers, while it learns.
-        query: counted questions to the target, images `(count, height, width, channels)` in [0, 1] to answers; a
-            question too many raises `InputError`.
-        target: the attacked model with its weights, frozen, where it is observed.
+        images: its own images, with the labels that it gave them.
+        surrogates: the models that it trained to imitate the target.
+        population: all observed answers together, for attacks that learn from their statistics.
+        query: asks the target and counts the images: `(count, height, width, channels)` in [0, 1] to answers. One image
+            above the limit raises `InputError`.
+        target: the attacked model with its weights, frozen, cut at the point where it is observed.
         pool: candidates `(count, height, width, channels)` in [0, 1].
-        image_shape: `(height, width, channels)` of what the target takes in, which every adversary knows.
-        point: where the target is observed, as of `Observation`.
-        classes: how many the target tells apart; 0 where what it sends is no answer by class.
+        image_shape: `(height, width, channels)` of the target's input, which every adversary knows.
+        point: where the target is observed (see `Observation`).
+        classes: number of classes of the target; 0 where it sends something else than one value per class.
     """
 
     images: Images | None = None

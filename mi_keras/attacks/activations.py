@@ -21,7 +21,7 @@ from mi_keras.types import Floats, Observation
 
 @dataclass(frozen=True)
 class Activations(Input):
-    """A^L as an input of an attack."""
+    """A^L, the activations before the last linear layer, as an input of an attack."""
 
     settings: ActivationSettings = ActivationSettings()
 

@@ -1,7 +1,8 @@
-"""What every attack and every input of one is: the protocol that experiments, exports and tests are written for.
+"""The base classes `Attack` and `Input`: the interface that experiments, exports and tests use.
 
-An attack is a frozen dataclass: its fields are its settings and its identity. It sees `Evidence` and `Holdings`, never an
-attacked image. To add one, write one file with one class; `docs/add_attack.md` walks through it.
+An attack is a frozen dataclass; its fields are its settings, and two with equal fields are the same attack. It sees
+`Evidence` and `Holdings`, never an attacked image. To add one, write one file with one class; `docs/add_attack.md`
+walks through it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ Solver = Callable[["tf.Tensor"], "tf.Tensor"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an adversary makes of answers before it learns or reconstructs.
+    """Observed answers, and what the inputs of an attack derived from them.
 
     Attributes:
         observation: the answers themselves.
@@ -75,11 +76,11 @@ class Described:
 
 
 class Input(Described):
-    """Something derived from answers row by row, which an attack takes in.
+    """A quantity that an attack takes as input, derived from each answer by itself.
 
     Attributes:
-        kind: of its stage in the store, by default the name of the class.
-        array: the name under which `derive` returns the part itself.
+        kind: name of its stage in the store; by default the name of the class.
+        array: name of the array of `derive` that is the input itself.
     """
 
     kind: ClassVar[str]
@@ -90,19 +91,22 @@ class Input(Described):
 
     @property
     def for_own(self) -> "Input":
-        """What takes its place where the answers are those to the adversary's own images, of which it knows more."""
+        """The input to use for the adversary's own images, of which it knows more than the answer; by default this
+        one."""
         return self
 
     def seed_names(self, images: str) -> list[tuple[object, ...]]:
-        """Return the names of its random choices for one set of images; the first is `Run.seed`, all are in `Run.seeds`."""
+        """Return the names of the seeds that it needs for one set of images; the first becomes `Run.seed`, all are in
+        `Run.seeds`."""
         return [(type(self).__name__, images)]
 
     def derive(self, observation: Observation, held: Holdings, run: Run) -> Fitted:
-        """Return the part as the array `array`, `(count, ...)`, beside what else is worth keeping."""
+        """Return arrays, and facts as JSON values. The array named `array`, `(count, ...)`, is the input; others are
+        kept with it."""
         raise NotImplementedError
 
     def in_graph(self, held: Holdings, run: Run) -> Solver:
-        """Return `derive` as a function of tensors, to be exported: each row as if it came alone."""
+        """Return `derive` as a function of tensors, for an export; no row of a batch depends on another."""
         raise NotImplementedError(f"{self.label} cannot be exported.")
 
 
@@ -120,14 +124,15 @@ class Answers(Input):
 
 
 class Attack(Described):
-    """From answers to images.
+    """Reconstructs images from answers.
 
     Attributes:
-        kinds: of its stages in the store: what is learned, and the reconstruction with its scores; by default made of the
-            name of the class. "" for the first where nothing is learned.
-        shared: what it learns depends on the adversary's images alone, so that all runs on the same images share it.
-        starts_behind: `start` is fitted behind the same defence, in place of without one.
-        image_noise: mean and variance of the noise that it wants on its own images before they are answered.
+        kinds: names of its two stages in the store: what is learned, and the reconstruction with its scores. By default
+            they are made of the name of the class; the first is "" where nothing is learned.
+        shared: what it learns depends on nothing but the adversary's images, so all runs with the same images share it.
+        starts_behind: `start` is fitted behind the same defence; otherwise without a defence.
+        image_noise: mean and variance of the Gaussian noise to add to the adversary's own images before a model answers
+            them.
     """
 
     kinds: ClassVar[tuple[str, str]]
@@ -143,38 +148,41 @@ class Attack(Described):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """What it takes in, derived before it is asked."""
+        """The inputs to derive from the answers before `fit` and `reconstruct` are called."""
         return (Answers(),)
 
     @property
     def seed_names(self) -> list[tuple[object, ...]]:
-        """The names of the random choices of `fit`."""
+        """The names of the seeds that `fit` needs."""
         return [(type(self).__name__,)]
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What tells its stages from others of their kind, for progress and timings."""
+        """A text that distinguishes its stages from others of the same kind, for progress and timings."""
         return ()
 
     @property
     def start(self) -> "Attack | None":
-        """An attack, fitted without a defence (but see `starts_behind`), from which `fit` goes on."""
+        """The attack whose result `fit` continues from, or None; it is fitted without a defence (but see
+        `starts_behind`)."""
         return None
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:
         """Learn from the adversary's own images.
 
         Args:
-            known: what the inputs make of the answers to these images; None where `needs.answers` is "nobody".
-            held: as far as `needs` asks for it.
+            known: answers to these images and the inputs derived from them; None where `needs.answers` is "nobody".
+            held: holds at least what `needs` names.
             before: what `start` learned.
         """
         raise NotImplementedError
 
     def reconstruct(self, fitted: Fitted, observed: Evidence, held: Holdings, run: Run) -> Iterator[Floats]:
-        """Yield the images behind the evidence in order, `(batch, height, width, channels)` in [0, 1].
+        """Yield batches of reconstructed images, `(batch, height, width, channels)` in [0, 1], in the order of the
+        answers.
 
-        A row is answered alone as in any batch, up to float rounding. Random draws for a row depend on its position only.
+        The image of an answer does not depend on the others in its batch, up to float rounding. Random draws for it
+        depend only on its position.
         """
         raise NotImplementedError
 

@@ -1,7 +1,7 @@
-"""The network that learns to draw from the answers of many shadow models, which differ in their data.
+"""An inversion network trained on the answers of many shadow models ("a bank"), each trained on other images.
 
-A network that learns from one shadow model learns that model's logits by heart. From many, each trained on another half of the
-adversary's images, it learns what their answers have in common, and that is what a target's answers have in common with them.
+A network that learns from a single shadow model overfits to that model's logits. From many, each trained on another
+half of the adversary's images, it learns what their answers share, and a target's answers share the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,22 +39,26 @@ FORMS = ("raw", "canonical", "mapped")
 
 @dataclass(frozen=True)
 class BankInverter(Attack):
-    """A network trained on answers of a bank of shadow models, one of them drawn for each image and epoch.
+    """A network trained on the answers of a bank of shadow models; for each image and epoch one of them is drawn at
+    random.
 
-    On its own it takes a target's answers to have the statistics of the shadow models' (see `canonical`); an alignment
-    that has seen the target's answers goes on from what it learned.
+    Used alone, it assumes that a target's answers have the statistics of the shadow models' answers (see `canonical`).
+    An alignment, which has seen the target's answers, can continue from it.
 
     Attributes:
-        sources: shadow models; of more than one, each is a draw of the known answers.
+        sources: number of shadow models; where there are several, each gives one draw of the known answers.
         form: "raw" answers, "canonical" ones, or these "mapped" by ridge regression per class to the mean of the other
             shadow models' answers.
-        noise: deviation of the noise on canonical answers in training, on raw ones as a share of their own deviation.
-        shaped: share of that noise which has the covariance of differences between shadow models, and not a white one.
-        copies: augmented copies of each image, which the shadow models answer; every second epoch is of one of them.
-        member: number of the network in an ensemble; its draws are its own.
-        beside: the rest of the ensemble; what is drawn is the mean.
+        noise: standard deviation of the Gaussian noise on canonical answers in training; for raw answers as a share of
+            their own standard deviation.
+        shaped: share of that noise, in [0, 1], that has the covariance of the differences between shadow models; the
+            rest is white.
+        copies: number of augmented copies of each image, which the shadow models answer too; every second epoch uses
+            one of them.
+        member: number of the network in an ensemble, which gives it its own random seed.
+        beside: the other networks of the ensemble; the reconstruction is the mean over all.
         mse: weight of the mean squared error beside 1 - SSIM in the loss.
-        settings: of the network, whose noise is drawn with the answers and not here.
+        settings: of the network; its `input_noise` must be 0, as `noise` replaces it.
     """
 
     sources: int = 10

@@ -1,4 +1,5 @@
-"""What an attack has to beat: answers that know nothing of the image beyond its class, or beyond the mean of all images."""
+"""Baselines that an attack has to beat: they know nothing of an image but its predicted class, or only the mean of all
+images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -40,9 +41,10 @@ class ClassAverage(_OfClass):
 
 @dataclass(frozen=True)
 class ClassPrototype(_OfClass):
-    """The one image of the predicted class that is most like all of them, by SSIM (see `class_prototype`).
+    """The one image per predicted class that has the highest mean SSIM to the adversary's images of it (see
+    `class_prototype`).
 
-    The mean of all images stands for a class of which the adversary has none.
+    For a class of which the adversary has no image, it is the mean of all its images.
     """
 
     settings: PrototypeSettings = PrototypeSettings()
@@ -62,7 +64,7 @@ class ClassPrototype(_OfClass):
 
 @dataclass(frozen=True)
 class MeanImage(Attack):
-    """The mean of all of the adversary's own images, whatever was answered; for faces the mean face."""
+    """The mean of all of the adversary's own images, the same for every answer; for faces this is the mean face."""
 
     kinds: ClassVar[tuple[str, str]] = ("mean_face", "scored")
     shared: ClassVar[bool] = True

@@ -1,4 +1,5 @@
-"""One image per class of the adversary's own images: starts of a search, and what a class alone gives away."""
+"""One image per class, made from the adversary's own images: the start of a search, and a baseline that knows the class
+alone."""
 
 import numpy as np
 import tensorflow as tf
@@ -30,9 +31,9 @@ def class_instance(images: Images, classes: int, *, seed: int) -> Floats:
 def class_prototype(images: Images, classes: int, settings: PrototypeSettings, *, run: Run) -> Floats:
     """Return the image of each class with the highest mean SSIM to that class, `(classes, height, width, channels)`.
 
-    Stochastic gradient ascent (Adam) from the class average on the shadow training set, clamped to [0, 1]. It knows
-    the class and nothing of the image: an attack that scores no higher has recovered the class only. Each group of
-    images is drawn as often as another.
+    Stochastic gradient ascent (Adam) from the class average on the shadow training set, clamped to [0, 1]. It knows the
+    class and nothing of the image, so an attack that scores no higher has recovered only the class. All groups of
+    images are drawn equally often.
     """
     prototypes = tf.Variable(class_average(images, classes))
     schedule = 0.5 * settings.learning_rate * (1 + np.cos(np.pi * np.arange(settings.steps) / settings.steps))

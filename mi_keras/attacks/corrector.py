@@ -1,4 +1,5 @@
-"""Queries of the reconstruction itself: a network that corrects an image by how its own answer differs from the observed one."""
+"""A network that corrects a reconstruction: the target answers the reconstruction, and the difference from the observed
+answer shows what is wrong."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,17 +32,19 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Corrector(Attack):
-    """A network that learns on shadow models to correct what the networks of a bank draw.
+    """A network that learns, on shadow models, to correct the reconstructions of a bank's networks.
 
-    Each shadow model in turn is the target: it answers what was drawn of its answers to the adversary's images. The corrector
-    sees the drawn image, the answer that it was drawn of, the shadow model's answer to the image, and the difference. On its
-    own it asks nobody and draws what is to be corrected; `Corrected` asks the target.
+    Each shadow model plays the target in turn: it answers the images that were reconstructed from its answers. The
+    corrector sees the reconstruction, the answer it was made from, the shadow model's answer to the reconstruction, and
+    the difference of both answers. Used alone it makes no queries and returns the uncorrected reconstruction;
+    `Corrected` queries the target.
 
     Attributes:
         networks: those of a bank (see `bank.BankInverter`), of mapped answers.
         sources: shadow models of that bank.
         mse: weight of the mean squared error beside 1 - SSIM in the loss.
-        settings: units that take in the answers, maps that these make, and filters of the convolutions; and training.
+        settings: sizes of the network (units for the answers, maps made of these, filters of the convolutions) and its
+            training.
     """
 
     networks: Attack
@@ -109,12 +112,13 @@ class Corrector(Attack):
 
 @dataclass(frozen=True)
 class Corrected(Attack):
-    """Asks the target about what was drawn of its answers, and corrects it: `rounds` queries for each attacked image.
+    """Corrects reconstructions with the target's answers to them: `rounds` queries for each attacked image.
 
     Attributes:
-        aligned: what draws, with a `Corrector` at its start, on the target's own statistics (see `transfer.Transfer`).
+        aligned: the attack to correct, which uses the target's own statistics and starts from a `Corrector` (see
+            `transfer.Transfer`).
         settings: of that corrector.
-        queries: answers of the target at most, of which each image takes `rounds`.
+        queries: the most answers of the target that may be used; each image takes `rounds` of them.
     """
 
     aligned: Attack

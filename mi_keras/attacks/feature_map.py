@@ -25,16 +25,16 @@ Descent = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 @dataclass(frozen=True)
 class LastFeatureMap(Input):
-    """The last feature map of the adversary's surrogate from which it answers as the target did.
+    """The last feature map of the adversary's surrogate for which the surrogate gives the target's answer.
 
-    It starts at the mean map of the predicted class, of the adversary's own images, and moves by Adam until the surrogate's
-    tail answers with the observed vector. No value falls below 0 where all of the mean maps are at or above it, as behind
-    a ReLU. Many maps explain a vector; this is one near those of its class.
+    Adam starts from the mean map of the predicted class over the adversary's own images and brings the answer of the
+    surrogate's tail towards the observed vector. Values stay >= 0 where all mean maps are >= 0, as after a ReLU. Many
+    maps give the same vector; this one is near the maps of its class.
 
     # Deviates: the text only names the idea. It leaves open where to start and how to choose among the maps.
 
     Attributes:
-        steps: exact number of updates.
+        steps: number of updates, always all of them.
         rate: step size, as a share of the standard deviation of the mean maps.
     """
 

@@ -1,8 +1,9 @@
-"""Class inversion with a generator: what a model takes for typical of a class, among images that are likely at all.
+"""Class inversion with a generator: the image that a model takes for most typical of a class, among plausible images.
 
-Not a reconstruction of an image: nothing is looked at but the class. The generator learns from the adversary's own images what
-images look like; its input is searched for one that the model is sure of (compare Zhang et al. 2020, whose generator is a
-GAN; this one is a network that draws an image from its principal components, standardised and with noise on them).
+This reconstructs no particular image: it uses only the predicted class. The generator learns from the adversary's own
+images what images look like; then an input is searched whose image the model is sure of (compare Zhang et al. 2020,
+whose generator is a GAN; this one is a network that draws an image from its principal components, standardised and with
+noise on them).
 """
 
 import math
@@ -36,18 +37,20 @@ Step = Callable[..., tuple[tf.Tensor, ...]]
 
 @dataclass(frozen=True)
 class ClassGenerator(Attack):
-    """The image of a generator that the attacked model is most sure to be of the class that it predicted.
+    """The image of a generator for which the attacked model is most sure of the predicted class.
 
-    Minimises cross-entropy to the class + weight / 2 * sum of squares of the input, whose prior is standard normal, by Adam from
-    several random inputs; the one of the smallest loss is drawn. All answers of one class give one image.
+    Adam minimises cross-entropy to the class + weight / 2 * sum of squares of the generator's input (a standard normal
+    prior) from several random inputs; the one with the smallest loss gives the image. All answers of one class give the
+    same image.
 
     Attributes:
-        units: of the generator's input, principal components of the adversary's images.
-        noise: deviation of the noise on these in training.
+        units: length of the generator's input: principal components of the adversary's images.
+        noise: standard deviation of the Gaussian noise on the components in training.
         steps, learning_rate: of the search.
-        starts: random inputs to start from.
+        starts: number of random inputs to start from.
         weight: of the prior.
-        searches: it looks for what the model is sure of; else it has no weights, and draws the image of an input of zeros.
+        searches: True: search for an input that the model is sure of, which needs the weights of the target. False:
+            return the image of the zero input.
         settings: of the generator and its training.
     """
 
@@ -77,7 +80,7 @@ class ClassGenerator(Attack):
 
     @property
     def start(self) -> "ClassGenerator | None":
-        """The generator alone, which all that is attacked shares."""
+        """The generator alone, which is trained once for all attacked models."""
         return replace(self, searches=False) if self.searches else None
 
     def fit(self, known: Evidence | None, held: Holdings, run: Run, before: Fitted | None = None) -> Fitted:

@@ -28,10 +28,10 @@ Step = Callable[..., tuple[tf.Tensor, ...]]
 
 @dataclass(frozen=True)
 class GradientImage(Input):
-    """X~ as an input of an attack: the image that makes the adversary's surrogate answer as the target did.
+    """X~ as an input of an attack: the image for which the adversary's surrogate gives the target's answer.
 
     Attributes:
-        objective: what is matched, "logit_mse" or "cross_entropy", see `reconstruct`.
+        objective: which loss is minimised, "logit_mse" or "cross_entropy" (see `reconstruct`).
     """
 
     settings: GradientSettings = GradientSettings()
@@ -99,8 +99,8 @@ def reconstruct(
         shadow: M_S; it is used through a frozen copy and stays bit-identical.
         observation: the target's output vectors.
         start_images: `(classes, height, width, channels)` I_0 of each predicted class, from shadow training data;
-            None starts each image at uniform noise.
-        run: its seed is that of a random start, its workspace keeps finished batches; in its precision M_S is gone through.
+            None: each image starts as uniform noise.
+        run: gives the seed of a random start, the workspace that keeps finished batches, and the precision of M_S.
 
     Returns:
         `images`, `(count, height, width, channels)` in [0, 1], X~ of each output vector; `losses`, `(steps, 4)`, the mean

@@ -1,4 +1,5 @@
-"""The one learned attack: inputs x network x loss. M_I of the thesis and the decoders of the split text are two of it."""
+"""The learned attack: any inputs, network and loss. M_I of the thesis and the decoders of the split paper are instances
+of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,13 +23,14 @@ from mi_keras.types import Floats, Redrawn, Rows
 
 @dataclass(frozen=True)
 class Learned(Attack):
-    """A network that learns to draw the adversary's own images from the answers to them (thesis 3.6, 3.7; split 4.1).
+    """A network that learns to reconstruct the adversary's own images from the answers to them (thesis 3.6, 3.7; split
+    4.1).
 
     Attributes:
-        inputs: what it is fed with; several are flattened and concatenated in this order.
-        settings: network, loss and training, of one of the kinds that `networks.network_of` knows.
-        name: of the inputs in the store: "o+x" of the thesis.
-        start: the same network, trained without a defence, to go on from.
+        inputs: what the network gets; several inputs are flattened and concatenated in this order.
+        settings: of network, loss and training; one of the classes that `networks.network_of` knows.
+        name: of the inputs in the store, such as "o+x".
+        start: the same network trained without a defence, from which training continues.
         images: how many of the adversary's own images to use, at most; None: all.
     """
 
@@ -124,7 +126,7 @@ class Learned(Attack):
         return with_weights(self.network.rebuild(input_shape, image_shape), fitted[0])
 
     def images_of(self, model: keras.Model, inputs: Rows) -> Iterator[Floats]:
-        """Yield what the network draws of its inputs (see `Drawer.draw`)."""
+        """Yield the images that the network makes of its inputs (see `Drawer.draw`)."""
         drawer, batch = Drawer(model, self.network.decode, inputs), self.network.batch
         return drawer.draw(inputs, batch=batch, label=self.label, epochs=self.settings.epochs)
 
@@ -134,7 +136,8 @@ class Learned(Attack):
         return replace(self.settings, epochs=1, batch_size=2, learning_rate=1.0)
 
     def draw(self, model: keras.Model, parts: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Return what the network draws of its parts, each `(batch, ...)` with all but the first size known, in a graph."""
+        """Return the images of the parts in a graph; each part is `(batch, ...)`, with all sizes but the first
+        known."""
         if not self.network.flat:
             return self.network.decode(model, parts[0])
         vectors = [tf.reshape(part, (-1, int(np.prod(part.shape[1:])))) for part in parts]

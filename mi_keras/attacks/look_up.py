@@ -1,4 +1,4 @@
-"""The adversary's own image of the nearest answer: what looking up gives, without a network."""
+"""Nearest neighbour: the adversary's own image whose answer is nearest to the observed one, without a network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ SEED = 1  # of the signs: nothing is chosen by it
 
 @dataclass(frozen=True)
 class LookUp(Attack):
-    """Its own image whose answer is nearest to the observed one, by squared differences in deviations of its own answers.
+    """The adversary's own image with the nearest answer, by squared differences in units of the standard deviation of
+    its own answers.
 
-    Larger answers are hashed to `WIDTH` sums of signs first, always the same ones (a count sketch, Charikar et al. 2002):
-    that keeps squared distances on average, with a deviation of about 2 %.
+    Answers longer than `WIDTH` are hashed to `WIDTH` numbers first by a fixed count sketch (Charikar et al. 2002),
+    which keeps squared distances on average, with a standard deviation of about 2 %.
 
     Attributes:
         images: how many of the adversary's own images to use, at most; 0: all.
-        maps: answers are feature maps.
+        maps: whether answers are feature maps.
     """
 
     images: int = 0

@@ -1,8 +1,9 @@
-"""Maps to pixels without a question to the model: places of the mean map are paired with those of the mean image.
+"""From feature maps to pixels without a query: positions of the mean feature map are paired with positions of the mean
+image.
 
-Who intercepts the maps of many images knows the mean of what is sent at each place, and from images of its own the mean of
-what is seen there. Where images are alike at the same place, as aligned faces are, these are pairs, one a place. A linear
-map learned from them reads what a single image's maps differ by.
+Who intercepts the maps of many images knows their mean at each position, and knows the mean of its own images there.
+Where images are aligned, as faces are, these means are pairs, one for each position. A linear map learned from the
+pairs translates what a single image's maps differ by from the mean.
 """
 
 from collections.abc import Iterator
@@ -30,10 +31,11 @@ LEAST = 1e-6  # deviation of a map that varies
 
 @dataclass(frozen=True)
 class PlaceMeans(Attack):
-    """The mean own image, and what a linear map makes of an answer's difference from the mean of the observed ones.
+    """The mean of its own images, plus a linear map of an answer's difference from the mean of the observed answers.
 
-    Each place of the maps gives one patch of pixels. The map is ridge regression of patches of the mean own image on places
-    of the mean observed map, in deviations of each channel; the ridge is chosen on blocks of places that are held out.
+    Each position of the maps gives one patch of pixels. The linear map is a ridge regression from the mean observed map
+    (in standard deviations of each channel) to the patches of the mean image; the ridge is chosen on held-out blocks of
+    positions.
 
     Attributes:
         images: how many of the adversary's own images to use, at most; 0: all.

@@ -1,4 +1,5 @@
-"""The candidate whose answer is nearest to the observed one, for an adversary that holds the attacked image among others."""
+"""The candidate whose answer is nearest to the observed one, for an adversary whose pool of candidates includes the
+attacked image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ HOW = ("queries", "weights")
 
 @dataclass(frozen=True)
 class PoolMatch(Attack):
-    """The candidate of the nearest answer, by squared differences in deviations of the pool's answers; the mean of several.
+    """The candidate with the nearest answer, by squared differences in standard deviations of the pool's answers; of
+    equally near ones their mean.
 
-    It learns nothing. Where each image has an answer of its own and no noise is on it, it finds every image, so that it says
-    nothing of how much an answer tells to someone without the pool.
+    It learns nothing. Where every image has a different answer and no noise is added, it finds every image; so it does
+    not measure how much an answer tells somebody without the pool.
 
     Attributes:
         by: how it gets the answers of candidates: "queries" to the target, or its "weights".

@@ -1,4 +1,5 @@
-"""Some answers of the target to images of the adversary's choice: a better map to the shadow models, then a network for it."""
+"""Queries: the target's answers to some of the adversary's images improve the map to the shadow models, and then train
+a network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,21 +32,20 @@ from mi_keras.types import Floats, Ints
 
 @dataclass(frozen=True)
 class Queried(Attack):
-    """The networks of a bank on a target's answers, after the target has answered some of the adversary's own images.
+    """A bank's networks, applied to a target that has answered some of the adversary's own images.
 
-    Its map to the mean of the shadow models is found by matching (see `alignment.matched`), with what is known of these answers
-    beside the answers whose images are not known. Then, if asked for, a network is trained further, on the target's answers
-    where it gave them, and on what it is predicted to answer elsewhere (see `imitation`).
+    The map from the target's answers to the mean of the shadow models is found by matching (see `alignment.matched`);
+    it uses answers with known images beside the observed ones. With `tuned` a network is then trained further, on the
+    target's answers to images that were queried and on predicted answers to all others (see `imitation`).
 
     Attributes:
         networks: those of a bank (see `bank.BankInverter`), of mapped answers.
         sources: shadow models of that bank.
-        queries: answers of the target; of fewer than all images those are asked about that lie farthest apart by the shadow
-            models' answers.
-        weight: answers that the shadow models count as against those of the target, in each class.
-        tuned: train the last of the networks further, and draw by that alone.
-        noise: deviation of the noise on canonical answers in that training.
-        mse, settings: of that training, as of the bank's.
+        queries: number of images that the target answers; they are those farthest apart by the shadow models' answers.
+        weight: weight of the shadow models against the target's answers in each class, as a number of answers.
+        tuned: train the last of the networks further and use that one alone.
+        noise: standard deviation of the Gaussian noise on canonical answers in that training.
+        mse, settings: of that training (see `bank.BankInverter`).
     """
 
     networks: Attack

@@ -1,8 +1,8 @@
-"""What the answers of shadow models teach any attack about a target that was never asked.
+"""Any attack, trained on the answers of shadow models, against a target that answers no queries.
 
-Networks of one architecture put what they know of an image into answers that are alike up to how they are placed and
-scaled (Roeder et al. 2021), so that an attack learned on one hardly works on another. Canonical answers (see `canonical`)
-carry over. The target's statistics are those of the answers that are attacked, of all of them together (transductive).
+Networks of one architecture give answers that agree up to an affine map (Roeder et al. 2021), so an attack that learned
+from one hardly works on another. Canonical answers (see `canonical`) transfer. The target's statistics are those of the
+answers that are attacked, of all of them together (transductive).
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,14 +40,14 @@ class FromShadows(Attack):
     """An attack that learns from the answers of several shadow models, one drawn for each image in each epoch.
 
     Attributes:
-        inner: what learns from canonical answers, and draws images from them.
-        shadows: how many models answer: draw number k of what the adversary knows (`types.redrawn`) is that of shadow k, and
-            again from the first.
-        noise: deviation of Gaussian noise on canonical vectors while it learns, anew in each epoch: what two models say of an
-            image differs by more than what the shadows happen to differ by.
-        class_columns: how many of the last columns of an answer say the class as one-hot; 0: answers tell none.
-        observes: statistics of the target are taken from all answers that it is observed to give, drawn towards those of
-            the shadows where these are few; else the shadows' stand for them, and each answer is looked at alone.
+        inner: the attack that learns from canonical answers.
+        shadows: number of shadow models; draw k of the known answers (`types.redrawn`) is from shadow k, starting again
+            after the last.
+        noise: standard deviation of the Gaussian noise on canonical vectors in training, drawn anew in each epoch: the
+            target differs from the shadows more than these differ from each other.
+        class_columns: number of last columns of an answer that hold the class as one-hot; 0: none.
+        observes: True: the statistics of the target come from all its observed answers, shrunk towards those of the
+            shadows where there are few. False: the shadows' statistics are used, and each answer is attacked by itself.
     """
 
     inner: Attack
@@ -92,7 +92,7 @@ class FromShadows(Attack):
 
     @property
     def start(self) -> "FromShadows | None":
-        """The same without a look at the target, from which it goes on: all that is observed shares it."""
+        """The same attack without the target's statistics; it is trained once for all observed targets."""
         return replace(self, observes=False) if self.observes else None
 
     @property
@@ -155,7 +155,8 @@ class FromShadows(Attack):
         return self.inner.reconstruct((learned, info["inner"]), Evidence(seen, [canonical]), held, run)
 
     def split(self, values: NDArray[Any]) -> tuple[Floats, Told]:
-        """Return what answers say beside the class, a row for each, of maps for each position; and the class."""
+        """Return the answers without their class columns, one row per answer (per position for maps), and the
+        classes."""
         values = np.asarray(values, np.float32)
         if values.ndim != 2 or not self.class_columns:
             rows = values.reshape(-1, values.shape[-1])

@@ -1,4 +1,4 @@
-"""Alignment without a query: what the observed answers alone tell of how the target differs from the shadow models."""
+"""Alignment without a query: the observed answers alone show how the target differs from the shadow models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class Transfer(Attack):
     Attributes:
         networks: those of a bank (see `bank.BankInverter`), of canonical or mapped answers.
         sources: shadow models of that bank.
-        observed: the first answers whose statistics are used; 0: all.
+        observed: number of answers, from the first on, whose statistics are used; 0: all.
         alignment: "none"; "covariance", by optimal transport; or "matching" of answers with the adversary's images by EM.
-        share: of the way to the shadow models' covariance.
-        weight: answers that the shadow models count as against those observed, in an alignment.
-        only_last: draw by the last of the networks alone.
+        share: how far the covariance is moved to that of the shadow models, in [0, 1].
+        weight: weight of the shadow models against the observed answers in an alignment, as a number of answers.
+        only_last: use the last of the networks alone.
     """
 
     networks: Attack

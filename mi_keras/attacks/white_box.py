@@ -1,9 +1,10 @@
-"""Steps on the image, by an adversary that has the weights: what a learned attack draws is made to answer as was observed.
+"""Gradient steps on the image, by an adversary that has the weights: a learned attack's reconstruction is changed until
+the target gives the observed answer to it.
 
-The image that is looked for is the likeliest one: its answer meets the observed one, and it differs from the drawn one as
-the adversary's own images, which the learned attack had not seen, differ from what it draws of them. What the answer leaves
-open stays as it was drawn (a Gaussian prior around the drawn image; compare Yin et al. 2020, He et al. 2019). Behind a
-defence the target is the model with the defence that the adversary knows.
+It looks for the most likely image (maximum a posteriori): its answer is close to the observed one, and its difference
+from the reconstruction is like the errors of the learned attack on own images that it had not seen. What the answer
+does not determine stays as it was reconstructed (a Gaussian prior around the reconstruction; compare Yin et al. 2020,
+He et al. 2019). Behind a defence that the adversary knows, gradients go through the defence too.
 """
 
 import math
@@ -35,19 +36,22 @@ SAVED = "start_"  # before the names of what `first` learned
 
 @dataclass(frozen=True)
 class WhiteBox(Attack):
-    """Takes what `first` draws, and steps from there until the target answers as it did to the attacked image.
+    """Starts from the reconstruction of `first` and changes it by gradient steps towards the observed answer of the
+    target.
 
-    See `steps.walk` for what is minimised. Answers are measured in deviations of the adversary's own, of maps per channel,
-    differences of images in what `first` usually misses. The weight, and what is taken of the starts, are chosen on own
-    images that `first` must not have learned from: the last `held_out`.
+    See `steps.walk` for the loss. Differences of answers are in standard deviations of the adversary's own answers (for
+    maps, per channel), differences of images in units of the usual error u of `first`. The weight, and which start to
+    use, are chosen on the last `held_out` own images, from which `first` must not have learned.
 
     Attributes:
-        first: the attack that draws, fitted behind the same defence.
-        steps: of Adam, the size of which falls from `learning_rate` (in units of u) to 0 as half a cosine.
-        starts: the drawn image, and that image with noise as large as what `first` usually misses.
-        weights: of the prior, to choose from; without a choice, steps are taken whether they help or not.
-        held_out: own images by which is chosen, at most a quarter of all.
-        batch_size: images that are optimised together.
+        first: the attack that gives the first reconstruction, fitted behind the same defence.
+        steps: number of steps of Adam; the step size falls from `learning_rate` (in units of u) to 0 along half a
+            cosine.
+        starts: number of starts: the reconstruction, and copies of it with noise as large as the usual error of
+            `first`.
+        weights: candidates for the weight of the prior; with a single one, steps are taken whether they help or not.
+        held_out: number of own images to choose on, at most a quarter of all.
+        batch_size: number of images that are optimised together.
     """
 
     first: Attack

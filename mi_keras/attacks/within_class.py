@@ -1,8 +1,8 @@
-"""Attacks that learn, within each predicted class, how images differ as the answers to them differ.
+"""Attacks that learn, within each predicted class, how differences of images depend on differences of their answers.
 
-What the class alone gives away is taken out first: answers are standardised within their class, images are learned as
-differences from the mean of their class. A model whose answers say the class almost only, and little else at a small
-scale, is attacked as well as one whose answers differ much (Teterwak et al. 2021: logits hold detail of the image).
+What the class alone gives away is removed first: answers are standardised within their class, and images are learned as
+differences from the mean of their class. So a model whose answers differ little within a class is attacked as well as
+one whose answers differ much (Teterwak et al. 2021: logits hold detail of the image).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -49,17 +49,17 @@ LOSSES = ("mse", "ssim")
 class LinearWithinClass(Attack):
     """The best affine map from standardised answers to images: ridge regression, shared by the classes and then by class.
 
-    The class mean where answers say nothing more. The two ridges are chosen on a fifth of the adversary's own images.
-    Images are drawn by their principal components, 256 at most, which hold nearly all that differs between them. Where
-    answers are drawn anew each time, the map is fitted to several draws of them. Their noise on the diagonal of the Gram
-    matrix would be exact for noise on the features alone; noise on logits that are shown as probabilities, that changes
-    the class or is clipped is none.
+    Where answers say nothing beyond the class, it gives the class mean. The two ridges are chosen on a fifth of the
+    adversary's own images. Images are drawn by their principal components, 256 at most, which hold nearly all that
+    differs between them. Where answers are drawn anew each time, the map is fitted to several draws of them. Their
+    noise on the diagonal of the Gram matrix would be exact for noise on the features alone; noise on logits that are
+    shown as probabilities, that changes the class or is clipped is none.
 
     Attributes:
-        class_columns: how many of the last columns of an answer say the class as one-hot; 0: the class is the answer's
+        class_columns: number of last columns of an answer that hold the class as one-hot; 0: the class is the answer's
             largest value.
         images: how many of the adversary's own images to use, at most; 0: all.
-        maps: answers are feature maps, which tell no class; they are taken as vectors.
+        maps: whether answers are feature maps, which hold no class; they are flattened.
     """
 
     class_columns: int = 0
@@ -122,11 +122,11 @@ class NetworkWithinClass(Attack):
     """A transposed CNN that draws the image from standardised answers and the class.
 
     Attributes:
-        loss: "mse", or "ssim" for 1 - SSIM: each shows another side of what leaks.
-        channels: of the network, as of `build_tcnn`.
+        loss: "mse", or "ssim" for 1 - SSIM; each shows other details that leak.
+        channels: of the network (see `build_tcnn`).
         epochs, batch_size, learning_rate: of training, with a cosine schedule.
-        noise: deviation of Gaussian noise on the standardised answers in training, against learning by heart.
-        class_columns, images: as of `LinearWithinClass`.
+        noise: standard deviation of the Gaussian noise on the standardised answers in training, against overfitting.
+        class_columns, images: see `LinearWithinClass`.
     """
 
     loss: str = "mse"

@@ -1,1 +1,1 @@
-"""The audit of a user's own model: what can be rebuilt of an image from what the model sends out."""
+"""Audit a model of your own: how much of an image can be reconstructed from what the model sends out."""

@@ -1,4 +1,4 @@
-"""What a user may ask of an audit, with the defaults, each checked where it is made."""
+"""The options of an audit with their defaults; every value is checked when `Options` is made."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -25,38 +25,41 @@ SMALLEST_ATTACKED = 16  # below it SSIM has no window, and a picture shows nothi
 
 @dataclass(frozen=True)
 class Options:
-    """What is audited, who attacks, and what is tolerated; docs/audits.md tells more of each.
+    """What is audited, who attacks, and what is tolerated; docs/audits.md explains each option.
 
     Attributes:
-        at: what leaves: a layer's path, an output, or a view of it such as "logits", "rounded=3", "top=3" or "label"; none
-            named: the views of the output.
-        adversaries: of `ADVERSARIES`, at every point; none named: "class" and "unlimited", and at layers "white_box".
-        preset: how hard the attacks try, of `PRESETS`.
+        at: points to audit: the path of a layer, the name of an output, or a view of it such as "logits", "rounded=3",
+            "top=3" or "label"; empty: the views of the output.
+        adversaries: names from `ADVERSARIES`, used at every point; empty: "class" and "unlimited", and at layers also
+            "white_box".
+        preset: how hard the attacks try, one of `PRESETS`.
         seed: root of all random choices, >= 0.
-        pixels: what the data holds: "0..1", "0..255" or "-1..1"; needed unless they are bytes in 0..255.
-        model_input: what the model expects: these, "caffe", "torch", or a function of images in [0, 1]; None: found by
-            accuracy, where there are labels.
-        output: of several outputs, the one that tells the class.
-        output_kind: what answers are, where their values do not say it, such as "embedding".
-        labels, groups: "folder": a subfolder is a class, a person.
-        class_names: of subfolders or labels, in the order of the model's outputs; None: by name.
+        pixels: range of the pixels in the data: "0..1", "0..255" or "-1..1"; needed unless they are uint8.
+        model_input: what the model expects: one of these ranges, "caffe", "torch", or a function of images in [0, 1];
+            None: found by accuracy, which needs labels.
+        output: name of the output that predicts the class, where there are several.
+        output_kind: kind of the answers where their values do not show it, such as "embedding".
+        labels, groups: "folder": each subfolder is a class, each one below it a group such as a person; "none":
+            neither.
+        class_names: names of the classes in the order of the model's outputs; None: the names of subfolders or labels,
+            sorted.
         size: (height, width) of images for a model of variable size.
-        trained_on: which images the model was trained on: "x_train", "x_test" or a key of booleans of an npz; of arrays also
-            booleans, one for each image.
-        class_of: "prediction": images are told from those of their predicted class; "all": from all others.
-        attack_size: largest side of what is reconstructed, in pixels, in 16..320.
-        tolerance: what is tolerated above the baselines; None: ours, which the report says.
-        among: images to tell apart, in 2..100.
+        trained_on: which images the model was trained on: "x_train", "x_test" or the key of a boolean array of an npz
+            file; with arrays also booleans `(count,)`.
+        class_of: "prediction": the other images to choose from have the same predicted class; "all": they may have any.
+        attack_size: largest side of the reconstructions in pixels, 16 to 320.
+        tolerance: what is tolerated above the baselines; None: the default, which the report names as such.
+        among: number of images from which the true one is picked, 2 to 100.
         budget: minutes for the attacks at each point; 0: no limit.
         defend: defences to be tried, such as "rounding=1" or "noise=0.5".
-        sends: of an image, which an adversary averages where a defence is noise.
-        queries: numbers of answers that the adversary "queries" has; several make a curve.
+        sends: how many answers to the same image an adversary averages where a defence adds noise.
+        queries: number of target answers that the adversary "queries" has, or several numbers for a curve.
         fix: values of inputs beside the image, by their names.
-        public_backbone: path of a layer up to which everybody has the model with its weights.
-        attacker_seeds: attackers that train the published attacks by other random choices, this one among them.
+        public_backbone: path of the layer up to which the model and its weights are public.
+        attacker_seeds: number of seeds to train the published attacks with, the audit's own among them.
 
     Raises:
-        InputError: one of them is not legal, whatever the model.
+        InputError: a value is not allowed for any model.
     """
 
     at: tuple[str, ...] = ()

@@ -204,14 +204,14 @@ class Control:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """One audit.
+    """The result of one audit. `print(report)` is the first screen; a notebook shows the page.
 
     Attributes:
-        assumed: what the audit took for granted, a sentence each.
-        not_tried: what a reader may miss and was not attacked.
-        warnings: what limits the result.
-        cheapest: the sentence on the cheapest defence that sufficed.
-        curves: by numbers of answers, where several were asked for.
+        assumed: what the audit assumed, one sentence each.
+        not_tried: which attacks were not tried, one text each.
+        warnings: what limits the result, one sentence each.
+        cheapest: a sentence on the cheapest defence that sufficed.
+        curves: scores by number of queries, where several were asked for.
         pictures: arrays `(count, height, width, channels)` in [0, 1]; not part of the JSON.
     """
 
@@ -250,7 +250,7 @@ class Report:
         return f"<Report on {self.model.name}: {', '.join(f'{p.name} {p.verdict}' for p in self.points)}>"
 
     def save(self, folder: "str | Path") -> Path:
-        """Write page, card, JSON and pictures (see `write`) into a folder that takes files; return the page's path."""
+        """Write index.html, audit.md, audit.json and pictures.npz into a writable folder; return the page's path."""
         check_writable("folder", Path(folder))
         return write(self, Path(folder))
 

@@ -1,4 +1,4 @@
-"""The verdict on a point, against a tolerance that the user owns, and the exit code of `--fail-above`."""
+"""The verdict on a point, against a tolerance that the user sets, and the exit code of `--fail-above`."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,11 +27,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much a number may be above its baseline.
+    """By how much a score may be above its baseline.
 
     Attributes:
-        found: of images found among as many of their class, in [0, 1); AUC is held against the same.
-        detail: of R2, in [0, 1).
+        found: share of images that are picked, above chance, in [0, 1); it limits AUC too.
+        detail: R2 within the class, in [0, 1).
 
     Raises:
         InputError: a number is outside its range.

@@ -1,4 +1,4 @@
-"""Labelled images in, disjoint sets in [0, 1] out (thesis 3.3)."""
+"""Reads labelled images and divides them into disjoint sets with pixels in [0, 1] (thesis 3.3)."""
 
 import lazy_loader
 

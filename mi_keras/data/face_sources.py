@@ -1,4 +1,4 @@
-"""The door to pictures for the split attack: `open_faces` turns the value of `--data` into a `FaceSource` (split 3)."""
+"""Pictures for the split attack: `open_faces` turns the value of `--data` into a `FaceSource` (split 3)."""
 
 from mi_keras.data.face_source import FaceSource
 from mi_keras.data.folder_faces import open_folder
@@ -13,16 +13,16 @@ DEFAULT_FACES = "photographs"
 
 
 def open_faces(spec: str, *, offline: bool = False) -> FaceSource:
-    """List the pictures that `spec` names, and no others: nothing is substituted for a failure.
+    """List the pictures that `spec` names. A failure is an error; no other source is used instead.
 
     Args:
         spec: `photographs` for tiles of the photographs that scikit-image ships, `folder:PATH` for the images below a
             folder, `zip:PATH` for those in an archive, which is not unpacked, `tfds:NAME` for a set of TensorFlow
             Datasets with the feature `image`, such as celeb_a.
-        offline: never download; a `tfds:` set must then be prepared already.
+        offline: never download; a `tfds:` data set must be on the disk already.
 
     Raises:
-        InputError: `spec` has no legal form, or what it names cannot be read, is refused or holds no image.
+        InputError: `spec` has another form, or its images cannot be read, are refused or are none.
     """
     scheme, _, name = spec.partition(":")
     if spec == DEFAULT_FACES:

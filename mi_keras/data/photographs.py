@@ -1,4 +1,4 @@
-"""The pictures of a machine without face data: tiles of the photographs that scikit-image ships. Not in split 3."""
+"""Pictures for machines without face data: tiles of the photographs that scikit-image ships. Not in the split paper."""
 
 import importlib.resources
 import io
@@ -22,7 +22,7 @@ NOTE = (
 
 
 def open_photographs() -> FaceSource:
-    """Cut the photographs into tiles that do not overlap; what is left at the right and below is dropped.
+    """Cut the photographs into tiles that do not overlap; incomplete tiles at the right and bottom are dropped.
 
     The key of a tile is photograph, row and column, such as "astronaut/03_05"; its file is a PNG made in memory.
 

@@ -16,16 +16,16 @@ LARGEST_RATIO = (
 
 @dataclass(frozen=True)
 class Source:
-    """A labelled set as it was published: a training part and a test part, not yet cut or resized.
+    """A labelled data set as it was published: a training and a test part, not yet divided or resized.
 
     Attributes:
         name: where it came from, in the form that `--data` takes.
         train_images: `(count, height, width, channels)` uint8 in 0..255, or float32 in [0, 1].
         train_labels: `(count,)` class numbers.
         test_images: as `train_images`.
-        test_labels: as `train_labels`; no class that the training part lacks.
+        test_labels: as `train_labels`; every class of it is in the training part too.
         class_names: `(classes,)` one name per class number.
-        fingerprint: SHA-256 of images and labels, in hexadecimal; equal contents, equal fingerprint.
+        fingerprint: SHA-256 of images and labels, in hexadecimal.
     """
 
     name: str

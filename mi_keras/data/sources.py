@@ -1,4 +1,4 @@
-"""The door to labelled images: `load_source` turns the value of `--data` into a `Source` (thesis 3.3)."""
+"""Labelled images: `load_source` turns the value of `--data` into a `Source` (thesis 3.3)."""
 
 from mi_keras.data.mnist import read_embedded_mnist
 from mi_keras.data.npz_source import read_npz
@@ -12,15 +12,15 @@ DEFAULT_SOURCE = "mnist"
 
 
 def load_source(spec: str, *, offline: bool = False) -> Source:
-    """Read the labelled images that `spec` names, and no others: nothing is substituted for a failure.
+    """Read the labelled images that `spec` names. A failure is an error; no other source is used instead.
 
     Args:
         spec: `mnist` for the embedded subset, `tfds:NAME` for a set of TensorFlow Datasets, `npz:FILE` for
             a file with the keys x_train, y_train, x_test and y_test.
-        offline: never download; a `tfds:` set must then be prepared already.
+        offline: never download; a `tfds:` data set must be on the disk already.
 
     Raises:
-        InputError: `spec` has no legal form, or what it names cannot be read.
+        InputError: `spec` has another form, or its images cannot be read.
     """
     scheme, _, name = spec.partition(":")
     if spec == "mnist":

@@ -1,4 +1,4 @@
-"""Cut a source into five sets that share no image (thesis 3.3.1)."""
+"""Divides a source into five sets that share no image (thesis 3.3.1)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from mi_keras.types import Floats, Images, Ints
 
 @dataclass(frozen=True)
 class Splits:
-    """The five disjoint sets, preprocessed.
+    """Five disjoint sets of images, resized and with pixels in [0, 1].
 
     Attributes:
         target_train: D_T^T, half of the training selection.
@@ -27,8 +27,8 @@ class Splits:
         shadow_validation: D_V^S, another third.
         test: D_F, the last third.
         class_names: one name per class number.
-        source_name: the `--data` form of the source.
-        fingerprint: the fingerprint of the source; settings and seed are not in it.
+        source_name: name of the source, in the form that `--data` takes.
+        fingerprint: SHA-256 of the source's images and labels; settings and seed do not change it.
     """
 
     target_train: Images
@@ -42,7 +42,7 @@ class Splits:
 
     @property
     def sets(self) -> dict[str, Images]:
-        """The five sets by name, in the order of the text."""
+        """The five sets by name, in the order of the thesis."""
         return {
             "target_train": self.target_train,
             "shadow_train": self.shadow_train,

@@ -1,6 +1,7 @@
-"""What a model's owner does before others see the answers: one line each in `__init__.pyi`, imported on first use.
+"""Defences: what a model's owner does to the model, or to its answers, before others see them.
 
-What stands there is held to the contract by the tests.
+Each is listed by one line in `__init__.pyi` and imported on first use; the tests hold every listed one to the contract
+of `Defense`.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
 """Defences that change the output vector before the adversary sees it: rounding and truncation (thesis 5.3, 5.4).
 
-Noise and temperature are not in the text.
+Noise and temperature are not in the thesis.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Rounding(Defense):
         return f"rounding to {self.decimals} decimal{'' if self.decimals == 1 else 's'}"
 
     def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
-        """Return the nearest numbers of `decimals` decimals, of two equally near ones the even; never -0."""
+        """Return the values rounded to `decimals` decimals, ties to the even digit; -0 becomes 0."""
         # in float64 the product with the power of ten is exact, so that only true ties count as ties
         rounded = np.round(values.astype(np.float64), self.decimals)
         rounded += 0.0  # -0.0 + 0.0 is 0.0: a sign of zero would leak the logit's
@@ -54,12 +54,12 @@ class Rounding(Defense):
 class Truncation(Defense):
     """Keeps the largest values of the output vector and sets the rest to 0 (thesis 5.4).
 
-    The text leaves open whether its vector holds logits or probabilities. Among logits a 0 is not "nothing": it is
-    above every negative value that is kept, so that the predicted class can change. That happens only where fewer
-    than all values are kept and none of them is positive.
+    The thesis leaves open whether its vector holds logits or probabilities. A logit of 0 is above every negative logit
+    that is kept, so the predicted class can change. That happens only where some values are dropped and no kept one is
+    positive.
 
     Attributes:
-        top: k, how many values are kept, at least 1; of equal values those of the lower classes.
+        top: k, the number of values that are kept, >= 1; of equal values those with lower class numbers.
     """
 
     top: int = 1
@@ -89,7 +89,7 @@ class Truncation(Defense):
 
 @dataclass(frozen=True)
 class Noise(AddedNoise):
-    """Adds independent Gaussian noise to every value of the output vector; not in the text's evaluation.
+    """Adds independent Gaussian noise to every value of the output vector; not evaluated in the thesis.
 
     Attributes:
         deviation: standard deviation of the noise, in the units of the values, > 0.
@@ -102,13 +102,13 @@ class Noise(AddedNoise):
 
 @dataclass(frozen=True)
 class Temperature(Defense):
-    """Divides the logits, so that probabilities made of them are nearer to each other; not in the text.
+    """Divides the logits by a temperature, which makes the probabilities more equal; not in the thesis.
 
-    The predicted class stays. Nothing is lost but what float32 cannot hold: who reads probabilities as their logarithm
-    reads the same as before on another scale.
+    The predicted class stays the same. Nothing is lost but float32 precision: the logarithms of the probabilities are
+    the old logits on another scale, up to a constant.
 
     Attributes:
-        temperature: by which logits are divided, > 0; above 1 the model seems less sure.
+        temperature: number that the logits are divided by, > 0; above 1 the model seems less sure.
     """
 
     temperature: float = 2.0

@@ -1,4 +1,4 @@
-"""What every defence is: a frozen dataclass that changes the model, what it sends, or both, and says so in words."""
+"""The base class of defences: a frozen dataclass that changes the model, what it sends, or both."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,15 +20,15 @@ MOST_DECIMALS = 7  # float32 holds no more
 
 
 class Defense:
-    """A defence; its fields are its settings and its identity. Nothing else knows it by name.
+    """A defence. Its fields are its settings, and two with equal fields are the same defence.
 
     Attributes:
         hardens: it trains another model, which answers in place of the one that is protected.
-        measures: it looks at values of the defender's own before the first is sent: the kind of the stage that keeps what
-            it saw, which depends on these values alone; "" for none.
-        draws: it draws anew for each image that is sent.
-        of_maps: it is for feature maps, and not for output vectors.
-        differentiable: who knows it can follow gradients through it: it has `in_graph`.
+        measures: name of the stage that keeps what `measure` returns, which depends only on values of the defender's
+            own images; "" for a defence that measures nothing.
+        draws: it is random, with new draws for each image that is sent.
+        of_maps: it is for feature maps, not for output vectors.
+        differentiable: it has `in_graph`, so an adversary that knows it can compute gradients through it.
     """
 
     hardens: ClassVar[bool] = False
@@ -39,7 +39,7 @@ class Defense:
 
     @property
     def words(self) -> str:
-        """What is done, in tables and progress: "rounding to 1 decimal"."""
+        """Its name in tables and progress, such as "rounding to 1 decimal"."""
         raise NotImplementedError
 
     @property
@@ -52,23 +52,25 @@ class Defense:
         return model
 
     def measure(self, values: Rows) -> Arrays:
-        """Return what the defender knows of values of its own, `(count, ...)`, before the first is sent."""
+        """Return statistics of values of the defender's own images, `(count, ...)`, computed before anything is
+        sent."""
         return {}
 
     def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
-        """Return what is sent in place of the values: a new array of their shape and type.
+        """Return what is sent instead of the values: a new array of the same shape and type.
 
         Args:
             values: `(batch, ...)` float16 or float32; left as they are.
             measured: what `measure` returned.
-            seed: of what is drawn. One seed is one draw: two batches need two seeds, or their noise is the same.
+            seed: seed of the random draws; use another one for each batch, or the noise is the same.
         """
         return values.copy()
 
     def in_graph(self, values: "tf.Tensor", measured: Arrays) -> "tf.Tensor":
-        """Return what is sent on average in place of a float32 batch, as a function that has gradients.
+        """Return the mean of what is sent instead of a float32 batch, with gradients.
 
-        What is rounded has none: values are those that are sent, gradients go straight through (see `straight_through`).
+        Rounding has no gradient: the values are the rounded ones, the gradients those of the identity (see
+        `straight_through`).
         """
         raise NotImplementedError(f"{self.words} has no gradients.")
 

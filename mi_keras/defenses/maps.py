@@ -74,10 +74,10 @@ def map_statistics(maps: Rows, batch: int = 64) -> MapStatistics:
 
 @dataclass(frozen=True)
 class KeptMaps(Defense):
-    """Sends some of the maps; the others are 0 for the tail and for the adversary, who both know which (split 7).
+    """Sends some of the maps. For the tail and the adversary, who both know which, the others are 0 (split 7).
 
     Attributes:
-        kept: numbers of the maps that are sent, at least one, each once, in any order.
+        kept: numbers of the maps that are sent, from 0; at least one, each once, in any order.
     """
 
     kept: tuple[int, ...] = (0,)
@@ -108,7 +108,8 @@ class KeptMaps(Defense):
         return values * np.isin(np.arange(values.shape[-1]), self.kept).astype(np.float32)
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
-        """Return the bytes of the maps that are sent, which are agreed beforehand; raises `InputError` where one is none."""
+        """Return the bytes of the maps that are sent; which ones is agreed beforehand. Raises `InputError` where a
+        number is too high."""
         self._check_kept(shape[-1])
         return bytes_of((*shape[:-1], len(self.kept)))
 
@@ -131,14 +132,14 @@ class _Measuring(Defense):
 
 @dataclass(frozen=True)
 class QuantizedMaps(_Measuring):
-    """Rounds every value to the nearest of 2**bits levels that share out the range of its map evenly.
+    """Rounds every value to the nearest of 2**bits levels, evenly spaced over the range of its map.
 
-    The levels are the middles of 2**bits equal parts of the range, those of one bit at a quarter and three quarters of
-    it: of values spread evenly no other levels have a smaller squared error. The range goes from the map's lowest to its
-    highest value, but no further than 0.5 + 0.8 bits deviations from its mean. A value outside takes the end level.
+    The levels are the middles of 2**bits equal parts of the range (with one bit at a quarter and three quarters), which
+    minimises the squared error of uniform values. The range goes from the map's lowest to its highest value, but at
+    most 0.5 + 0.8 * bits standard deviations from its mean. Values outside take the nearest level.
 
     Attributes:
-        bits: of one value, in 1..8.
+        bits: bits per value, 1 to 8.
     """
 
     bits: int = 4
@@ -177,20 +178,20 @@ class QuantizedMaps(_Measuring):
         )  # a map that never changes has the one level that it has
 
     def bytes_per_image(self, shape: tuple[int, ...]) -> int:
-        """Return the bits of all values, packed and rounded up to whole bytes per image."""
+        """Return the bytes of all values packed, rounded up per image."""
         return -(-int(np.prod(shape)) * self.bits // 8)
 
 
 @dataclass(frozen=True)
 class NoisyMaps(_Measuring, AddedNoise):
-    """Adds independent Gaussian noise to every value, in each map in proportion to the map's own deviation.
+    """Adds independent Gaussian noise to every value, in proportion to the standard deviation of its map.
 
-    The first layers of the tail and of a decoder scale maps as they like, so that only the ratio of noise to signal
-    counts. Noise of one size for all maps would drown the quiet ones alone: a choice of maps, which `KeptMaps` is for.
-    Noise makes maps harder to compress, which `bytes_per_image` does not count.
+    The tail and a decoder can rescale maps in their first layer, so only the noise-to-signal ratio of each map matters.
+    The same noise on all maps would hide only those with small values, which is a choice of maps as in `KeptMaps`.
+    Noise makes maps harder to compress; `bytes_per_image` does not count that.
 
     Attributes:
-        deviation: standard deviation of the noise over that of the map, > 0.
+        deviation: standard deviation of the noise, divided by that of the map, > 0.
     """
 
     seed_name: ClassVar[str] = "map noise"

@@ -1,4 +1,5 @@
-"""Noise where the tail does not look: each map has as much of it as costs the tail's answer little and the attacker much."""
+"""Noise where the tail is insensitive: each map gets the amount that costs the tail's answer little and the attacker
+much."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,10 +24,10 @@ HALVINGS = 100  # of the range in which a multiplier is looked for
 
 @dataclass(frozen=True)
 class ShapedNoise(AddedNoise):
-    """Adds independent Gaussian noise to every value, in each map with a deviation of its own (see `least_information`).
+    """Adds independent Gaussian noise to every value, with a standard deviation for each map (see `least_information`).
 
     Attributes:
-        deviations: of the noise in each map, in the units of what is sent; one number stands for all maps.
+        deviations: standard deviations of the noise, one for each map or one for all, in the units of the maps.
     """
 
     deviations: tuple[float, ...] = (1.0,)

@@ -1,6 +1,6 @@
-"""Sending less than the logits: probabilities, rounded or the largest alone, or the label and nothing else.
+"""Sends less than the logits: probabilities, perhaps rounded or only the largest, or nothing but the label.
 
-What is sent is handed on in the form in which it tells an adversary most: probabilities as their logarithm.
+Attacks get the values in the form that tells an adversary most: probabilities as their logarithms.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,13 @@ SMALLEST = 1e-38  # a probability that float32 cannot hold is one below this
 
 @dataclass(frozen=True)
 class Probabilities(Defense):
-    """Sends probabilities in place of logits.
+    """Sends probabilities instead of logits.
 
     Attributes:
-        decimals: to which they are rounded, in 0..7; -1: not at all. What becomes 0 counts as half of the last decimal.
-        top: how many of the largest are shown; 0: all. The others count as half of the smallest that is shown.
+        decimals: decimals that they are rounded to, 0 to 7; -1: not rounded. A probability that becomes 0 counts as
+            half of the last decimal.
+        top: number of largest probabilities that are sent; 0: all. Each other one counts as half of the smallest that
+            is sent.
     """
 
     decimals: int = -1
@@ -42,7 +44,7 @@ class Probabilities(Defense):
         return f"{said}, largest {self.top} alone" if self.top else said
 
     def apply(self, values: NDArray[Any], measured: Arrays, *, seed: int) -> NDArray[Any]:
-        """Return logarithms `(count, classes)` of what is shown.
+        """Return the logarithms of the probabilities that are sent, `(count, classes)`.
 
         Raises:
             InputError: `top` is larger than the number of classes.
@@ -63,7 +65,7 @@ class Probabilities(Defense):
 
 @dataclass(frozen=True)
 class LabelOnly(Defense):
-    """Sends the predicted class as one-hot."""
+    """Sends nothing but the predicted class, as one-hot."""
 
     @property
     def words(self) -> str:

@@ -1,4 +1,5 @@
-"""Defences that train another model to answer in place of the one that is protected: distillation (thesis 7), label smoothing."""
+"""Defences that train another model to answer instead of the protected one: distillation (thesis 7), label
+smoothing."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -25,14 +26,14 @@ POINT = "logits"  # of several outputs
 
 @dataclass(frozen=True)
 class Distillation(Defense):
-    """A student, as wide as its teacher and drawn anew, that learns the teacher's answers with less precision.
+    """Answers with a student: a new model of the teacher's size that learned the teacher's rounded probabilities.
 
     It is trained with cross-entropy on the teacher's probabilities at a temperature, rounded to some decimals (Hinton et al.
-    2015). What the teacher's logits tell beyond rounded probabilities, the student has never seen.
+    2015). The student never sees what the teacher's logits hold beyond the rounded probabilities.
 
     Attributes:
-        decimals: digits of the probabilities that are kept, in 0..7.
-        temperature: by which the logits of both are divided before, > 0.
+        decimals: decimals of the probabilities that are kept, 0 to 7.
+        temperature: number that the logits of both models are divided by before the softmax, > 0.
         epochs, batch_size, learning_rate: of the student's training.
     """
 
@@ -54,7 +55,7 @@ class Distillation(Defense):
         return f"distillation to {self.decimals} decimal{'' if self.decimals == 1 else 's'}"
 
     def harden(self, model: keras.Model, images: Images, run: Run) -> keras.Model:
-        """Return the student; images `(count, height, width, channels)`, which the model takes in [0, 1].
+        """Return the student, trained on images `(count, height, width, channels)` in [0, 1].
 
         Raises:
             FloatingPointError: a loss is not finite.
@@ -84,14 +85,14 @@ class Distillation(Defense):
 
 @dataclass(frozen=True)
 class LabelSmoothing(Defense):
-    """A model as wide as the protected one and drawn anew, trained on labels mixed with all classes equally.
+    """Answers with a new model of the same size, trained on labels that are mixed with the uniform distribution.
 
-    Cross-entropy to (1 - share) * one-hot + share / classes (Struppek et al. 2024, who report of inversion of classes that a
-    positive share helps the attack and a negative one hinders it). Below 0 the loss has no least value: models grow surer
-    for as long as they are trained.
+    Cross-entropy to (1 - share) * one-hot + share / classes (Struppek et al. 2024, who report that in class inversion a
+    positive share helps the attack and a negative one hinders it). Below 0 the loss is unbounded: the model grows surer
+    as long as it is trained.
 
     Attributes:
-        share: of all classes, < 1 and not 0; below 0 the label counts more than whole, and other classes less than nothing.
+        share: weight of the uniform distribution, -1 <= share < 1, not 0; below 0 other classes have negative weights.
         epochs, batch_size, learning_rate: of its training.
     """
 
@@ -112,7 +113,7 @@ class LabelSmoothing(Defense):
         return f"label smoothing of {self.share:g}"
 
     def harden(self, model: keras.Model, images: Images, run: Run) -> keras.Model:
-        """Return the model; images `(count, height, width, channels)`, which it takes in [0, 1], with their labels.
+        """Return the model, trained on images `(count, height, width, channels)` in [0, 1] with their labels.
 
         Raises:
             FloatingPointError: a loss is not finite.
