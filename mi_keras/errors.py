@@ -1,4 +1,4 @@
-"""The ways a run ends early that are no bugs: wrong input, Ctrl-C or SIGTERM, and a file of ours that is no longer whole."""
+"""Reasons for a run to end early that are not bugs: wrong input, Ctrl-C or SIGTERM, and a damaged file of the store."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,11 +7,12 @@ from mi_keras.display import displayable
 
 
 class InputError(ValueError):
-    """A setting, file or name given by the user breaks a rule.
+    """A setting, file or name from the user breaks a rule.
 
-    The message is one line: the argument in backticks, the rule, and the value that came. It names the argument as Python
-    does, `trained_on` or `data='zip:FILE'`; commands put their options in its place (`command.OneLineErrors.in_options`),
-    print the line without a traceback and exit with code 2. What names in it would steer a terminal is escaped.
+    The message is one line: the argument in backticks, the rule, and the value that was given. It names the argument as
+    in Python, `trained_on` or `data='zip:FILE'`; commands put their option there instead
+    (`command.OneLineErrors.in_options`), print the line without a traceback and exit with code 2. Control characters in
+    names are escaped.
     """
 
     def __init__(self, message: str) -> None:

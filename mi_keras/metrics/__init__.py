@@ -1,4 +1,4 @@
-"""Scores of images, reconstructions and classifiers; imported on first use."""
+"""Scores of reconstructions and of classifiers; each is imported on first use."""
 
 import lazy_loader
 

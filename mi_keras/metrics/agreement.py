@@ -1,4 +1,5 @@
-"""How far two answers of a classifier agree, per example, where no true class is known: top class and cosine."""
+"""How well two answers to the same image agree, where no true class is known: same top class, and cosine of the
+logits."""
 
 from typing import Any
 
@@ -9,13 +10,14 @@ from mi_keras.metrics.retrieval import cosine_distance
 
 
 def top1_agreement(logits: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return for each example whether both answers have their largest logit, of equal ones the first, at one class.
+    """Return for each example whether the largest logit of both answers is at the same class; of equal logits the first
+    counts.
 
     Args:
-        logits, reference: `(count, classes)`.
+        logits, reference: `(count, classes)` logits.
 
     Returns:
-        `(count,)`.
+        `(count,)` booleans.
 
     Raises:
         ValueError: the shapes differ, or there is no class.
@@ -25,7 +27,8 @@ def top1_agreement(logits: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.
 
 
 def logit_cosine(logits: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the cosine of each pair of answers, each less its own mean: softmax ignores a constant, and so do we.
+    """Return the cosine of each pair of answers after subtracting the mean of each, since softmax ignores a constant
+    too.
 
     Args:
         logits, reference: `(count, classes)`.

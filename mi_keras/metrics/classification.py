@@ -7,7 +7,12 @@ from mi_keras.types import Floats, Ints
 
 
 def confusion_matrix(labels: Ints, predictions: Ints, classes: int) -> Ints:
-    """Return the `(classes, classes)` counts with true classes as rows and predicted classes as columns."""
+    """Return the confusion matrix, `(classes, classes)` counts, with true classes as rows and predicted classes as columns.
+
+    Args:
+        labels, predictions: `(count,)` class numbers, 0 to classes - 1.
+        classes: number of classes.
+    """
     if np.shape(labels) != np.shape(predictions):
         raise ValueError(
             f"`labels` and `predictions` must be equally many; got {np.shape(labels)}, {np.shape(predictions)}."
@@ -30,16 +35,19 @@ def weighted_f1(confusion: Ints) -> float:
 
 
 def accuracy(output_vector: Floats, labels: Ints) -> float:
-    """Return the share of `(count, classes)` logits whose largest stands at the label, `(count,)`."""
+    """Return the share, 0 to 1, of `(count, classes)` logits whose largest value is at the label; labels are
+    `(count,)`."""
     _check_pairs(output_vector, labels)
     return float(np.mean(np.argmax(output_vector, axis=1) == labels))
 
 
 def expected_calibration_error(output_vector: Floats, labels: Ints, bins: int = 15) -> float:
-    """Return by how much the confidence of a classifier misses its accuracy, 0 to 1 (Guo et al. 2017, formula 3).
+    """Return the expected calibration error (ECE), the mean distance of confidence and accuracy, 0 to 1 (Guo et al.
+    2017, formula 3).
 
-    The confidence is the largest softmax probability. `bins` intervals of equal width, open below and closed above,
-    share out (0, 1]; the distance of accuracy and mean confidence in each is averaged with its count as weight.
+    The confidence is the largest softmax probability. (0, 1] is divided into `bins` intervals of equal width, open
+    below and closed above. The distance of accuracy and mean confidence in each interval is averaged, weighted by its
+    number of examples.
 
     Args:
         output_vector: `(count, classes)` logits.

@@ -22,25 +22,26 @@ def ssim(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 
     Gaussian 11x11 window, sigma 1.5, valid positions only, biased local variances: the definition of
     `tf.image.ssim(max_val=1)`. Filtering with a Gaussian is one banded matrix product per axis, which on 32x32
-    images takes a fifth of the time of a depthwise convolution, forward and backward. No root is taken, so that
+    images takes a fifth of the time of a depthwise convolution, forward and backward. It takes no square root, so its
     gradients are finite on constant images.
 
     Args:
         first, second: `(batch, height, width, channels)` in [0, 1], height and width at least 11.
 
     Returns:
-        `(batch,)` in [-1, 1], averaged over positions and channels.
+        `(batch,)` in [-1, 1], averaged over positions and channels; 1 for equal images.
     """
     luminance, contrast_structure = _ssim_maps(first, second)
     return tf.reduce_mean(luminance * contrast_structure, axis=(1, 2, 3))
 
 
 def ms_ssim(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """Return the multi-scale SSIM of each pair of images, a metric and no loss (split formula 2; Wang et al. 2003).
+    """Return the multi-scale SSIM of each pair of images, as a metric, not as a loss (split formula 2; Wang et al.
+    2003).
 
     Contrast and structure at five scales, each half of the one before, and luminance at the last, raised to
-    `SCALE_WEIGHTS` and multiplied: the definition of `tf.image.ssim_multiscale(max_val=1)`. A scale on which the
-    images oppose each other counts as 0, where the gradient of the power is infinite.
+    `SCALE_WEIGHTS` and multiplied: the definition of `tf.image.ssim_multiscale(max_val=1)`. A scale with a negative
+    correlation counts as 0; the gradient is infinite there, so this is no loss.
 
     Args:
         first, second: `(batch, height, width, channels)` in [0, 1], height and width at least 161.
@@ -95,7 +96,8 @@ def ms_ssim_loss(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 
 
 def mse(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """Return the mean squared error of each pair of images, `(batch,)` (thesis formula 15)."""
+    """Return the mean squared error of each pair of images `(batch, height, width, channels)`, `(batch,)`, >= 0 (thesis
+    formula 15)."""
     return tf.reduce_mean(tf.math.squared_difference(first, second), axis=(1, 2, 3))
 
 
@@ -172,9 +174,12 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
 def score(reconstructions: Floats, truth: Floats, *, batch_size: int = 512) -> Scores:
     """Score reconstructions against the true images, both `(count, height, width, channels)` in [0, 1].
 
+    Returns:
+        SSIM and MSE of each image, `(count,)`.
+
     Raises:
-        ValueError: their shapes differ, or a value is outside [0, 1] by more than rounding, or not a number: SSIM of such
-            images is a number that means nothing.
+        ValueError: their shapes differ, or a value is NaN or outside [0, 1] by more than rounding, for which SSIM is
+            meaningless.
     """
     if reconstructions.shape != truth.shape or truth.ndim != 4 or not len(truth):
         raise ValueError(

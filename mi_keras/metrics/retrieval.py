@@ -1,6 +1,6 @@
-"""Whether a reconstruction tells its own image from others: retrieval from a gallery, and distances of embeddings.
+"""Retrieval: how often a reconstruction identifies its own image in a gallery, and distances of embeddings.
 
-The probability is exact over all draws of the other images, where a measurement would take one or a few.
+The probability is exact over all draws of the other images; sampling would give an estimate from some draws.
 """
 
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ def retrieval_probability(
 ) -> NDArray[np.float64]:
     """Return the probability that the true image is the nearest to its reconstruction among `size` images.
 
-    Nearest by cosine distance, among the truth and size - 1 others drawn from the gallery without replacement. With n
-    others in the gallery, r of them nearer than the truth, it is C(n - r, size - 1) / C(n, size - 1): none of the r
-    may be drawn. Equally near ones are told apart by a fair draw, so that a query that says nothing has the chance
-    level 1 / size, and so does, on average over all positions, one query given for every image. Of images with equal
-    embeddings in the gallery none is found for certain.
+    Distances are cosine distances; the candidates are the true image and size - 1 others, drawn from the gallery
+    without replacement. With n others in the gallery, r of them nearer than the truth, the probability is C(n - r, size
+    - 1) / C(n, size - 1): none of the r may be drawn. Ties are broken at random, so a query without information has the
+    chance level 1 / size, and so has, on average over all positions, the same query for every image. An image with an
+    equal embedding elsewhere in the gallery is never found for certain.
 
     Args:
         queries: `(queries, units)` embeddings of reconstructions.
-        gallery: `(gallery, units)` embeddings of true images, also a memory map.
-        positions: `(queries,)` where in the gallery the truth of each query stands.
-        size: images to tell apart, in 1..gallery.
+        gallery: `(gallery, units)` embeddings of true images; may be a memory map.
+        positions: `(queries,)` index in the gallery of the true image of each query.
+        size: number of images to choose from, 1 to the size of the gallery.
 
     Returns:
         `(queries,)` in [0, 1].

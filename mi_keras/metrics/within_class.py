@@ -1,4 +1,5 @@
-"""What reconstructions show beyond the class: how often they pick their image among others of it, and how much detail they have."""
+"""What reconstructions show beyond the class: how often they identify their image among others of the class, and how
+much detail they have."""
 
 from typing import Any
 
@@ -14,13 +15,13 @@ def found_within_class(
 ) -> NDArray[np.float64]:
     """Return the probability that each truth is the nearest to its reconstruction among `among` images of its class.
 
-    As `retrieval_probability`, with the images of the class as the gallery; by chance 1 / among.
+    Like `retrieval_probability`, with the images of the class as the gallery; the chance level is 1 / among.
 
     Args:
         queries: `(images, units)` embeddings of reconstructions.
         truths: `(images, units)` embeddings of the true images, in the same order.
-        classes: `(images,)` any numbers.
-        among: images to tell apart, at least 1.
+        classes: `(images,)` class numbers.
+        among: number of images to choose from, >= 1.
 
     Returns:
         `(images,)` in [0, 1]; NaN in a class with fewer images than `among`.
@@ -37,11 +38,15 @@ def found_within_class(
 
 
 def detail(errors: NDArray[Any], class_errors: NDArray[Any]) -> float:
-    """Return R2, the share of the variance within classes that is recovered: 1 less the ratio of the mean squared errors.
+    """Return R2 within the class, the recovered share of the variance within classes: 1 - mean(errors) /
+    mean(class_errors).
 
     Args:
-        errors: `(images,)` of the reconstructions.
-        class_errors: `(images,)` of the class mean, not all 0.
+        errors: `(images,)` mean squared errors of the reconstructions.
+        class_errors: `(images,)` mean squared errors of the class mean, not all 0.
+
+    Returns:
+        At most 1; 0 for the class mean, below 0 for what is worse.
     """
     if np.shape(errors) != np.shape(class_errors):
         raise ValueError(

@@ -1,4 +1,5 @@
-"""Functional Keras models, and models that are observed at a point; TensorFlow is imported on first use."""
+"""The networks of both papers, and any Keras model as a target that is observed at a point. TensorFlow is imported on
+first use."""
 
 import lazy_loader
 

@@ -27,21 +27,21 @@ def build_cnn(
 ) -> keras.Model:
     """Build the CNN of Figure 25: three blocks of convolution, batch normalisation, max-pooling and ReLU, two dense layers.
 
-    `head` gives the other rows of Table 1: linear, activation function, dropout, linear.
+    With another `head` it is another row of Table 1: linear, activation function, dropout, linear.
 
     Args:
         input_shape: `(height, width, image channels)`, height and width at least 8; images in [0, 1].
         classes: width of the output vector.
-        channels: filters of the three blocks; the text's have 1,888,560 trainable parameters.
-        head: what stands between the two dense layers.
+        channels: filters of the three blocks; with the default, the thesis's, there are 1,888,560 trainable parameters.
+        head: activation and dropout between the two dense layers.
         seed: of the initial weights and of dropout.
 
     Returns:
-        A functional model from `(batch, height, width, image channels)` to a dictionary: `logits`, the output vector
-        O of `(batch, classes)`, and `activations`, A^L of `(batch, 50)`, what the last dense layer sees in inference.
+        A functional model from `(batch, height, width, image channels)` to a dictionary: `logits`, the output vector O,
+        `(batch, classes)`, and `activations`, A^L, `(batch, 50)`, the input of the last dense layer at inference.
 
     Raises:
-        InputError: three poolings leave nothing of such an image.
+        InputError: the image is too small for three poolings.
     """
     if len(input_shape) != 3 or min(input_shape[:2]) < 8 or input_shape[2] < 1:
         raise InputError(
@@ -102,7 +102,8 @@ def last_linear_layer(model: keras.Model, output: str | None = None) -> tuple[Fl
 
 
 def observe(cnn: keras.Model, images: Floats, *, batch_size: int = 256) -> Observation:
-    """Query a classifier as an outsider would: `(count, height, width, channels)` images in, output vectors out."""
+    """Query a classifier as an outsider: return the logits `(count, classes)` of images `(count, height, width,
+    channels)` in [0, 1]."""
     return Observation(_outputs(cnn, images, "logits", batch_size))
 
 

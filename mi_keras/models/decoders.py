@@ -1,4 +1,4 @@
-"""Decoders from feature maps to images by name: the two published ones, and ours (split 4, Table 1 of 5)."""
+"""Decoders from feature maps to images, by name: the two of the split paper (section 4, Table 1), and ours."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,17 +30,18 @@ def build_decoder(
     image_channels: int = 3,
     seed: int = 1,
 ) -> keras.Model:
-    """Build a decoder of `settings.DECODERS` with its own widths; "large" is the compact one, twice as wide and deep.
+    """Build a decoder of `settings.DECODERS` at its own size; "large" is "compact" with twice the width and depth.
 
-    "even" is as large for maps of any layer (see `residual_decoder.build_even_decoder`).
+    "even" has about the same size for maps of any layer (see `residual_decoder.build_even_decoder`).
 
     Args:
-        name: "transposed" or "bicubic", whose answers are normalised (`unit_range` undoes that), "compact", "large", "even".
-        map_shape: `(height, width, channels)` of the feature maps; or `(width,)` of a vector, of which a dense layer
-            makes maps first.
-        image_shape: `(height, width, channels)` of the images, which decides how often the maps are doubled; what is
-            left over is cut off, or resized where their ratio is no power of two. None is 16 times the maps' height
-            and width, as the text has it, and `image_channels`.
+        name: "transposed" or "bicubic", whose outputs are normalised images (`unit_range` brings them back to [0, 1]),
+            "compact", "large" or "even".
+        map_shape: `(height, width, channels)` of the feature maps, or `(width,)` of a vector, which a dense layer turns
+            into maps first.
+        image_shape: `(height, width, channels)` of the images, which decides how often the maps are doubled. The excess
+            is cropped, or resized where the ratio is no power of two. None: 16 times the height and width of the maps,
+            as in the split paper, with `image_channels`.
         image_channels: channels of the image where `image_shape` is None.
         seed: of the initial weights.
 
@@ -48,7 +49,7 @@ def build_decoder(
         A functional model from `(batch, *map_shape)` to `(batch, *image_shape)`.
 
     Raises:
-        InputError: the name is unknown, a shape is none, or there is none of the image for a vector.
+        InputError: the name is unknown, a shape is malformed, or `image_shape` is missing for a vector.
     """
     if name == "transposed":
         return build_transposed_decoder(map_shape, image_shape, image_channels=image_channels, seed=seed)

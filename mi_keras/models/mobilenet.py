@@ -76,22 +76,22 @@ def build_split_mobilenet(
 ) -> SplitModel:
     """Build MobileNetV3-Large, frozen, and cut it after a named layer.
 
-    Frozen is not trainable, and so batch normalisation uses and keeps its running statistics also where a training
+    Frozen means not trainable; batch normalisation uses its running statistics and keeps them, even where a training
     loop calls the head in training mode.
 
     Args:
-        cut: one of `CUTS`; the name of a layer; or "NAME:activation", the activation after layer NAME. C4, the
-            text's choice, gives `(20, 20, 672)` for images of 320 pixels.
+        cut: one of `CUTS`; the name of a layer; or "NAME:activation", the activation after layer NAME. C4, the choice
+            of the split paper, gives `(20, 20, 672)` for images of 320 pixels.
         input_shape: `(height, width, 3)`, height and width multiples of 32.
-        minimalistic: without squeeze-and-excitation, hard-swish and 5x5 kernels.
-        weights: "random"; "imagenet", which Keras downloads; or a file of weights or of a model that Keras wrote.
-        classes: width of the output vector; 1000 for "imagenet".
+        minimalistic: build the variant without squeeze-and-excitation, hard-swish and 5x5 kernels.
+        weights: "random"; "imagenet", which Keras downloads; or the path of a weights or model file that Keras wrote.
+        classes: length of the output vector; 1000 for "imagenet".
         seed: of random weights.
-        offline: never download; those of imagenet must be where Keras keeps them then.
+        offline: never download; the weights of "imagenet" must be in the cache of Keras already.
 
     Raises:
-        InputError: a setting breaks its rule, `cut` is bypassed by a connection, the weights are not to be had or are
-            those of another model.
+        InputError: an argument breaks its rule, a connection bypasses `cut`, or the weights are not available or of
+            another model.
     """
     if classes < 1 or (weights == "imagenet" and classes != 1000):
         raise InputError(f"`classes` must be >= 1, and 1000 with the weights of imagenet; got {classes}.")

@@ -1,4 +1,4 @@
-"""The attacked model at one point: a frozen head and tail of any Keras model, made from copies of its layers."""
+"""The attacked model, cut at one point: a frozen head and tail of any Keras model, made from copies of its layers."""
 
 import hashlib
 import json
@@ -35,13 +35,13 @@ _fast_paths: list[Callable[[keras.Model, str], Function | None]] = []
 
 @dataclass(frozen=True)
 class Point:
-    """Where a model can be observed.
+    """Where a model can be observed: an output, or a layer that no connection bypasses.
 
     Attributes:
         name: an output's name or a layer's path.
-        shape: of what is sent there, without the batch.
-        dtype: the type of its numbers.
-        is_output: the model answers it itself, so that no tail is left.
+        shape: shape of the values there, without the batch axis; None for a variable size.
+        dtype: type of these values, such as "float32".
+        is_output: the point is an output of the model, so there is no tail.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A frozen model that is observed at a point; it shares no variable with the model that it was made from.
+    """A frozen model that is observed at a point; it shares no variables with the original model.
 
     Attributes:
-        head: images to what is sent at the point.
-        tail: what is sent to the outputs that are made of it, nested as the model nests them, or by name where others
-            are not; None where the point is an output.
+        head: model from images to the values at the point.
+        tail: model from these values to the outputs that depend on them, in the model's structure, or by name where not
+            all outputs do; None where the point is an output.
         point: where it is observed.
-        identity: SHA-256 of weights, graph and point; names and random states have no part in it.
+        identity: SHA-256 of weights, graph and point; names and random states do not change it.
     """
 
     head: keras.Model
@@ -69,23 +69,23 @@ class Target:
 
     @property
     def image(self) -> keras.KerasTensor:
-        """What the head takes in, `(batch, height, width, channels)`."""
+        """The input of the head, `(batch, height, width, channels)`."""
         return self.head.inputs[0]
 
     @cached_property
     def send(self) -> Function:
-        """Images `(batch, height, width, channels)` in [0, 1] to what is sent, traced once."""
+        """The function from images in [0, 1] to the values at the point; traced once."""
         return in_graph(self.head)
 
     @cached_property
     def answer(self) -> Function:
-        """What is sent, in half precision or not, to the answer of the tail, traced once; where there is a tail."""
+        """The function from values at the point, float16 or float32, to the answer of the tail; traced once."""
         return in_graph(self.tail)
 
     def differentiable(self) -> Function:
-        """Return the inference-mode map from images to what is sent, with constant weights.
+        """Return the function from images to the values that are sent, in inference mode and with constant weights.
 
-        It is the head, or what a fast path (`register_fast_path`) makes of an architecture that it knows.
+        It is the head, or a faster equivalent for architectures that have one (`register_fast_path`).
         """
         return _fast(self.head, self.point.name) or (lambda images: self.head(images, training=False))
 
@@ -129,18 +129,18 @@ def register_fast_path(fast: Callable[[keras.Model, str], Function | None]) -> N
 def observed_at(
     model: keras.Model, point: str | Point, fix: Fix | None = None, *, in_float32: bool = False, argument: str = "point"
 ) -> Target:  # fmt: skip
-    """Return a model as it is observed at a point; the model itself is left as it is.
+    """Return a model cut at a point, as an adversary observes it; the model itself is not changed.
 
     Args:
-        model: functional or sequential, nested; of any other, which has no graph to cut, the outputs alone can be observed.
+        model: functional or sequential, perhaps nested; a subclassed model can only be observed at its outputs.
         point: one of `points(model)` or its name.
-        fix: what inputs beside the image are held at, by name.
-        in_float32: head and tail compute in single precision what the model computes in half.
-        argument: what the user gave the point as, for messages.
+        fix: constant values for the inputs other than the image, by name.
+        in_float32: head and tail compute in float32 what the model computes in half precision.
+        argument: name of the user's argument that holds the point, for error messages.
 
     Raises:
-        InputError: no such point, a connection bypasses it, an input beside the image is not held at a value that fits
-            it, or a layer does not come back from its configuration as it was.
+        InputError: no such point, a connection bypasses it, `fix` lacks a fitting value for another input, or a layer
+            cannot be rebuilt from its configuration.
     """
     name = point.name if isinstance(point, Point) else point
     copies = Copies(in_float32=in_float32)
@@ -168,7 +168,7 @@ def points(model: keras.Model, fix: Fix | None = None) -> list[Point]:
     """Return every point that a model can be observed at, in the order of computation.
 
     Raises:
-        InputError: an input beside the image is not held (see `observed_at`), or the model is subclassed and was never built.
+        InputError: `fix` lacks a value for another input, or the model is subclassed and was never called.
     """
     return _points(graph_of(model, Copies(), fix))
 

@@ -29,27 +29,28 @@ def build_tcnn(
 ) -> keras.Model:
     """Build the TCNN of Figure 26: 1x1 -> 4x4 -> 8x8 -> 16x16 -> 32x32, tanh and dropout between, sigmoid at the end.
 
-    With the text's channels it has `width * 512 * 16 + 512` parameters in the first layer and 2,625,665 in the rest.
-    An image of another size starts from maps of 4 to 8 rows or columns on its longer side, takes as many doublings as it
-    needs, each with a width and a rate of its own (`sizes.ladder`), and what it has too much is cut off.
+    With the default channels, the thesis's, it has `width * 512 * 16 + 512` parameters in the first layer and 2,625,665
+    in the rest. For another image size the first maps have 4 to 8 pixels on the longer side and are doubled as often as
+    needed, each time with a width and a dropout rate of its own (`sizes.ladder`); the excess is cropped.
 
     # Deviates: section 3.2.1 of the text says ReLU, its Figure 26 says Tanh; the figure is the code that was run.
 
     Args:
-        width: length of the input vector, any combination of O, A^L and flattened X~.
+        width: length of the input vector, such as O, A^L and flattened X~ concatenated.
         image_shape: `(height, width, channels)` of the image, at least 8 by 8; None is `(32, 32, image_channels)`.
         image_channels: channels of the image where `image_shape` is None.
-        channels: filters of the inner maps of an image of 32 pixels, which has three.
-        dropout: rate after each of these maps, in [0, 1); where it is 0 there is no such layer.
-        input_noise: standard deviation, in the input's own units, of Gaussian noise on the input in training; where
-            it is 0 there is no such layer.
-        seed: of the initial weights, of dropout and of the noise.
+        channels: filters of the three inner maps for an image of 32 pixels.
+        dropout: dropout rate after each of these maps, in [0, 1); 0: no dropout layer.
+        input_noise: standard deviation of Gaussian noise on the input in training, in the units of the input; 0: no
+            noise layer.
+        seed: seed of the initial weights, of dropout and of the noise.
 
     Returns:
         A functional model from `(batch, width)` to images `(batch, *image_shape)` in [0, 1].
 
     Raises:
-        InputError: a width is none, the image is smaller than 8 pixels, or the rates are not as many as the channels.
+        InputError: `width` is below 1, the image is smaller than 8 pixels, or `dropout` and `channels` differ in
+            length.
     """
     height, columns, image_channels = checked_image_shape(
         image_shape or (IMAGE_SIZE, IMAGE_SIZE, image_channels)

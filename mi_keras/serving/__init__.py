@@ -1,4 +1,4 @@
-"""Trained attacks as SavedModels for TensorFlow Serving: writing and checking them, and asking a server."""
+"""Trained attacks as SavedModels for TensorFlow Serving: export, verification, and a client."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Asks a model on TensorFlow Serving, over gRPC or REST, and believes nothing that comes back unchecked."""
+"""A client of TensorFlow Serving, over gRPC or REST, that checks every answer."""
 
 import random
 import threading
@@ -35,19 +35,20 @@ Answer = TypeVar("Answer")
 
 
 class Client:
-    """One model on one server; safe to use from several threads, and as a context manager.
+    """A client of one model on one server. It is thread-safe, and a context manager.
 
-    All answers come from one version: the one that `version` or `label` names, else the newest at the first request.
+    All answers come from the same version: that of `version` or `label`, else the newest one at the first request.
 
     Args:
-        server: `HOST:PORT`, over REST also `http://HOST:PORT` or `https://HOST:PORT`. None is this machine.
-        model: its name on the server.
-        version: which version.
-        label: which label of the server's configuration, in place of a version.
+        server: `HOST:PORT`, over REST also `http://HOST:PORT` or `https://HOST:PORT`. None: this machine, at the usual
+            port.
+        model: name of the model on the server.
+        version: number of the version; None: see above.
+        label: label of a version in the server's configuration, instead of a number.
         timeout: seconds for each request.
-        retries: how often a request is tried again if, and only if, the server is not reachable or says that it cannot
-            take requests now; the pause before it doubles each time.
-        rest: use REST in place of gRPC.
+        retries: how often a request is repeated, only where the server is not reachable or says that it is unavailable;
+            the pause doubles each time.
+        rest: use REST instead of gRPC.
 
     Raises:
         InputError: an argument breaks a rule.
@@ -88,15 +89,15 @@ class Client:
 
     @property
     def server(self) -> str:
-        """The address that is asked."""
+        """The address of the server."""
         return self._transport.server
 
     def describe(self) -> ServedModel:
-        """Return version and signatures, asked once and remembered.
+        """Return the version and its signatures; the server is asked once.
 
         Raises:
             InputError: the server has no such model, version or label.
-            ServerError: it is not reachable, too slow, or answers something else.
+            ServerError: the server is not reachable, too slow, or gives an unusable answer.
         """
         with self._describing:  # threads that ask first at the same time get one answer, of one version
             if self._served is None:
@@ -111,11 +112,11 @@ class Client:
             arrays: the inputs by name, `(rows, ...)` numbers, sent as float32.
 
         Returns:
-            The outputs by name, `(rows, ...)`: float32 and finite, or objects that are bytes.
+            The outputs by name, `(rows, ...)`: finite float32, or an object array of `bytes` (PNG files).
 
         Raises:
-            InputError: endpoint or inputs are not those of the model, or the batch is too large for the server.
-            ServerError: the server is not reachable, too slow, has unloaded the version, or answers something else.
+            InputError: the model has no such endpoint or other inputs, or the batch is too large for the server.
+            ServerError: the server is not reachable, too slow, has unloaded the version, or gives an unusable answer.
         """
         served = self.describe()
         signature = find_endpoint(served, endpoint)
@@ -133,7 +134,7 @@ class Client:
         return checked_outputs(self.server, signature, len(next(iter(inputs.values()))), outputs)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._transport.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What client, transports and loopback servers agree on: signatures, limits, and the ways in which a request fails."""
+"""What client, transports and test servers share: signatures, limits, and the errors of a request."""
 
 import errno
 import re
@@ -65,7 +65,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What a server says of one loaded version of a model."""
+    """One loaded version of a model, as the server describes it."""
 
     name: str
     version: int
@@ -74,7 +74,7 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model is asked: its name and a version, a label, or neither for the newest version."""
+    """Which model to ask: its name, and a version or a label; with neither, the newest version."""
 
     name: str
     version: int | None = None
@@ -111,7 +111,7 @@ class ServerError(OSError):
 
 
 class Unavailable(ServerError):
-    """No server, or one that cannot take the request now: the only failure that is tried again."""
+    """The server is not reachable or unavailable now; only this failure is retried."""
 
 
 class NotFound(InputError):

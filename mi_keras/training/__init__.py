@@ -1,4 +1,4 @@
-"""The one training loop, and what it trains."""
+"""Training: one loop for all networks, with exact resume."""
 
 import lazy_loader
 

@@ -23,7 +23,13 @@ def train_classifier(
     head: HeadSettings = DEFAULT_HEAD,
     run: Run,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train the classifier that settings are of, the CNN of Figure 25 also with another `head`, from its initial weights.
+    """Train a classifier from its initial weights; `settings` choose the architecture, by default the CNN of Figure 25.
+
+    Args:
+        training, validation: labelled images in [0, 1].
+        classes: number of classes.
+        head: activation and dropout before the last layer of the CNN.
+        run: gives seed, workspace and progress.
 
     Returns:
         The model and its loss curves (see `loop.Fitter.fit`).
