@@ -13,15 +13,15 @@ from mi_keras.machine import FLOAT32, PRECISIONS
 def add_arguments(parser: argparse.ArgumentParser, *, section: str) -> None:
     """Add what names an experiment: work, section (with a help text), encoder, and how it is run."""
     parser.add_argument("--section", help=section)
-    parser.add_argument("--work", default="thesis", choices=WORKS, help="which text (default: thesis)")
+    parser.add_argument("--work", default="thesis", choices=WORKS, help="which work: thesis or split, two published ones, or beyond, stronger attacks (default: thesis)")
     parser.add_argument(
         "--encoder-weights",
         metavar="WEIGHTS",
-        help="split: of MobileNetV3; imagenet (downloaded, default), a weights FILE of Keras, or random",
+        help="split: weights of MobileNetV3: imagenet (downloaded, default), random, or a FILE that Keras wrote",
     )
     add_settings(
         parser,
-        data="thesis and beyond: mnist (embedded, default), tfds:NAME or npz:FILE; split: photographs (of a dependency, default), "
+        data="thesis and beyond: mnist (embedded, default), tfds:NAME or npz:FILE; split: photographs (those of scikit-image, default), "
         "folder:PATH, zip:PATH or tfds:NAME",
     )
 
@@ -43,7 +43,7 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
         "--precision",
         default=FLOAT32,
         choices=PRECISIONS,
-        help="of products in the adversary's networks; bfloat16 is faster where the processor has it (default: float32)",
+        help="number format of products in the adversary's networks; bfloat16 is faster where the processor supports it (default: float32)",
     )
     add("--offline", action="store_true", help="never download data or weights")
 

@@ -208,7 +208,7 @@ def _parser() -> OneLineErrors:
     add = parser.add_argument
     add("--space", default="gradient", choices=tuple(SPACES), help="what to search (default: gradient)")
     add("--workers", type=int, default=0, metavar="N", help="processes that share the trials (default: 0)")
-    wait = "end the workers where no trial finishes in this time (default: %(default)g)"
+    wait = "end the search if no trial finishes within this time (default: %(default)g)"
     add("--patience", type=float, default=PATIENCE, metavar="SECONDS", help=wait)
     add_settings(parser, data="as of scripts/reproduce.py (default: mnist; photographs for decoder)")
     add_results(parser)

@@ -101,14 +101,14 @@ class Holdings:
     def own_images(self) -> Images:
         """Its own images; raises `InputError` where it has none."""
         if self.images is None:
-            raise InputError("`images` must be held by an adversary that learns; got None.")
+            raise InputError("`images` must be given to an adversary that learns; got None.")
         return self.images
 
     @property
     def surrogate(self) -> "keras.Model":
         """The first of its surrogates; raises `InputError` where it has none."""
         if not self.surrogates:
-            raise InputError("`surrogates` must be held by an adversary that imitates the target; got none.")
+            raise InputError("`surrogates` must be given to an adversary that imitates the target; got none.")
         return self.surrogates[0]
 
 

@@ -70,7 +70,7 @@ class WhiteBox(Attack):
             check_whole(name, getattr(self, name), least)
         check_positive("learning_rate", self.learning_rate)
         if not self.weights or min(self.weights) <= 0:
-            raise InputError(f"`weights` must be positive, at least one; got {self.weights!r}.")
+            raise InputError(f"`weights` must be one or more positive numbers; got {self.weights!r}.")
 
     @property
     def start(self) -> Attack:

@@ -93,7 +93,7 @@ def read_dataset_pool(
         InputError: it has no end, elements of another form, images of several sizes without `size`, or none.
     """
     if hasattr(data, "cardinality") and int(data.cardinality()) == INFINITE:
-        raise InputError("`data` must have an end; got a dataset without one: leave `.repeat()` out.")
+        raise InputError("`data` must be finite; got an infinite dataset: leave `.repeat()` out.")
     images: list[NDArray[Any]] = []
     labels: list[Any] = []
     for image, label in _elements(data):

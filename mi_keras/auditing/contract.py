@@ -173,7 +173,7 @@ def _check_labels(pool: Pool, target: Target, options: Options) -> None:
         return
     if len(pool.class_names) > width:
         raise InputError(
-            f"`labels` must be classes of the model, which answers in {width} numbers; got {len(pool.class_names)} classes: "
+            f"`labels` must be classes of the model, which has {width} outputs; got {len(pool.class_names)} classes: "
             f"{', '.join(pool.class_names[:3])}, ... Without `labels`, subfolders mean nothing."
         )
 
@@ -182,7 +182,7 @@ def _output_name(model: keras.Model, options: Options) -> str:
     names, wanted = [point.name for point in points(model, options.fix) if point.is_output], options.output
     if wanted is None and len(names) > 1:
         raise InputError(
-            f"`output` must name the output that tells the class, one of {', '.join(names)}; got none."
+            f"`output` must name the output that predicts the class, one of {', '.join(names)}; got none."
         )
     if wanted is not None and wanted not in names:
         raise InputError(f"`output` must be one of {', '.join(names)}; got {wanted!r}.")

@@ -222,6 +222,6 @@ def _check_sides(folds: Sequence[Division], groups: Ints, sizes: Sequence[int]) 
         if min(len(fold.own), len(fold.choice)) and len(np.unique(groups[fold.attacked])) > 1:
             continue
         raise InputError(
-            "`groups` must be small enough to be divided, near-duplicates being of one group; "
+            "`groups` must be small enough to be divided, where near-duplicates are in one group; "
             f"got {len(sizes)} groups, the largest with {max(sizes)} of {sum(sizes)} images."
         )

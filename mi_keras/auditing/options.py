@@ -139,10 +139,10 @@ class Options:
             value = getattr(self, name)
             is_sequence = isinstance(value, Sequence) or (value is None and name == "class_names")
             if not is_sequence or not all(isinstance(each, str) for each in value or ()):
-                raise InputError(f"`{name}` must be a text, or a list of texts; got {value!r:.60}.")
+                raise InputError(f"`{name}` must be a string, or a list of strings; got {value!r:.60}.")
         for name in ("model_input", "pixels", "public_backbone"):
             if not isinstance(value := getattr(self, name), str | None):
-                raise InputError(f"`{name}` must be a text; got {value!r:.60}.")
+                raise InputError(f"`{name}` must be a string; got {value!r:.60}.")
         if not isinstance(self.queries, Sequence):
             raise InputError(f"`queries` must be a whole number, or a list of them; got {self.queries!r}.")
         is_pair = isinstance(self.size, Sequence) and len(self.size) == 2

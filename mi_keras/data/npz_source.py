@@ -91,8 +91,8 @@ def _check_sizes(spec: str, path: str) -> None:
     for info in members:
         if info.file_size > max(HARMLESS, LARGEST_RATIO * info.compress_size):
             raise InputError(
-                f"{spec} must hold what it promises; `{info.filename}` has {info.compress_size:,} bytes and promises "
-                f"{info.file_size:,}: save what is so alike without compression."
+                f"{spec} must hold as much as it declares; `{info.filename}` has {info.compress_size:,} bytes and declares "
+                f"{info.file_size:,}: save such uniform arrays without compression."
             )
 
 

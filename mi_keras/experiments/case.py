@@ -136,7 +136,7 @@ def _check(case: Case, bench: Bench) -> None:
     inputs = [one for each in attack.inputs for one in (each, each.for_own)]
     if any(each.needs.queries or each.needs.pool or each.needs.population for each in inputs):
         raise InputError(
-            f"`inputs` must make do with answers, own images and models; those of {attack.label} do not."
+            f"`inputs` must need no more than answers, own images and models; those of {attack.label} do not."
         )
     if defense is not None and defense.of_maps != bench.of_maps:
         kinds = {True: "feature maps", False: "output vectors"}

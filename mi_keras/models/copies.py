@@ -183,6 +183,6 @@ def _single(config: Any) -> Any:
 
 def _not_restored(operation: Any, error: Exception) -> InputError:
     return InputError(
-        f"`model` must have layers that come back from their configuration; {operation.name!r} of class "
+        f"`model` must have layers that can be rebuilt from their configuration; {operation.name!r} of class "
         f"{type(operation).__name__} does not ({line_of(error)})."
     )

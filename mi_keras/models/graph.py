@@ -167,7 +167,7 @@ def require_clean(graph: Graph, name: str, argument: str = "point") -> None:
     """
     cut = find(graph, name, argument)
     if cut not in graph.of_image:
-        raise InputError(f"`{argument}` must be a layer that the image has a part in; got {name!r}.")
+        raise InputError(f"`{argument}` must be a layer that depends on the image; got {name!r}.")
     around = bypass(graph, cut)
     if around is None:
         return

@@ -58,7 +58,7 @@ def check_hdf5(file: Path, path: str, argument: str = "model") -> None:
                 declared += numbers * item.dtype.itemsize
                 if declared > EXPANSION * size:
                     raise InputError(
-                        f"`{argument}` must hold the numbers that it promises; {path} has {size:,} bytes and promises "
+                        f"`{argument}` must hold as many numbers as it declares; {path} has {size:,} bytes and declares "
                         f"{declared:,} up to {name!a}."
                     )
     except InputError:  # which is a ValueError too
@@ -123,7 +123,7 @@ def _check_attributes(item: Any, name: str, size: int, path: str, argument: str)
         attribute = item.attrs.get_id(key)
         if math.prod(attribute.shape) * attribute.dtype.itemsize > EXPANSION * size:
             raise InputError(
-                f"`{argument}` must hold the text that it promises; {key!a} of {name!a} in {path} does not."
+                f"`{argument}` must hold the text that it declares; {key!a} of {name!a} in {path} does not."
             )
 
 

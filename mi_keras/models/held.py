@@ -49,11 +49,11 @@ def image_and_held(model: keras.Model, fix: Fix) -> tuple[keras.KerasTensor, dic
             f"`model` must take one image (height, width, 1 or 3) if it has several inputs; got {given}."
         )
     if unknown := [name for name in fix if name not in others]:
-        raise InputError(f"`fix` must name inputs beside the image: {', '.join(others)}; got {unknown[0]!r}.")
+        raise InputError(f"`fix` must name inputs other than the image: {', '.join(others)}; got {unknown[0]!r}.")
     if missing := [tensor for name, tensor in others.items() if name not in fix]:
         shown = ", ".join(f"{t.name} {tuple(t.shape[1:])} {t.dtype}" for t in missing)
         raise InputError(
-            f"`fix={{{missing[0].name!r}: VALUE}}` must be given, as the model takes more than the image; not held: {shown}."
+            f"`fix={{{missing[0].name!r}: VALUE}}` must be given, as the model has inputs other than the image; without a value: {shown}."
         )
     return images[0], {name: _checked(tensor, fix[name]) for name, tensor in others.items()}
 

@@ -243,7 +243,7 @@ def _check_same(model: keras.Model, graph: Graph, target: Target, outputs: Any, 
             return
         error = np.abs(answers[value] - expected[value]).max()
         raise InputError(
-            "`model` must have layers that come back from their configuration as they were; the copy that is cut "
+            "`model` must have layers that can be rebuilt from their configuration; the copy that is cut "
             f"at {target.point.name!r} answers otherwise than the model, by up to {error:.3g}."
         )
 

@@ -106,7 +106,7 @@ def _checked_copy(path: Path, folder: Path) -> Path:
                 unpack(str(path), file, folder, "weights")
                 return folder / WEIGHTS
             if head != HDF5:
-                raise InputError(f"{_RULE}; got {path} (which is none, and no .keras archive).")
+                raise InputError(f"{_RULE}; got {path} (neither HDF5 nor a .keras archive).")
             copy_file(file, folder / WEIGHTS)
     except OSError as error:
         raise InputError(f"{_RULE}; got {path} ({error.strerror or error}).") from None

@@ -206,7 +206,7 @@ class TradeOffSeries:
     points: Sequence[str]
 
     def __post_init__(self) -> None:
-        rule = f"be a text for each of the {len(self.rows)} rows"
+        rule = f"be a string for each of the {len(self.rows)} rows"
         require(len(self.points) == len(self.rows), "points", rule, len(self.points))
 
 
@@ -243,7 +243,7 @@ class Photographs(_OfImages):
         super().__post_init__()
         if self.metric:
             check_metrics("metric", self.metric)
-        rule = f"be a text for each of the {len(self.images)} images"
+        rule = f"be a string for each of the {len(self.images)} images"
         require(len(self.headers) in (0, len(self.images)), "headers", rule, len(self.headers))
 
 
@@ -274,7 +274,7 @@ class Layers(Figure):
     def __post_init__(self) -> None:
         super().__post_init__()
         holds = self.arrays and len(self.arrays) == len(self.labels)
-        rule = "be a text for each of `arrays`, of which there must be one at least"
+        rule = "be a string for each of `arrays`, of which there must be one at least"
         require(holds, "labels", rule, f"{len(self.labels)} for {len(self.arrays)}")
 
 

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "--keep",
         default="latest",
         metavar="WHICH",
-        help="versions to serve: latest (default), all, or numbers as 1,3",
+        help="versions to serve: latest (default), all, or numbers such as 1,3",
     )
     add("--label", action="append", default=[], metavar="NAME:LABEL[=VERSION]", help="give a version a label, as "
         "thesis:stable=3; without a number it is the newest that is served")  # fmt: skip

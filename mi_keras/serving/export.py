@@ -173,14 +173,14 @@ def _parser() -> OneLineErrors:
     parser.add_argument(
         "--combination", metavar="PARTS", help=f"thesis: inputs of M_I, one of {', '.join(COMBINATIONS)}"
     )
-    parser.add_argument("--objective", choices=OBJECTIVES, help=f"thesis: of X~ (default: {OBJECTIVE})")
+    parser.add_argument("--objective", choices=OBJECTIVES, help=f"thesis: loss of X~ (default: {OBJECTIVE})")
     parser.add_argument("--decoder", metavar="NAME", help=f"split: one of {', '.join(DECODERS)}")
     parser.add_argument("--run", type=int, default=1, metavar="N", help="which repetition (default: 1)")
     parser.add_argument(
         "--out", type=Path, default=FOLDER, metavar="DIR", help=f"folder of all models (default: {FOLDER})"
     )
     parser.add_argument(
-        "--name", help="of the model (default: as thesis-5.2-x-quick, for one run and data alone)"
+        "--name", help="name of the model (default: such as thesis-5.2-x-quick, for one run and data alone)"
     )
-    parser.add_argument("--version", type=int, metavar="N", help="of the model (default: the next free one)")
+    parser.add_argument("--version", type=int, metavar="N", help="version number of the model (default: the next free one)")
     return parser

@@ -60,7 +60,7 @@ def _only_model() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineErrors(
         prog="mi-keras invert",
-        description="Turn output vectors or feature maps into images, on TensorFlow Serving.",
+        description="Reconstruct images from output vectors or feature maps, by a model on TensorFlow Serving.",
         epilog="Exit code 2: input, model or version that does not fit; 1: no answer from the server, or none that is usable; "
         "130: Ctrl-C. After 1 and 130 the same command goes on where it was.",
     )
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="NPZ",
-        help="arrays named as the endpoint's inputs, or one array",
+        help="inputs of the endpoint: arrays under their names, or a single array",
     )
     add(
         "--out",
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--rest",
         action="store_true",
-        help="REST in place of gRPC; needs no extra package, and is slow for large images",
+        help="use REST instead of gRPC; needs no extra package, but is slow for large images",
     )
     add("--model", metavar="NAME", help=f"name on the server (default: the only one in {FOLDER / FILE})")
     add("--version", type=int, metavar="N", help="version of the model (default: the newest)")
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         "--batch",
         type=int,
         metavar="N",
-        help=f"rows a request (default: {LARGEST_BATCH}, for "
+        help=f"inputs per request (default: {LARGEST_BATCH}, for "
         f"{', '.join(f'{name} {rows}' for name, rows in SMALL_BATCHES.items())})",
     )
     add(
@@ -106,9 +106,9 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=TIMEOUT,
         metavar="S",
-        help=f"seconds a request (default: {TIMEOUT:g})",
+        help=f"seconds per request (default: {TIMEOUT:g})",
     )
-    add("--retries", type=int, default=RETRIES, metavar="N", help="further attempts while the server is not available "
+    add("--retries", type=int, default=RETRIES, metavar="N", help="further attempts while the server is unavailable "
         f"(default: {RETRIES})")  # fmt: skip
     add("--resume", action=argparse.BooleanOptionalAction, default=True, help="keep parts that an interrupted run "
         "finished (default: yes)")  # fmt: skip

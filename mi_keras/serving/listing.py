@@ -64,6 +64,6 @@ def _parser() -> argparse.ArgumentParser:
         "is loaded or executed.",
     )
     parser.add_argument(
-        "folder", type=Path, nargs="?", default=FOLDER, help=f"of exported models (default: {FOLDER})"
+        "folder", type=Path, nargs="?", default=FOLDER, help=f"folder of exported models (default: {FOLDER})"
     )
     return parser

@@ -187,12 +187,12 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=TIMEOUT,
         metavar="SECONDS",
-        help=f"for all calls (default: {TIMEOUT:g})",
+        help=f"seconds for all calls together (default: {TIMEOUT:g})",
     )
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,
         default=RUNTIMES[0],
-        help=f"the API of TensorFlow that calls it (default: {RUNTIMES[0]})",
+        help=f"TensorFlow API that runs the graph (default: {RUNTIMES[0]})",
     )
     return parser

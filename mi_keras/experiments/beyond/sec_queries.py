@@ -46,7 +46,7 @@ class Config(Banked):
         for number in self.queries:
             check_whole("queries", number, 1, LARGEST)
         if not self.queries or any(one >= other for one, other in pairwise(self.queries)):
-            raise InputError(f"`queries` must rise, at least one; got {self.queries!r}.")
+            raise InputError(f"`queries` must be one or more increasing numbers; got {self.queries!r}.")
         for number in self.rounds:
             check_whole("rounds", number, 1, LARGEST)
         check_whole("tuned_from", self.tuned_from, 10, LARGEST)

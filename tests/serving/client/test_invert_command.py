@@ -196,6 +196,6 @@ def test_rows_that_are_solved_for_travel_a_few_at_a_time(serve, outputs, tmp_pat
 def test_the_help_says_both_sizes_of_a_request(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert "rows a request (default: 64, for invert_from_output 4)" in " ".join(
+    assert "inputs per request (default: 64, for invert_from_output 4)" in " ".join(
         capsys.readouterr().out.split()
     )

@@ -101,10 +101,10 @@ def test_what_is_held_is_handed_out_and_what_is_not_is_named() -> None:
     held = Holdings(images=images, surrogates=(first, second))
     assert held.own_images is images
     assert held.surrogate is first
-    with pytest.raises(InputError, match=r"^`images` must be held by an adversary that learns; got None\.$"):
+    with pytest.raises(InputError, match=r"^`images` must be given to an adversary that learns; got None\.$"):
         _ = Holdings().own_images
     with pytest.raises(
-        InputError, match=r"^`surrogates` must be held by an adversary that imitates the target; got none\.$"
+        InputError, match=r"^`surrogates` must be given to an adversary that imitates the target; got none\.$"
     ):
         _ = Holdings().surrogate
 

@@ -59,7 +59,7 @@ def test_the_mean_image_is_that_of_all_own_images_whatever_was_answered(dtype: t
 @pytest.mark.parametrize("attack", [ClassAverage(), ClassPrototype(SHORT), MeanImage()])
 def test_a_baseline_needs_images_of_its_own_and_no_answer_to_them(attack: Attack) -> None:
     check_access("baseline", attack.needs, Access(images=True))
-    with pytest.raises(InputError, match="must be held by an adversary that learns; got None"):
+    with pytest.raises(InputError, match="must be given to an adversary that learns; got None"):
         attack.fit(None, Holdings(classes=3), Run())
 
 

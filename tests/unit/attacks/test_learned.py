@@ -241,7 +241,7 @@ def test_what_it_needs_of_the_adversary_is_named() -> None:
     attack = Learned(settings=SMALL)
     with pytest.raises(ValueError, match=r"^`known` must hold the answers .*; got None\.$"):
         attack.fit(None, held(images), Run())
-    with pytest.raises(InputError, match=r"^`images` must be held by an adversary that learns; got None\.$"):
+    with pytest.raises(InputError, match=r"^`images` must be given to an adversary that learns; got None\.$"):
         attack.fit(evidence(vectors), Holdings(), Run())
     with pytest.raises(ValueError, match=r"^`inputs` and `targets` must be equally many; got 3, 4\.$"):
         attack.fit(evidence(vectors[:3]), held(images), Run())

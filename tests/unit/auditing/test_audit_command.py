@@ -129,7 +129,7 @@ def test_inputs_beside_the_image_are_held(
         "": "`--fix age=VALUE` must be given",
         "age=4": "`--fix age` must have the shape",
         "age=old": "`--fix` must be NAME=NUMBER",
-        "sex=1": "`--fix` must name inputs beside the image: age; got 'sex'",
+        "sex=1": "`--fix` must name inputs other than the image: age; got 'sex'",
     }
     for fix, words in wrong.items():
         code, said = command([model, *data, *(["--fix", fix] if fix else [])], tmp_path, capsys, monkeypatch)

@@ -57,8 +57,8 @@ KEPT = {
     "soft link": "has a link at '/deep/down/link'",
     "external dataset": "keeps '/deep/down/link' elsewhere",
     "virtual dataset": "keeps '/deep/down/link' elsewhere",
-    "shape": "promises 4,398,046,",
-    "chunk": "promises 1,073,741,",
+    "shape": "declares 4,398,046,",
+    "chunk": "declares 1,073,741,",
     "strings": "must hold arrays of numbers",
     "type": "keeps '/deep/down/link' elsewhere",
 }
@@ -100,10 +100,10 @@ def test_archives_that_are_not_what_keras_writes_are_refused(good, tmp_path) -> 
     for name in ("../evil", "/tmp/evil", "..\\evil", "assets/vocabulary.txt", "model.weights.npz"):
         assert "nothing else" in message({name: b"x"})
     assert "has config.json, metadata.json" in message({}, without="model.weights.h5")
-    assert "promises 67,108,865" in message(
+    assert "declares 67,108,865" in message(
         {"config.json": b" " * (1 << 26) + b"1"}, compression=zipfile.ZIP_DEFLATED
     )
-    assert "promises 33,554,432" in message(
+    assert "declares 33,554,432" in message(
         {"model.weights.h5": bytes(1 << 25)}, compression=zipfile.ZIP_DEFLATED
     )
     assert "stored or deflated" in message({}, compression=zipfile.ZIP_LZMA)

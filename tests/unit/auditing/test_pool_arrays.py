@@ -201,7 +201,7 @@ def test_a_dataset_of_floats_must_be_declared() -> None:
 
 
 def test_a_dataset_without_end_or_images_is_refused() -> None:
-    assert "must have an end" in message_of(read_pool, dataset(IMAGES).repeat())
+    assert "must be finite; got an infinite dataset" in message_of(read_pool, dataset(IMAGES).repeat())
     assert "got an empty dataset" in message_of(read_pool, dataset(IMAGES).take(0))
     assert "must have elements of image or (image, label); got a dict" in message_of(
         read_pool, dataset({"image": IMAGES})

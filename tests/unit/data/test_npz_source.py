@@ -132,7 +132,7 @@ def test_an_npz_that_would_unpack_to_gigabytes_is_refused_before(
     monkeypatch.setattr(npz_source, "HARMLESS", 10_000)
     np.savez_compressed(tmp_path / "bomb.npz", **good_arrays(x_train=np.zeros((12, 500, 400), np.uint8)))
     assert re.search(
-        r"must hold what it promises; `x_train.npy` has [\d,]+ bytes and promises 2,400,",
+        r"must hold as much as it declares; `x_train.npy` has [\d,]+ bytes and declares 2,400,",
         message_of(f"npz:{tmp_path}/bomb.npz"),
     )
     with zipfile.ZipFile(tmp_path / "lying.npz", "w") as archive, archive.open("x_train.npy", "w") as member:

@@ -83,10 +83,10 @@ def _words() -> keras.Model:
 
 
 REFUSED: list[tuple[Any, Any, str]] = [
-    (patients, None, "`fix={'age': VALUE}` must be given, as the model takes more than the image; not held: age (1,) int32, scan (3,) float32."),
-    (patients, {"age": 4}, "`fix={'scan': VALUE}` must be given, as the model takes more than the image; not held: scan (3,) float32."),
-    (patients, FIX | {"sex": 1}, "`fix` must name inputs beside the image: age, scan; got 'sex'."),
-    (patients, FIX | {"image": 1}, "`fix` must name inputs beside the image: age, scan; got 'image'."),
+    (patients, None, "`fix={'age': VALUE}` must be given, as the model has inputs other than the image; without a value: age (1,) int32, scan (3,) float32."),
+    (patients, {"age": 4}, "`fix={'scan': VALUE}` must be given, as the model has inputs other than the image; without a value: scan (3,) float32."),
+    (patients, FIX | {"sex": 1}, "`fix` must name inputs other than the image: age, scan; got 'sex'."),
+    (patients, FIX | {"image": 1}, "`fix` must name inputs other than the image: age, scan; got 'image'."),
     (patients, FIX | {"age": 40.5}, "`fix['age']` must be whole numbers in -2147483648..2147483647 (int32); got 40.5."),
     (patients, FIX | {"age": [4, 5]}, "`fix['age']` must have the shape of the input, (1,); got (2,)."),
     (patients, FIX | {"scan": 1.0}, "`fix['scan']` must have the shape of the input, (3,); got ()."),
@@ -108,5 +108,5 @@ def test_what_does_not_hold_an_input_is_refused_in_a_line(build: Any, fix: Any, 
 
 
 def test_a_layer_that_the_image_has_no_part_in_is_no_point(model: keras.Model) -> None:
-    with pytest.raises(InputError, match="`point` must be a layer that the image has a part in; got 'years'"):
+    with pytest.raises(InputError, match="`point` must be a layer that depends on the image; got 'years'"):
         observed_at(model, "years", FIX)

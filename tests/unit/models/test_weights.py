@@ -104,7 +104,7 @@ def test_a_file_that_promises_more_than_it_holds_is_refused_before_it_is_read(da
         group = _vars(file, "conv")
         del group["0"]
         group.create_dataset("0", (1 << 40,), "float32", chunks=(1 << 10,), compression="gzip")
-    assert "`weights` must hold the numbers that it promises; " in _read_message(damaged)
+    assert "`weights` must hold as many numbers as it declares; " in _read_message(damaged)
 
 
 def _small(prefix: str = "") -> keras.Model:
