@@ -64,7 +64,7 @@ def _check_member(path: str, member: zipfile.ZipInfo, limit: int | None, argumen
     if expands or member.file_size > (limit or member.file_size):
         raise InputError(
             f"`{argument}` must hold as much as it declares; {member.filename} of {path} has {member.compress_size:,} bytes and "
-            f"promises {member.file_size:,}."
+            f"declares {member.file_size:,}."
         )
     if member.compress_type not in PLAIN_COMPRESSION or member.flag_bits & 1:  # bit 0: encrypted
         raise InputError(
