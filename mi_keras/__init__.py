@@ -1,4 +1,4 @@
-"""Image reconstruction attacks in Keras 3 and TensorFlow, measured against the baselines that give a score meaning."""
+"""Image reconstruction attacks in Keras 3 and TensorFlow, measured against baselines that know the class alone."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The arguments of a command line that say which experiment is meant, and the request they make."""
+"""Command-line arguments that choose an experiment, and the request made from them."""
 
 import argparse
 from pathlib import Path

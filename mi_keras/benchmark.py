@@ -1,4 +1,4 @@
-"""Throughput of the package's own loops at the texts' sizes, on random data, as one JSON object."""
+"""Throughput of the package's own loops at the published sizes, on random data, as one JSON object."""
 
 import argparse
 import functools

@@ -1,4 +1,4 @@
-"""The command line `mi-keras`, which `scripts/reproduce.py` opens too."""
+"""The command line `mi-keras`; `scripts/reproduce.py` is the same."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""What every command shares: complaints of one line, and the ways to end."""
+"""Shared by all commands: one-line error messages and exit codes."""
 
 import argparse
 import atexit

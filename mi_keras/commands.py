@@ -1,4 +1,4 @@
-"""The commands beside reproduction, `mi-keras COMMAND ...`: each is the `main` of a module of its own."""
+"""The commands `mi-keras COMMAND ...` other than reproduction; each is the `main` of its own module."""
 
 from collections.abc import Sequence
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Names that users, files and archives bring, as they may be shown: on one line, with nothing that steers what shows them."""
+"""Makes names from users, files and archives safe to show: on one line, control characters escaped."""
 
 MOST_LETTERS = 300  # of what a library or a server says: it can hold a configuration whole
 

@@ -1,4 +1,4 @@
-"""Settings of every step, with the texts' own values as the only defaults (thesis 3, 5.1 and Appendix A)."""
+"""Settings of every step; the defaults are the published values (thesis 3, 5.1 and Appendix A)."""
 
 from dataclasses import dataclass
 from numbers import Real

@@ -1,4 +1,4 @@
-"""Standard streams that can be written to: closed ones, narrow encodings, and windows of no width."""
+"""Makes standard streams writable: closed streams, encodings that lack characters, terminals of unknown width."""
 
 import io
 import os

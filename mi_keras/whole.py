@@ -1,7 +1,7 @@
-"""Files and folders that are whole or not there, whatever ends the process; and locks, which end with who holds them.
+"""Atomic files and folders: complete or not there, however the process ends; and locks that end with their process.
 
-Nothing here goes by process numbers: another container has its own, under the same host name perhaps. What is being
-written is locked, and only what can be locked is taken for left behind.
+Process numbers are not used, since another container may have the same ones under the same host name. What is being
+written is locked; only what can be locked is treated as left behind.
 """
 
 import errno

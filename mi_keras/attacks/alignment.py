@@ -1,4 +1,5 @@
-"""Linear maps, one per predicted class, between the canonical answers of models: from answers alone, or from some pairs."""
+"""Linear maps, one per predicted class, between the canonical answers of two models, found from answers alone or from
+some pairs of answers to the same image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

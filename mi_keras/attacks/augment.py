@@ -1,4 +1,5 @@
-"""Images shifted, turned, scaled and with thicker or thinner strokes: more of what an adversary may ask its own models."""
+"""Images shifted, turned, scaled and with thicker or thinner strokes: more images for an adversary to give to its own
+models."""
 
 import numpy as np
 from scipy import ndimage

@@ -1,9 +1,10 @@
-"""Canonical answers: output vectors in a form that models of one family share.
+"""Canonical answers: output vectors in a form that is comparable between models of one architecture.
 
-Two trained models give one image different logits: another constant, another temperature, another mean and deviation of each
-logit within a class. Less its own mean, over the model's overall scale, and standardised per predicted class by the model's own
-statistics, an answer can be compared with another model's. A target's statistics come from the answers that were observed;
-where these are few they are drawn towards those of the adversary's shadow models, as one-way random effects have it.
+Two trained models give an image different logits: they differ in offset, in temperature, and in the mean and standard
+deviation of each logit within a class. An answer minus its own mean, divided by the model's overall scale and
+standardised per predicted class with the model's own statistics, can be compared with another model's answer. A
+target's statistics come from the answers that were observed; where these are few they are drawn towards those of the
+adversary's shadow models, as one-way random effects have it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Networks at work: what a trained one draws of its inputs, in a graph that all weights of one architecture share."""
+"""Inference of trained networks: from inputs to images, in one graph for all networks of an architecture."""
 
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any

@@ -1,4 +1,5 @@
-"""Networks that draw images from canonical answers: training on pairs drawn anew in each epoch, and the mean of several."""
+"""Networks from canonical answers to images: training on pairs that are drawn anew in each epoch, and the mean of
+several networks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

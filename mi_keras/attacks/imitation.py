@@ -1,4 +1,4 @@
-"""A target's answers to images that it was never asked about, predicted from those of shadow models to the same images."""
+"""Predicts a target's answers to images that were not queried, from the shadow models' answers to the same images."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Steps on images until a model answers as was observed, around images that are likely already."""
+"""Gradient steps that change plausible images until a model gives the observed answers."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""A defence as an audit applies it: in the numbers that it is for, whatever the model sends."""
+"""Applies a defence to the kind of values that it is for, such as logits, whatever kind the model sends."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,4 +1,5 @@
-"""The audit as a bench: what one point of a user's model sends, in one view, and scores of what is made of it."""
+"""The bench of an audit: the values at one point of the user's model, in one view, and the scores of reconstructions
+from them."""
 
 import copy
 import math

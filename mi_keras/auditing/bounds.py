@@ -1,8 +1,9 @@
-"""What noise of known form leaves to the best possible attack: the Bayes-optimal pick, and a bound by information.
+"""Limits of all attacks on noise with a known distribution: the Bayes-optimal pick, and an information bound.
 
-Both are of one game: of N images of a class, each as likely as the others, one was sent with Gaussian noise. Who holds
-the N images, the model and the noise picks the one whose noiseless answer is nearest; no attack that sees the same
-answer is right more often. That takes no attack to be trained, so that it holds for those that nobody has tried.
+Both are about the same task: one of N equally likely images of a class was answered with Gaussian noise; which one? An
+attacker that has the N images, the model and the distribution of the noise picks the image with the nearest noiseless
+answer; no attack on the same answer is right more often. No attack is trained for this, so it holds for untried ones
+too.
 """
 
 from typing import Any

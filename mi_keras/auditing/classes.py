@@ -1,4 +1,4 @@
-"""Class numbers and group numbers out of what sources give: numbers, names, subfolders."""
+"""Class numbers and group numbers from numbers, names or subfolders."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A head that sends principal components of the image: what it leaks is known, so that attacks can be held to it."""
+"""A head that sends principal components of the image: as its leak is known, attacks can be checked against it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What must hold before anything is trained: model and images fit each other, and what was taken for granted is said."""
+"""Checks before anything is trained: model and images fit each other; what is assumed is recorded."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""What a model expects of pixels (`model_input`): declared and checked, or found by accuracy on labelled images."""
+"""The input range that a model expects (`model_input`): declared and checked, or found by accuracy on labelled
+images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Who is exposed most: the most exposed tenth of the images, the worst class, members of the training set or others."""
+"""The most exposed images: the most exposed tenth, the worst class, and training images against others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

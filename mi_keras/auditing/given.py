@@ -1,4 +1,4 @@
-"""`Given`: images as a reader found them, with what it knows of each, before the pool's checks."""
+"""`Given`: images as a reader found them, with their labels and groups, before they are checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the words of an audit mean, for readers who see nothing but its result."""
+"""Explanations of the terms in an audit's result."""
 
 # Behind "an API client" or "the cloud"
 ADVERSARIES = {

@@ -1,4 +1,5 @@
-"""The model as an adversary with its weights differentiates it: from what is reconstructed to what is sent, in one graph."""
+"""The attacked model as a differentiable function for the white box: from a reconstruction to what is sent, in one
+graph."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What adversaries of growing knowledge do at one point: each may do all that a weaker one does."""
+"""The attacks of each adversary at one point; a stronger adversary may also use all attacks of a weaker one."""
 
 import math
 from collections.abc import Collection, Sequence

@@ -1,4 +1,5 @@
-"""A user's model from a file: looked at before Keras is, and loaded from the very bytes that were looked at."""
+"""Loads a user's model from a file: the bytes are checked before Keras sees them, and exactly these bytes are
+loaded."""
 
 import inspect
 import json

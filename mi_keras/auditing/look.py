@@ -1,4 +1,4 @@
-"""The look of an audit's page: light and dark, wide and narrow, on a page of its own or in a notebook."""
+"""Style sheet of an audit's page: light and dark, wide and narrow, on its own or in a notebook."""
 
 from collections.abc import Mapping
 

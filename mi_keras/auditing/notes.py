@@ -1,4 +1,4 @@
-"""What a report says of its run beside the points: how shadow models fared, which images cannot be told apart, a smoke test."""
+"""Notes of a report on the whole audit: accuracy of shadow models, indistinguishable images, preset smoke."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Rows that are read in another order than they are kept in."""
+"""`Rows` that are read in another order than they are stored in."""
 
 from typing import Any
 

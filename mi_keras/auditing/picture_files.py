@@ -1,4 +1,4 @@
-"""Read the pictures of a folder or an archive for an audit: what cannot be used is listed with its reason."""
+"""Reads the images of a folder or an archive for an audit; files that cannot be used are listed with a reason."""
 
 import warnings
 from collections.abc import Callable, Sequence

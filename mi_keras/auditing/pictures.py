@@ -1,4 +1,4 @@
-"""Pictures of an audit in its page: what went in, what was rebuilt, and what the class alone tells."""
+"""The images on an audit's page: attacked images, reconstructions, and the images of the class alone."""
 
 import base64
 import io

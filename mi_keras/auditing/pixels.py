@@ -1,4 +1,4 @@
-"""What the numbers of images mean: the range that `--pixels` declares, held to the data, and images in [0, 1]."""
+"""The range of pixels: `--pixels` is checked against the data, and images are brought to [0, 1]."""
 
 from typing import Any
 

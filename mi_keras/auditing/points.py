@@ -1,4 +1,4 @@
-"""From the words of `--at` to what is sent: an output in a view, or a layer."""
+"""Parses `--at`: a view of an output, or a layer."""
 
 import re
 from collections.abc import Sequence

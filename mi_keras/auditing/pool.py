@@ -1,4 +1,5 @@
-"""`read_pool`: the images of an audit from whatever the user has, in an order that only their contents decide."""
+"""`read_pool`: reads the images of an audit from any supported source, in an order that depends only on their
+content."""
 
 import hashlib
 import itertools

@@ -1,4 +1,4 @@
-"""What a defence costs the honest user, who gets one send of each image: classes that stay, right answers, calibration."""
+"""What a defence costs the honest user, who gets one answer to each image: unchanged classes, accuracy, calibration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""How well each reconstruction tells its image from others of its class, and how well without each group.
+"""How well each reconstruction identifies its image among others of its class, with all groups and without each one.
 
-Leaving one group out changes two things: its images are no longer reconstructed, and they are no longer among those
-to tell apart. The second needs who is nearer, image by image: one boolean matrix for each class, in blocks.
+Leaving a group out removes its images both from the reconstructions and from the candidates. The second needs to know,
+for each pair of images, which one is nearer: one boolean matrix for each class, computed in blocks.
 """
 
 from collections.abc import Iterator

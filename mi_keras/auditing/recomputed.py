@@ -1,4 +1,4 @@
-"""Rows that are computed as they are read: what is too large to be kept."""
+"""`Rows` that are computed when they are read, for arrays that are too large to store."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The first screen of an audit on the terminal: what leaks where, and what the numbers rest on."""
+"""The first screen of an audit on the terminal: the leak at each point, and what the numbers depend on."""
 
 import shutil
 from collections.abc import Sequence

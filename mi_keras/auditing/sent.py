@@ -1,4 +1,4 @@
-"""What an adversary sees, and the words for what was done with it, for who knows no kinds of stages."""
+"""`Sent`: what an adversary observes, and descriptions of the stages on it for users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

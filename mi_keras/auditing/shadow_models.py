@@ -1,4 +1,4 @@
-"""Shadow models of an audited model: made, trained on labels, and asked."""
+"""Shadow models of an audited model: how they are built, trained on labels and queried."""
 
 from typing import Any
 

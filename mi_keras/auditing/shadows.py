@@ -1,4 +1,4 @@
-"""The adversary that asks nothing: it trains shadow models on images of its own, and learns from their answers.
+"""The adversary without queries: it trains shadow models on images of its own and learns from their answers.
 
 It has the architecture, labels of its own images, and the weights of a part only where that is public
 (`--public-backbone`). Of the target it sees the answers that it attacks, no more.

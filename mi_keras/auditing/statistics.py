@@ -1,4 +1,4 @@
-"""What a reconstruction shows of an image beyond its class: how often it picks the image, and how much detail it has.
+"""What reconstructions show beyond the class: how often they identify their image, and how much detail they have.
 
 Every number is per image, then averaged over groups (patients, persons): a group with many images counts once.
 """

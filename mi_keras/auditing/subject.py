@@ -1,4 +1,4 @@
-"""What is audited: a model, the images it is audited with, and how the one is shown to the other."""
+"""`Subject`: the audited model, its images, and how images are converted to the model's input."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
-"""What an outsider is shown of a model's answer: logits, probabilities, rounded ones, the largest few, or the label.
+"""Views: the part of a model's answer that an outsider gets: logits, probabilities (all, rounded or the largest), or
+the label.
 
-An adversary reads each in the form in which it tells most: probabilities as their logarithm, since raw ones hide what
-small values say.
+Attacks get each view in the form that reveals most: probabilities as logarithms, since small probabilities carry
+information too.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Which pictures are trained on and which are held out (split 3 and 4.1): by file name, or by what the files hold."""
+"""Which pictures are trained on and which are held out (split 3 and 4.1): by file name or by content."""
 
 import hashlib
 import re

@@ -1,4 +1,5 @@
-"""Which feature maps to send where not all may travel: at random, by variance, by attacker or by tail (split 7).
+"""Chooses which feature maps to send: at random, by variance, by their value for the attacker or for the tail (split
+7).
 
 How many are to be sent must be in 1..channels; each function raises `InputError` where it is not.
 """

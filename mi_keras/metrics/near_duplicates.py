@@ -1,4 +1,5 @@
-"""Near-duplicates among images: copies in another format, exact ones included, that would lie on two sides."""
+"""Finds near-duplicates, such as exact copies and copies in another format, which must not be divided between two
+sets."""
 
 import hashlib
 from typing import Any

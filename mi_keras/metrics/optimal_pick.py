@@ -1,7 +1,8 @@
-"""The best possible pick of an image from a noisy answer to it: what noise of known form leaves to any attack.
+"""The Bayes-optimal pick of an image from a noisy answer: no attack on noise of this distribution is right more often.
 
-Of N images of a class, each as likely as the others, one was sent with Gaussian noise. Who holds the N images, the model and
-the noise picks the one whose noiseless answer is nearest; no attack that sees the same answer is right more often.
+One of N equally likely images of a class was answered with Gaussian noise. An attacker that has the N images, the model
+and the distribution of the noise picks the image with the nearest noiseless answer; no attack that sees the same answer
+is right more often.
 """
 
 from collections.abc import Iterator

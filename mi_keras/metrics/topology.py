@@ -1,4 +1,4 @@
-"""Whether the stroke of a digit closes on itself: a trait of the single image that its class does not settle.
+"""Whether the stroke of a digit has a loop: a property of the single image that its class does not determine.
 
 A 2 is written with a loop or without one. Labelling of connected regions after Rosenfeld and Pfaltz (1966).
 """

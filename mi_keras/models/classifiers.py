@@ -1,4 +1,4 @@
-"""The classifier that settings are of."""
+"""Builds the classifier that settings describe."""
 
 import keras
 

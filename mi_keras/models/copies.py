@@ -1,4 +1,4 @@
-"""Parts of a graph as models of their own, made from copies of its layers."""
+"""Builds models of parts of a graph, from copies of its layers."""
 
 import copy
 import inspect

@@ -1,4 +1,4 @@
-"""What all decoders begin with, and what the published ones are made of and end in (split 4)."""
+"""Parts of decoders: the first layers of all, and the blocks and last layers of the published ones (split 4)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The graph of a Keras model as calls and values, nested models unfolded: what can be named, and cut, in it."""
+"""The graph of a Keras model as calls and values, with nested models unfolded: its points, and where it can be cut."""
 
 import difflib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""HDF5 files of a model: whole, plain and of honest size, checked before Keras opens them."""
+"""Checks the HDF5 files of a model before Keras opens them: complete, without links, and of the declared size."""
 
 import math
 from collections.abc import Iterator

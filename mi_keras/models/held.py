@@ -1,4 +1,5 @@
-"""Inputs of a model beside its image, such as an age, each held at one value: what is observed is a map of the image alone."""
+"""Holds inputs other than the image, such as an age, at constant values, so that the model is a function of the image
+alone."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Where Keras keeps the weights of MobileNetV3-Large that it downloads; told without Keras, which takes seconds to load."""
+"""Where Keras caches the downloaded weights of MobileNetV3-Large; found without importing Keras, which takes
+seconds."""
 
 import os
 from pathlib import Path

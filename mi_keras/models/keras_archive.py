@@ -1,4 +1,5 @@
-"""A `.keras` archive: whole, of honest size, and with nothing in it but what Keras writes, checked before Keras opens it."""
+"""Checks a `.keras` archive before Keras opens it: complete, of the declared size, and with only the files that Keras
+writes."""
 
 import zipfile
 import zlib

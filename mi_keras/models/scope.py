@@ -1,4 +1,5 @@
-"""Where models of ours are built and compiled amid the user's: nothing of his changes them, and nothing of them stays."""
+"""A scope for building our models in the user's process: Keras' global settings do not affect them, and they leave no
+state behind."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How maps become an image of another size: the number of doublings, their widths, and what is cut off at the end."""
+"""How feature maps become an image of a given size: number of doublings, their widths, and the final crop."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The variables of a model as arrays, and back: how a trained model is stored without Keras' own files."""
+"""Converts the variables of a model to arrays and back, to store trained models without Keras' files."""
 
 from collections.abc import Mapping
 from typing import Any

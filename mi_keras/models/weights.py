@@ -1,4 +1,4 @@
-"""Weights files of Keras: read without running what they hold, and given to a model whole or not at all."""
+"""Reads weights files of Keras without running code from them, and sets all weights of a model or none."""
 
 import itertools
 import tempfile

@@ -1,4 +1,4 @@
-"""What the texts' evaluations consist of, and where this package has each of it: tables, figures, equations."""
+"""Every table, figure and equation of the two works, and where this package has it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What was measured, as values: metrics, rows, tables, claims and figures, and the one reader of result files."""
+"""Results as values: metrics, rows, tables, claims and figures, and the reader of result files."""
 
 from mi_keras.results.figures import (
     AnyFigure,

@@ -1,4 +1,4 @@
-"""Sentences of a text held against the rows of a table, run by run."""
+"""Checks claims of a published work against the rows of a table, run by run."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar

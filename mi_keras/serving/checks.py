@@ -1,4 +1,4 @@
-"""What may be sent to a server and what may come back from it."""
+"""Checks of requests to a server and of its answers."""
 
 from collections.abc import Mapping
 from pathlib import Path

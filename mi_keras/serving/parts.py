@@ -1,4 +1,4 @@
-"""Answers of a server as images, and where they wait on the disk until all are there."""
+"""Answers of a server as images, kept on the disk until all have arrived."""
 
 import errno
 import hashlib

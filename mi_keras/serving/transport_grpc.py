@@ -1,4 +1,4 @@
-"""Talks to TensorFlow Serving over gRPC, the transport of choice for images."""
+"""Talks to TensorFlow Serving over gRPC, the faster transport for images."""
 
 import math
 from typing import Any

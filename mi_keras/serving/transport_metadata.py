@@ -1,4 +1,4 @@
-"""What both transports make of the metadata of TensorFlow Serving, whose words come as JSON or as messages."""
+"""Parses the metadata of TensorFlow Serving, which comes as JSON or as protocol messages."""
 
 from collections.abc import Mapping, Sequence
 

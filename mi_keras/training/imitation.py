@@ -1,4 +1,4 @@
-"""A model that learns to answer as another does, without a label: a tail behind a defence, or a smaller network."""
+"""Trains a model to give another model's answers, without labels: a tail behind a defence, or a smaller network."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Settings of training that is in neither text; importing this imports no TensorFlow."""
+"""Settings of training that is in neither work. Imports no TensorFlow."""
 
 from dataclasses import dataclass
 
