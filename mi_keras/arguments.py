@@ -13,7 +13,12 @@ from mi_keras.machine import FLOAT32, PRECISIONS
 def add_arguments(parser: argparse.ArgumentParser, *, section: str) -> None:
     """Add what names an experiment: work, section (with a help text), encoder, and how it is run."""
     parser.add_argument("--section", help=section)
-    parser.add_argument("--work", default="thesis", choices=WORKS, help="which work: thesis or split, two published ones, or beyond, stronger attacks (default: thesis)")
+    parser.add_argument(
+        "--work",
+        default="thesis",
+        choices=WORKS,
+        help="which work: thesis or split, two published ones, or beyond, stronger attacks (default: thesis)",
+    )
     parser.add_argument(
         "--encoder-weights",
         metavar="WEIGHTS",

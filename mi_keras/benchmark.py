@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--steps", type=int, default=10, help="timed steps of each loop (default: 10)")
     parser.add_argument("--only", nargs="*", choices=GROUPS, default=list(GROUPS))
-    parser.add_argument("--precision", default=FLOAT32, choices=PRECISIONS, help="as for scripts/reproduce.py")
+    parser.add_argument(
+        "--precision", default=FLOAT32, choices=PRECISIONS, help="as for scripts/reproduce.py"
+    )
     parser.add_argument(
         "--clock",
         default="wall",

@@ -50,7 +50,9 @@ def image_and_held(model: keras.Model, fix: Fix) -> tuple[keras.KerasTensor, dic
             f"`model` must take one image (height, width, 1 or 3) if it has several inputs; got {given}."
         )
     if unknown := [name for name in fix if name not in others]:
-        raise InputError(f"`fix` must name inputs other than the image: {', '.join(others)}; got {unknown[0]!r}.")
+        raise InputError(
+            f"`fix` must name inputs other than the image: {', '.join(others)}; got {unknown[0]!r}."
+        )
     if missing := [tensor for name, tensor in others.items() if name not in fix]:
         shown = ", ".join(f"{t.name} {tuple(t.shape[1:])} {t.dtype}" for t in missing)
         raise InputError(

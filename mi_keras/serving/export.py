@@ -182,5 +182,7 @@ def _parser() -> OneLineErrors:
     parser.add_argument(
         "--name", help="name of the model (default: such as thesis-5.2-x-quick, for one run and data alone)"
     )
-    parser.add_argument("--version", type=int, metavar="N", help="version number of the model (default: the next free one)")
+    parser.add_argument(
+        "--version", type=int, metavar="N", help="version number of the model (default: the next free one)"
+    )
     return parser

@@ -54,7 +54,9 @@ def check_answers(signatures: Sequence["Signature"], folder: Path, manifest: Map
                 f"{name}: largest distance is {largest:.2g}, not within {allowed:.2g} on the machine that writes it"
             )
     if problems:
-        raise CheckFailed(f"the export gives other answers than the models in the store: {'; '.join(problems)}")
+        raise CheckFailed(
+            f"the export gives other answers than the models in the store: {'; '.join(problems)}"
+        )
 
 
 def _in_words(value: object) -> str:
