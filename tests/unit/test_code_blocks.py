@@ -20,7 +20,7 @@ from tests.unit.test_documents import DOCS, DOORS, PAGES, REPOSITORY, lines
 
 GENERATED = re.compile(r"<!-- (?:measured|audit) \S+ \S+ -->\n.*?<!-- end -->", re.DOTALL)
 BLOCK = re.compile(r"^(?:<!-- not run: ([^\n]*) -->\n)?( *)```(\S+)\n(.*?)^\2```", re.DOTALL | re.MULTILINE)
-NEEDS = {"download", "Docker", "GPU"}  # the only reasons for which a block may be run by no test
+NEEDS = {"download", "Docker", "GPU", "cluster", "object store"}  # the only reasons for which a block may be run by no test
 INSTALL = re.compile(r"(python3\S* -m venv|\. \.venv|pip install|\.floors/bin/|pytest|bash \.ci/run)")
 # Pages whose Python blocks are run elsewhere, and the test that does
 ELSEWHERE = {
@@ -90,7 +90,7 @@ def test_the_audits_of_the_documents_are_checked_up_to_their_first_attack(five_d
     """Model, images and options are loaded and checked as in any audit; the report is a measured one, as attacks take minutes."""
     report = read_document(DOCS / "measured/audits/demo.json")
     asked = []
-    monkeypatch.setattr(_Audit, "report", lambda audit: asked.append(audit.sent) or report)
+    monkeypatch.setattr(_Audit, "report", lambda audit: asked.append(audit) or report)
     codes = python_blocks("README.md") + python_blocks("docs/audits.md")
     for code in codes:
         exec("from mi_keras import audit\n" + code, dict(five_digits))
