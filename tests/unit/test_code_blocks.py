@@ -20,7 +20,13 @@ from tests.unit.test_documents import DOCS, DOORS, PAGES, REPOSITORY, lines
 
 GENERATED = re.compile(r"<!-- (?:measured|audit) \S+ \S+ -->\n.*?<!-- end -->", re.DOTALL)
 BLOCK = re.compile(r"^(?:<!-- not run: ([^\n]*) -->\n)?( *)```(\S+)\n(.*?)^\2```", re.DOTALL | re.MULTILINE)
-NEEDS = {"download", "Docker", "GPU", "cluster", "object store"}  # the only reasons for which a block may be run by no test
+NEEDS = {
+    "download",
+    "Docker",
+    "GPU",
+    "cluster",
+    "object store",
+}  # the only reasons for which a block may be run by no test
 INSTALL = re.compile(r"(python3\S* -m venv|\. \.venv|pip install|\.floors/bin/|pytest|bash \.ci/run)")
 # Pages whose Python blocks are run elsewhere, and the test that does
 ELSEWHERE = {
