@@ -181,7 +181,8 @@ def parser() -> OneLineErrors:
     add(
         "--fail-above",
         metavar="found=X",
-        help="exit with 3 where the upper bound of a named number is above baseline + X",
+        help="exit with 3 where the upper bound of a named number is above its baseline + X: found=0.3 allows 40 %% picked "
+        "where chance is 10 %%",
     )
     add("--defend", action="append", default=[], metavar="SPEC",
         help="try a defence: of outputs rounding=D, top=K, temperature=T, noise=S (of the logits' spread) or label; of layers "

@@ -73,7 +73,7 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
     from mi_keras.auditing.audit import report_of
     from mi_keras.auditing.report import DOCUMENT, write
     from mi_keras.auditing.screen import first_screen
-    from mi_keras.auditing.verdict import fails
+    from mi_keras.auditing.verdict import exceeded, fails
     from mi_keras.console import TerminalProgress, print_line
 
     console = Console(stderr=True)
@@ -100,8 +100,10 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
         )
     code = fails(report.points, limits, among=options.among)
     if code:
-        told = f"--fail-above {given.fail_above}: {ENDS[code]}, exit code {code}."
-        print_line(console, told)
+        for point in report.points:
+            for above in exceeded(point, limits, among=options.among):
+                print_line(console, f"{point.name}: {above}.")
+        print_line(console, f"--fail-above {given.fail_above}: {ENDS[code]}, exit code {code}.")
     return code
 
 

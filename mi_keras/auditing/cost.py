@@ -121,7 +121,7 @@ def shares(rung: Rung) -> dict[str, float]:
 
 def sentence(name: str, left_out: Sequence[str]) -> str:
     """Return what is said of a point, by its name, at which the budget left something out."""
-    return f"Left out at {name}, as the budget has it: {', '.join(left_out)}."
+    return f"Left out at {name}, as the budget has it: {', '.join(left_out)}. `budget=0` leaves nothing out."
 
 
 _NEVER = 4

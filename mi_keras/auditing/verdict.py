@@ -187,15 +187,25 @@ def fails(points: Iterable[Judged], limits: Mapping[str, float], *, among: int =
     for point in points:
         any_point = True
         undecided |= point.verdict == Verdict.VOID
-        for name, limit in limits.items():
+        for name in limits:
             number: Estimate | None = getattr(point, name)
             if number is None:
                 undecided = True
                 continue
-            baseline = 1 / among if name == "found" else 0.0
             undecided |= number.n < LEAST
-            above |= number.upper - baseline > limit
+        above |= bool(exceeded(point, limits, among=among))
     return LEAKED if above else UNDECIDED if undecided or not any_point else PASSED
+
+
+def exceeded(point: Judged, limits: Mapping[str, float], *, among: int = 10) -> list[str]:
+    """Return the numbers of a point whose upper bound is above its limit, in words; arguments as those of `fails`."""
+    told = []
+    for name, limit in limits.items():
+        number: Estimate | None = getattr(point, name)
+        baseline = 1 / among if name == "found" else 0.0
+        if number is not None and number.upper - baseline > limit:
+            told.append(f"{name} may be {_percent(number.upper)}, limit {_percent(baseline + limit)}")
+    return told
 
 
 def _held(numbers: Numbers, tolerance: Tolerance) -> list[tuple[str, Estimate | None, float]] | None:

@@ -110,5 +110,6 @@ def test_more_attackers_are_a_spread_and_no_verdict(tmp_path: Path, monkeypatch:
     if published != {"linear map"}:
         assert short.points[0].attackers is None
         assert (
-            short.warnings[-1] == "Left out at logits, as the budget has it: 8 other seeds of the attacker."
+            short.warnings[-1]
+            == "Left out at logits, as the budget has it: 8 other seeds of the attacker. `budget=0` leaves nothing out."
         )

@@ -151,7 +151,8 @@ def test_a_budget_leaves_out_the_same_at_a_point_whichever_others_are_audited(
         monkeypatch.setattr(cost.time, "perf_counter", lambda ticks=ticks: float(next(ticks)))
         reports.append(audited(network(), pictures(), tmp_path / str(number), at=at, budget=0.5))
     left = [[text for text in report.warnings if "Left out at logits" in text] for report in reports]
-    assert left[0] == left[1] == left[2] == ["Left out at logits, as the budget has it: network, 1 - SSIM."]
+    told = "Left out at logits, as the budget has it: network, 1 - SSIM. `budget=0` leaves nothing out."
+    assert left[0] == left[1] == left[2] == [told]
     assert len({as_text(report, "logits") for report in reports}) == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mi_keras.auditing.intervals import Estimate
 from mi_keras.auditing.statistics import Numbers, PerImage
-from mi_keras.auditing.verdict import Tolerance, Verdict, fails, judge, parse_limits
+from mi_keras.auditing.verdict import Tolerance, Verdict, exceeded, fails, judge, parse_limits
 from mi_keras.errors import InputError
 
 
@@ -183,3 +183,10 @@ def test_a_void_point_is_undecided_unless_a_number_is_above() -> None:
     assert fails([Point(numbers.found, numbers.detail, Verdict.VOID)], {"found": 0.2}) == 4
     high = _numbers(found=(0.2, 0.4))
     assert fails([Point(high.found, high.detail, Verdict.VOID)], {"found": 0.2}) == 3
+
+
+def test_what_is_above_a_limit_is_named_with_both_numbers() -> None:
+    point = Point(_estimate(0.2, 0.4), _estimate(0.0, 0.04), Verdict.LEAKS)
+    assert exceeded(point, {"found": 0.2, "detail": 0.05}) == ["found may be 40.0 %, limit 30.0 %"]
+    assert exceeded(point, {"detail": 0.03}, among=20) == ["detail may be 4.0 %, limit 3.0 %"]
+    assert not exceeded(Point(None, None, Verdict.VOID), {"found": 0.2, "detail": 0.05})
