@@ -35,7 +35,7 @@ def options_of(given: argparse.Namespace) -> Options:
 
 
 def fix_of(texts: Sequence[str]) -> dict[str, float | list[float]]:
-    """Return what inputs beside the image are held at."""
+    """Return the constant values of inputs other than the image."""
     found: dict[str, float | list[float]] = {}
     for text in texts:
         name, _, value = text.rpartition("=")
@@ -90,7 +90,7 @@ def parser() -> OneLineErrors:
         help="images: a folder, a .zip or an .npz file, or folder:, zip:, npz:PATH, or mnist",
     )
     add("--at", action="append", default=[], metavar="POINT",
-        help="what leaves: a layer's path, an output, or a view such as logits, probabilities, rounded=3, top=3, label, also "
+        help="points to audit: a layer's path, an output, or a view such as logits, probabilities, rounded=3, top=3, label, also "
         "as OUTPUT:VIEW; several times (default: the views of the output)")  # fmt: skip
     add(
         "--list-points", action="store_true", help="list where the model can be observed, and do nothing else"
@@ -122,7 +122,7 @@ def parser() -> OneLineErrors:
     add("--attacker-seeds", type=int, default=1, metavar="N",
         help="train the published attacks with N - 1 other seeds too, and show how far they spread (default: 1)")  # fmt: skip
     add("--precision", default=FLOAT32, choices=PRECISIONS,
-        help="of products in the attackers' networks; bfloat16 is faster where the processor has it (default: float32)")  # fmt: skip
+        help="number format of products in the attackers' networks; bfloat16 is faster where the processor supports it (default: float32)")  # fmt: skip
     add_processes(made)
     add("--pixels", metavar="RANGE", help="what the data holds: 0..1, 0..255 or -1..1; files are 0..255")
     add(
@@ -152,8 +152,8 @@ def parser() -> OneLineErrors:
         help="largest side of what is reconstructed (default: 96)",
     )
     add("--fix", action="append", default=[], metavar="NAME=VALUE",
-        help="hold an input beside the image at a number, or at numbers with commas for a vector; once for each")  # fmt: skip
-    add("--output", metavar="NAME", help="of several outputs, the one that tells the class")
+        help="constant value of an input other than the image: a number, or numbers with commas for a vector; once for each")  # fmt: skip
+    add("--output", metavar="NAME", help="output that predicts the class, where there are several")
     add(
         "--output-kind",
         metavar="KIND",
@@ -172,7 +172,13 @@ def parser() -> OneLineErrors:
         metavar="MINUTES",
         help="for the attacks at each point; 0: no limit (default: %(default)g)",
     )
-    add("--among", type=int, default=10, metavar="N", help="images to tell apart (default: 10)")
+    add(
+        "--among",
+        type=int,
+        default=10,
+        metavar="N",
+        help="number of images from which the true one is picked (default: 10)",
+    )
     add(
         "--tolerance",
         metavar="found=X,detail=Y",
@@ -188,7 +194,7 @@ def parser() -> OneLineErrors:
         help="try a defence: of outputs rounding=D, top=K, temperature=T, noise=S (of the logits' spread) or label; of layers "
         "bits=B, kept=M or kept=SHARE (maps) or noise=S (of each map's spread); several times")  # fmt: skip
     add("--sends", type=int, default=1, metavar="K",
-        help="sends of an image that an adversary averages where a defence is noise (default: 1)")  # fmt: skip
+        help="answers to an image that an adversary averages where a defence adds noise (default: 1)")  # fmt: skip
     add(
         "--import",
         action="append",

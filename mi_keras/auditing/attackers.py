@@ -1,4 +1,4 @@
-"""How far attackers differ who do the same by other random choices: a spread beside the numbers, never in a verdict."""
+"""Spread over attackers that differ in their seed alone: beside the numbers, never in a verdict."""
 
 from collections.abc import Sequence
 

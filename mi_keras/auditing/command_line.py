@@ -155,5 +155,8 @@ def _list_points(given: argparse.Namespace) -> int:
         values = {name: ",".join(["VALUE"] * value.size) for name, value in missing.items()}
         fixes = [f"--fix {shlex.quote(f'{name}={value}')}" for name, value in values.items()]
         command = " ".join(["mi-keras audit", shlex.quote(given.model), "--data SOURCE", *fixes])
-        print(displayable(f"An audit holds the inputs beside the image: {command}"), file=sys.stderr)
+        print(
+            displayable(f"An audit needs constant values for the inputs other than the image: {command}"),
+            file=sys.stderr,
+        )
     return 0

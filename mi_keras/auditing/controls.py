@@ -1,4 +1,4 @@
-"""Checks of the audit itself, in every run: it must see nothing where nothing is, and what is there where it is.
+"""Checks of the audit itself, in every run: no leak where there is none, and the known leak where there is one.
 
 A control that fails voids the verdicts: either the attack is too weak to say anything, or the scores are wrong.
 """

@@ -1,4 +1,4 @@
-"""The stages that an audit consists of, how long they take, and those of them that only its results tell."""
+"""The stages of an audit and how long they take, with those that depend on its results."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any

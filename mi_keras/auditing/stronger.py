@@ -1,5 +1,4 @@
-"""Adversaries beyond answers: with the model's weights, and with a pool of candidates; what more answers are worth; and what
-was not tried.
+"""White-box and pool adversaries, curves over queries, and which attacks were not tried.
 
 Steps on images cost minutes, so that the white box is tried on the first attacked images only. What it finds is held
 against the other attacks on the same images, and published in their place where the choice set prefers it.
