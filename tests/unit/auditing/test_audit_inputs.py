@@ -78,7 +78,7 @@ def test_logits_can_be_declared_where_all_lie_between_0_and_1() -> None:
 
 
 REFUSED = {
-    "several inputs": (with_age, pictures(), "`fix={'age': VALUE}` must be given, .* not held: age .2,. float32", {}),
+    "several inputs": (with_age, pictures(), "`fix={'age': VALUE}` must be given, .* without a value: age .2,. float32", {}),
     "an input of another shape": (with_age, pictures(), r"`fix\['age'\]` must have the shape of the input", {"fix": {"age": 1}}),
     "no names of inputs": (with_age, pictures(), "`fix` must be numbers by the names of inputs", {"fix": 1}),
     "no output named": (two_outputs, pictures(), "`output` must name the output .* age, kind", {}),
