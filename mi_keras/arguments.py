@@ -54,7 +54,7 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
-    """Add where stages are computed, and by how many processes, threads and GPUs."""
+    """Add how many processes of this machine compute, and with how many threads."""
     add = parser.add_argument
     add(
         "--workers",
@@ -68,6 +68,11 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of each process in an operation; another number rounds sums otherwise (default: one per core)",
     )
+
+
+def add_machines(parser: argparse.ArgumentParser) -> None:
+    """Add the GPUs and the cluster that stages of sections can be computed on."""
+    add = parser.add_argument
     add(
         "--devices",
         type=int,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from mi_keras.arguments import add_arguments, add_processes, add_results, request_of
+from mi_keras.arguments import add_arguments, add_machines, add_processes, add_results, request_of
 from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.commands import COMMANDS, run_command
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections
@@ -85,6 +85,7 @@ def _parser() -> OneLineErrors:
         "--runs", type=int, metavar="N", help="repetitions with derived seeds (default: the preset's)"
     )
     add_processes(parser)
+    add_machines(parser)
     add_results(parser)
     parser.add_argument("--force", action="store_true", help="compute every stage anew")
     parser.add_argument("--list", action="store_true", help="list the sections")

@@ -248,6 +248,13 @@ def test_two_processes_say_what_one_says(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("argument", ["--ray", "--devices", "--gpus-per-stage", "--memory-per-stage"])
+def test_what_only_sections_can_be_computed_with_is_no_argument_of_an_audit(argument, refusal_of):
+    assert f"unrecognized arguments: {argument} 2" in refusal_of(
+        main, ["m.keras", "--data", "d", argument, "2"]
+    )
+
+
 @pytest.mark.parametrize("argument", ["--workers", "--threads"])
 def test_a_number_of_processes_or_threads_that_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argument: str
