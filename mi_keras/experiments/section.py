@@ -112,6 +112,8 @@ class Request:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise InputError(f"`{name}` must be a whole number >= 1; got {value!r}.")
+        if self.devices > 1 and self.ray is not None:
+            raise InputError(f"`devices` must be 1 with `ray`; got {self.devices}.")
         if self.devices > 1 and self.workers not in (None, 1):
             raise InputError(f"`workers` must be 1 where `devices` is {self.devices}; got {self.workers}.")
 

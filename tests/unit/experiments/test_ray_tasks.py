@@ -203,6 +203,7 @@ def test_without_ray_a_line_says_what_to_install(monkeypatch, refusal_of, tmp_pa
     [
         ({"gpus_per_stage": 1}, "`gpus_per_stage` and `memory_per_stage` must go with `ray`; got none."),
         ({"ray": "auto", "workers": 2}, "`workers` must be left out with `ray`; got 2."),
+        ({"ray": "auto", "devices": 2}, "`devices` must be 1 with `ray`; got 2."),
         ({"ray": "auto", "memory_per_stage": -1}, "`memory_per_stage` must be a finite number >= 0; got -1."),
     ],
 )
