@@ -107,6 +107,19 @@ def test_a_forced_run_that_was_cut_off_goes_on_and_mixes_nothing(tmp_path, caplo
     assert forced_run(tmp_path, 6.0, force=True) == [5, 6, 6]
 
 
+def test_who_ends_a_forced_run_ends_it_for_another_process_in_it(tmp_path):
+    make_stage(Store(tmp_path, run="a run"), [], seed=1).computed()
+    calls = []
+    one, other = (Store(tmp_path, force=True, run="a run") for _ in range(2))
+    make_stage(one, calls, seed=1).computed()
+    one.renewal.end()
+    make_stage(other, calls, seed=1).computed()
+    assert calls == ["thing"]
+    make_stage(one, calls, seed=2).computed()  # anew once in the life of an object, also after its run
+    assert calls == ["thing"] * 2
+    assert not list((tmp_path / "forced").glob("*.json"))
+
+
 def test_a_result_is_hashed_again_only_when_its_file_has_changed(tmp_path, monkeypatch, caplog):
     hashed, calls = [], []
     monkeypatch.setattr(artifacts, "sha256", lambda path: hashed.append(path.name) or sha256(path))
