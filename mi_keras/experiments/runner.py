@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mi_keras.console import TerminalProgress
 from mi_keras.errors import InputError, interruptible
-from mi_keras.experiments.registry import all_sections, find
+from mi_keras.experiments.registry import find
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, open_store
 from mi_keras.experiments.team import Team
@@ -57,7 +57,7 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
         )  # fmt: skip
         for number, (experiment, prepared) in enumerate(ready, start=1):
             if team is not None:
-                team.narrow(section=experiment.number)
+                team.narrow(experiments=[asdict(experiment)])
             result = _measure(prepared, store)
             if team is not None and number < len(ready):
                 team.go_ahead()
@@ -67,10 +67,11 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
 
 
 def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
-    """Compute the stages of a request beside the process that runs it (see `workers`); `job`: its fields."""
-    request = Request(**{**job, "out": Path(job["out"])})
+    """Compute the stages of experiments beside the process that runs them (see `workers`); `job`: their fields, and of the request."""
+    request = Request(**{**job["request"], "out": Path(job["request"]["out"])})
     use_threads(request.threads)
-    ready = [(each, each.load().prepare(request)) for each in find(request.work, request.section)]
+    experiments = [Experiment(**each) for each in job["experiments"]]
+    ready = [(each, each.load().prepare(request)) for each in experiments]
     store = open_store(
         precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
     )  # fmt: skip
@@ -81,8 +82,14 @@ def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
 @contextmanager
 def _team(experiments: Sequence[Experiment], request: Request, progress: Progress) -> Iterator[Team | None]:
     """Give a team of as many processes as are asked for, or of a cluster, until the block ends; None for this process alone."""
-    follows, job = f"{__name__}:follow", {**asdict(request), "out": str(request.out)}
-    known = all(each in all_sections() for each in experiments)  # else no other process can find it
+    known = all(each.module for each in experiments)  # else no other process can find it
+    follows, job = (
+        f"{__name__}:follow",
+        {
+            "request": {**asdict(request), "out": str(request.out)},
+            "experiments": [asdict(each) for each in experiments if known],
+        },
+    )
     if not request.ray:
         alone = not known or request.devices > 1
         with team_of(
@@ -91,7 +98,7 @@ def _team(experiments: Sequence[Experiment], request: Request, progress: Progres
             yield workers
         return
     if not known:
-        raise InputError(f"`ray` must go with a section that is registered; got {experiments[0].title}.")
+        raise InputError(f"`ray` must go with a section of a module; got {experiments[0].title}.")
     from mi_keras.experiments.ray_tasks import Needs, RayTasks
 
     needs = Needs(request.threads or 1, request.gpus_per_stage, request.memory_per_stage)

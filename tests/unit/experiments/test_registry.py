@@ -16,8 +16,10 @@ from rich.console import Console
 from mi_keras.errors import InputError
 from mi_keras.experiments import registry, runner
 from mi_keras.experiments.section import Experiment, Request, Section
+from mi_keras.experiments.team import Team
 from mi_keras.experiments.thesis.sizes import Classified
 from mi_keras.experiments.thesis.work import THESIS as THESIS_WORK
+from mi_keras.progress import SilentProgress
 from mi_keras.reports.files import load_result
 
 PACKAGE = "package_of_a_user"
@@ -30,6 +32,7 @@ from dataclasses import dataclass, replace
 
 from mi_keras.experiments.section import Section
 from mi_keras.experiments.thesis.rows import PROTOTYPE, Name, baselines, image_arrays, image_row, plan_rows
+from mi_keras.experiments.team import Team
 from mi_keras.experiments.thesis.sizes import SMOKE, Reconstructed
 from mi_keras.experiments.thesis.work import THESIS
 from mi_keras.results import ExperimentResult, Table
@@ -121,6 +124,14 @@ def test_a_users_section_takes_settings_of_its_own(mine):
     (found,) = registry.find("thesis", "9.1")
     prepared = found.load().prepare(Request(section="9.1", preset="smoke", overrides=["share=0.5"]))
     assert prepared.changed == ["share=0.5"]
+
+
+def test_a_section_that_a_worker_does_not_know_comes_to_it_with_its_job(tmp_path, mine):
+    asked = request(tmp_path, workers=2)
+    with runner._team([mine], asked, SilentProgress()) as team:
+        job = json.loads(team._begin)["job"]
+    runner.follow(job, Team(), SilentProgress())
+    assert list(tmp_path.glob("store/stages/classifier/*/meta.json"))
 
 
 def test_all_sections_of_a_work_are_those_of_the_user_too(mine):
