@@ -132,8 +132,7 @@ class Store:
         """Begin to record anew which stages are used: `timings`, and `versions`, one entry per distinct set."""
         self.timings: list[dict[str, Any]] = []
         self.versions: list[dict[str, str]] = []
-        self._noted: set[str] = set()
-        self._earlier = set(self._fresh)
+        self._noted, self._earlier = set[str](), set(self._fresh)
 
     def stage(
         self,
@@ -161,10 +160,9 @@ class Store:
 
     def has(self, stage: Stage) -> bool:
         """Return whether a stage is finished and whole, so that reading it computes nothing."""
-        try:
+        with suppress(DamagedFile):
             return self.artifacts.meta(stage.kind, stage.key, stage.identity) is not None
-        except DamagedFile:
-            return False
+        return False
 
     def compute(
         self,
@@ -203,26 +201,23 @@ class Store:
 
     def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
-        waiting = f"another process computes {told(stage)}: waiting for it"
-        return self._fetch(stage, lambda: log.warning(waiting), with_arrays=with_arrays)
+        waits = self._graph is None and not self._team.leads
+        while (found := self._find(stage, with_arrays=with_arrays)) is None and waits:
+            time.sleep(WAIT)
+        if found is None:
+            waiting = f"another process computes {told(stage)}: waiting for it"
+            with locked(self.root / "locks" / stage.key, lambda: log.warning(waiting)):
+                found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
+        return found
 
     def fetch_if_free(self, stage: Stage) -> bool:
-        """Compute a stage if it is not stored; return False, at once, where another process is computing it."""
-        try:
-            self._fetch(stage, _give_up, with_arrays=False)
+        """Compute a stage if it is not stored; return False, at once, where another process has its lock."""
+        try:  # nothing is looked for without it: what is damaged is not read, and told of, again and again
+            with locked(self.root / "locks" / stage.key, _give_up):
+                _ = self._find(stage, with_arrays=False) or self._produce(stage)
         except _Busy:
             return False
         return True
-
-    def _fetch(self, stage: Stage, busy: Callable[[], object], *, with_arrays: bool) -> Result:
-        found = self._find(stage, with_arrays=with_arrays)
-        while found is None and self._graph is None and not self._team.leads:
-            time.sleep(WAIT)
-            found = self._find(stage, with_arrays=with_arrays)
-        if found is None:
-            with locked(self.root / "locks" / stage.key, busy):
-                found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
-        return found
 
     def map_large(self, stage: Stage, name: str) -> NDArray[Any]:
         """Open a large array of a stage for reading, computing the stage if need be."""

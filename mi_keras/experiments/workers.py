@@ -8,25 +8,28 @@ another process goes on with what it saved. Results are the same bytes for any n
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import import_module
 from queue import SimpleQueue
 from typing import IO, Any
 
 from mi_keras.display import line_of
+from mi_keras.experiments.events import Bars, Reports
 from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.stage_words import told
 from mi_keras.experiments.store import WAIT, Store
 from mi_keras.experiments.team import Team
-from mi_keras.progress import Bar, Progress
+from mi_keras.progress import Progress
 
 log = logging.getLogger("mi_keras")
-TELL_EVERY = 0.2  # seconds between two reports of one bar
+QUIET = 10.0  # seconds without a sign of anything before it is said what is waited for
 GO = "go\n"
 
 
@@ -46,6 +49,7 @@ class Workers(Team):
         self._size, self._progress = size, progress
         self._others: list[subprocess.Popen[str]] = []
         self._readers: list[threading.Thread] = []
+        self._shown: list[Bars] = []  # of each worker
         self._told = ""  # to every worker since it was started
         self._calls, self._allowed, self._closed = 0, 0, False
 
@@ -55,7 +59,7 @@ class Workers(Team):
         while len(self._others) < min(self._size, graph.most_at_once()) - 1:
             self._start()
         graph.at_once = self._size
-        share(graph, store)
+        share(graph, store, lambda: any(bars.open for bars in self._shown))
 
     def go_ahead(self) -> None:
         self._allow(self._calls + 1)
@@ -86,9 +90,9 @@ class Workers(Team):
             reader.join()
 
     def _start(self) -> None:
-        # Not of this terminal's group: Ctrl-C is for this process, which ends them
+        # Not of this terminal's group: Ctrl-C is for this process, which ends them. It imports from where this process does (-P)
         worker = subprocess.Popen(
-            [sys.executable, "-m", "mi_keras.experiments.workers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "mi_keras.experiments.workers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, encoding="utf-8", start_new_session=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )  # fmt: skip
         _tell(worker, self._begin + self._told)
@@ -100,8 +104,11 @@ class Workers(Team):
     def _read(self, worker: subprocess.Popen[str]) -> None:
         """Show what a worker reports, until it ends."""
         bars, why = Bars(self._progress), ""
+        self._shown.append(bars)
         assert worker.stdout is not None
         for line in worker.stdout:
+            if not line.endswith("\n"):  # it has ended within it
+                break
             event = json.loads(line)
             why = event.get("error", why)
             if not why:
@@ -138,7 +145,7 @@ class Follower(Team):
 
     leads = False
 
-    def __init__(self, orders: IO[str], reports: "Reports") -> None:
+    def __init__(self, orders: IO[str], reports: Reports) -> None:
         self._reports = reports
         self._may_go, self._agreed = threading.Semaphore(0), SimpleQueue[str]()
         threading.Thread(target=self._listen, args=[orders], daemon=True).start()
@@ -160,104 +167,23 @@ class Follower(Team):
         os._exit(0)  # who started it has ended, in whatever way
 
 
-class Reports(logging.Handler):
-    """Progress of a worker, and its warnings: a line of JSON for each event (see `progress.Progress`).
+def share(graph: Graph, store: Store, seen: Callable[[], bool] = lambda: True) -> None:
+    """Compute what is ready and nobody computes, until the store has every stage of the graph.
 
-    What is said while an experiment is described is not told: every process says it.
+    Args:
+        seen: returns whether the user sees that somebody computes; where nothing is seen for a while, it is said.
     """
-
-    def __init__(self, to: IO[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._to, self._bars, self._heard = to, 0, False
-
-    @contextmanager
-    def heard(self) -> Iterator[None]:
-        """Tell all that is said until the block ends, in which stages are computed."""
-        self._heard = True
-        try:
-            yield
-        finally:
-            self._heard = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._heard:
-            self.tell(warning=record.getMessage())
-
-    @contextmanager
-    def bar(self, label: str, total: float, unit: str, done: float = 0) -> Iterator[Bar]:
-        self._bars += 1
-        number = self._bars
-        self.tell(bar=number, label=label, total=total, unit=unit, done=done)
-        bar = _ToldBar(lambda amount: self.tell(bar=number, amount=amount))
-        try:
-            yield bar
-        finally:
-            bar.flush()
-            self.tell(bar=number)
-
-    def announce(self, text: str) -> None:
-        if self._heard:
-            self.tell(announce=text)
-
-    def expect(self, steps: int, seconds: float) -> None:
-        pass
-
-    def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
-        pass  # who has started the worker finds the stage in the store
-
-    def tell(self, **event: Any) -> None:
-        with self.lock or nullcontext():
-            self._to.write(json.dumps(event) + "\n")
-            self._to.flush()
-
-
-class _ToldBar:
-    def __init__(self, tell: Callable[[float], object]) -> None:
-        self._tell, self._amount, self._told = tell, 0.0, time.monotonic()
-
-    def advance(self, amount: float = 1) -> None:
-        self._amount += amount
-        if time.monotonic() - self._told >= TELL_EVERY:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._amount:
-            self._tell(self._amount)
-        self._amount, self._told = 0.0, time.monotonic()
-
-
-class Bars:
-    """Shows the events of a worker where this process shows its own."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._open: dict[int, tuple[Any, Bar]] = {}
-
-    def show(self, event: Mapping[str, Any]) -> None:
-        """Show one event of `Reports`."""
-        if "warning" in event:
-            log.warning("%s", event["warning"])
-        elif "announce" in event:
-            self._progress.announce(event["announce"])
-        elif "label" in event:
-            manager = self._progress.bar(event["label"], event["total"], event["unit"], event["done"])
-            self._open[event["bar"]] = manager, manager.__enter__()
-        elif "amount" in event:
-            self._open[event["bar"]][1].advance(event["amount"])
-        else:
-            self._open.pop(event["bar"])[0].__exit__(None, None, None)
-
-    def close(self) -> None:
-        """Close what a worker left open when it ended."""
-        for manager, _ in self._open.values():
-            manager.__exit__(None, None, None)
-
-
-def share(graph: Graph, store: Store) -> None:
-    """Compute what is ready and nobody computes, until the store has every stage of the graph."""
+    since = time.monotonic()
     while len(graph):
-        if not any(store.fetch_if_free(stage) for stage in graph.ready()):
-            time.sleep(WAIT)
+        if any(store.fetch_if_free(stage) for stage in graph.ready()):
+            since = time.monotonic()
+            continue
+        if seen():
+            since = time.monotonic()
+        if time.monotonic() - since > QUIET:
+            log.warning("another process computes %s: waiting for it", told(graph.ready()[0]))
+            since = math.inf  # it is said once
+        time.sleep(WAIT)
 
 
 def _tell(worker: subprocess.Popen[str], text: str) -> None:
@@ -275,15 +201,15 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever libraries print
     begin = json.loads(orders.readline())
     module, _, function = begin["follow"].partition(":")
-    told = Reports(reports)
-    log.addHandler(told)
-    team: Team = Follower(orders, told)
+    reporter = Reports(reports)
+    log.addHandler(reporter)
+    team: Team = Follower(orders, reporter)
     try:
-        getattr(import_module(module), function)(begin["job"], team, told)
+        getattr(import_module(module), function)(begin["job"], team, reporter)
     except (
         Exception
     ) as error:  # the process that has started this one comes to the same stage, and says all of it
-        told.tell(error=line_of(error))
+        reporter.tell(error=line_of(error))
         sys.exit(1)
 
 

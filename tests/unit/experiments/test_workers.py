@@ -1,15 +1,19 @@
 """Processes that share the stages of a run: each computed once, by whoever is free; lost workers lose nothing."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mi_keras.experiments import workers
 from mi_keras.experiments.store import Store
 from mi_keras.experiments.workers import Workers
 from mi_keras.progress import SilentProgress
@@ -71,6 +75,39 @@ def test_what_a_lost_worker_has_begun_is_computed_by_another(team, tmp_path, cap
     while said not in caplog.text:  # the process may end later than the stages
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_modules_of_the_working_folder_are_no_modules_of_a_worker(team, tmp_path, caplog, monkeypatch):
+    (tmp_path / "numpy.py").write_text("raise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    team(2)
+    assert len(team_at_work.begun(tmp_path)[1]) == 2
+    assert "has ended" not in caplog.text
+
+
+def test_while_another_process_computes_a_stage_its_old_files_are_let_be_and_it_is_said_once(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(workers, "QUIET", 0.2)
+    monkeypatch.setattr(workers, "WAIT", 0.02)
+
+    def stage(store):
+        return store.stage("thing", lambda _: ({"x": np.ones(3)}, {}), seed=1)
+
+    key = stage(Store(tmp_path)).computed().key
+    arrays = tmp_path / "stages" / "thing" / key / "arrays.npz"
+    arrays.write_bytes(arrays.read_bytes()[:-9])
+    store = Store(tmp_path, team=Workers(FOLLOW, {}, 2, SilentProgress()))
+    with open(tmp_path / "locks" / key, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=store.compute, args=[[stage(store)]])
+        waiting.start()
+        time.sleep(0.8)
+    waiting.join()
+    said, damaged = caplog.messages
+    assert said == "another process computes thing: waiting for it"
+    assert "a stored stage is damaged" in damaged
+    assert arrays.exists()
 
 
 def test_a_forced_run_is_forced_in_every_process_and_computes_each_once(team, tmp_path):
