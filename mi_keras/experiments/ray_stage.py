@@ -57,8 +57,13 @@ class Reader:
 class _One(Team):
     """The team of a task: it computes one stage, and ends the experiment there; its shelf is the reader of the experiment."""
 
-    def __init__(self, key: str, read: Callable[[str, str, Mapping[str, Any]], Contents | None]) -> None:
-        self._key, self._read, self.shelf = key, read, self
+    def __init__(
+        self, key: str, agreed: Sequence[Any], read: Callable[[str, str, Mapping[str, Any]], Contents | None]
+    ) -> None:
+        self._key, self._agreed, self._read, self.shelf = key, iter(agreed), read, self
+
+    def agree(self, value: Callable[[], Any]) -> Any:
+        return next(self._agreed)
 
     def fetch(self, kind: str, key: str, identity: Mapping[str, Any], into: Path) -> bool:
         found = None if key == self._key else self._read(kind, key, identity)
@@ -89,9 +94,16 @@ class _Found(BaseException):
 
 
 def compute_stage(
-    follow: str, job: Mapping[str, Any], kind: str, key: str, name: str, reader: Any, cwd: str
+    follow: str,
+    job: Mapping[str, Any],
+    kind: str,
+    key: str,
+    name: str,
+    reader: Any,
+    cwd: str,
+    agreed: Sequence[Any],
 ) -> Contents | Failed:
-    """Compute a stage on the machine of this task, and return its files."""
+    """Compute a stage on the machine of this task, and return its files; `agreed`: see `Team.agree`, in its order."""
     import ray
 
     folder = Path(tempfile.gettempdir(), f"{name}-{ray.get_runtime_context().get_node_id()[:16]}")
@@ -100,7 +112,7 @@ def compute_stage(
     with suppress(OSError):  # paths of data may be relative
         os.chdir(cwd)
     module, _, function = follow.partition(":")
-    team = _One(key, lambda *asked: ray.get(reader.read.remote(*asked)))
+    team = _One(key, agreed, lambda *asked: ray.get(reader.read.remote(*asked)))
     try:
         getattr(import_module(module), function)(job, team, SilentProgress())
     except _Found as found:

@@ -6,6 +6,7 @@ is made from it asks for when it reads it; each machine keeps what it has had. T
 many threads, where the processors have the same instructions.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,11 +93,17 @@ class RayTasks(Team):
         self._started: Path | None = None  # where the Ray that was started here keeps its own
         self._task: Any = None
         self._reader: Any = None
+        self._agreed: list[Any] = []
         self._tries: dict[str, int] = {}
         self._said = 0
 
     def narrow(self, **job: Any) -> None:
         self._job |= job
+        self._agreed.clear()
+
+    def agree(self, value: Callable[[], Any]) -> Any:
+        self._agreed.append(json.loads(json.dumps(value())))
+        return self._agreed[-1]
 
     def compute(self, graph: Graph, store: Store) -> None:
         if not len(graph):
@@ -192,7 +199,14 @@ class RayTasks(Team):
                 return
             if stage.key not in out:
                 sent = self._task.remote(
-                    self._follow, self._job, stage.kind, stage.key, self._name, self._reader, os.getcwd()
+                    self._follow,
+                    self._job,
+                    stage.kind,
+                    stage.key,
+                    self._name,
+                    self._reader,
+                    os.getcwd(),
+                    self._agreed,
                 )
                 running[sent] = stage
 
