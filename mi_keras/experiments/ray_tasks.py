@@ -124,16 +124,23 @@ class RayTasks(Team):
                             bar.advance()
             store.current = ""
         finally:
-            for reference in running:
-                self._ray.cancel(reference, force=True)
-            if running:
-                self._ray.wait(list(running), num_returns=len(running), timeout=10)
+            self._cancel(list(running))
+
+    def _cancel(self, running: list[Any]) -> None:
+        if (
+            self._started is not None
+        ):  # they end with it; who is asked may have ended already, and is asked for a minute
+            return
+        for reference in running:
+            self._ray.cancel(reference, force=True)
+        if running:
+            self._ray.wait(running, num_returns=len(running), timeout=10)
 
     def close(self) -> None:
-        if self._task is not None:
+        if self._task is not None and self._started is None:
             with suppress(Exception):  # what is left then is in folders of temporary files
                 self._sweep()
-            self._task = None
+        self._task = None
         self._ray.shutdown()
         for folder in [
             *Path(tempfile.gettempdir()).glob(f"{self._name}-*"),
@@ -240,11 +247,7 @@ class RayTasks(Team):
         """Delete what tasks have kept on the machines of the cluster."""
         sweep = self._ray.remote(num_cpus=0, max_retries=0)(delete)
         alive = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]]
-        left = [
-            sweep.options(scheduling_strategy=self._on(node)).remote(self._name)
-            for node in alive
-            if self._started is None
-        ]
+        left = [sweep.options(scheduling_strategy=self._on(node)).remote(self._name) for node in alive]
         if left:
             self._ray.wait(left, num_returns=len(left), timeout=30)
 

@@ -21,6 +21,14 @@ def begun(root):
     return Counter(name for name, _ in lines), {int(process) for _, process in lines}
 
 
+def runs(process):
+    """Return whether a process is there; one that has ended and that nobody has asked for its end is not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def described(store, job):
     """Return a stage that all others are made from, those others, and one that is made from them all.
 

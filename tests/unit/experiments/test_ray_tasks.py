@@ -146,8 +146,15 @@ def test_what_a_removed_machine_had_begun_is_computed_by_another(cluster, comput
     assert sum(computed(tmp_path)[0].values()) > 6
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_nothing_is_left_of_a_ray_that_was_started_here(tmp_path, how):
+@pytest.mark.parametrize(
+    ("how", "sent"),
+    [
+        (signal.SIGINT, os.kill),
+        pytest.param(signal.SIGTERM, os.kill, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, os.killpg, marks=pytest.mark.slow),  # as `timeout` does
+    ],
+)
+def test_nothing_is_left_of_a_ray_that_was_started_here(tmp_path, how, sent):
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as short:  # it becomes part of names of sockets
         program = f"""
 import os, sys
@@ -171,14 +178,18 @@ sys.exit(guarded(command))
             "TMPDIR": short
         }
         process = subprocess.Popen(
-            [sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", program],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         until = time.monotonic() + 60
         while not (tmp_path / "computed").exists() or len(computed(tmp_path)[0]) < 3:
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.1)
-        process.send_signal(how)
+        sent(process.pid, how)
         _, said = process.communicate(timeout=40)
         assert process.returncode == 128 + how
         assert said.splitlines()[-1].startswith(
@@ -186,7 +197,7 @@ sys.exit(guarded(command))
         )
         assert os.listdir(short) == []
         for worker in computed(tmp_path)[1]:
-            assert not Path(f"/proc/{worker}").exists()
+            assert not team_at_work.runs(worker)
 
 
 def test_without_ray_a_line_says_what_to_install(monkeypatch, refusal_of, tmp_path):

@@ -146,14 +146,6 @@ finally:
     worker = (team_at_work.begun(tmp_path)[1] - {process.pid}).pop()
     process.send_signal(how)
     process.wait(timeout=30)
-    while _runs(worker):
+    while team_at_work.runs(worker):
         assert time.monotonic() < until
         time.sleep(0.05)
-
-
-def _runs(process):
-    """Return whether a process is there; one that has ended and that nobody has asked for its end is not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
