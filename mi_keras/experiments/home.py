@@ -56,7 +56,7 @@ class Remote:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url, self._said = url, ""
         try:
             import fsspec
 
@@ -88,9 +88,11 @@ class Remote:
         except DamagedFile:
             raise
         except Exception as error:
-            log.warning(
-                "%s cannot be read now (%s): what is not on this disk is computed", self._url, line_of(error)
-            )
+            if self._said != (why := line_of(error)):  # else once for each stage
+                log.warning(
+                    "%s cannot be read now (%s): what is not on this disk is computed", self._url, why
+                )
+            self._said = why
             return False
         return True
 
