@@ -32,8 +32,9 @@ class Renewal:
         self._mark, self._stages = root / FOLDER / f"{name}.json", root / FOLDER / name
         self._finished: set[str] = set()  # by this object, whose run may have ended
         self.active, self._ended = force, False
-        with locked(root / "locks" / name, lambda: None):  # several may begin it at the same time
-            self._begin(run, force)
+        if force or self._mark.exists():
+            with locked(root / "locks" / name, lambda: None):  # several may begin it at the same time
+                self._begin(run, force)
         if others := [path for path in self._mark.parent.glob("*.json") if path != self._mark]:
             log.warning(
                 "a run with --force has begun and not ended; of what it shares with this one some is computed "

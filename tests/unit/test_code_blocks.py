@@ -15,6 +15,7 @@ from PIL import Image
 
 from mi_keras.auditing.audit import _Audit
 from mi_keras.auditing.report import read_document
+from mi_keras.auditing.work import Work
 from mi_keras.data import load_source
 from tests.unit.test_documents import DOCS, DOORS, PAGES, REPOSITORY, lines
 
@@ -96,6 +97,7 @@ def test_the_audits_of_the_documents_are_checked_up_to_their_first_attack(five_d
     """Model, images and options are loaded and checked as in any audit; the report is a measured one, as attacks take minutes."""
     report = read_document(DOCS / "measured/audits/demo.json")
     asked = []
+    monkeypatch.setattr(Work, "begin", lambda work: None)
     monkeypatch.setattr(_Audit, "report", lambda audit: asked.append(audit) or report)
     codes = python_blocks("README.md") + python_blocks("docs/audits.md")
     for code in codes:

@@ -1,6 +1,7 @@
 """Trains models on one and on two devices of the CPU, in a process of its own, and prints how far their variables are apart."""
 
 import json
+import sys
 
 import keras
 import numpy as np
@@ -58,10 +59,15 @@ def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
     found = {"replicas": mirrored(2).num_replicas_in_sync}
-    whole = {name: (fitted(name, 1), fitted(name, 2)) for name in problems()}
-    for name, ((one, curves), (two, others)) in whole.items():
-        found[name] = {"variables": apart(one, two), "losses": [curves["loss"], others["loss"]]}
-    one, two = whole["cnn"]
+    one, two = fitted(sys.argv[1], 1), fitted(sys.argv[1], 2)
+    found |= {"variables": apart(one[0], two[0]), "losses": [one[1]["loss"], two[1]["loss"]]}
+    if sys.argv[1] == "cnn":
+        found |= further(one, two)
+    print(json.dumps(found))
+
+
+def further(one, two):
+    found = {}
     kept = StopsAfterOne()
     try:
         fitted("cnn", 2, kept)
@@ -77,7 +83,7 @@ def main():
         mirrored(3)
     except InputError as error:
         found["refused"] = str(error)
-    print(json.dumps(found))
+    return found
 
 
 if __name__ == "__main__":
