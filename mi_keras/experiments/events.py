@@ -102,5 +102,5 @@ class Bars:
 
     def close(self) -> None:
         """Close what a worker left open when it ended."""
-        for manager, _ in self.open.values():
-            manager.__exit__(None, None, None)
+        while self.open:
+            self.open.popitem()[1][0].__exit__(None, None, None)

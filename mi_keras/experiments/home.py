@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,13 @@ def shelf_at_home(progress: Progress | None = None) -> "Remote | None":
         return None
     shelf = Remote(url)
     if progress is not None:
-        progress.announce(f"Results are kept at {url}, and a copy of those in use in {home()}.")
+        progress.announce(f"Results are kept at {_shown(url)}, and a copy of those in use in {home()}.")
     return shelf
+
+
+def _shown(url: str) -> str:
+    """Return a URL without the name and password that it may hold."""
+    return re.sub(r"://[^/]*@", "://", url)
 
 
 class Remote:
@@ -56,7 +62,7 @@ class Remote:
     """
 
     def __init__(self, url: str) -> None:
-        self._url, self._said = url, ""
+        self._url, self._said = _shown(url), ""
         try:
             import fsspec
 
@@ -68,10 +74,10 @@ class Remote:
                 if error.name == "fsspec"
                 else f"needs: {error}"
             )
-            raise InputError(f"`{HOME_VARIABLE}` must be a folder or a URL; {url} {why}.") from None
+            raise InputError(f"`{HOME_VARIABLE}` must be a folder or a URL; {self._url} {why}.") from None
         except Exception as error:  # each of its file systems has its own
             raise InputError(
-                f"`{HOME_VARIABLE}` must be a folder or a URL; got {url}: {line_of(error)}."
+                f"`{HOME_VARIABLE}` must be a folder or a URL; got {self._url}: {_shown(line_of(error))}."
             ) from None
 
     def fetch(self, kind: str, key: str, identity: Mapping[str, Any], into: Path) -> bool:

@@ -56,10 +56,9 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
             force=request.force, precision=request.precision, devices=request.devices, run=_words(request, ready), progress=progress, team=team
         )  # fmt: skip
         for number, (experiment, prepared) in enumerate(ready, start=1):
-            if team is not None:
-                team.narrow(experiments=[asdict(experiment)])
+            team.narrow(experiments=[asdict(experiment)])
             result = _measure(prepared, store)
-            if team is not None and number < len(ready):
+            if number < len(ready):
                 team.go_ahead()
             _write(experiment, prepared, result, request, store)
             yield _folder(experiment, request)
@@ -80,21 +79,16 @@ def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
 
 
 @contextmanager
-def _team(experiments: Sequence[Experiment], request: Request, progress: Progress) -> Iterator[Team | None]:
-    """Give a team of as many processes as are asked for, or of a cluster, until the block ends; None for this process alone."""
+def _team(experiments: Sequence[Experiment], request: Request, progress: Progress) -> Iterator[Team]:
+    """Give a team of as many processes as are asked for, or of a cluster, until the block ends."""
     known = all(each.module for each in experiments)  # else no other process can find it
-    follows, job = (
-        f"{__name__}:follow",
-        {
-            "request": {**asdict(request), "out": str(request.out)},
-            "experiments": [asdict(each) for each in experiments if known],
-        },
-    )
+    follows = f"{__name__}:follow"
+    job: dict[str, Any] = {"request": {**asdict(request), "out": str(request.out)}}
+    job["experiments"] = [asdict(each) for each in experiments if known]
     if not request.ray:
         alone = not known or request.devices > 1
-        with team_of(
-            follows, job, 1 if alone else processes(request.workers, request.preset), progress
-        ) as workers:
+        size = 1 if alone else processes(request.workers, request.preset)
+        with team_of(follows, job, size, progress) as workers:
             yield workers
         return
     if not known:

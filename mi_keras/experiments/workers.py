@@ -2,8 +2,9 @@
 
 Every process describes the same experiment and meets the same calls of `Store.compute` in the same order. In each of them it
 computes whatever stage is ready and locked by nobody, until the store has all of them. A worker goes on to the next call when
-this process has come to it. What only one has to work out it tells the others (`agree`). Nothing is handed out, so nothing is lost with a worker: the lock of its stage ends with it, and
-another process goes on with what it saved. Results are the same bytes for any number of workers with the same threads.
+this process has come to it. What only one has to work out it tells the others (`agree`). Nothing is handed out, so nothing is
+lost with a worker: the lock of its stage ends with it, and another process goes on with what it saved. Results are the same bytes
+for any number of workers with the same threads.
 """
 
 import json
@@ -128,12 +129,9 @@ def processes(workers: int | None, preset: str) -> int:
 
 
 @contextmanager
-def team_of(follow: str, job: Mapping[str, Any], size: int, progress: Progress) -> Iterator[Workers | None]:
-    """Give a team of so many processes until the block ends, see `Workers`; None for this one alone."""
-    if size == 1:
-        yield None
-        return
-    team = Workers(follow, job, size, progress)
+def team_of(follow: str, job: Mapping[str, Any], size: int, progress: Progress) -> Iterator[Team]:
+    """Give a team of so many processes until the block ends, see `Workers`."""
+    team = Workers(follow, job, size, progress) if size > 1 else Team()
     try:
         yield team
     finally:
@@ -206,9 +204,7 @@ def main() -> None:
     team: Team = Follower(orders, reporter)
     try:
         getattr(import_module(module), function)(begin["job"], team, reporter)
-    except (
-        Exception
-    ) as error:  # the process that has started this one comes to the same stage, and says all of it
+    except Exception as error:  # who has started this process comes to the same stage, and says all of it
         reporter.tell(error=line_of(error))
         sys.exit(1)
 

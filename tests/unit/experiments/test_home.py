@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.home import home
+from mi_keras.experiments.home import home, shelf_at_home
 from mi_keras.experiments.store import open_store
 
 
@@ -108,6 +108,15 @@ def test_a_place_that_cannot_be_reached_any_more_costs_a_line_and_no_result(
     assert f"as {url} cannot be written: no network" in caplog.text
     assert computed("other")[0] == 2.0
     assert computed.calls == ["one", "other"]
+
+
+@pytest.mark.parametrize("secret", ["name:pass@", "name:p@ss@", "token@"])
+def test_a_password_in_the_url_is_not_shown(secret, monkeypatch):
+    monkeypatch.setenv("MI_KERAS_HOME", f"nonsense://{secret}host/path")
+    with pytest.raises(InputError, match="got nonsense://host/path:") as found:
+        shelf_at_home()
+    assert "ss@" not in str(found.value)
+    assert "token" not in str(found.value)
 
 
 def test_a_url_of_no_known_kind_is_refused(monkeypatch):

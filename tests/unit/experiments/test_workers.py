@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from mi_keras.experiments import workers
+from mi_keras.experiments.events import Bars
 from mi_keras.experiments.store import Store
 from mi_keras.experiments.workers import Workers
 from mi_keras.progress import SilentProgress
@@ -58,6 +59,15 @@ def test_each_stage_is_computed_once_by_one_of_several_processes(team, tmp_path,
     }
     assert {each["stage"].split()[0] for each in store.timings} == {"first", "middle", "between", "last"}
     assert not any(each["reused"] for each in store.timings)
+
+
+def test_nothing_is_shown_of_a_worker_that_has_ended(recording_progress):
+    """Else a stage that another command computes would never be said to be waited for."""
+    bars = Bars(recording_progress())
+    bars.show({"bar": 1, "label": "target model", "total": 10, "unit": "img", "done": 0})
+    assert bars.open
+    bars.close()
+    assert not bars.open
 
 
 @pytest.mark.parametrize("loss", ["fails", "dies"])
