@@ -78,7 +78,7 @@ class GradientSettings:
     Attributes:
         steps: exact number of updates per image; 0 leaves the start.
         start, optimizer: of `STARTS` and `OPTIMIZERS`; of the optimizer the text says nothing (see docs/gradient_settings.md).
-        learning_rate: step size, in units of pixel value for Adam.
+        learning_rate: step size, in units of pixel value for Adam; chosen at the text's width, where smaller models take 0.03.
         l2_weight, tv_weight: lambda_reg-l2 of formula 3, on the sum of squares of an image, and lambda_reg-tv of formula 4, on
             the sum of its absolute neighbour differences.
         batch_size: images optimised together at most; results depend on it by float rounding alone.
@@ -87,7 +87,7 @@ class GradientSettings:
     steps: int = 400
     start: str = "class_average"
     optimizer: str = "adam"
-    learning_rate: float = 0.03
+    learning_rate: float = 0.1
     l2_weight: float = 4.4323e-5
     tv_weight: float = 9.48785e-3
     batch_size: int = 128

@@ -35,6 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scripts.audit_picture import audit_picture
 from scripts.diagrams import architecture_document
 from scripts.notebook import notebook_document
+from scripts.torch_tables import part as torch_table
+from scripts.torch_tables import picture as torch_picture
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured"
@@ -61,12 +63,14 @@ WITH_TABLES = (
             "audits.md",
             "tutorial.md",
             "performance.md",
+            "gradient_settings.md",
         )
     ),
     DOCS.parent / "README.md",
 )
 OF_SECTIONS = {(each.work, each.number, each.title) for each in SECTIONS}
 BLOCK = re.compile(r"(<!-- measured (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+TORCH = re.compile(r"(<!-- torch (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 AUDIT = re.compile(r"(<!-- audit (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -97,6 +101,8 @@ def update(results: Path | None, audits: Sequence[str] = ()) -> None:
     texts[DOCS / "paper_map.md"] = paper_map_document(measured)
     texts |= {path: with_tables(path.read_text(), measured) for path in WITH_TABLES}
     texts[DOCS / "tutorial.ipynb"] = notebook_document(texts[DOCS / "tutorial.md"])
+    if new:
+        torch_picture(DOCS / "images/table_4.png", measured)
     MEASURED.mkdir(exist_ok=True)
     texts |= {MEASURED / f"{name}.json": text for name, (_, text) in new.items()}
     for path, text in texts.items():
@@ -153,7 +159,8 @@ def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
     """Fill every block `<!-- measured thesis.5.2.quick table_4 -->` ... `<!-- end -->` with that table.
 
     In the place of a table, `claims` stands for the verdicts and `notes` for what was measured on; `table_4:ssim,mse` has
-    the columns of these scores alone. `<!-- measured quick times -->` stands for where the time of all that preset's results went.
+    the columns of these scores alone. `<!-- measured quick times -->` stands for where the time of all that preset's results went,
+    `<!-- torch NAME -->` for a table of `torch_tables`.
     """
 
     def fill(match: re.Match[str]) -> str:
@@ -175,7 +182,10 @@ def with_tables(text: str, measured: Mapping[str, StoredResult]) -> str:
             body = markdown_table(result, shown)
         return f"{match.group(1)}{body}{match.group(4)}"
 
-    return AUDIT.sub(_audited, BLOCK.sub(fill, text))
+    def filled(match: re.Match[str]) -> str:
+        return f"{match.group(1)}{torch_table(match.group(2), measured)}{match.group(3)}"
+
+    return TORCH.sub(filled, AUDIT.sub(_audited, BLOCK.sub(fill, text)))
 
 
 def times(measured: Mapping[str, StoredResult]) -> str:

@@ -1,7 +1,7 @@
 """Which optimizer and step size make X~ look most like thesis Table 3, which does not state them.
 
 Command: python -m tuning.step_size                 (narrow models; about 15 minutes on 2 CPU cores; stops and resumes)
-         python -m tuning.step_size --width text    (the text's width, validation images alone; about an hour and a half)
+         python -m tuning.step_size --width text    (the text's width, validation images alone; an hour and a half, a third of it with --precision bfloat16)
 Result:  docs/gradient_settings.md
 """
 
@@ -18,6 +18,7 @@ from mi_keras.console import TerminalProgress
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments.store import Stage, Store, open_store
+from mi_keras.machine import FLOAT32, PRECISIONS
 from mi_keras.progress import Arrays, Run, SilentProgress, Workspace
 from mi_keras.quiet import quiet_libraries
 from mi_keras.seeds import derive
@@ -53,10 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--width", choices=CLASSIFIERS, default="narrow", help="of the models (default: narrow)"
     )
+    parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT32, help="of M_S (default: float32)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     return guarded(
-        lambda: _print_tables(options.images, options.width, options.seed),
+        lambda: _print_tables(options.images, options.width, options.precision, options.seed),
         "Run the same command again to go on.",
     )
 
@@ -74,8 +76,8 @@ def ranking(scores: Mapping[Way, Mapping[str, Sequence[float]]]) -> list[tuple[W
     return sorted(found, key=lambda each: each[1] + each[2])
 
 
-def _print_tables(count: int, width: str, seed: int) -> None:
-    bench, scores = _bench(width, seed), dict[Way, dict[str, Sequence[float]]]()
+def _print_tables(count: int, width: str, precision: str, seed: int) -> None:
+    bench, scores = _bench(width, precision, seed), dict[Way, dict[str, Sequence[float]]]()
     columns = ["validation SSIM", "MSE", "test SSIM", "MSE"][: 2 * len(SETS[width])]
     print(f"| start | objective | optimizer | step size | {' | '.join(columns)} |")
     print(f"|---|---|---|--:|{'--:|' * len(columns)}")
@@ -104,18 +106,20 @@ def _cells(values: Sequence[float]) -> str:
     return " | ".join(f"{value:.4f}" for value in values)
 
 
-def _bench(width: str, seed: int) -> "ThesisBench":
+def _bench(width: str, precision: str, seed: int) -> "ThesisBench":
     with quiet_libraries():
         from mi_keras.experiments.thesis.bench import ThesisBench, describe_data
 
     source, split_seed = load_source(DEFAULT_SOURCE), derive(seed, "data")
     splits = make_splits(source, SplitSettings(), seed=split_seed)
     data = describe_data(splits, SplitSettings(), split_seed)
-    return ThesisBench(splits, data, CLASSIFIERS[width], _store(), SilentProgress(), seed=seed, run=1)
+    return ThesisBench(
+        splits, data, CLASSIFIERS[width], _store(precision), SilentProgress(), seed=seed, run=1
+    )
 
 
-def _store() -> Store:
-    return open_store(progress=TerminalProgress(Console(stderr=True)))
+def _store(precision: str) -> Store:
+    return open_store(precision=precision, progress=TerminalProgress(Console(stderr=True)))
 
 
 def _measure(
@@ -136,7 +140,7 @@ def _measure(
         for role, subset in sets:
             truth = bench.splits.sets[subset].images[:count]
             observation = observe(bench.load(bench.classifier(role)), truth)
-            run = Run(1, {"start": bench.derive("start")})
+            run = Run(1, {"start": bench.derive("start")}, precision=bench.store.precision)
             found = score(
                 attack.derive(observation, bench.holdings(attack.needs, None), run)[0]["images"], truth
             )
@@ -146,7 +150,7 @@ def _measure(
     # M_S first, which every X~ is made with
     models = [bench.classifier(role) for role in dict.fromkeys(role for role, _ in sets)]
     return bench.stage(
-        "step_size", compute, upstream=models, settings=settings, objective=objective, count=count
+        "step_size", compute, upstream=models, settings=settings, objective=objective, count=count, half=True
     )
 
 

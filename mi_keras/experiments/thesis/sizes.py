@@ -65,7 +65,7 @@ class Inverted(Reconstructed):
 QUICK: dict[str, Any] = {
     "data": SplitSettings(train_per_class=500),
     "classifier": ClassifierSettings(channels=(32, 64, 128), epochs=12),
-    "gradient": GradientSettings(steps=60),
+    "gradient": GradientSettings(steps=60, learning_rate=0.03),  # chosen on models of this width
     "inverter": InverterSettings(channels=(128, 64, 32), epochs=12),
 }
 SMOKE: dict[str, Any] = {

@@ -1,0 +1,292 @@
+"""Table 4 of the thesis at its own sizes, as an implementation in PyTorch measured it, beside the package's: tables and picture.
+
+The measurements are tests/oracles/torch_table_4.json, made by tests/oracles/torch_table_4.py; `update_docs.py` puts them into docs/.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mi_keras.reports.text import MISSING
+from mi_keras.results import StoredResult
+
+ORACLE = Path(__file__).resolve().parents[1] / "tests/oracles/torch_table_4.json"
+PAPER, QUICK = "thesis.5.2.paper", "thesis.5.2.quick"
+ALONE = "gradient_reconstruction"
+TABLE_3 = {  # SSIM and MSE on shadow validation images; then on test images
+    "class_average": (0.3014, 0.0601), "class_instance": (0.2476, 0.0687), "random": (0.0536, 0.1032),
+}  # fmt: skip
+TEST = (0.2409, 0.0672)
+MARKS: dict[str, dict[str, Any]] = {
+    "a pair of models, PyTorch": {"color": "tab:blue", "alpha": 0.5, "ms": 6, "mew": 0},
+    "a pair of models, the package": {"color": "black", "ms": 8, "mew": 2},
+    "the thesis": {"color": "tab:red", "ms": 13, "mew": 0},
+}
+SIGNS = dict(zip(MARKS, "ox*", strict=True))
+WAYS = {"adam": "Adam", "gradient_descent": "plain gradient"}
+Row = Mapping[str, Any]
+Pair = tuple[float, float]  # SSIM, MSE
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of Table 4: what the thesis has in it, and which rows are its own in PyTorch and in the package.
+
+    Attributes:
+        published: SSIM and MSE, None where the thesis has no such row.
+        wanted: what is equal in the rows of PyTorch.
+        name: of the row in the package's result.
+    """
+
+    label: str
+    published: Pair | None
+    wanted: Mapping[str, Any]
+    name: str
+
+
+def _model(inputs: str, label: str, known: str, published: Pair | None) -> Line:
+    wanted = {"kind": "inverter", "inputs": inputs, "known": known, "repeat": 1}
+    return Line(label, published, wanted, inputs + ("[extracted]" if known == "extracted" else ""))
+
+
+LINES = (  # in the order of the thesis, lowest first
+    _model("a", "M_I(A^L), own A^L extracted", "extracted", (0.1218, 0.1077)),
+    _model("o+a", "M_I(O + A^L), own A^L extracted", "extracted", (0.1619, 0.1055)),
+    _model("a+x", "M_I(A^L + X\\~), own A^L extracted", "extracted", (0.1822, 0.0961)),
+    _model("o+a+x", "M_I(O + A^L + X\\~), own A^L extracted", "extracted", (0.2194, 0.0927)),
+    _model("o", "M_I(O)", "solved", (0.2298, 0.0966)),
+    _model("o+x", "M_I(O + X\\~)", "solved", (0.2467, 0.0904)),
+    _model("x", "M_I(X\\~)", "solved", (0.3727, 0.0649)),
+    _model("a", "M_I(A^L), own A^L solved", "solved", None),
+    _model("o+a", "M_I(O + A^L), own A^L solved", "solved", None),
+    _model("a+x", "M_I(A^L + X\\~), own A^L solved", "solved", None),
+    _model("o+a+x", "M_I(O + A^L + X\\~), own A^L solved", "solved", None),
+    Line(
+        "M_I(X\\~), X\\~ of the class alone", None,
+        {"kind": "inverter", "inputs": "one_hot"}, "x[cross_entropy]",
+    ),
+    Line("X\\~ alone", TEST, {"kind": "alone", "objective": "logit_mse"}, ALONE),
+    Line("class average", None, {"kind": "average"}, "class_average"),
+)  # fmt: skip
+
+
+def measured() -> dict[str, Any]:
+    """Return the studies by name: settings, machine and rows."""
+    found: dict[str, Any] = json.loads(ORACLE.read_text(encoding="utf-8"))
+    return found
+
+
+def summary(results: Mapping[str, StoredResult]) -> str:
+    """Return Table 4 as the thesis has it, over pairs of models in PyTorch, and in the package."""
+    study = measured()["pairs"]
+    lines = [
+        "| input | thesis | pairs: mean | pairs: SSIM, lowest to highest | thesis's SSIM among the pairs | "
+        "package, `paper` | package, `quick` |",
+        "|---|--:|--:|--:|---|--:|--:|",
+    ]
+    for line in LINES:
+        pairs = _over_pairs(study["rows"], line.wanted)
+        ssim = [each[0] for each in pairs]
+        place = MISSING
+        if line.published:
+            below = sum(each < line.published[0] for each in ssim)
+            place = (
+                f"yes: {below} of {len(ssim)} below"
+                if 0 < below < len(ssim)
+                else "above all"
+                if below
+                else "below all"
+            )
+        cells = [
+            line.label,
+            _both(line.published),
+            _both((fmean(ssim), fmean(each[1] for each in pairs))),
+            f"{min(ssim):.3f} to {max(ssim):.3f}",
+            place,
+            *(_both(_of_package(results.get(name), line.name)) for name in (PAPER, QUICK)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    settings, shadows = study["settings"], _shadows(study["rows"])
+    lines += [
+        "",
+        f"SSIM / MSE on the {1334:,} test images. Pairs: PyTorch, the thesis's sizes, {len(shadows)} shadow models against "
+        f"{settings['targets']} target models, X\\~ by Adam with steps of {settings['rate']}. {_package(results)} A dash: not measured.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _package(results: Mapping[str, StoredResult]) -> str:
+    words = []
+    for name in (PAPER, QUICK):
+        if name in results:
+            result = results[name]
+            precision = ", bfloat16" if any("bfloat16" in each for each in result.changed) else ""
+            words.append(f"`{result.preset}`: {_counted(result.runs, 'pair')}{precision}.")
+    return " ".join(words)
+
+
+def own_answers() -> str:
+    """Return what the same inversion models draw where the shadow model answers, and how little repeating them moves."""
+    study = measured()["pairs"]
+    lines = [
+        "| input | M_S answers | M_T answers | one pair, M_I repeated: SSIM, lowest to highest |",
+        "|---|--:|--:|--:|",
+    ]
+    for line in LINES:
+        if line.wanted["kind"] != "inverter":
+            continue
+        own = [_scores(row) for row in _rows(study["rows"], line.wanted) if row.get("answered_by")]
+        pairs = _over_pairs(study["rows"], line.wanted)
+        again = _rows(study["rows"], dict(line.wanted) | {"repeat": None, "shadow": 1, "target": 1})
+        ssim = [row["ssim"] for row in again]
+        repeated = f"{min(ssim):.3f} to {max(ssim):.3f} ({len(ssim)})" if len(ssim) > 1 else MISSING
+        lines.append(f"| {line.label} | {_both(_mean(own))} | {_both(_mean(pairs))} | {repeated} |")
+    return "\n".join(lines) + "\n"
+
+
+def searches() -> str:
+    """Return M_I(X~) and X~ alone for every search, and what it is nearest to in the thesis."""
+    study = measured()["search"]
+    rows = study["rows"]
+    lines = [
+        "| search of X\\~ | steps | X\\~ alone, validation | X\\~ alone, test | M_I(X\\~) | M_I(X\\~), lowest to highest |",
+        "|---|--:|--:|--:|--:|--:|",
+        f"| *thesis* | | {_both(TABLE_3['class_average'])} | {_both(TEST)} | 0.3727 / 0.0649 | |",
+    ]
+    ways: dict[tuple[str, float, int], None] = {}
+    for row in rows:
+        if row.get("inputs") == "x":
+            ways[row["optimizer"], row["rate"], row["steps"]] = None
+    for optimizer, rate, steps in ways:
+        same = {"inputs": "x", "optimizer": optimizer, "rate": rate, "steps": steps}
+        alone = [
+            _rows(rows, {"kind": "alone", "images": images, **same}) for images in ("validation", "test")
+        ]
+        drawn = _rows(rows, {"kind": "inverter", **same})
+        if not drawn:
+            continue  # cut off before it was trained
+        ssim = [row["ssim"] for row in drawn]
+        name = f"{WAYS[optimizer]}, {rate}" if steps else "class average"
+        cells = [
+            name,
+            str(steps),
+            *(_both(_mean(map(_scores, each))) for each in alone),
+            _both(_mean(map(_scores, drawn))),
+        ]
+        lines.append(f"| {' | '.join(cells)} | {min(ssim):.3f} to {max(ssim):.3f} |")
+    first = _rows(rows, {"kind": "inverter", "inputs": "o"})
+    ssim = [row["ssim"] for row in first]
+    lines += [
+        "",
+        f"SSIM / MSE, means over {len(first)} target models, one shadow model; test images n = 1,334, validation images n = 1,333. M_I(O) of the same pairs: "
+        f"{_both(_mean(map(_scores, first)))}, {min(ssim):.3f} to {max(ssim):.3f}. PyTorch, the thesis's sizes.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def steps() -> str:
+    """Return how far each step size is from the three validation rows of Table 3, nearest first."""
+    study = measured()["steps"]
+    ways: defaultdict[tuple[str, float], dict[str, Pair]] = defaultdict(dict)
+    rows = _rows(study["rows"], {"kind": "steps"})
+    for row in rows:
+        ways[row["optimizer"], row["rate"]][row["start"]] = _scores(row)
+    ranked = []
+    for way, found in ways.items():
+        off = [[abs(found[start][at] - TABLE_3[start][at]) for start in TABLE_3] for at in (0, 1)]
+        ranked.append((fmean(off[0]) + fmean(off[1]), way, fmean(off[0]), fmean(off[1]), found))
+    lines = [
+        "| optimizer | step size | mean SSIM distance | mean MSE distance | class average | class instance | noise |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+        "| *thesis* | | | | " + " | ".join(_both(TABLE_3[start]) for start in TABLE_3) + " |",
+    ]
+    for _, (optimizer, rate), ssim, mse, found in sorted(ranked, key=lambda each: each[0]):
+        scores = " | ".join(_both(found[start]) for start in TABLE_3)
+        lines.append(f"| {WAYS[optimizer]} | {rate} | {ssim:.4f} | {mse:.4f} | {scores} |")
+    lines += [
+        "",
+        f"SSIM / MSE on shadow validation images, n = {rows[0]['images']}, one shadow model of the thesis's width, 400 steps. PyTorch.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PARTS = {"summary": summary, "own_answers": own_answers, "searches": searches, "steps": steps}
+
+
+def part(name: str, results: Mapping[str, StoredResult]) -> str:
+    """Return one of the tables by its name in a document."""
+    return summary(results) if name == "summary" else PARTS[name]()  # type: ignore[call-arg]
+
+
+def picture(path: Path, results: Mapping[str, StoredResult]) -> None:
+    """Draw every row of Table 4: the thesis's value, each pair of models, and the package's one pair."""
+    rows = measured()["pairs"]["rows"]
+    shown = [line for line in LINES if line.wanted["kind"] == "inverter"]
+    figure = Figure(figsize=(8.0, 5.2), dpi=160, layout="constrained")
+    axis = figure.subplots()
+    for height, line in enumerate(reversed(shown)):
+        ssim = [each[0] for each in _over_pairs(rows, line.wanted)]
+        axis.plot(ssim, [height] * len(ssim), "o", **MARKS["a pair of models, PyTorch"])
+        if package := _of_package(results.get(PAPER), line.name):
+            axis.plot(package[0], height, "x", **MARKS["a pair of models, the package"])
+        if line.published:
+            axis.plot(line.published[0], height, "*", **MARKS["the thesis"])
+    for name in ("class_average", "class_prototype"):  # know the class alone
+        if known := _of_package(results.get(PAPER), name):
+            axis.axvline(known[0], color="grey", lw=1, ls=":")
+            axis.text(
+                known[0], len(shown) - 0.45, name.replace("_", " "), ha="center", fontsize=8, color="dimgrey"
+            )
+    axis.set_yticks(range(len(shown)), [line.label.replace("\\~", "~") for line in reversed(shown)])
+    axis.set(xlabel="SSIM on the test images", ylim=(-0.6, len(shown) - 0.1), xlim=(0.1, 0.46))
+    axis.grid(axis="x", alpha=0.3)
+    signs = [axis.plot([], [], sign, **MARKS[name], label=name)[0] for name, sign in SIGNS.items()]
+    figure.legend(handles=signs, loc="outside lower center", ncols=len(signs), fontsize=9, frameon=False)
+    figure.savefig(path)
+
+
+def _rows(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Row]:
+    """Return the rows in which each wanted value is found; a wanted None is any value."""
+    return [
+        row for row in rows if all(value is None or row.get(key) == value for key, value in wanted.items())
+    ]
+
+
+def _over_pairs(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Pair]:
+    return [
+        _scores(row) for row in _rows(rows, wanted) if row.get("target") and row["shadow"] in _shadows(rows)
+    ]
+
+
+def _shadows(rows: Sequence[Row]) -> set[int]:
+    """Return the shadow models that came to their last row."""
+    last = {key: value for key, value in LINES[3].wanted.items()}
+    return {row["shadow"] for row in _rows(rows, last) if row.get("answered_by")}
+
+
+def _scores(row: Row) -> Pair:
+    return row["ssim"], row["mse"]
+
+
+def _mean(pairs: Any) -> Pair:
+    ssim, mse = zip(*pairs, strict=True)
+    return fmean(ssim), fmean(mse)
+
+
+def _of_package(result: StoredResult | None, name: str) -> Pair | None:
+    rows = [row for table in result.tables for row in table.rows if row.name == name] if result else []
+    return (rows[0].values["ssim"].mean, rows[0].values["mse"].mean) if rows else None
+
+
+def _both(pair: Pair | None) -> str:
+    return f"{pair[0]:.4f} / {pair[1]:.4f}" if pair else MISSING
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
