@@ -93,7 +93,7 @@ def follow(
     bench: ThesisBench, truth: Values, vectors: Values, steps: int, starts: Values | None = None
 ) -> Path:
     """Reconstruct images from the class average, or from `starts`, and look at them all along."""
-    settings = GradientSettings()
+    settings = GradientSettings(learning_rate=0.03)  # of quick
     if starts is None:
         averages = start_images(settings.start, bench.holdings(GradientImage(settings).needs, None), Run(1))
         assert averages is not None

@@ -69,10 +69,10 @@ PRESETS = presets(
     PAPER,
     smoke={
         "asked": 100, "answered_epochs": 2, "held_out": 8, "steps": 5,
-        "inversion": GradientSettings(steps=20), "generator": replace(PAPER.generator, channels=(16, 8, 8), epochs=2),
+        "inversion": replace(PAPER.inversion, steps=20), "generator": replace(PAPER.generator, channels=(16, 8, 8), epochs=2),
     },
     quick={
-        "steps": 60, "inversion": GradientSettings(steps=100),
+        "steps": 60, "inversion": replace(PAPER.inversion, steps=100),
         "generator": replace(PAPER.generator, channels=(128, 64, 32), epochs=6),
     },
 )  # fmt: skip
