@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mi_keras.experiments.section import PRESETS
 from mi_keras.reports.elements import Markup, element, join, link, nested_table, page
+from mi_keras.reports.glossary import terms
 from mi_keras.reports.layout import BASELINES, Layout, Line, lay_out
 from mi_keras.reports.leaf import FILE
 from mi_keras.reports.tables import VERDICTS
@@ -69,6 +70,9 @@ def _content(report: Report, *, prefix: str, level: int) -> Markup:
     parts.append(("claims", "Claims", _claims(result.claims)))
     for spec in result.figures:
         parts.append((f"figure-{spec.file}", spec.title, _figure(spec, report.figures[spec.file])))
+    if words := terms(result):
+        entries = [join(element("dt", word), element("dd", meaning)) for word, meaning in words.items()]
+        parts.append(("words", "Words", element("dl", *entries)))
     parts.append(("run", "The run", _run(result)))
     contents = [element("li", link(prefix + anchor, title)) for anchor, title, _ in parts]
     verdicts = [claim.holds for claim in result.claims]

@@ -123,7 +123,13 @@ def test_only_the_best_score_is_strong(report):
 def test_contents_lead_to_every_table_and_figure(report):
     page = check(result_page(report))
     wanted = [f"#table-{table.file}" for table in report.result.tables]
-    wanted += ["#notes", "#claims", *(f"#figure-{spec.file}" for spec in report.result.figures), "#run"]
+    wanted += [
+        "#notes",
+        "#claims",
+        *(f"#figure-{spec.file}" for spec in report.result.figures),
+        "#words",
+        "#run",
+    ]
     assert page.links == wanted
 
 
