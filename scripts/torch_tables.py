@@ -1,4 +1,4 @@
-"""Table 4 of the thesis at its own sizes, as an implementation in PyTorch measured it, beside the package's: tables and picture.
+"""Table 4 of the thesis at its own sizes, as an implementation in PyTorch measured it, beside the package's: tables.
 
 The measurements are tests/oracles/torch_table_4.json, made by tests/oracles/torch_table_4.py; `update_docs.py` puts them into docs/.
 """
@@ -8,10 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from mi_keras.experiments.thesis.table_4 import ALONE, PUBLISHED
 from mi_keras.reports.text import MISSING
@@ -23,12 +21,6 @@ PAPER, QUICK = "thesis.5.2.paper", "thesis.5.2.quick"
 TABLE_3 = {
     start: (scores[0], scores[1]) for start, scores in step_size.PUBLISHED.items()
 }  # on validation images
-MARKS: dict[str, dict[str, Any]] = {
-    "a pair of models, PyTorch": {"color": "tab:blue", "alpha": 0.5, "ms": 6, "mew": 0},
-    "a pair of models, the package": {"color": "black", "ms": 8, "mew": 2},
-    "the thesis": {"color": "tab:red", "ms": 13, "mew": 0},
-}
-SIGNS = dict(zip(MARKS, "ox*", strict=True))
 WAYS = {"adam": "Adam", "gradient_descent": "plain gradient"}
 Row = Mapping[str, Any]
 Pair = tuple[float, float]  # SSIM, MSE
@@ -84,6 +76,9 @@ LINES = (  # in the order of the thesis, lowest first
 )  # fmt: skip
 
 
+LAST = LINES[3]  # of a shadow model, in the order in which `torch_table_4.pairs` trains
+
+
 def measured() -> dict[str, Any]:
     """Return the studies by name: settings, machine and rows."""
     found: dict[str, Any] = json.loads(ORACLE.read_text(encoding="utf-8"))
@@ -99,7 +94,7 @@ def summary(results: Mapping[str, StoredResult]) -> str:
         "|---|--:|--:|--:|---|--:|--:|",
     ]
     for line in LINES:
-        pairs = _over_pairs(study["rows"], line.wanted)
+        pairs = over_pairs(study["rows"], line.wanted)
         ssim = [each[0] for each in pairs]
         place = MISSING
         if line.published:
@@ -117,7 +112,7 @@ def summary(results: Mapping[str, StoredResult]) -> str:
             _both((fmean(ssim), fmean(each[1] for each in pairs))),
             f"{min(ssim):.3f} to {max(ssim):.3f}",
             place,
-            *(_both(_of_package(results.get(name), line.name)) for name in (PAPER, QUICK)),
+            *(_both(of_package(results.get(name), line.name)) for name in (PAPER, QUICK)),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     settings, shadows = study["settings"], _shadows(study["rows"])
@@ -130,31 +125,38 @@ def summary(results: Mapping[str, StoredResult]) -> str:
 
 
 def _package(results: Mapping[str, StoredResult]) -> str:
+    """Say what the package's columns were measured with."""
     words = []
-    for name in (PAPER, QUICK):
-        if name in results:
-            result = results[name]
-            precision = ", bfloat16" if any("bfloat16" in each for each in result.changed) else ""
-            words.append(f"`{result.preset}`: {_counted(result.runs, 'pair')}{precision}.")
+    for result in (results[name] for name in (PAPER, QUICK) if name in results):
+        precision = ", bfloat16" if any("bfloat16" in each for each in result.changed) else ""
+        rate = result.settings["gradient"]["learning_rate"]
+        words.append(f"`{result.preset}`: {_counted(result.runs, 'pair')}, steps of {rate:g}{precision}.")
     return " ".join(words)
 
 
 def own_answers() -> str:
     """Return what the same inversion models draw where the shadow model answers, and how little repeating them moves."""
-    study = measured()["pairs"]
+    rows = measured()["pairs"]["rows"]
     lines = [
-        "| input | M_S answers | M_T answers | one pair, M_I repeated: SSIM, lowest to highest |",
+        "| input | M_S answers | M_T answers | M_I repeated on one pair: standard deviation of SSIM |",
         "|---|--:|--:|--:|",
     ]
     for line in LINES:
         if line.wanted["kind"] != "inverter":
             continue
-        own = [_scores(row) for row in _rows(study["rows"], line.wanted) if row.get("answered_by")]
-        pairs = _over_pairs(study["rows"], line.wanted)
-        again = _rows(study["rows"], dict(line.wanted) | {"repeat": None, "shadow": 1, "target": 1})
-        ssim = [row["ssim"] for row in again]
-        repeated = f"{min(ssim):.3f} to {max(ssim):.3f} ({len(ssim)})" if len(ssim) > 1 else MISSING
-        lines.append(f"| {line.label} | {_both(_mean(own))} | {_both(_mean(pairs))} | {repeated} |")
+        own = [_scores(row) for row in _finished(rows, line.wanted) if row.get("answered_by")]
+        again: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+        for row in _finished(rows, dict(line.wanted) | {"repeat": None}):
+            if row.get("target"):
+                again[row["shadow"], row["target"]].append(row["ssim"])
+        spreads = [stdev(ssim) for ssim in again.values() if len(ssim) > 1]
+        spread = (
+            f"{min(spreads):.4f} to {max(spreads):.4f} ({_counted(len(spreads), 'pair')})"
+            if spreads
+            else MISSING
+        )
+        pairs = _both(_mean(over_pairs(rows, line.wanted)))
+        lines.append(f"| {line.label} | {_both(_mean(own))} | {pairs} | {spread} |")
     return "\n".join(lines) + "\n"
 
 
@@ -192,7 +194,7 @@ def searches() -> str:
     ssim = [row["ssim"] for row in first]
     lines += [
         "",
-        f"SSIM / MSE, means over {len(first)} target models, one shadow model; test images n = 1,334, validation images n = 1,333. M_I(O) of the same pairs: "
+        f"SSIM / MSE, means over {len(first)} target models, one shadow model (none of the pairs'), one M_I for each search; test images n = 1,334, validation images n = 1,333. M_I(O) of the same pairs: "
         f"{_both(_mean(map(_scores, first)))}, {min(ssim):.3f} to {max(ssim):.3f}. PyTorch, the thesis's sizes.",
     ]
     return "\n".join(lines) + "\n"
@@ -228,33 +230,6 @@ def part(name: str, results: Mapping[str, StoredResult]) -> str:
     return summary(results) if name == "summary" else PARTS[name]()  # type: ignore[call-arg]
 
 
-def picture(path: Path, results: Mapping[str, StoredResult]) -> None:
-    """Draw every row of Table 4: the thesis's value, each pair of models, and the package's one pair."""
-    rows = measured()["pairs"]["rows"]
-    shown = [line for line in LINES if line.wanted["kind"] == "inverter"]
-    figure = Figure(figsize=(8.0, 5.2), dpi=160, layout="constrained")
-    axis = figure.subplots()
-    for height, line in enumerate(reversed(shown)):
-        ssim = [each[0] for each in _over_pairs(rows, line.wanted)]
-        axis.plot(ssim, [height] * len(ssim), "o", **MARKS["a pair of models, PyTorch"])
-        if package := _of_package(results.get(PAPER), line.name):
-            axis.plot(package[0], height, "x", **MARKS["a pair of models, the package"])
-        if line.published:
-            axis.plot(line.published[0], height, "*", **MARKS["the thesis"])
-    for name in ("class_average", "class_prototype"):  # know the class alone
-        if known := _of_package(results.get(PAPER), name):
-            axis.axvline(known[0], color="grey", lw=1, ls=":")
-            axis.text(
-                known[0], len(shown) - 0.45, name.replace("_", " "), ha="center", fontsize=8, color="dimgrey"
-            )
-    axis.set_yticks(range(len(shown)), [line.label.replace("\\~", "~") for line in reversed(shown)])
-    axis.set(xlabel="SSIM on the test images", ylim=(-0.6, len(shown) - 0.1), xlim=(0.1, 0.46))
-    axis.grid(axis="x", alpha=0.3)
-    signs = [axis.plot([], [], sign, **MARKS[name], label=name)[0] for name, sign in SIGNS.items()]
-    figure.legend(handles=signs, loc="outside lower center", ncols=len(signs), fontsize=9, frameon=False)
-    figure.savefig(path)
-
-
 def _rows(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Row]:
     """Return the rows in which each wanted value is found; a wanted None is any value."""
     return [
@@ -262,16 +237,18 @@ def _rows(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def _over_pairs(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Pair]:
-    return [
-        _scores(row) for row in _rows(rows, wanted) if row.get("target") and row["shadow"] in _shadows(rows)
-    ]
+def over_pairs(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Pair]:
+    return [_scores(row) for row in _finished(rows, wanted) if row.get("target")]
+
+
+def _finished(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Row]:
+    """Return such rows of the shadow models that came to their last row."""
+    shadows = _shadows(rows)
+    return [row for row in _rows(rows, wanted) if row["shadow"] in shadows]
 
 
 def _shadows(rows: Sequence[Row]) -> set[int]:
-    """Return the shadow models that came to their last row."""
-    last = {key: value for key, value in LINES[3].wanted.items()}
-    return {row["shadow"] for row in _rows(rows, last) if row.get("answered_by")}
+    return {row["shadow"] for row in _rows(rows, LAST.wanted) if row.get("answered_by")}
 
 
 def _scores(row: Row) -> Pair:
@@ -283,7 +260,7 @@ def _mean(pairs: Any) -> Pair:
     return fmean(ssim), fmean(mse)
 
 
-def _of_package(result: StoredResult | None, name: str) -> Pair | None:
+def of_package(result: StoredResult | None, name: str) -> Pair | None:
     rows = [row for table in result.tables for row in table.rows if row.name == name] if result else []
     return (rows[0].values["ssim"].mean, rows[0].values["mse"].mean) if rows else None
 

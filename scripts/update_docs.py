@@ -35,8 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scripts.audit_picture import audit_picture
 from scripts.diagrams import architecture_document
 from scripts.notebook import notebook_document
+from scripts.torch_picture import picture as torch_picture
 from scripts.torch_tables import part as torch_table
-from scripts.torch_tables import picture as torch_picture
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURED = DOCS / "measured"
@@ -101,8 +101,7 @@ def update(results: Path | None, audits: Sequence[str] = ()) -> None:
     texts[DOCS / "paper_map.md"] = paper_map_document(measured)
     texts |= {path: with_tables(path.read_text(), measured) for path in WITH_TABLES}
     texts[DOCS / "tutorial.ipynb"] = notebook_document(texts[DOCS / "tutorial.md"])
-    if new:
-        torch_picture(DOCS / "images/table_4.png", measured)
+    torch_picture(DOCS / "images/table_4.png", measured)
     MEASURED.mkdir(exist_ok=True)
     texts |= {MEASURED / f"{name}.json": text for name, (_, text) in new.items()}
     for path, text in texts.items():
