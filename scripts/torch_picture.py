@@ -37,7 +37,7 @@ def picture(path: Path, results: Mapping[str, StoredResult]) -> None:
                 known[0], len(shown) - 0.45, name.replace("_", " "), ha="center", fontsize=8, color="dimgrey"
             )
     axis.set_yticks(range(len(shown)), [line.label.replace("\\~", "~") for line in reversed(shown)])
-    axis.set(xlabel="SSIM on the test images", ylim=(-0.6, len(shown) - 0.1), xlim=(0.1, 0.46))
+    axis.set(xlabel="SSIM on the test images", ylim=(-0.6, len(shown) - 0.1), xlim=(0.1, 0.48))
     axis.grid(axis="x", alpha=0.3)
     signs = [axis.plot([], [], sign, **MARKS[name], label=name)[0] for name, sign in SIGNS.items()]
     figure.legend(handles=signs, loc="outside lower center", ncols=len(signs), fontsize=9, frameon=False)
