@@ -55,31 +55,40 @@ def add_settings(parser: argparse.ArgumentParser, *, data: str) -> None:
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
     """Add how many processes of this machine compute, and with how many threads."""
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "--workers",
         type=int,
         metavar="N",
         help="processes that compute; results are the same for any number (default: 2, with preset smoke 1)",
     )
-    add(
+    add_threads(parser)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add with how many threads each process computes."""
+    parser.add_argument(
         "--threads",
         type=int,
         metavar="N",
-        help="of each process in an operation; another number rounds sums otherwise (default: one per core)",
+        help="of each process in an operation; another number rounds sums otherwise (default: one per core, with --ray 1)",
     )
 
 
 def add_machines(parser: argparse.ArgumentParser) -> None:
     """Add the GPUs and the cluster that stages of sections can be computed on."""
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "--devices",
         type=int,
         default=1,
         metavar="N",
         help="GPUs that train one model together, as one would to float rounding (default: 1)",
     )
+    add_cluster(parser)
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add the cluster that stages can be computed on."""
+    add = parser.add_argument
     where = "compute on a Ray cluster: auto ($RAY_ADDRESS, or this machine), or the HOST:PORT of one that this machine is part of"
     add("--ray", metavar="ADDRESS", help=where)
     add("--gpus-per-stage", type=float, default=0, metavar="N", help="with --ray (default: 0)")

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mi_keras.arguments import add_processes
+from mi_keras.arguments import add_cluster, add_processes
 from mi_keras.auditing.options import ADVERSARIES, DEFAULT_ADVERSARIES, DEFAULT_BUDGET, PRESETS, Options
 from mi_keras.auditing.verdict import Tolerance
 from mi_keras.command import OneLineErrors
@@ -16,6 +16,8 @@ def parsed(made: OneLineErrors, arguments: Sequence[str] | None) -> argparse.Nam
     """Return the arguments as `parser` reads them, the adversaries by name."""
     given = made.parse_args(arguments)
     given.adversaries = _names(given)
+    if given.ray and given.threads is None:
+        given.threads = 1  # as many as a stage takes of a machine there
     return given
 
 
@@ -124,6 +126,7 @@ def parser() -> OneLineErrors:
     add("--precision", default=FLOAT32, choices=PRECISIONS,
         help="number format of products in the attackers' networks; bfloat16 is faster where the processor supports it (default: float32)")  # fmt: skip
     add_processes(made)
+    add_cluster(made)
     add("--pixels", metavar="RANGE", help="what the data holds: 0..1, 0..255 or -1..1; files are 0..255")
     add(
         "--model-input",

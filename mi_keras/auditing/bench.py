@@ -123,13 +123,17 @@ class AuditBench(Bench):
 
         A model that answers at random is asked once, and its answers are stored.
         """
-        images, shape = self.subject.sides[subset].images, self.subject.sent_shape(point)
-        much = BYTES_OF_HALF * len(images) * math.prod(shape) > MOST_STORED
-        if len(shape) != 3 or not much or self.subject.random:
+        if self.stores(point, subset):
             stored: Rows = self.raw(point, subset).large("values")
             return stored
-        send = _kept(self.subject.answers(point), point)
-        return Recomputed(images, send, (len(images), *shape), np.float16)
+        images, send = self.subject.sides[subset].images, _kept(self.subject.answers(point), point)
+        return Recomputed(images, send, (len(images), *self.subject.sent_shape(point)), np.float16)
+
+    def stores(self, point: str, subset: str) -> bool:
+        """Return whether what is sent of the images of one side is stored."""
+        count, shape = len(self.subject.sides[subset].images), self.subject.sent_shape(point)
+        much = BYTES_OF_HALF * count * math.prod(shape) > MOST_STORED
+        return len(shape) != 3 or not much or self.subject.random
 
     def classes_of(self, subset: str) -> NDArray[np.int64]:
         """Return the predicted classes of the images of one side."""

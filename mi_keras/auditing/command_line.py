@@ -18,7 +18,7 @@ from mi_keras.command import OneLineErrors, console_for_tables, guarded, say_pat
 from mi_keras.display import displayable
 from mi_keras.errors import InputError, interruptible
 from mi_keras.experiments.store import Store, open_store
-from mi_keras.experiments.team import Team
+from mi_keras.experiments.team import Team, check_cluster
 from mi_keras.experiments.workers import processes, team_of
 from mi_keras.files import check_writable
 from mi_keras.machine import use_threads
@@ -42,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
-    """Compute what an audit computes beside the process that runs it (see `workers`); `job`: the arguments of the command."""
+    """Compute what an audit computes beside the process that runs it (see `workers`); `job`: the arguments of the command,
+    and on another machine what `work.work_of` brings."""
     given = parsed(parser(), job["arguments"])
     _prepare(given)
     from mi_keras.models.scope import own_models
 
-    work, _ = _described(
-        given, options_of(given), open_store(precision=given.precision, progress=progress, team=team)
-    )
+    store = open_store(precision=given.precision, progress=progress, team=team)
+    work, _ = _described(given, options_of(given), store, job)
     with own_models():
         work.begin()
         work.end(list)  # the other process says what is published
@@ -61,6 +61,9 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
     for name in ("workers", "threads"):
         if (count := getattr(given, name)) is not None:
             check_whole(name, count, 1)
+    check_cluster(given.ray, given.workers, given.gpus_per_stage, given.memory_per_stage)
+    if given.ray and given.list_points:
+        raise InputError("`ray` must be left out with `list_points`, which computes nothing.")
     if given.model is not None and given.data is None and not given.list_points:
         raise InputError("`data` must be given with a model: a folder, a .zip or an .npz file; got none.")
     if given.model is None and given.data is not None:
@@ -81,8 +84,9 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
         print_line(console, f"{given.out} holds an audit, which this one replaces when it is done.")
     progress = TerminalProgress(console)
     with team_of(
-        f"{__name__}:follow", {"arguments": list(arguments)}, processes(given.workers, given.preset), progress
-    ) as team:
+        f"{__name__}:follow", {"arguments": list(arguments)}, processes(given.workers, given.preset), progress, ray=given.ray,
+        gpus_per_stage=given.gpus_per_stage, memory_per_stage=given.memory_per_stage, threads=given.threads,
+    ) as team:  # fmt: skip
         store = open_store(precision=given.precision, progress=progress, team=team)
         with interruptible(lambda: store.current or "reading and weighing what is there"):
             work, data_name = _described(given, options, store)
@@ -119,15 +123,18 @@ def _prepare(given: argparse.Namespace) -> None:
     check_keras()
 
 
-def _described(given: argparse.Namespace, options: Options, store: Store) -> "tuple[Work, str | None]":
+def _described(
+    given: argparse.Namespace, options: Options, store: Store, brought: Mapping[str, Any] | None = None
+) -> "tuple[Work, str | None]":
     """Describe the audit that arguments ask for, with the name of its data where the source has none."""
-    from mi_keras.auditing.work import work_of
+    from mi_keras.auditing.work import DATA, MODEL, work_of
 
-    progress = store.progress
+    progress, brought = store.progress, brought or {}
     if given.model is not None:
         work = work_of(
-            given.model, given.data, options, store=store, progress=progress, imports=given.imports
-        )
+            given.model, brought.get(DATA, given.data), options, store=store, progress=progress,
+            imports=given.imports, content=brought.get(MODEL),
+        )  # fmt: skip
         return work, None
     from mi_keras.auditing import demo
 

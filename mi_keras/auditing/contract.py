@@ -1,8 +1,9 @@
 """Checks before anything is trained: model and images fit each other; what is assumed is recorded."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -39,6 +40,10 @@ FEW = 8  # images that show whether code has changed
 SUBFOLDERS = " Where subfolders are classes, `labels='folder'` gives them."
 SHOWN = 6  # numbers that an input is held at
 SAME = 1e-5  # of the largest answer
+ALIKE, COMPARED = (
+    1e-2,
+    64,
+)  # the same of another device, with products in fewer bits; answers that are compared of an image
 NO_CLASS = ("embedding", "several labels")  # kinds of answers whose largest is no class
 
 
@@ -52,6 +57,7 @@ class Contract:
         assumed, warnings: sentences for the report.
         class_names: of the labels, () without any.
         names: of the images, by row.
+        seen: what the model is given of the first images, as a hash, and what it answers to them; no answers where they are random.
     """
 
     subjects: tuple[Subject, ...]
@@ -60,10 +66,38 @@ class Contract:
     warnings: tuple[str, ...]
     class_names: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    seen: tuple[str, NDArray[np.float32]] = ("", np.empty(0, np.float32))
+
+    def agreed(self, agree: Callable[[Callable[[], Any]], Any]) -> Self:
+        """Identify the model's code as the process that leads does, where it answers as there but for rounding.
+
+        Answers of another device differ so little, and stages would not be known by it.
+
+        Args:
+            agree: see `team.Team.agree`.
+        """
+        data, (given, answers) = dict(self.subjects[0].data), self.seen
+        told = agree(lambda: {"code": data["code"], "given": given, "answers": answers.tolist()})
+        theirs = np.array(told["answers"], np.float32)
+        largest = float(np.abs(theirs).max(initial=0))
+        if (
+            told["given"] == given
+            and theirs.shape == answers.shape
+            and np.allclose(answers, theirs, 0, ALIKE * largest)
+        ):
+            for subject in self.subjects:
+                subject.data = data | {"code": told["code"]}
+        return self
 
 
-def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contract:
-    """Return what is audited.
+def inspect(
+    model: keras.Model,
+    name: str,
+    data: Any,
+    options: Options,
+    read: Callable[[Pool], object] = lambda _: None,
+) -> Contract:
+    """Return what is audited; `read` is told the images as soon as they are read.
 
     Raises:
         InputError: model, images or options do not fit each other.
@@ -78,6 +112,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
         data, labels=options.labels, groups=options.groups, size=own or options.size, channels=channels,
         pixels=options.pixels, trained_on=options.trained_on, class_names=options.class_names,
     )  # fmt: skip
+    read(pool)
     images = (
         pool.images
         if pool.images.dtype == np.uint8 and pool.pixels == "0..255"
@@ -105,9 +140,10 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
     size = attacked_size(images.shape[1:3], (height, width), options.attack_size)
     random = not _alike(sample[:BATCH], answer(images[:BATCH], prepare))
     most_own = MOST_OWN[options.preset]
+    code, seen = _code(prepare, images, None if random else sample)
     identity = {
         "most_own": most_own, "fingerprint": pool.fingerprint, "division": _division(divided, options.seed), "model_input": given, "size": list(size),
-        "code": _code(prepare, images, None if random else sample), "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
+        "code": code, "class_of": options.class_of, "output": [output.kind, output.width, len(output.patterns)],
     }  # fmt: skip
     copies = {target.point.name: target}  # of the model: the folds share them
     subjects = tuple(
@@ -141,7 +177,7 @@ def inspect(model: keras.Model, name: str, data: Any, options: Options) -> Contr
             "Images are their own groups: one person may be on both sides unless groups are declared."
         )
     return Contract(
-        subjects, facts, tuple(s for s in assumed if s), tuple(warnings), pool.class_names, pool.names
+        subjects, facts, tuple(s for s in assumed if s), tuple(warnings), pool.class_names, pool.names, seen
     )
 
 
@@ -151,13 +187,17 @@ def _division(divided: Divided, seed: int) -> int | list[int | str]:
     return [seed, "groups in turn"] if is_grouped else seed
 
 
-def _code(prepare: Prepare, images: NDArray[Any], answers: NDArray[Any] | None) -> str:
+def _code(
+    prepare: Prepare, images: NDArray[Any], answers: NDArray[Any] | None
+) -> tuple[str, tuple[str, NDArray[np.float32]]]:
     """Return a hash of what the model is given of the first images and answers: code of the user's own, before the model
-    or in it, may change under one name."""
+    or in it, may change under one name. With it comes what is hashed, see `Contract.seen`."""
     digest = hashlib.sha256(np.ascontiguousarray(prepare(as_unit(images[:FEW])), np.float32).tobytes())
+    given, few = digest.hexdigest(), np.empty(0, np.float32)
     if answers is not None:
-        digest.update(answers[:FEW].astype(np.float32).round(3).tobytes())
-    return digest.hexdigest()
+        few = answers[:FEW].astype(np.float32)
+        digest.update(few.round(3).tobytes())
+    return digest.hexdigest(), (given, few.reshape(len(few), -1)[:, :COMPARED])
 
 
 def _is_constant(answers: NDArray[Any]) -> bool:

@@ -2,6 +2,7 @@
 loaded."""
 
 import inspect
+import io
 import json
 import re
 import stat
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from mi_keras.auditing.allowed import Names
 from mi_keras.errors import InputError
@@ -19,7 +22,9 @@ from mi_keras.models.hdf5 import HDF5, check_hdf5, read_config
 from mi_keras.models.keras_archive import CONFIG, ZIP, copy_file, line_of, unpack
 
 
-def load_model(path: str, *, imports: Sequence[str] = ()) -> keras.Model:
+def load_model(
+    path: str, *, imports: Sequence[str] = (), content: NDArray[np.uint8] | None = None
+) -> keras.Model:
     """Load a `.keras` or `.h5` model; what the file names is checked in JSON first, and nothing of it is run.
 
     Each is known by its content, not by its name. The model is not compiled.
@@ -27,6 +32,7 @@ def load_model(path: str, *, imports: Sequence[str] = ()) -> keras.Model:
     Args:
         path: of the file.
         imports: modules, as `package.module`, that are imported for the classes and functions that they define.
+        content: of the file, where it is on another machine.
 
     Raises:
         InputError: there is no such file, or of another kind; it is damaged, refers to other files or promises more
@@ -37,7 +43,7 @@ def load_model(path: str, *, imports: Sequence[str] = ()) -> keras.Model:
         prefix="mi_keras-"
     ) as made:  # a copy: the file may change after the check
         folder = Path(made)
-        with _opened(path) as file:
+        with _opened(path) if content is None else io.BytesIO(content.data) as file:
             if _kind(path, file) == "zip":
                 text, copy = unpack(path, file, folder), folder
             else:

@@ -84,7 +84,8 @@ def read_pool(
     Args:
         data: `npz:FILE`, `folder:DIR`, `zip:FILE`, `mnist`, or a path, which is taken by its kind; or in memory `images`,
             `(images, labels)` or `(images, labels, groups)`, `((x_train, y_train), (x_test, y_test))`, or a
-            tf.data.Dataset of `image` or `(image, label)`, batched or not. See the readers for the keys of an npz.
+            tf.data.Dataset of `image` or `(image, label)`, batched or not. See the readers for the keys of an npz. Or what
+            this returned for the same arguments, on another machine.
         labels: "folder": the subfolder that a file is in is its class. "none": subfolders mean nothing.
         groups: "folder": the subfolder is the group; with `labels` too, the group is the subfolder of the class.
         size: `(height, width)` that images are resized to; needed where files have several sizes.
@@ -98,6 +99,8 @@ def read_pool(
     Raises:
         InputError: `data` has no legal form or cannot be read, or one of the rules above is broken.
     """
+    if isinstance(data, Pool):
+        return data
     for argument, value in (("labels", labels), ("groups", groups)):
         if value not in ("none", "folder"):
             raise InputError(f"`{argument}` must be none or folder; got {value!r}.")

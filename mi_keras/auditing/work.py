@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from mi_keras.attacks.shadows import FromShadows
 from mi_keras.auditing import controls, steps
@@ -18,6 +20,7 @@ from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Rung
 from mi_keras.auditing.loading import load_model
 from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options
 from mi_keras.auditing.points import sent_at
+from mi_keras.auditing.pool import Pool
 from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.stronger import attacks
@@ -25,24 +28,42 @@ from mi_keras.auditing.subject import MEMBERS
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Stage, Store, open_store
+from mi_keras.experiments.team import Team
 from mi_keras.models.scope import check_keras
 from mi_keras.progress import Progress, SilentProgress
+
+MODEL, DATA = (
+    "model",
+    "data",
+)  # what other machines are brought: the bytes of the file, and the images as they were read
 
 
 def work_of(
     model: keras.Model | str | Path, data: Any, options: Options, *, store: Store | None = None,
     progress: Progress | None = None, name: str | None = None, imports: Sequence[str] = (),
+    content: NDArray[np.uint8] | None = None,
 ) -> "Work":  # fmt: skip
-    """Describe an audit, of which nothing is computed yet; arguments and errors as of `audit.audit`."""
+    """Describe an audit, of which nothing is computed yet; arguments and errors as of `audit.audit`.
+
+    Args:
+        content: of the file at `model`, where that is on another machine.
+    """
     check_keras()
-    if not isinstance(model, keras.Model):
-        if not isinstance(model, str | Path):
-            raise InputError(
-                f"`model` must be a Keras model or the path of one; got a {type(model).__name__}."
-            )
-        name = name or Path(model).name
-        model = load_model(str(model), imports=imports)
-    contract = inspect(model, displayable(name or model.name), data, options)
+    if not isinstance(model, keras.Model | str | Path):
+        raise InputError(f"`model` must be a Keras model or the path of one; got a {type(model).__name__}.")
+    team = store.team if store else Team()
+
+    def checked() -> Contract:
+        if isinstance(model, keras.Model):
+            return inspect(model, displayable(name or model.name), data, options, bring)
+        loaded = load_model(str(model), imports=imports, content=content)
+        team.bring(MODEL, lambda: np.fromfile(model, np.uint8))
+        return inspect(loaded, displayable(name or Path(model).name), data, options, bring)
+
+    def bring(pool: Pool) -> None:
+        team.bring(DATA, lambda: pool)
+
+    contract = team.remember(checked).agreed(team.agree)
     sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
     store, progress = store or open_store(), progress or SilentProgress()
@@ -123,11 +144,20 @@ class Work:
 
     def _answers(self) -> None:
         """Send all images to all points before anything learns from them: what cannot be sent is known at once."""
-        for sent in self.sent:
-            for bench in self.benches(sent):
-                for subset in bench.subject.sides:
-                    bench.values(bench.subject.output_name, subset)
-                    bench.values(sent.point, subset)
+        asked = [
+            (bench, point, subset)
+            for sent in self.sent
+            for bench in self.benches(sent)
+            for subset in bench.subject.sides
+            for point in (bench.subject.output_name, sent.point)
+        ]
+        if self.store.team.apart:  # they do not compute while this process times
+            self.store.compute(
+                bench.raw(point, subset) for bench, point, subset in asked if bench.stores(point, subset)
+            )
+            return
+        for bench, point, subset in asked:
+            bench.values(point, subset)
 
     def _rungs(self, sent: Sent) -> list[list[Rung]]:
         benches, queries = self.benches(sent), self.options.queries

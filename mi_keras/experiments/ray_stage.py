@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from mi_keras.progress import SilentProgress
 
 OF_ITS_OWN = {error.__name__: error for error in (InputError, FloatingPointError, MemoryError, DamagedFile)}
 Contents = dict[str, NDArray[np.uint8]]
+T = TypeVar("T")
+_KEPT: dict[object, Any] = {}  # from task to task: Ray gives this process those of one experiment alone
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Reader:
 class _One(Team):
     """The team of a task: it computes one stage, and ends the experiment there; its shelf is the reader of the experiment."""
 
+    apart = True
+
     def __init__(
         self, key: str, agreed: Sequence[Any], read: Callable[[str, str, Mapping[str, Any]], Contents | None]
     ) -> None:
@@ -64,6 +68,9 @@ class _One(Team):
 
     def agree(self, value: Callable[[], Any]) -> Any:
         return next(self._agreed)
+
+    def remember(self, make: Callable[[], T]) -> T:
+        return _kept("described", make)
 
     def fetch(self, kind: str, key: str, identity: Mapping[str, Any], into: Path) -> bool:
         found = None if key == self._key else self._read(kind, key, identity)
@@ -96,6 +103,7 @@ class _Found(BaseException):
 def compute_stage(
     follow: str,
     job: Mapping[str, Any],
+    brought: Mapping[str, Any],
     kind: str,
     key: str,
     name: str,
@@ -103,7 +111,12 @@ def compute_stage(
     cwd: str,
     agreed: Sequence[Any],
 ) -> Contents | Failed:
-    """Compute a stage on the machine of this task, and return its files; `agreed`: see `Team.agree`, in its order."""
+    """Compute a stage on the machine of this task, and return its files.
+
+    Args:
+        brought: references to values that join the job.
+        agreed: see `Team.agree`, in its order.
+    """
     import ray
 
     folder = Path(tempfile.gettempdir(), f"{name}-{ray.get_runtime_context().get_node_id()[:16]}")
@@ -114,7 +127,8 @@ def compute_stage(
     module, _, function = follow.partition(":")
     team = _One(key, agreed, lambda *asked: ray.get(reader.read.remote(*asked)))
     try:
-        getattr(import_module(module), function)(job, team, SilentProgress())
+        values = _kept(tuple(brought.values()), lambda: {each: ray.get(it) for each, it in brought.items()})
+        getattr(import_module(module), function)({**job, **values}, team, SilentProgress())
     except _Found as found:
         return contents(found.stage.store.artifacts.files(kind, key))
     except tuple(OF_ITS_OWN.values()) as error:
@@ -131,6 +145,13 @@ def compute_stage(
         "InputError",
         f"`ray` must be a cluster whose machines have what is here; a {kind} is not known on one, which has {others}.",
     )
+
+
+def _kept(key: object, make: Callable[[], T]) -> T:
+    if key not in _KEPT:
+        _KEPT[key] = make()
+    kept: T = _KEPT[key]
+    return kept
 
 
 def delete(name: str) -> None:

@@ -2,22 +2,20 @@
 
 The process that runs the experiment stays the only one with a store that lasts. A task describes the same experiment up to
 the call of `Store.compute` that its stage belongs to, computes that stage in a store on its own disk, and sends back the files. What a stage
-is made from it asks for when it reads it; each machine keeps what it has had. The same bytes come back as from this machine with as
-many threads, where the processors have the same instructions.
+is made from it asks for when it reads it; each machine keeps what it has had, and what the process brings (`Team.bring`). The same bytes
+come back as from this machine with as many threads, where the processors have the same instructions.
 """
 
 import json
 import logging
 import os
 import shutil
-import signal
-import socket
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from typing import Any
 from mi_keras.display import line_of
 from mi_keras.errors import DamagedFile, InputError, LostTooOften
 from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.ray_library import AUTO, PLACE, check_address, library, signals_kept
 from mi_keras.experiments.ray_stage import Failed, Reader, compute_stage, delete, write
 from mi_keras.experiments.stage_words import told
 from mi_keras.experiments.store import Stage, Store
@@ -33,16 +32,15 @@ from mi_keras.progress import Progress
 
 log = logging.getLogger("mi_keras")
 
-AUTO = "auto"
 TRIES = 3  # that a stage is sent out, each with Ray's own retries
 RAYS_RETRIES = 2
 WAIT_AT_MOST = 1.0  # seconds until it is looked again whether machines have come or gone
-PLACE = f"`ray` must be {AUTO} or HOST:PORT of a cluster that this machine is part of"
-INSTALL = 'pip install "mi-keras[ray]"'
+GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"  # else this process, or the first of two stages that share a GPU, takes all of its memory
+OF_LINEAR_ALGEBRA = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"  # threads of NumPy's
 # What numbers may depend on, beside the threads; passed on where it is set here
 CARRIED = (
-    "KERAS_BACKEND", "MPLBACKEND", "TF_ENABLE_ONEDNN_OPTS", "NVIDIA_TF32_OVERRIDE", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL",
+    "KERAS_BACKEND", "MPLBACKEND", "TF_ENABLE_ONEDNN_OPTS", "NVIDIA_TF32_OVERRIDE", "TF_NUM_INTEROP_THREADS",
+    *OF_LINEAR_ALGEBRA, "TF_CPP_MIN_LOG_LEVEL",
 )  # fmt: skip
 
 
@@ -68,7 +66,7 @@ class Needs:
 
 
 class RayTasks(Team):
-    """A team of the machines of a Ray cluster (see `team.Team`).
+    """A team of the machines of a Ray cluster (see `team.Team`); what it is brought joins the job in each task.
 
     Args:
         follow: "MODULE:FUNCTION" of what describes the same experiment in a task (see `workers.Workers`).
@@ -81,19 +79,24 @@ class RayTasks(Team):
         InputError: Ray is not installed, or nobody listens at the address.
     """
 
+    apart = True
+
     def __init__(
         self, follow: str, job: Mapping[str, Any], address: str, needs: Needs, progress: Progress
     ) -> None:
         self._follow, self._job, self._needs, self._progress = follow, dict(job), needs, progress
         self._address = (os.environ.get("RAY_ADDRESS") or None) if address == AUTO else address
         if self._address and self._address != AUTO:  # from $RAY_ADDRESS: one that runs on this machine
-            _check(self._address)
-        self._ray = _library(alone=self._address is None)
+            check_address(self._address)
+        os.environ.setdefault(GROWTH, "true")
+        self._ray = library(alone=self._address is None)
         self._name = f"mi_keras-{uuid.uuid4().hex}"
         self._started: Path | None = None  # where the Ray that was started here keeps its own
         self._task: Any = None
         self._reader: Any = None
         self._agreed: list[Any] = []
+        self._values: dict[str, Any] = {}  # not yet brought to the cluster
+        self._brought: dict[str, Any] = {}  # references to those that are
         self._tries: dict[str, int] = {}
         self._said = 0
 
@@ -105,11 +108,17 @@ class RayTasks(Team):
         self._agreed.append(json.loads(json.dumps(value())))
         return self._agreed[-1]
 
+    def bring(self, name: str, value: Callable[[], Any]) -> None:
+        self._values[name] = value()
+
     def compute(self, graph: Graph, store: Store) -> None:
         if not len(graph):
             return
         if self._task is None:
             self._connect(store)
+        while self._values:
+            name, value = self._values.popitem()
+            self._brought[name] = self._ray.put(value)
         running: dict[Any, Stage] = {}
         store.current = "stages on Ray"
         try:
@@ -150,10 +159,12 @@ class RayTasks(Team):
 
     def _connect(self, store: Store) -> None:
         ray, needs = self._ray, self._needs
-        variables = {name: os.environ[name] for name in CARRIED if name in os.environ}
+        variables = dict.fromkeys(OF_LINEAR_ALGEBRA, str(needs.threads))  # else as each machine has them
+        variables |= {name: os.environ[name] for name in CARRIED if name in os.environ}
         variables |= {
             "TF_NUM_INTRAOP_THREADS": str(needs.threads),
             "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+            GROWTH: os.environ[GROWTH],
         }
         options: dict[str, Any] = {"address": self._address}
         if self._address is None:
@@ -162,7 +173,7 @@ class RayTasks(Team):
             )  # a short name: it becomes part of those of sockets
             options = {"address": "local", "include_dashboard": False, "_temp_dir": str(self._started)}
         logging.getLogger("ray").setLevel(logging.ERROR)  # its advice is for who runs the cluster
-        with _signals_kept():
+        with signals_kept():
             try:
                 ray.init(
                     **options, runtime_env={"env_vars": variables}, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR
@@ -208,6 +219,7 @@ class RayTasks(Team):
                 sent = self._task.remote(
                     self._follow,
                     self._job,
+                    self._brought,
                     stage.kind,
                     stage.key,
                     self._name,
@@ -250,39 +262,3 @@ class RayTasks(Team):
         left = [sweep.options(scheduling_strategy=self._on(node)).remote(self._name) for node in alive]
         if left:
             self._ray.wait(left, num_returns=len(left), timeout=30)
-
-
-def _check(address: str) -> None:
-    """Raise `InputError` unless somebody listens at an address: Ray would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdecimal():
-        raise InputError(f"{PLACE}; got {address}.")
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"{PLACE}; got {address}: {line_of(error)}.") from None
-
-
-def _library(*, alone: bool) -> Any:
-    """Import Ray so that it sends nothing home and, where it is started for this process alone, listens on the loopback alone."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if alone:
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # its name for it, on Linux too
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(
-            f"`ray` needs Ray, which cannot be imported ({line_of(error)}): {INSTALL}."
-        ) from None
-    return ray
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Undo what Ray does to how this process ends."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # not in the main thread, where nothing was changed
-            signal.signal(signal.SIGTERM, before)

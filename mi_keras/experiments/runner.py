@@ -85,22 +85,15 @@ def _team(experiments: Sequence[Experiment], request: Request, progress: Progres
     follows = f"{__name__}:follow"
     job: dict[str, Any] = {"request": {**asdict(request), "out": str(request.out)}}
     job["experiments"] = [asdict(each) for each in experiments if known]
-    if not request.ray:
-        alone = not known or request.devices > 1
-        size = 1 if alone else processes(request.workers, request.preset)
-        with team_of(follows, job, size, progress) as workers:
-            yield workers
-        return
-    if not known:
+    if request.ray and not known:
         raise InputError(f"`ray` must go with a section of a module; got {experiments[0].title}.")
-    from mi_keras.experiments.ray_tasks import Needs, RayTasks
-
-    needs = Needs(request.threads or 1, request.gpus_per_stage, request.memory_per_stage)
-    team = RayTasks(follows, job, request.ray, needs, progress)
-    try:
+    alone = not known or request.devices > 1
+    size = 1 if alone else processes(request.workers, request.preset)
+    with team_of(
+        follows, job, size, progress, ray=request.ray, gpus_per_stage=request.gpus_per_stage,
+        memory_per_stage=request.memory_per_stage, threads=request.threads,
+    ) as team:  # fmt: skip
         yield team
-    finally:
-        team.close()
 
 
 def _words(request: Request, ready: Sequence[tuple[Experiment, Prepared]]) -> str:

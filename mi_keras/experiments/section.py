@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from mi_keras.errors import InputError
+from mi_keras.experiments.team import check_cluster
 from mi_keras.machine import FLOAT32
 from mi_keras.overrides import apply_overrides, changed_keys, settings_json
 from mi_keras.progress import Progress
@@ -101,13 +102,7 @@ class Request:
     memory_per_stage: float | None = None
 
     def __post_init__(self) -> None:
-        if self.ray is None and (self.gpus_per_stage or self.memory_per_stage):
-            raise InputError("`gpus_per_stage` and `memory_per_stage` must go with `ray`; got none.")
-        if self.ray is not None and self.workers is not None:
-            raise InputError(f"`workers` must be left out with `ray`; got {self.workers}.")
-        for name in ("gpus_per_stage", "memory_per_stage"):
-            if not 0 <= (getattr(self, name) or 0) < float("inf"):
-                raise InputError(f"`{name}` must be a finite number >= 0; got {getattr(self, name)!r}.")
+        check_cluster(self.ray, self.workers, self.gpus_per_stage, self.memory_per_stage)
         for name in ("workers", "threads", "devices"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -143,7 +138,7 @@ class Experiment:
 
     Attributes:
         work, number, title: what its results carry.
-        module: dotted path of a module with a `SECTION`; "" where `code` is given.
+        module: dotted path of a module with a `SECTION`, or "MODULE:NAME" of another name; "" where `code` is given.
         code: the section itself.
         subfolder: of its results, below the folder of all results; "" for that of the work and the number.
         study: not a section of the text but a question about one, too long to be asked with all of them.
@@ -170,15 +165,17 @@ class Experiment:
         """
         if self.code is not None:
             return self.code
+        module, _, name = self.module.partition(":")
+        name = name or "SECTION"
         try:
-            found = import_module(self.module)
+            found = import_module(module)
         except ModuleNotFoundError as error:
-            if error.name is None or not self.module.startswith(error.name):
+            if error.name is None or not module.startswith(error.name):
                 raise  # the module is there, and what it imports is not
             raise InputError(f"`module` of section {self.number} must be there; got {self.module}.") from None
-        if not hasattr(found, "SECTION"):
-            raise InputError(f"`module` of section {self.number} must have a `SECTION`; got {self.module}.")
-        section: AnySection = found.SECTION
+        if not hasattr(found, name):
+            raise InputError(f"`module` of section {self.number} must have a `{name}`; got {module}.")
+        section: AnySection = getattr(found, name)
         return section
 
 

@@ -115,8 +115,8 @@ class Store:
         shelf: Shelf | None = None,
     ) -> None:
         self.root, self.precision, self.devices = root, usable_precision(precision), devices
-        self.progress, self._team = progress or SilentProgress(), team or Team()
-        self.artifacts = Artifacts(root, self._team.shelf or shelf)
+        self.progress, self.team = progress or SilentProgress(), team or Team()
+        self.artifacts = Artifacts(root, self.team.shelf or shelf)
         self._graph: Graph | None = None  # of the stages that are being computed
         self.current = ""  # what to name when it is interrupted
         self._computing = 0.0  # seconds of all stages that were computed
@@ -177,13 +177,13 @@ class Store:
             measured, later: for the forecast, see `Graph`.
         """
         wanted = list({stage.key: stage for stage in stages}.values())
-        if not self._team.meets(wanted):
+        if not self.team.meets(wanted):
             return
         has = lambda stage: self.renewal.is_new(stage.key) and self.has(stage)  # noqa: E731
         self._graph = Graph(wanted, has, self.artifacts, measured, later)
         self.progress.expect(*self._graph.left())
         try:
-            self._team.compute(self._graph, self)
+            self.team.compute(self._graph, self)
             for stage in wanted:
                 self.fetch(stage, with_arrays=False)
         finally:
@@ -191,7 +191,7 @@ class Store:
 
     def agree(self, value: Callable[[], Any]) -> Any:
         """Return a JSON value on which stages depend, and which one process of a team works out for all."""
-        return self._team.agree(value)
+        return self.team.agree(value)
 
     def take(self, stage: Stage, fill: Callable[[Path], object]) -> None:
         """Take over the result of a stage that another machine computed (see `Artifacts.take`)."""
@@ -201,7 +201,7 @@ class Store:
 
     def fetch(self, stage: Stage, *, with_arrays: bool = True) -> Result:
         """Return a stage's arrays and info: from disk where they are whole, else computed and stored."""
-        waits = self._graph is None and not self._team.leads
+        waits = self._graph is None and not self.team.leads
         while (found := self._find(stage, with_arrays=with_arrays)) is None and waits:
             time.sleep(WAIT)
         if found is None:

@@ -129,9 +129,19 @@ def processes(workers: int | None, preset: str) -> int:
 
 
 @contextmanager
-def team_of(follow: str, job: Mapping[str, Any], size: int, progress: Progress) -> Iterator[Team]:
-    """Give a team of so many processes until the block ends, see `Workers`."""
-    team = Workers(follow, job, size, progress) if size > 1 else Team()
+def team_of(
+    follow: str, job: Mapping[str, Any], size: int, progress: Progress, *, ray: str | None = None,
+    gpus_per_stage: float = 0, memory_per_stage: float | None = None, threads: int | None = None,
+) -> Iterator[Team]:  # fmt: skip
+    """Give a team until the block ends: of so many processes, see `Workers`, or of a cluster, see `ray_tasks.RayTasks`."""
+    team: Team
+    if ray:
+        from mi_keras.experiments.ray_tasks import Needs, RayTasks
+
+        needs = Needs(threads or 1, gpus_per_stage, memory_per_stage)
+        team = RayTasks(follow, job, ray, needs, progress)
+    else:
+        team = Workers(follow, job, size, progress) if size > 1 else Team()
     try:
         yield team
     finally:

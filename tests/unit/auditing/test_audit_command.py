@@ -209,7 +209,7 @@ def test_a_worker_meets_the_stages_of_the_command_and_is_told_what_is_published(
     code, said = command(asked, tmp_path, capsys, monkeypatch)
     assert (code, said) == (0, "audit holds an audit, which this one replaces when it is done.\n")
     monkeypatch.setattr(Store, "agree", agree)
-    before, met = stages(tmp_path), []
+    before, met, said = stages(tmp_path), [], list(told)
 
     class Beside(Team):
         leads = False
@@ -218,10 +218,11 @@ def test_a_worker_meets_the_stages_of_the_command_and_is_told_what_is_published(
             met.append(len(graph))
 
         def agree(self, value: object) -> object:
-            return told[0]
+            return said.pop(0)
 
     arguments = [*asked, "--preset", "smoke", "--budget", "0"]
     follow({"arguments": arguments}, Beside(), SilentProgress())
+    assert not said
     assert met == [0, 0]  # all that it meets was computed
     assert stages(tmp_path) == before
 
@@ -248,11 +249,33 @@ def test_two_processes_say_what_one_says(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("argument", ["--ray", "--devices", "--gpus-per-stage", "--memory-per-stage"])
-def test_what_only_sections_can_be_computed_with_is_no_argument_of_an_audit(argument, refusal_of):
-    assert f"unrecognized arguments: {argument} 2" in refusal_of(
-        main, ["m.keras", "--data", "d", argument, "2"]
+def test_what_only_sections_can_be_computed_with_is_no_argument_of_an_audit(refusal_of):
+    assert "unrecognized arguments: --devices 2" in refusal_of(
+        main, ["m.keras", "--data", "d", "--devices", "2"]
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--gpus-per-stage", "1"], "`--gpus-per-stage` and `--memory-per-stage` must go with `--ray`; got none."),
+        (["--ray", "auto", "--workers", "2"], "`--workers` must be left out with `--ray`; got 2."),
+        (["--ray", "auto", "--memory-per-stage", "-1"], "`--memory-per-stage` must be a finite number >= 0; got -1.0."),
+        (["--ray", "auto", "--list-points"], "`--ray` must be left out with `--list-points`, which computes nothing."),
+        (["--ray", "127.0.0.1:1"], "`--ray` must be auto or HOST:PORT of a cluster that this machine is part of; got 127.0.0.1:1: "),
+    ],
+)  # fmt: skip
+def test_where_an_audit_cannot_be_computed_is_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], line: str
+) -> None:  # fmt: skip
+    monkeypatch.setattr(
+        "mi_keras.auditing.command_line.use_threads", lambda _: None
+    )  # TensorFlow works here already
+    code, said = command(arguments, tmp_path, capsys, monkeypatch)
+    assert code == 2
+    assert said.startswith(line)
+    assert said.count("\n") == 1
+    assert not stages(tmp_path)
 
 
 @pytest.mark.parametrize("argument", ["--workers", "--threads"])
