@@ -11,6 +11,7 @@ import numpy as np
 from mi_keras.data.preprocess import as_unit
 from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST, DecoderSettings, check_whole
+from mi_keras.tuning.trial_stages import Phase, with_trials
 from mi_keras.tuning.trials import PATIENCE, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def decoder_search_stage(
     check_workers(workers, patience)
     maps = bench.maps(TRAINING, noise=(decoder.noise_mean, decoder.noise_variance))
 
-    def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
+    def task() -> Task:
         arrays = {
             "maps": maps.large("maps")[: search.images],
             "images": bench.pictures(TRAINING)[: search.images],
@@ -77,19 +78,22 @@ def decoder_search_stage(
             "decoder": asdict(decoder), "seed": bench.derive("decoder_search", "training"),
             "precision": bench.store.precision,
         }  # fmt: skip
+        return Task("mi_keras.tuning.decoder_search:evaluator", arrays, settings)
+
+    def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
         trials = search_with(
-            Task("mi_keras.tuning.decoder_search:evaluator", arrays, settings), space, workers=workers, patience=patience,
-            folder=workspace.folder, name="decoder", trials=search.trials, seed=bench.derive("decoder_search"),
-            progress=bench.progress, label=bench.label("decoder search"),
+            task(), space, workers=workers, patience=patience, folder=workspace.folder, name="decoder",
+            trials=search.trials, seed=seed, progress=bench.progress, label=bench.label("decoder search"),
         )  # fmt: skip
         return summarize({"coarse": trials}, best_trial(trials), "coarse")
 
-    space = decoder_space()
+    space, seed = decoder_space(), bench.derive("decoder_search")
     untuned = {name: getattr(decoder, name) for name in ("decoder", "epochs", "schedule")}
-    return bench.stage(
+    stage = bench.stage(
         "decoder_search", compute, half=True, settings=search, decoder=untuned, space=space.get_config()["space"],
         upstream=[maps],
     )  # fmt: skip
+    return with_trials(stage, task, [Phase("decoder", lambda _: space, search.trials, seed)], bench)
 
 
 def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mi_keras.errors import InputError
 from mi_keras.settings import LARGEST, OBJECTIVES, ClassifierSettings, GradientSettings, check_whole
+from mi_keras.tuning.trial_stages import Phase, with_trials
 from mi_keras.tuning.trials import PATIENCE, Trial, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def search_stage(
     Raises:
         InputError: a number is outside its rule; at once, before anything is computed.
     """
-    from mi_keras.tuning.spaces import FINE_FACTORS, RANGES
+    from mi_keras.tuning.spaces import FINE_FACTORS, RANGES, coarse_space, fine_space
 
     check_workers(workers, patience)
     available = len(bench.splits.shadow_train)
@@ -87,7 +88,7 @@ def search_stage(
     untuned = asdict(replace(gradient, l2_weight=0.0, tv_weight=0.0))
     space = {"ranges": RANGES, "fine_factors": FINE_FACTORS}
     seeds = [("search", name) for name in ("images", "start", "coarse", "fine")]
-    return bench.stage(
+    stage = bench.stage(
         "search",
         compute,
         upstream=[shadow, known],
@@ -97,6 +98,11 @@ def search_stage(
         gradient=untuned,
         space=space,
     )
+    coarse = Phase("coarse", lambda _: coarse_space(), search.coarse_trials, bench.derive("search", "coarse"))
+    fine = Phase(
+        "fine", lambda found: fine_space(best_trial(found).values), search.fine_trials, bench.derive("search", "fine")
+    )  # fmt: skip
+    return with_trials(stage, lambda: _task(bench, gradient, search), [coarse, fine], bench)
 
 
 def _coarse_and_fine(

@@ -16,6 +16,7 @@ from mi_keras.settings import (
     InverterSettings,
     check_whole,
 )
+from mi_keras.tuning.trial_stages import Phase, with_trials
 from mi_keras.tuning.trials import PATIENCE, best_trial, check_workers, summarize
 
 if TYPE_CHECKING:
@@ -86,23 +87,25 @@ def inverter_search_stage(
         for subset in (TRAINING, VALIDATION)
     }
 
+    def task() -> Task:
+        return _task(bench, found, attack, bench.derive("inverter_search", "training"))
+
     def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
         trials = search_with(
-            _task(bench, found, attack, bench.derive("inverter_search", "training")), space,
-            workers=workers, patience=patience, folder=workspace.folder, name="inverter", trials=search.trials,
-            seed=bench.derive("inverter_search"), progress=bench.progress,
-            label=bench.label("inverter search"),
+            task(), space, workers=workers, patience=patience, folder=workspace.folder, name="inverter",
+            trials=search.trials, seed=seed, progress=bench.progress, label=bench.label("inverter search"),
         )  # fmt: skip
         return summarize({"coarse": trials}, best_trial(trials), "coarse")
 
-    space = inverter_space()
+    space, seed = inverter_space(), bench.derive("inverter_search")
     untuned = asdict(config.inverter)
     for name in ("learning_rate", "dropout", "input_noise"):
         del untuned[name]
-    return bench.stage(
+    stage = bench.stage(
         "inverter_search", compute, half=True, settings=search, inverter=untuned, space=space.get_config()["space"],
         upstream=[part.stage for of_set in found.values() for part in of_set],
     )  # fmt: skip
+    return with_trials(stage, task, [Phase("inverter", lambda _: space, search.trials, seed)], bench)
 
 
 def evaluator(arrays: Arrays, settings: Mapping[str, Any]) -> Evaluate:

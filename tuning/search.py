@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mi_keras.arguments import add_results, add_settings
+from mi_keras.arguments import add_cluster, add_results, add_settings, add_threads
 from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.experiments import runner
 from mi_keras.experiments.presets import check_runs, sized
 from mi_keras.experiments.section import Experiment, Request, Section
 from mi_keras.experiments.split import sizes as split_sizes
 from mi_keras.experiments.split.work import SPLIT
+from mi_keras.experiments.team import check_cluster
 from mi_keras.experiments.thesis import search_table, sec_5_1_gradient
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted, Reconstructed
 from mi_keras.experiments.thesis.work import THESIS
@@ -116,10 +117,14 @@ def _search(options: argparse.Namespace) -> None:
     from mi_keras.reports.files import read_report, write_reports  # here: --help answers at once
     from mi_keras.reports.tables import print_result
 
+    check_cluster(options.ray, options.workers or None, options.gpus_per_stage, options.memory_per_stage)
     search = SPACES[options.space](Workers(options.workers, options.patience))
+    if options.ray:  # other machines find it by its name
+        search = replace(search, module=f"mi_keras.tuning.search:{options.space.upper()}", code=None)
     request = Request(
         section=options.space, work=search.work, preset=options.preset, overrides=options.overrides, seed=options.seed,
-        data=options.data, out=options.out, offline=options.offline, precision=options.precision,
+        data=options.data, out=options.out, offline=options.offline, precision=options.precision, threads=options.threads,
+        ray=options.ray, gpus_per_stage=options.gpus_per_stage, memory_per_stage=options.memory_per_stage,
     )  # fmt: skip
     (folder,) = runner.run_experiments([search], request, Console(stderr=True))
     report = read_report(folder)
@@ -134,6 +139,7 @@ def gradient_search(workers: Workers) -> Experiment:
 
     def measure(config: GradientConfig, benches: Sequence["ThesisBench"]) -> ExperimentResult:
         search = search_stage(benches[0], config.gradient, config.search, **vars(workers))
+        search.store.compute([search])
         measured = f"{config.search.images} shadow training images a trial, answered by M_S"
         tables, claims = [search_table.trial_table(search)], search_table.weight_claims(search)
         figures, notes = [search_table.FIGURE_8], [search_table.best_line(search)]
@@ -149,6 +155,7 @@ def inverter_search(workers: Workers) -> Experiment:
 
     def measure(config: InverterConfig, benches: Sequence["ThesisBench"]) -> ExperimentResult:
         search = inverter_search_stage(benches[0], config, config.search, **vars(workers))
+        search.store.compute([search])
         images = len(benches[0].splits.shadow_validation)
         measured = (
             f"{images:,} shadow validation images, answered by M_S; input of M_I: {config.search.combination}"
@@ -165,6 +172,7 @@ def decoder_search(workers: Workers) -> Experiment:
 
     def measure(config: DecoderConfig, benches: Sequence["SplitBench"]) -> ExperimentResult:
         search = decoder_search_stage(benches[0], config.decoder, config.search, **vars(workers))
+        search.store.compute([search])
         measured = (
             f"at most {config.search.images:,} training images a trial, of which a tenth is validated on"
         )
@@ -176,6 +184,7 @@ def decoder_search(workers: Workers) -> Experiment:
 
 
 SPACES = {"gradient": gradient_search, "inverter": inverter_search, "decoder": decoder_search}
+GRADIENT, INVERTER, DECODER = (search(Workers()).load() for search in SPACES.values())
 
 
 def _result(search: "Stage", file: str, title: str, measured: str) -> ExperimentResult:
@@ -210,6 +219,8 @@ def _parser() -> OneLineErrors:
     add("--workers", type=int, default=0, metavar="N", help="processes that share the trials (default: 0)")
     wait = "end the search if no trial finishes within this time (default: %(default)g)"
     add("--patience", type=float, default=PATIENCE, metavar="SECONDS", help=wait)
+    add_threads(parser)
+    add_cluster(parser)
     add_settings(parser, data="as of scripts/reproduce.py (default: mnist; photographs for decoder)")
     add_results(parser)
     return parser

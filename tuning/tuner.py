@@ -9,6 +9,7 @@ the same seed, which draws the same trials, and those with a record are answered
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,30 @@ def search(
     return found
 
 
+def run_trial(evaluate: Evaluate, number: int, values: dict[str, float]) -> Trial:
+    """Return what comes of settings; a failed trial where that is a number that is not finite."""
+    try:
+        scores = {name: float(value) for name, value in evaluate(dict(values)).items()}
+        for name, value in scores.items():
+            if not math.isfinite(value):
+                raise FloatingPointError(f"the score `{name}` is {value}.")
+    except FloatingPointError as error:
+        return Trial(number, values, None, str(error) or "not finite")
+    if OBJECTIVE not in scores:
+        raise ValueError(f"`evaluate` must return the score `{OBJECTIVE}`; got {', '.join(scores)}.")
+    return Trial(number, values, scores)
+
+
+def drawn(space: keras_tuner.HyperParameters, *, trials: int, seed: int) -> list[dict[str, float]]:
+    """Return the settings that `search` would try, in its order, and try none of them."""
+    with tempfile.TemporaryDirectory(prefix="mi_keras-") as folder:
+        tuner = SsimSearch(
+            space, lambda _: {OBJECTIVE: 0.0}, folder=Path(folder), name="drawn", trials=trials, seed=seed
+        )
+        tuner.search(verbose=0)
+        return [dict(trial.values) for trial in tuner.finished()]
+
+
 def trial_scores(images: Floats, truth: Floats) -> dict[str, float]:
     """Score reconstructions, both `(count, height, width, channels)` in [0, 1].
 
@@ -125,7 +150,7 @@ class SsimSearch(keras_tuner.RandomSearch):
         number, values = int(trial.trial_id) + 1, dict(trial.hyperparameters.values)
         done = self._records.load(number, values)
         if done is None:
-            done = self._run(number, values)
+            done = run_trial(self._evaluate, number, values)
             self._records.save(done)
         self._finished[trial.trial_id] = done
         self._report()
@@ -148,15 +173,3 @@ class SsimSearch(keras_tuner.RandomSearch):
             if status != ("COMPLETED" if trial.scores else "FAILED"):
                 raise RuntimeError(f"trial {trial.number} is {status} in keras-tuner; ours: {trial}")
         return [self._finished[trial_id] for trial_id in sorted(self._finished)]
-
-    def _run(self, number: int, values: dict[str, float]) -> Trial:
-        try:
-            scores = {name: float(value) for name, value in self._evaluate(dict(values)).items()}
-            for name, value in scores.items():
-                if not math.isfinite(value):
-                    raise FloatingPointError(f"the score `{name}` is {value}.")
-        except FloatingPointError as error:
-            return Trial(number, values, None, str(error) or "not finite")
-        if OBJECTIVE not in scores:
-            raise ValueError(f"`evaluate` must return the score `{OBJECTIVE}`; got {', '.join(scores)}.")
-        return Trial(number, values, scores)

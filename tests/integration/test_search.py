@@ -73,6 +73,9 @@ def test_workers_that_do_not_get_on_are_one_line_with_exit_code_1(tmp_path, caps
     [
         (["--workers", "-1"], "`--workers` must be between 0 and 64; got -1."),
         (["--patience", "0"], "`--patience` must be above 0 seconds; got 0.0."),
+        (["--ray", "auto", "--workers", "2"], "`--workers` must be left out with `--ray`; got 2."),
+        (["--gpus-per-stage", "1"], "`--gpus-per-stage` and `--memory-per-stage` must go with `--ray`; got none."),
+        (["--ray", "127.0.0.1:1"], "`--ray` must be auto or HOST:PORT of a cluster that this machine is part of; got 127.0.0.1:1: "),
         (["--set", "search.images=0"], "`search.images` must be between 1 and 1000000; got 0."),
         (["--set", "search.images=999"], "`images` must be at most the number of shadow training images, 200; got 999."),
         (["--set", "search.objective=z"], "`search.objective` must be one of logit_mse, cross_entropy; got 'z'."),
