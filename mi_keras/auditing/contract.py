@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,13 +68,13 @@ class Contract:
     names: tuple[str, ...] = ()
     seen: tuple[str, NDArray[np.float32]] = ("", np.empty(0, np.float32))
 
-    def agreed(self, agree: Callable[[Callable[[], Any]], Any]) -> Self:
+    def agree_on_code(self, agree: Callable[[Callable[[], Any]], Any]) -> None:
         """Identify the model's code as the process that leads does, where it answers as there but for rounding.
 
         Answers of another device differ so little, and stages would not be known by it.
 
         Args:
-            agree: see `team.Team.agree`.
+            agree: see `store.Store.agree`.
         """
         data, (given, answers) = dict(self.subjects[0].data), self.seen
         told = agree(lambda: {"code": data["code"], "given": given, "answers": answers.tolist()})
@@ -87,7 +87,6 @@ class Contract:
         ):
             for subject in self.subjects:
                 subject.data = data | {"code": told["code"]}
-        return self
 
 
 def inspect(

@@ -63,10 +63,11 @@ def work_of(
     def bring(pool: Pool) -> None:
         team.bring(DATA, lambda: pool)
 
-    contract = team.remember(checked).agreed(team.agree)
+    contract = team.remember(checked)
     sent = sent_at(contract.subjects[0], options.at)
     defended = parse_defences(options.defend, sent, contract.subjects[0])
     store, progress = store or open_store(), progress or SilentProgress()
+    contract.agree_on_code(store.agree)
     return Work(contract, sent, defended, options, store, progress)
 
 
