@@ -32,10 +32,7 @@ from mi_keras.experiments.team import Team
 from mi_keras.models.scope import check_keras
 from mi_keras.progress import Progress, SilentProgress
 
-MODEL, DATA = (
-    "model",
-    "data",
-)  # what other machines are brought: the bytes of the file, and the images as they were read
+MODEL, DATA = "model", "data"  # what other machines are brought: bytes of the file, images as read
 
 
 def work_of(
@@ -55,13 +52,14 @@ def work_of(
 
     def checked() -> Contract:
         if isinstance(model, keras.Model):
-            return inspect(model, displayable(name or model.name), data, options, bring)
+            return inspect(model, displayable(name or model.name), data, options)
+
+        def bring(pool: Pool) -> None:
+            team.bring(DATA, lambda: pool)
+
         loaded = load_model(str(model), imports=imports, content=content)
         team.bring(MODEL, lambda: np.fromfile(model, np.uint8))
         return inspect(loaded, displayable(name or Path(model).name), data, options, bring)
-
-    def bring(pool: Pool) -> None:
-        team.bring(DATA, lambda: pool)
 
     contract = team.remember(checked)
     sent = sent_at(contract.subjects[0], options.at)

@@ -133,13 +133,18 @@ def test_machines_that_are_too_small_are_refused(compute):
 @pytest.mark.slow
 def test_what_a_removed_machine_had_begun_is_computed_by_another(cluster, compute, tmp_path):
     def remove():
-        while not (tmp_path / "computed").exists() or len(computed(tmp_path)[0]) < 3:
+        names, processes = Counter(), set()
+        while len(names) < 3 or len(processes) < 2:
             time.sleep(0.05)
+            if (tmp_path / "computed").exists():
+                names, processes = computed(tmp_path)
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
     remover = threading.Thread(target=remove)
     remover.start()
-    (total, last), store = compute(seconds=2.0)
+    (total, last), store = compute(
+        seconds=2.0, processes=2
+    )  # one on each machine, however late the second begins
     remover.join()
     assert store.has(last)
     assert total == 4 * 3 * len("middle 1")
