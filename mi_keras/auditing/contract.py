@@ -194,9 +194,10 @@ def _code(
     digest = hashlib.sha256(np.ascontiguousarray(prepare(as_unit(images[:FEW])), np.float32).tobytes())
     given, few = digest.hexdigest(), np.empty(0, np.float32)
     if answers is not None:
-        few = answers[:FEW].astype(np.float32)
-        digest.update(few.round(3).tobytes())
-    return digest.hexdigest(), (given, few.reshape(len(few), -1)[:, :COMPARED])
+        first = answers[:FEW].astype(np.float32)
+        digest.update(first.round(3).tobytes())
+        few = first.reshape(len(first), -1)[:, :COMPARED]
+    return digest.hexdigest(), (given, few)
 
 
 def _is_constant(answers: NDArray[Any]) -> bool:

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from small_audits import band_reader, in_bands, pictures
+from small_audits import Noise, band_reader, in_bands, network, pictures
 
-from mi_keras.auditing.contract import inspect
+from mi_keras.auditing.contract import Contract, inspect
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.pool import Pool, read_pool
 from mi_keras.auditing.work import DATA, MODEL, work_of
@@ -71,7 +72,23 @@ def test_a_model_is_the_one_it_is_elsewhere_where_it_answers_alike(
         told["answers"] = (answers * np.array(told["answers"])).tolist()
         return told | {"code": "as there"} | ({"given": given} if given else {})
 
-    contract = inspect(band_reader(), "small", in_bands()[0], OPTIONS)
+    _agreed_on(inspect(band_reader(), "small", in_bands()[0], OPTIONS), agree, same)
+
+
+def test_of_a_model_that_answers_at_random_what_it_is_given_is_compared() -> None:
+    inner = network()
+    model = keras.Model(inner.input, Noise(0.1)(inner.output))
+    for given, same in (("", True), ("others", False)):
+        contract = inspect(model, "random", pictures(), OPTIONS)
+        assert not contract.seen[1].size
+        _agreed_on(
+            contract,
+            lambda value, given=given: value() | {"code": "as there"} | ({"given": given} if given else {}),
+            same,
+        )
+
+
+def _agreed_on(contract: Contract, agree: Any, same: bool) -> None:
     before = dict(contract.subjects[0].data)
     contract.agree_on_code(agree)
     assert dict(contract.subjects[0].data) == before | ({"code": "as there"} if same else {})
