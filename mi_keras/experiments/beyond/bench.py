@@ -73,6 +73,9 @@ class BeyondBench(ThesisBench):
     ) -> None:
         super().__init__(splits, data, classifier, store, progress, seed=seed, run=run)
         self.bank, self.player, self.answered = bank, "", False
+        self._shadows: dict[
+            int, Stage
+        ] = {}  # of all benches made from this one: a plan names each many times
         self.access = Access(True, "surrogate", bank, population=True, defense=True)  # type: ignore[misc]
         self.supplies = replace(EVERYTHING, surrogates=bank)  # type: ignore[misc]
 
@@ -99,9 +102,12 @@ class BeyondBench(ThesisBench):
 
     def shadow(self, number: int) -> Stage:
         """Train a shadow model on a random half of the adversary's images; info as of `classifier`, without a confusion."""
-        if self is not self.adversary:
-            return self.adversary.shadow(number)
+        known = self._shadows.get(number)
+        if known is None or known.store is not self.store:
+            known = self._shadows[number] = self.adversary._shadow(number)
+        return known
 
+    def _shadow(self, number: int) -> Stage:
         def compute(workspace: Workspace) -> tuple[Arrays, Mapping[str, Any]]:
             half, validation = self._half(number), self.splits.shadow_validation
             run = self.run_of(stage, workspace, f"shadow model {number} of the bank")
