@@ -197,7 +197,7 @@ def test_an_attack_cannot_use_what_it_does_not_say_that_it_needs() -> None:
 def restored() -> Iterator[None]:
     """Give the world its models back as they were."""
     world = a_world.the_world(False)
-    models = (world.target, world.surrogate, world.observed.head)
+    models = (world.target, world.surrogate, world.observed.head, a_world.another_target(False))
     before = [(model, weights_of(model)) for model in models]
     yield
     for model, arrays in before:

@@ -41,7 +41,10 @@ from mi_keras.settings import (
 )
 from mi_keras.types import Floats, Images, Observation
 
-SHAPE, CLASSES = (32, 32, 1), 3
+SHAPE, CLASSES = (
+    (16, 16, 1),
+    3,
+)  # the smallest at which networks double maps more than once and SSIM has windows
 OWN, ATTACKED = 24, 6
 Workspaces = Callable[[str], MemoryWorkspace | None]  # by the name of what is computed
 _numbers = itertools.count(1)
@@ -147,13 +150,19 @@ def the_world(of_maps: bool) -> World:
     return World(of_maps, target, build_model(of_maps, seed=2), own, truth, answers, answerer=target)
 
 
+@functools.cache
+def another_target(of_maps: bool) -> keras.Model:
+    """Return a model that is not the target of the world."""
+    return build_model(of_maps, seed=9)
+
+
 def build_model(of_maps: bool, *, seed: int) -> keras.Model:
     """Return the CNN of the thesis, or one that sends 6 maps of 2 by 2, with statistics that are not 0 and 1."""
     if of_maps:
         keras.utils.set_random_seed(seed)
         layers: list[Any] = [keras.Input(SHAPE)]
-        for filters in (4, 6):
-            layers += [keras.layers.Conv2D(filters, 4, 4), keras.layers.BatchNormalization()]
+        for filters, stride in ((4, 4), (6, 2)):
+            layers += [keras.layers.Conv2D(filters, stride, stride), keras.layers.BatchNormalization()]
             layers += [keras.layers.ReLU(), keras.layers.Dropout(0.1, seed=seed)]
         model = keras.Sequential(layers)
     else:
@@ -218,7 +227,7 @@ def fitted(attack: Attack, world: World, *, seed: int = 1, keeping: Workspaces =
     """Let an attack learn through its protocol alone, each part with no more than it says that it needs."""
     if not attack.kinds[0]:
         return Knowing(attack, world, ({}, {}))
-    before = fitted(attack.start, world, seed=seed).fitted if attack.start else None
+    before = _learned_before(attack.start, world, seed) if attack.start else None
     with _inside(world):
         known = None
         if attack.needs.answers != "nobody":
@@ -228,6 +237,12 @@ def fitted(attack: Attack, world: World, *, seed: int = 1, keeping: Workspaces =
             )
         run = Run(derive(seed, "fit"), workspace=keeping("fit"))
         return Knowing(attack, world, attack.fit(known, world.holdings(attack.needs), run, before))
+
+
+@functools.lru_cache(maxsize=16)
+def _learned_before(attack: Attack, world: World, seed: int) -> Fitted:
+    """Return what an attack that another starts from learns: the checks run the other many times in one world."""
+    return fitted(attack, world, seed=seed).fitted
 
 
 def images_of(attack: Attack, world: World, *, seed: int = 1, keeping: Workspaces = lambda _: None) -> Floats:
