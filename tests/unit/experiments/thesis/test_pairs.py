@@ -62,9 +62,8 @@ def test_a_repetition_trains_the_inversion_model_again_and_nothing_else(tmp_path
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("store")
-    benches = [tiny.make_bench(folder, run=run) for run in (1, 2)]
+def measured(shared_folder):
+    benches = [tiny.make_bench(shared_folder / "thesis", run=run) for run in (1, 2)]
     config = make_config(runs=1, combinations=("o", "x"))
     return config, benches, sec_5_2_pairs.run(config, benches[:1])
 
@@ -138,8 +137,7 @@ def test_settings_of_a_study_that_cannot_be_meant_are_refused(section, changed, 
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory):
-    bench = tiny.make_bench(tmp_path_factory.mktemp("store"))
+def searched(bench):
     config = make_config(sec_5_2_search, targets=1, steps=(0, 2), rates=(0.1,), optimizers=("adam",))
     return sec_5_2_search.run(config, [bench]), bench
 
