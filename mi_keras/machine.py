@@ -1,5 +1,6 @@
 """What sums of floats depend on, for every result: versions of packages, and the machine."""
 
+import functools
 import logging
 import os
 import platform
@@ -81,8 +82,14 @@ def as_change(precision: str) -> list[str]:
 def versions() -> dict[str, str]:
     """Return the versions that numbers may depend on."""
     return {
-        package: version(package) for package in ("mi-keras", "tensorflow", "keras", "keras-tuner", "numpy")
+        package: _version(package) for package in ("mi-keras", "tensorflow", "keras", "keras-tuner", "numpy")
     }
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Look it up once: every stage that is stored says it, and the file it stands in is parsed as an e-mail."""
+    return version(package)
 
 
 def _instructions(*names: str) -> list[str]:
