@@ -227,6 +227,7 @@ def test_the_tutorial_runs_on_fewer_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MI_KERAS_HOME", str(tmp_path / "store"))
     less = [("[:5000]", "[:1000]"), ("[5000:9000]", "[1000:1400]"), ('preset="quick"', 'preset="smoke"'),
+            ('preset="smoke"', 'preset="smoke", budget=0'),  # attacks are not timed first
             ('"probabilities", "rounded=3", "label"', '"label"'), ('"top=1", "rounding=1"', '"top=1"')]  # fmt: skip
     names = tutorial(less)
     assert [point.name for point in names["report"].points] == ["label"]
