@@ -40,12 +40,12 @@ def problems():
     }  # fmt: skip
 
 
-def fitted(name, devices, workspace=None):
+def fitted(name, devices, workspace=None, pool=None):
     make, loss, examples = problems()[name]
     model = make()
     run = Run(1, workspace=workspace, devices=devices)
-    history = FitterPool(size=1).fit(model, name, examples, BATCHES, loss=loss, run=run, validation=examples)
-    return model, history
+    pool = pool or FitterPool(size=1)
+    return model, pool.fit(model, name, examples, BATCHES, loss=loss, run=run)
 
 
 def apart(first, second):
@@ -59,18 +59,19 @@ def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
     found = {"replicas": mirrored(2).num_replicas_in_sync}
-    one, two = fitted(sys.argv[1], 1), fitted(sys.argv[1], 2)
+    pool = FitterPool(size=1)  # a step is traced once for `two` and what is interrupted
+    one, two = fitted(sys.argv[1], 1), fitted(sys.argv[1], 2, pool=pool)
     found |= {"variables": apart(one[0], two[0]), "losses": [one[1]["loss"], two[1]["loss"]]}
     if sys.argv[1] == "cnn":
-        found |= further(one, two)
+        found |= further(one, two, pool)
     print(json.dumps(found))
 
 
-def further(one, two):
+def further(one, two, pool):
     found = {}
     kept = StopsAfterOne()
     try:
-        fitted("cnn", 2, kept)
+        fitted("cnn", 2, kept, pool)
     except KeyboardInterrupt:
         resumed = fitted("cnn", 2, kept)
         found["resumed"] = {"apart": apart(two[0], resumed[0]), "same": two[1] == resumed[1]}
