@@ -199,9 +199,19 @@ def test_a_workspace_changes_nothing(attack) -> None:
 # As part of a graph
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "gradient_descent"])
-@pytest.mark.parametrize("objective", ["logit_mse", "cross_entropy"])
-@pytest.mark.parametrize("start", ["by class", "noise"])
+@pytest.mark.parametrize(
+    ("objective", "optimizer", "start"),
+    [  # any two of these choices meet; the others are slow
+        ("logit_mse", "adam", "by class"),
+        ("logit_mse", "gradient_descent", "noise"),
+        ("cross_entropy", "adam", "noise"),
+        ("cross_entropy", "gradient_descent", "by class"),
+        pytest.param("logit_mse", "adam", "noise", marks=pytest.mark.slow),
+        pytest.param("logit_mse", "gradient_descent", "by class", marks=pytest.mark.slow),
+        pytest.param("cross_entropy", "adam", "by class", marks=pytest.mark.slow),
+        pytest.param("cross_entropy", "gradient_descent", "noise", marks=pytest.mark.slow),
+    ],
+)
 def test_in_a_graph_each_row_is_answered_as_the_attack_answers_it_alone(
     attack, shadow, oracle, objective: str, optimizer: str, start: str
 ) -> None:

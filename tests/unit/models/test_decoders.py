@@ -101,7 +101,7 @@ def test_the_stride_of_the_text_gives_the_models_of_the_text() -> None:
         ((6, 6, 4), (17, 40, 3), "resize"),
         ((20, 20, 4), (16, 16, 1), "resize"),  # maps larger than the image
         ((9,), (16, 16, 1), None),
-        ((9,), (320, 320, 3), None),
+        ((9,), (160, 160, 3), None),
         ((9,), (50, 33, 3), "crop"),
     ],
 )

@@ -79,7 +79,15 @@ class Forgetful(keras.layers.Layer):
 # Head and tail
 
 
-@pytest.mark.parametrize("name", ["Conv1_relu", "block_6_expand_relu", "block_13_project_BN", "predictions"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Conv1_relu",
+        "block_6_expand_relu",
+        pytest.param("block_13_project_BN", marks=pytest.mark.slow),
+        "predictions",
+    ],
+)
 def test_head_and_tail_together_are_mobilenet(mobilenet: keras.Model, name: str) -> None:
     assert _error(mobilenet, name) <= 1e-5
 

@@ -8,17 +8,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from split_refusals import message_of
 
 from mi_keras.errors import InputError
-from mi_keras.models.mobilenet import build_split_mobilenet
 from mi_keras.models.weights import copy_weights, read_weights
-
-
-def _message(**settings: object) -> str:
-    with pytest.raises(InputError) as caught:
-        build_split_mobilenet(**{"input_shape": (32, 64, 3), "minimalistic": True} | settings)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def _read_message(path: Path) -> str:
@@ -35,7 +28,7 @@ def _vars(file: h5py.File, layer: str) -> h5py.Group:
 def test_a_missing_layer_is_named(damaged: Path) -> None:
     with h5py.File(damaged, "r+") as file:
         del _vars(file, "expanded_conv_3_expand")["0"]
-    assert _message(weights=damaged) == (
+    assert message_of(weights=damaged) == (
         f"`weights` must hold every layer; {damaged} lacks layer 'expanded_conv_3_expand'."
     )
 
@@ -45,7 +38,7 @@ def test_a_layer_of_another_shape_is_named(damaged: Path) -> None:
         group = _vars(file, "conv_bn")
         del group["2"]
         group["2"] = np.zeros(17, np.float32)
-    text = _message(weights=damaged)
+    text = message_of(weights=damaged)
     assert text.startswith(
         "`weights` must fit the model, also in whether it is minimalistic (`minimalistic`); layer 'conv_bn' needs shapes "
         "[(16,), (16,), (16,), (16,)], "
@@ -54,14 +47,14 @@ def test_a_layer_of_another_shape_is_named(damaged: Path) -> None:
 
 
 def test_the_weights_of_another_model_are_refused(damaged: Path) -> None:
-    assert "layer 'logits' needs shapes" in _message(weights=damaged, classes=10)
-    assert "layer 'expanded_conv_3_depthwise' needs shapes [(5, 5" in _message(
+    assert "layer 'logits' needs shapes" in message_of(weights=damaged, classes=10)
+    assert "layer 'expanded_conv_3_depthwise' needs shapes [(5, 5" in message_of(
         weights=damaged, minimalistic=False
     )
     with h5py.File(damaged, "r+") as file:
         file["layers/more/vars/0"] = np.zeros(3, np.float32)
         file["layers/more/vars"].attrs["name"] = "more"
-    assert _message(weights=damaged) == (
+    assert message_of(weights=damaged) == (
         f"`weights` must be of this model; {damaged} has layer 'more', which it lacks."
     )
 
