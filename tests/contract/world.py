@@ -44,7 +44,7 @@ from mi_keras.types import Floats, Images, Observation
 SHAPE, CLASSES = (
     (16, 16, 1),
     3,
-)  # the smallest at which networks double maps more than once and SSIM has windows
+)  # few pixels, of which SSIM has windows and networks double maps twice
 OWN, ATTACKED = 24, 6
 Workspaces = Callable[[str], MemoryWorkspace | None]  # by the name of what is computed
 _numbers = itertools.count(1)

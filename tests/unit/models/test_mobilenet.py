@@ -21,6 +21,7 @@ from mi_keras.models.mobilenet import (
 from mi_keras.models.weights import read_weights
 
 SMALL = (32, 64, 3)
+VARIANTS = [True, pytest.param(False, marks=pytest.mark.slow)]  # minimalistic or not
 REAL = Path(__file__).parents[4] / "shared/data/mnv3_large_minimalistic.weights.h5"
 
 
@@ -46,8 +47,9 @@ def real_weights() -> Path:
 # The cut
 
 
-def test_c4_of_320_pixels_is_20_by_20_by_672() -> None:
-    split = build_split_mobilenet(minimalistic=True)  # the variant below has as many
+@pytest.mark.parametrize("minimalistic", VARIANTS)
+def test_c4_of_320_pixels_is_20_by_20_by_672(minimalistic: bool) -> None:
+    split = build_split_mobilenet(minimalistic=minimalistic)
     assert split.head.output_shape == (None, 20, 20, 672)
     assert split.stride == 16
 
@@ -86,11 +88,12 @@ def test_head_and_tail_together_are_the_model(cut: str, minimalistic: bool) -> N
         assert split.head.output_shape[1:3] == (SMALL[0] // stride, SMALL[1] // stride)
 
 
-def test_the_head_sees_what_keras_own_model_sees_in_0_to_255() -> None:
+@pytest.mark.parametrize("minimalistic", VARIANTS)
+def test_the_head_sees_what_keras_own_model_sees_in_0_to_255(minimalistic: bool) -> None:
     """Keras' model without our rescaling, given the same weights; images in [0, 1] fed to it would give other answers."""
-    split = _built(minimalistic=True)
+    split = _built(minimalistic=minimalistic)
     own = keras.applications.MobileNetV3Large(
-        input_shape=SMALL, minimalistic=True, weights=None, classifier_activation=None
+        input_shape=SMALL, minimalistic=minimalistic, weights=None, classifier_activation=None
     )
     own.set_weights(split.whole.get_weights())
     images = _images()
