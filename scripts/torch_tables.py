@@ -196,7 +196,7 @@ def searches() -> str:
     ssim = [row["ssim"] for row in first]
     lines += [
         "",
-        f"SSIM / MSE, means over {len(first)} target models, one shadow model (none of the pairs'), one M_I for each search; test images n = 1,334, validation images n = 1,333. M_I(O) of the same pairs: "
+        f"SSIM / MSE, means over {len(first)} target models, the first shadow model, trained again from its seed (a GPU's rounding makes it another model), one M_I for each search; test images n = 1,334, validation images n = 1,333. M_I(O) in this study: "
         f"{_both(_mean(map(_scores, first)))}, {_range(ssim)}. PyTorch, the thesis's sizes.",
     ]
     return "\n".join(lines) + "\n"

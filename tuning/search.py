@@ -16,6 +16,7 @@ from rich.console import Console
 
 from mi_keras.arguments import add_cluster, add_results, add_settings, add_threads
 from mi_keras.command import OneLineErrors, guarded, say_path
+from mi_keras.errors import InputError
 from mi_keras.experiments import runner
 from mi_keras.experiments.presets import check_runs, sized
 from mi_keras.experiments.section import Experiment, Request, Section
@@ -118,8 +119,10 @@ def _search(options: argparse.Namespace) -> None:
     from mi_keras.reports.tables import print_result
 
     check_cluster(options.ray, options.workers or None, options.gpus_per_stage, options.memory_per_stage)
+    if options.ray is not None and options.patience != PATIENCE:
+        raise InputError(f"`patience` must be left out with `ray`; got {options.patience:g}.")
     search = SPACES[options.space](Workers(options.workers, options.patience))
-    if options.ray:  # other machines find it by its name
+    if options.ray is not None:  # other machines find it by its name
         search = replace(search, module=f"mi_keras.tuning.search:{options.space.upper()}", code=None)
     request = Request(
         section=options.space, work=search.work, preset=options.preset, overrides=options.overrides, seed=options.seed,
@@ -184,6 +187,7 @@ def decoder_search(workers: Workers) -> Experiment:
 
 
 SPACES = {"gradient": gradient_search, "inverter": inverter_search, "decoder": decoder_search}
+# What other machines import, by the names of the spaces
 GRADIENT, INVERTER, DECODER = (search(Workers()).load() for search in SPACES.values())
 
 

@@ -114,7 +114,8 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
 def _prepare(given: argparse.Namespace) -> None:
     """Load TensorFlow, with so many threads, and let modules of the user's own be found."""
     use_threads(given.threads)
-    if given.imports or ":" in (given.model_input or ""):
+    own = given.imports or ":" in (given.model_input or "")
+    if own and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # they lie beside the model
     from mi_keras.quiet import quiet_libraries  # here: --help answers at once
 

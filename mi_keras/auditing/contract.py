@@ -40,10 +40,8 @@ FEW = 8  # images that show whether code has changed
 SUBFOLDERS = " Where subfolders are classes, `labels='folder'` gives them."
 SHOWN = 6  # numbers that an input is held at
 SAME = 1e-5  # of the largest answer
-ALIKE, COMPARED = (
-    1e-2,
-    64,
-)  # the same of another device, with products in fewer bits; answers that are compared of an image
+ALIKE = 1e-2  # the same on another device, whose products may have fewer bits
+COMPARED = 64  # answers of an image that devices compare
 NO_CLASS = ("embedding", "several labels")  # kinds of answers whose largest is no class
 
 

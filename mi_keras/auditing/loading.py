@@ -61,6 +61,12 @@ def load_model(
         return _built(path, copy, names.used)
 
 
+def content_of(path: str) -> NDArray[np.uint8]:
+    """Return the bytes of a model file, unchecked, to be read by `load_model`; errors as of it."""
+    with _opened(path) as file:
+        return np.frombuffer(file.read(), np.uint8)
+
+
 def _opened(path: str) -> IO[bytes]:
     """Open a regular file; a folder, a pipe and what is not there are refused."""
     try:

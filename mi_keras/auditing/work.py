@@ -17,7 +17,7 @@ from mi_keras.auditing.cost import Chosen, choose
 from mi_keras.auditing.defence_specs import Spec
 from mi_keras.auditing.defences import Tried, parse_defences, tried
 from mi_keras.auditing.ladder import CLASS, POOL, WHITE_BOX, Rung
-from mi_keras.auditing.loading import load_model
+from mi_keras.auditing.loading import content_of, load_model
 from mi_keras.auditing.options import DEFAULT_ADVERSARIES, Options
 from mi_keras.auditing.points import sent_at
 from mi_keras.auditing.pool import Pool
@@ -57,8 +57,11 @@ def work_of(
         def bring(pool: Pool) -> None:
             team.bring(DATA, lambda: pool)
 
-        loaded = load_model(str(model), imports=imports, content=content)
-        team.bring(MODEL, lambda: np.fromfile(model, np.uint8))
+        read = (
+            content_of(str(model)) if team.apart and content is None else content
+        )  # once: it may be replaced
+        loaded = load_model(str(model), imports=imports, content=read)
+        team.bring(MODEL, lambda: read)
         return inspect(loaded, displayable(name or Path(model).name), data, options, bring)
 
     contract = team.remember(checked)
@@ -150,7 +153,7 @@ class Work:
             for subset in bench.subject.sides
             for point in (bench.subject.output_name, sent.point)
         ]
-        if self.store.team.apart:  # they do not compute while this process times
+        if self.store.team.apart:  # these tasks have ended before attacks are timed here
             self.store.compute(
                 bench.raw(point, subset) for bench, point, subset in asked if bench.stores(point, subset)
             )

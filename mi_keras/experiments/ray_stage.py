@@ -24,6 +24,7 @@ from mi_keras.progress import SilentProgress
 OF_ITS_OWN = {error.__name__: error for error in (InputError, FloatingPointError, MemoryError, DamagedFile)}
 Contents = dict[str, NDArray[np.uint8]]
 T = TypeVar("T")
+TEMPORARY = Path(tempfile.gettempdir())  # of the machine, before a task puts its own in the place
 _KEPT: dict[object, Any] = {}  # from task to task: Ray gives this process those of one experiment alone
 
 
@@ -119,8 +120,9 @@ def compute_stage(
     """
     import ray
 
-    folder = Path(tempfile.gettempdir(), f"{name}-{ray.get_runtime_context().get_node_id()[:16]}")
+    folder = TEMPORARY / f"{name}-{ray.get_runtime_context().get_node_id()[:16]}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    tempfile.tempdir = str(folder)  # so that a task that is killed leaves nothing elsewhere
     os.environ[HOME_VARIABLE] = str(folder)
     with suppress(OSError):  # paths of data may be relative
         os.chdir(cwd)
@@ -140,7 +142,7 @@ def compute_stage(
             f"{error.filename or error} on {ray.util.get_node_ip_address()}",
             error.errno or errno.EIO,
         )
-    others = "another version of the package, or other data or weights"
+    others = "another version of the package, other data, weights or code of your own, or another kind of processor"
     return Failed(
         "InputError",
         f"`ray` must be a cluster whose machines have what is here; a {kind} is not known on one, which has {others}.",
@@ -155,7 +157,7 @@ def _kept(key: object, make: Callable[[], T]) -> T:
 
 
 def delete(name: str) -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{name}-*"):
+    for folder in TEMPORARY.glob(f"{name}-*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 

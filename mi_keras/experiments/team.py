@@ -42,11 +42,11 @@ class Team:
         return None
 
     def bring(self, name: str, value: Callable[[], Any]) -> None:
-        """Be offered a value of the job that other machines cannot read where this process has it."""
+        """Be offered a value of the job, for machines that cannot read it themselves."""
         return None
 
     def remember(self, make: Callable[[], T]) -> T:
-        """Return what `make` returns, or did when this process described the same job before."""
+        """Return what `make` returns; a process that describes the same job again gets the same object."""
         return make()
 
     def go_ahead(self) -> None:
@@ -62,6 +62,8 @@ def check_cluster(
     ray: str | None, workers: int | None, gpus_per_stage: float, memory_per_stage: float | None
 ) -> None:
     """Raise `InputError` unless arguments that say where stages are computed go together."""
+    if ray is not None and not ray:
+        raise InputError("`ray` must be auto or the HOST:PORT of a cluster; got ''.")
     if ray is None and (gpus_per_stage or memory_per_stage):
         raise InputError("`gpus_per_stage` and `memory_per_stage` must go with `ray`; got none.")
     if ray is not None and workers is not None:

@@ -135,7 +135,7 @@ def team_of(
 ) -> Iterator[Team]:  # fmt: skip
     """Give a team until the block ends: of so many processes, see `Workers`, or of a cluster, see `ray_tasks.RayTasks`."""
     team: Team
-    if ray:
+    if ray is not None:
         from mi_keras.experiments.ray_tasks import Needs, RayTasks
 
         needs = Needs(threads or 1, gpus_per_stage, memory_per_stage)

@@ -41,10 +41,8 @@ from mi_keras.settings import (
 )
 from mi_keras.types import Floats, Images, Observation
 
-SHAPE, CLASSES = (
-    (16, 16, 1),
-    3,
-)  # few pixels, of which SSIM has windows and networks double maps twice
+SHAPE = (16, 16, 1)  # few pixels, of which SSIM has windows and networks double maps twice
+CLASSES = 3
 OWN, ATTACKED = 24, 6
 Workspaces = Callable[[str], MemoryWorkspace | None]  # by the name of what is computed
 _numbers = itertools.count(1)

@@ -10,8 +10,8 @@ Networks and SSIM are those of `make_torch_oracles.py`; losses, updates and trai
 `mi_keras` it takes the images and the seeds of their division alone, which need no TensorFlow. A study is written into the file
 after every row, beside the others. Seeds fix what is drawn, but a GPU rounds sums differently from run to run, and models differ
 by that. Convolutions are in TF32, the GPU's default, or with `--half` those of the search in bfloat16. `torch_table_4.json` holds
-what an H100 gave with PyTorch 2.11 in nine minutes, by a form of this script with two more options, left at what is fixed now;
-`pairs` asked for four shadow models and was cut off in the third, `search` in its plain gradient. `docs/results.md` shows it.
+what an H100 gave with PyTorch 2.11 in nine minutes: of `pairs` two of four shadow models, of `search` no plain gradient above 0.01.
+`docs/results.md` shows it.
 `check_torch_steps.py` compares the steps with `make_torch_oracles.py`.
 """
 

@@ -73,7 +73,7 @@ class BeyondBench(ThesisBench):
     ) -> None:
         super().__init__(splits, data, classifier, store, progress, seed=seed, run=run)
         self.bank, self.player, self.answered = bank, "", False
-        # The adversary's, whichever target is attacked: shared by all copies, as plans name each many times
+        # The adversary's, whichever target is attacked: described once for all copies of this bench
         self._shadows: dict[int, Stage] = {}
         self.access = Access(True, "surrogate", bank, population=True, defense=True)  # type: ignore[misc]
         self.supplies = replace(EVERYTHING, surrogates=bank)  # type: ignore[misc]

@@ -53,7 +53,7 @@ class Config(Banked):
     held_out: int = 32
     steps: int = 120
     starts: int = 2
-    inversion: GradientSettings = GradientSettings(learning_rate=0.03)
+    inversion: GradientSettings = GradientSettings(learning_rate=0.03)  # its own: of no published table
     generator: InverterSettings = InverterSettings(dropout=(0.0, 0.0, 0.0))
 
     def __post_init__(self) -> None:

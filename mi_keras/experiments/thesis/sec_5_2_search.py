@@ -78,7 +78,7 @@ class Config(Paired):
 
     runs: int = 1
     steps: tuple[int, ...] = (0, 10, 30, 60, 120, 400)
-    rates: tuple[float, ...] = (0.01, 0.03, 0.1)
+    rates: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1)
     optimizers: tuple[str, ...] = OPTIMIZERS
 
     def __post_init__(self) -> None:

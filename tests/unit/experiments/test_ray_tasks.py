@@ -151,14 +151,13 @@ def test_what_a_removed_machine_had_begun_is_computed_by_another(cluster, comput
     assert sum(computed(tmp_path)[0].values()) > 6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "sent"),
     [
         (signal.SIGINT, os.kill),
-        (signal.SIGTERM, os.kill),
-        (signal.SIGTERM, os.killpg),
-    ],  # the last as `timeout` does
+        pytest.param(signal.SIGTERM, os.kill, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, os.killpg, marks=pytest.mark.slow),  # as `timeout` does
+    ],
 )
 def test_nothing_is_left_of_a_ray_that_was_started_here(tmp_path, how, sent):
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as short:  # it becomes part of names of sockets

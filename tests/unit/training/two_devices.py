@@ -45,7 +45,8 @@ def fitted(name, devices, workspace=None, pool=None):
     model = make()
     run = Run(1, workspace=workspace, devices=devices)
     pool = pool or FitterPool(size=1)
-    return model, pool.fit(model, name, examples, BATCHES, loss=loss, run=run)
+    validation = examples if name == "cnn" else None  # a classifier has some
+    return model, pool.fit(model, name, examples, BATCHES, loss=loss, run=run, validation=validation)
 
 
 def apart(first, second):
