@@ -5,7 +5,6 @@ Command: python -m tuning.step_size                 (narrow models; about 15 min
 Result:  docs/gradient_settings.md
 """
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from mi_keras.command import guarded
+from mi_keras.command import OneLineErrors, guarded
 from mi_keras.console import TerminalProgress
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
@@ -22,7 +21,7 @@ from mi_keras.machine import FLOAT32, PRECISIONS
 from mi_keras.progress import Arrays, Run, SilentProgress, Workspace
 from mi_keras.quiet import quiet_libraries
 from mi_keras.seeds import derive
-from mi_keras.settings import ClassifierSettings, GradientSettings, SplitSettings
+from mi_keras.settings import LARGEST, ClassifierSettings, GradientSettings, SplitSettings, check_whole
 
 if TYPE_CHECKING:
     from mi_keras.experiments.thesis.bench import ThesisBench
@@ -49,7 +48,7 @@ Way = tuple[str, str, float]  # objective, optimizer, step size
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Reconstruct the first images of each set with every setting, and print Markdown tables."""
-    parser = argparse.ArgumentParser(prog="python -m tuning.step_size", description=__doc__)
+    parser = OneLineErrors(prog="python -m tuning.step_size", description=__doc__)
     parser.add_argument("--images", type=int, default=128, help="images of each set (default: 128)")
     parser.add_argument(
         "--width", choices=CLASSIFIERS, default="narrow", help="of the models (default: narrow)"
@@ -57,10 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--precision", choices=PRECISIONS, default=FLOAT32, help="of M_S (default: float32)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    return guarded(
-        lambda: _print_tables(options.images, options.width, options.precision, options.seed),
-        "Run the same command again to go on.",
-    )
+
+    def print_tables() -> None:
+        check_whole("images", options.images, 1, LARGEST)
+        _print_tables(options.images, options.width, options.precision, options.seed)
+
+    return guarded(print_tables, "Run the same command again to go on.", parser)
 
 
 def ranking(scores: Mapping[Way, Mapping[str, Sequence[float]]]) -> list[tuple[Way, float, float]]:

@@ -168,10 +168,9 @@ class RayTasks(Team):
         }
         options: dict[str, Any] = {"address": self._address}
         if self._address is None:
-            self._started = Path(
-                tempfile.mkdtemp(prefix="ray-")
-            )  # a short name: it becomes part of those of sockets
-            options = {"address": "local", "include_dashboard": False, "_temp_dir": str(self._started)}
+            # A short name, which becomes part of those of sockets; Ray opens its own folder in it to all users
+            self._started = Path(tempfile.mkdtemp(prefix="ray-"))
+            options = {"address": "local", "include_dashboard": False, "_temp_dir": str(self._started / "r")}
         logging.getLogger("ray").setLevel(logging.ERROR)  # its advice is for who runs the cluster
         with signals_kept():
             try:

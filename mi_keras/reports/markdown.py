@@ -1,5 +1,6 @@
 """A result as one page in Markdown: every table, the claims, the figures beside it."""
 
+from mi_keras.reports.glossary import terms
 from mi_keras.reports.tables import claims_markdown, markdown_table
 from mi_keras.reports.text import escape_markdown, provenance, section_title
 from mi_keras.results import StoredResult
@@ -21,4 +22,7 @@ def markdown_page(result: StoredResult) -> str:
     for spec in result.figures:
         title = escape_markdown(spec.title)
         parts += [f"### {title}", f"![{title}]({spec.file})", escape_markdown(spec.caption)]
+    if words := terms(result):
+        listed = [f"- **{escape_markdown(word)}**: {meaning}" for word, meaning in words.items()]
+        parts += ["## Words", "\n".join(listed)]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
