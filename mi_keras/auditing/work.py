@@ -57,9 +57,8 @@ def work_of(
         def bring(pool: Pool) -> None:
             team.bring(DATA, lambda: pool)
 
-        read = (
-            content_of(str(model)) if team.apart and content is None else content
-        )  # once: it may be replaced
+        # Once: what is checked here is what others are brought
+        read = content_of(str(model)) if team.apart and content is None else content
         loaded = load_model(str(model), imports=imports, content=read)
         team.bring(MODEL, lambda: read)
         return inspect(loaded, displayable(name or Path(model).name), data, options, bring)

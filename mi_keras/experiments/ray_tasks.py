@@ -136,9 +136,8 @@ class RayTasks(Team):
             self._cancel(list(running))
 
     def _cancel(self, running: list[Any]) -> None:
-        if (
-            self._started is not None
-        ):  # they end with it; who is asked may have ended already, and is asked for a minute
+        # Tasks of a Ray that was started here end with it; asking one that has ended already takes a minute
+        if self._started is not None:
             return
         for reference in running:
             self._ray.cancel(reference, force=True)

@@ -293,9 +293,5 @@ def test_every_command_of_the_documents_is_understood(command, monkeypatch):
 
 def test_the_documents_show_every_kind_of_command():
     shown = {" ".join(command.split()[:2]) for command in commands()}
-    assert {
-        "mi-keras invert",
-        "mi-keras serve-config",
-        "python scripts/reproduce.py",
-        "mi-keras search",
-    } <= shown
+    names = ("mi-keras invert", "mi-keras serve-config", "python scripts/reproduce.py", "mi-keras search")
+    assert set(names) <= shown
