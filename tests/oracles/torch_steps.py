@@ -1,11 +1,11 @@
-"""The steps of the thesis's attack in PyTorch, for a GPU: data, training, X~, A^L and scores (see `torch_table_4.py`)."""
+"""The steps of the thesis's attack in PyTorch, for a GPU: data, X~, A^L and scores (see `torch_table_4.py`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from make_torch_oracles import L2_WEIGHT, TV_WEIGHT, cnn_of_figure_25, tcnn_of_figure_26
+from make_torch_oracles import L2_WEIGHT, TV_WEIGHT
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,7 +15,6 @@ from mi_keras.seeds import derive
 from mi_keras.settings import SplitSettings
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-BATCH, RATE = 64, 1e-3  # of every training, as in the package
 TAU, ETA, MOST = 1.5, 0.1, 10_000  # of A^L (thesis 3.5)
 STEPS = (0, 10, 30, 60, 120, 400)
 
@@ -46,9 +45,6 @@ class Search:
     objective: str = "logit_mse"
 
 
-# Data and networks
-
-
 def load(settings: SplitSettings) -> dict[str, tuple[Tensor, Tensor]]:
     """Return images `(count, 1, 32, 32)` and labels of the five sets of the first seed."""
     splits = make_splits(load_source("mnist"), settings, seed=derive(1, "data"))
@@ -59,76 +55,6 @@ def load(settings: SplitSettings) -> dict[str, tuple[Tensor, Tensor]]:
         )
         for name, each in splits.sets.items()
     }
-
-
-def classifier(sizes: Sizes, images: Tensor, labels: Tensor, seed: int) -> nn.Module:
-    torch.manual_seed(seed)
-    model = cnn_of_figure_25(1, sizes.channels, 10).to(DEVICE, memory_format=torch.channels_last)
-    fit(model, images, labels, F.cross_entropy, sizes.epochs)
-    return model
-
-
-def inverter(sizes: Sizes, inputs: Tensor, images: Tensor, seed: int) -> nn.Module:
-    torch.manual_seed(seed)
-    model = tcnn_of_figure_26(inputs.shape[1], sizes.inverter, 1).to(DEVICE)
-    fit(
-        model,
-        inputs[:, :, None, None],
-        images,
-        lambda drawn, true: 1 - ssim(drawn, true).mean(),
-        sizes.epochs,
-    )
-    return model
-
-
-def fit(
-    model: nn.Module, inputs: Tensor, goals: Tensor, loss: Callable[[Tensor, Tensor], Tensor], epochs: int
-) -> None:
-    """Train with Adam; on a GPU every full batch replays one recorded step, which spares the time between kernels."""
-    graphs = DEVICE.type == "cuda"
-    optimizer = torch.optim.Adam(model.parameters(), RATE, fused=graphs, capturable=graphs)
-    batch, goal = inputs[:BATCH].clone(), goals[:BATCH].clone()
-
-    def step(some: Tensor, wanted: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=False)
-        loss(model(some), wanted).backward()
-        optimizer.step()
-
-    model.train()
-    if graphs:
-        replay = _recorded(model, optimizer, lambda: step(batch, goal))
-    for _ in range(epochs):
-        order = torch.randperm(len(inputs), device=DEVICE)
-        for rows in order.split(BATCH):
-            if graphs and len(rows) == BATCH:
-                torch.index_select(inputs, 0, rows, out=batch)
-                torch.index_select(goals, 0, rows, out=goal)
-                replay()
-            else:
-                step(inputs[rows], goals[rows])
-    model.eval()
-    model.requires_grad_(False)
-
-
-def _recorded(
-    model: nn.Module, optimizer: torch.optim.Optimizer, step: Callable[[], None]
-) -> Callable[[], None]:
-    """Record a step, and put everything that trying it has changed back in its place."""
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
-    model.load_state_dict(before)
-    for state in optimizer.state.values():
-        for value in state.values():
-            value.zero_()
-    return graph.replay
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:

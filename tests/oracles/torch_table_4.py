@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Table 4 of the thesis at its own sizes over pairs of models, in PyTorch: a check of the whole chain by other code.
 
-    python tests/oracles/torch_table_4.py steps  --out FILE.json                     # which step of X~ comes nearest to Table 3
-    python tests/oracles/torch_table_4.py pairs  --out FILE.json --shadows 2 --repeats 3    # all rows, each shadow, each target
-    python tests/oracles/torch_table_4.py search --out FILE.json --targets 3 --half         # M_I(X~) and the strength of its search
+    python tests/oracles/torch_table_4.py steps  --out FILE.json                # which step of X~ comes nearest to Table 3
+    python tests/oracles/torch_table_4.py pairs  --out FILE.json --shadows 4    # all rows, each shadow model against each target
+    python tests/oracles/torch_table_4.py search --out FILE.json --half         # the rows with X~ and the strength of its search
     python tests/oracles/torch_table_4.py pairs  --out FILE.json --small             # a minute on a CPU: does it run
 
 Networks and SSIM are those of `make_torch_oracles.py`; losses, updates and training are written again here, for a GPU. Of
@@ -18,7 +18,7 @@ what an H100 gave with PyTorch 2.11 in nine minutes: of `pairs` two of four shad
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,21 +34,30 @@ from torch_steps import (
     answers,
     class_averages,
     class_instances,
-    classifier,
     drawn,
-    inverter,
     joined,
     load,
     score,
     searched,
     solved,
 )
+from torch_training import classifiers, inverters
 
-PARTS = ("o", "a", "x")
+PARTS = ("o", "a", "x")  # repeated with the first shadow model
 COMBINATIONS = ("o", "a", "x", "o+a", "o+x", "a+x", "o+a+x")
 RATES = {"adam": (0.003, 0.01, 0.03, 0.1), "gradient_descent": (0.01, 0.03, 0.1)}
 STUDIED = (0.01, 0.03, 0.1)  # of both optimizers, in `search`
+MIXED = 60  # up to so many steps, `search` also gives X~ beside other inputs
 STARTS = ("class_average", "class_instance", "random")
+
+OWN, SHADOW = (
+    0,
+    -1,
+)  # who answers: M_S to the adversary's own images, M_S to the attacked ones; 1 and more, a target to these
+Held = dict[Any, dict[str, Tensor]]  # by who answers: O, A^L, X~
+Plan = tuple[
+    str, dict[str, Any], Held
+]  # inputs of M_I, how the row is named, what M_I learns from and is given
 
 
 @dataclass
@@ -66,11 +75,13 @@ class Study:
         self.write()
         print(json.dumps(row), flush=True)
 
-    def shadow(self, number: int) -> nn.Module:
-        return classifier(self.sizes, *self.data["shadow_train"], seed=2 * number)
+    def shadows(self, count: int) -> list[nn.Module]:
+        return classifiers(self.sizes, *self.data["shadow_train"], [2 * each for each in range(1, count + 1)])
 
-    def target(self, number: int) -> nn.Module:
-        return classifier(self.sizes, *self.data["target_train"], seed=2 * number + 1)
+    def targets(self, count: int) -> list[nn.Module]:
+        return classifiers(
+            self.sizes, *self.data["target_train"], [2 * each + 1 for each in range(1, count + 1)]
+        )
 
     def search(
         self, model: nn.Module, vectors: Tensor, way: Search, marks: Sequence[int], start: str = STARTS[0]
@@ -106,8 +117,7 @@ class Study:
 def steps(study: Study, options: argparse.Namespace) -> None:
     """Make X~ of shadow validation images in every way, as `python -m tuning.step_size --width text` does."""
     last = max(study.sizes.steps)
-    for number in range(1, options.shadows + 1):
-        model = study.shadow(number)
+    for number, model in enumerate(study.shadows(options.shadows), 1):
         study.describe("shadow", number, model)
         truth = study.data["shadow_validation"][0][: options.images]
         vectors = answers(model, truth)
@@ -127,115 +137,116 @@ def steps(study: Study, options: argparse.Namespace) -> None:
 
 
 def search(study: Study, options: argparse.Namespace) -> None:
-    """M_I(X~) and X~ alone after searches of every strength, the first shadow model against each target."""
-    targets = [study.target(number) for number in range(1, options.targets + 1)]
-    for number in range(1, options.shadows + 1):
-        _searches_of(study, number, targets)
+    """Rows with X~, and X~ alone, after searches of every strength; A^L of the adversary's own images extracted."""
+    targets = study.targets(options.targets)
+    for number, model in enumerate(study.shadows(options.shadows), 1):
+        own_images, truth = study.data["shadow_train"][0], study.data["test"][0]
+        asked = {OWN: answers(model, own_images)}
+        asked |= {at: answers(target, truth) for at, target in enumerate(targets, 1)}
+        held = {at: {"o": vectors, "a": solved(model, vectors, seed=number)} for at, vectors in asked.items()}
+        held[OWN]["a"] = answers(model, own_images, 14)
+        _invert(study, number, [(inputs, {}, held) for inputs in ("o", "a", "o+a")])
+        asked["validation"] = answers(model, study.data["shadow_validation"][0])
+        for optimizer in RATES:
+            for rate in STUDIED:
+                _search_one_way(study, number, model, Search(rate, optimizer), asked, held)
 
 
-def _searches_of(study: Study, number: int, targets: Sequence[nn.Module]) -> None:
-    own_images, truth = study.data["shadow_train"][0], study.data["test"][0]
-    model = study.shadow(number)
-    asked = {
-        "own": answers(model, own_images),
-        "validation": answers(model, study.data["shadow_validation"][0]),
-    }
-    asked |= {target: answers(each, truth) for target, each in enumerate(targets, 1)}
-    _invert(study, asked, own_images, {"shadow": number, "inputs": "o"}, asked)
-    for optimizer in RATES:
-        for rate in STUDIED:
-            way = Search(rate, optimizer)
-            found = study.search_all(model, asked, way, study.sizes.steps)
-            for mark in study.sizes.steps:
-                named = {"shadow": number, "inputs": "x", "optimizer": optimizer, "rate": rate, "steps": mark}
-                if not mark and way != Search(STUDIED[0]):
-                    continue  # the start is the same in every way
-                parts = {who: images[mark] for who, images in found.items()}
-                alone = score(parts["validation"], study.data["shadow_validation"][0])
-                study.add(kind="alone", images="validation", **named, **alone)
-                for target in range(1, len(targets) + 1):
-                    study.add(
-                        kind="alone", images="test", target=target, **named, **score(parts[target], truth)
-                    )
-                _invert(study, parts, own_images, named, asked)
-
-
-def _invert(
-    study: Study,
-    parts: dict[Any, Tensor],
-    own_images: Tensor,
-    named: dict[str, Any],
-    asked: dict[Any, Tensor],
+def _search_one_way(
+    study: Study, number: int, model: nn.Module, way: Search, asked: dict[Any, Tensor], held: Held
 ) -> None:
-    trained = inverter(study.sizes, parts["own"].flatten(1), own_images, seed=1000 + named["shadow"])
-    for target in [each for each in asked if isinstance(each, int)]:
-        found = drawn(trained, parts[target].flatten(1))
-        study.add(kind="inverter", target=target, **named, **score(found, study.data["test"][0]))
+    found = study.search_all(model, asked, way, study.sizes.steps)
+    plans: list[Plan] = []
+    for mark in study.sizes.steps:
+        if not mark and way != Search(STUDIED[0]):
+            continue  # the start is the same in every way
+        named = {"optimizer": way.optimizer, "rate": way.rate, "steps": mark}
+        for who, images in found.items():
+            name, where = ("shadow_validation", {}) if who == "validation" else ("test", {"target": who})
+            if who != OWN:
+                scores = score(images[mark], study.data[name][0])
+                study.add(
+                    kind="alone",
+                    images=name.split("_")[-1],
+                    shadow=number,
+                    inputs="x",
+                    **where,
+                    **named,
+                    **scores,
+                )
+        parts = {who: held[who] | {"x": found[who][mark]} for who in held}
+        plans += [
+            (inputs, named, parts)
+            for inputs in COMBINATIONS
+            if "x" in inputs.split("+") and (inputs == "x" or mark <= MIXED)
+        ]
+    _invert(study, number, sorted(plans, key=lambda plan: plan[0] != "x"))
+
+
+def _invert(study: Study, number: int, plans: Sequence[Plan], repeats: Sequence[int] = (1,)) -> None:
+    """Train M_I as planned, and write what it draws of every model's answers but the adversary's own images."""
+    asked = [
+        (joined(parts[OWN], inputs), 1000 * repeat + number)
+        for inputs, _, parts in plans
+        for repeat in repeats
+    ]
+    own_images, truth = study.data["shadow_train"][0], study.data["test"][0]
+    trained = iter(inverters(study.sizes, asked, own_images))
+    for inputs, named, parts in plans:
+        for repeat in repeats:
+            model = next(trained)
+            for at in [each for each in parts if each != OWN]:
+                who = {"answered_by": "shadow"} if at == SHADOW else {"target": at}
+                found = score(drawn(model, joined(parts[at], inputs)), truth)
+                study.add(
+                    kind="inverter", shadow=number, inputs=inputs, **named, repeat=repeat, **who, **found
+                )
 
 
 def pairs(study: Study, options: argparse.Namespace) -> None:
     """Every row of Table 4 in both readings of A^L, every shadow model against every target."""
-    truth = study.data["test"][0]
-    targets = [study.target(number) for number in range(1, options.targets + 1)]
+    targets = study.targets(options.targets)
     for number, model in enumerate(targets, 1):
         study.describe("target", number, model)
-    averages = class_averages(*study.data["shadow_train"])
-    for number in range(1, options.shadows + 1):
-        model = study.shadow(number)
+    for number, model in enumerate(study.shadows(options.shadows), 1):
         study.describe("shadow", number, model)
-        for row in _of_shadow(study, number, model, targets, averages, truth, options):
-            study.add(shadow=number, **row)
+        _pair(study, number, model, targets, options)
 
 
-def _of_shadow(
-    study: Study,
-    number: int,
-    model: nn.Module,
-    targets: Sequence[nn.Module],
-    averages: Tensor,
-    truth: Tensor,
-    options: argparse.Namespace,
-) -> Iterator[dict[str, Any]]:
-    own_images, way, last = (
-        study.data["shadow_train"][0],
-        Search(options.rate),
-        study.sizes.steps[-1],
-    )
-    asked = {
-        0: answers(model, own_images),
-        **{at: answers(each, truth) for at, each in enumerate(targets, 1)},
-    }
-    asked[-1] = answers(model, truth)  # the shadow's own answers to the attacked images
+def _pair(
+    study: Study, number: int, model: nn.Module, targets: Sequence[nn.Module], options: argparse.Namespace
+) -> None:
+    own_images, truth = study.data["shadow_train"][0], study.data["test"][0]
+    way, last = Search(options.rate), study.sizes.steps[-1]
+    asked = {OWN: answers(model, own_images)}
+    asked |= {at: answers(target, truth) for at, target in enumerate(targets, 1)}
+    asked[SHADOW] = answers(model, truth)
     held = {at: {"o": vectors, "a": solved(model, vectors, seed=number)} for at, vectors in asked.items()}
     validation = study.data["shadow_validation"][0]
     images = study.search_all(model, asked | {"validation": answers(model, validation)}, way, (last,))
-    alone = score(images["validation"][last], validation)
-    yield {"kind": "alone", "images": "validation", "objective": "logit_mse", **alone}
-    way = replace(way, objective="cross_entropy")
-    hot = study.search(model, torch.eye(10, device=DEVICE), way, (last,))[last]
+    hot = study.search(model, torch.eye(10, device=DEVICE), replace(way, objective="cross_entropy"), (last,))[
+        last
+    ]
+    averages = class_averages(*study.data["shadow_train"])
 
-    def row(kind: str, found: Tensor, **named: Any) -> dict[str, Any]:
-        return {"kind": kind, **named, **score(found, truth)}
+    def alone(found: Tensor, true: Tensor = truth, **named: Any) -> None:
+        study.add(shadow=number, **named, **score(found, true))
 
+    alone(images["validation"][last], validation, kind="alone", images="validation", objective="logit_mse")
     for at, parts in held.items():
         parts["x"] = images[at][last]
         parts["one_hot"] = hot[asked[at].argmax(dim=1)]
-        if at > 0:
-            yield row("alone", parts["x"], target=at, objective="logit_mse")
-            yield row("alone", parts["one_hot"], target=at, objective="cross_entropy")
-            yield row("average", averages[asked[at].argmax(dim=1)], target=at)
-            yield {"kind": "pair", "target": at, "agreement": _agreement(asked[at], asked[-1])}
-    extracted = held[0] | {"a": answers(model, own_images, 14)}
-    plans = [(each, "solved", held[0]) for each in (*COMBINATIONS, "one_hot")]
-    plans += [(each, "extracted", extracted) for each in COMBINATIONS if "a" in each]
-    for inputs, known, own in plans:
-        repeats = options.repeats if number == 1 and inputs in PARTS else 1
-        for repeat in range(1, repeats + 1):
-            trained = inverter(study.sizes, joined(own, inputs), own_images, seed=1000 * repeat + number)
-            for at in [each for each in held if each]:
-                who = {"answered_by": "shadow"} if at < 0 else {"target": at}
-                found = drawn(trained, joined(held[at], inputs))
-                yield row("inverter", found, inputs=inputs, known=known, repeat=repeat, **who)
+        if at not in (OWN, SHADOW):
+            alone(parts["x"], kind="alone", target=at, objective="logit_mse")
+            alone(parts["one_hot"], kind="alone", target=at, objective="cross_entropy")
+            alone(averages[asked[at].argmax(dim=1)], kind="average", target=at)
+            study.add(kind="pair", shadow=number, target=at, agreement=_agreement(asked[at], asked[SHADOW]))
+    extracted = held | {OWN: held[OWN] | {"a": answers(model, own_images, 14)}}
+    plans = [(each, {"known": "solved"}, held) for each in (*COMBINATIONS, "one_hot")]
+    plans += [(each, {"known": "extracted"}, extracted) for each in COMBINATIONS if "a" in each]
+    again = range(1, (options.repeats if number == 1 else 1) + 1)
+    _invert(study, number, [plan for plan in plans if plan[0] in PARTS], again)
+    _invert(study, number, [plan for plan in plans if plan[0] not in PARTS])
 
 
 def _agreement(target: Tensor, shadow: Tensor) -> float:
