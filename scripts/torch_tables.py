@@ -1,98 +1,46 @@
-"""Table 4 of the thesis at its own sizes, as an implementation in PyTorch measured it, beside the package's: tables.
+"""Tables of `torch_rows`, put into docs/ by `update_docs.py`."""
 
-The measurements are tests/oracles/torch_table_4.json, made by tests/oracles/torch_table_4.py; `update_docs.py` puts them into docs/.
-"""
-
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
-from mi_keras.experiments.thesis.table_4 import ALONE, PUBLISHED
+from mi_keras.experiments.thesis.table_4 import ALONE
 from mi_keras.reports.text import MISSING
 from mi_keras.results import StoredResult
 from mi_keras.tuning import step_size
+from scripts.torch_rows import (
+    LINES,
+    PAPER,
+    QUICK,
+    TABLE_3,
+    WAYS,
+    Line,
+    Pair,
+    Row,
+    both,
+    chosen,
+    counted,
+    finished,
+    finished_shadows,
+    mean_of,
+    measured,
+    of_package,
+    of_thesis,
+    over_pairs,
+    scores_of,
+    span,
+)
 
-ORACLE = Path(__file__).resolve().parents[1] / "tests/oracles/torch_table_4.json"
-PAPER, QUICK = "thesis.5.2.paper", "thesis.5.2.quick"
-TABLE_3 = {
-    start: (scores[0], scores[1]) for start, scores in step_size.PUBLISHED.items()
-}  # on validation images
-NO_BREAK = "\N{NO-BREAK SPACE}"
-WAYS = {"adam": "Adam", "gradient_descent": "plain gradient"}
-Row = Mapping[str, Any]
-Pair = tuple[float, float]  # SSIM, MSE
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of Table 4: what the thesis has in it, and which rows are its own in PyTorch and in the package.
-
-    Attributes:
-        published: SSIM and MSE, None where the thesis has no such row.
-        wanted: what is equal in the rows of PyTorch.
-        name: of the row in the package's result.
-    """
-
-    label: str
-    published: Pair | None
-    wanted: Mapping[str, Any]
-    name: str
-
-
-def _published(name: str) -> Pair:
-    ssim, mse = (PUBLISHED[name].values[metric][0] for metric in ("ssim", "mse"))
-    return ssim, mse
-
-
-def _model(inputs: str, label: str, known: str) -> Line:
-    """Return a row of M_I; those of the thesis with A^L stand beside the reading that explains them."""
-    wanted = {"kind": "inverter", "inputs": inputs, "known": known, "repeat": 1}
-    of_thesis = known == "extracted" or "a" not in inputs
-    name = inputs + ("[extracted]" if known == "extracted" else "")
-    return Line(label, _published(inputs) if of_thesis else None, wanted, name)
-
-
-LINES = (  # in the order of the thesis, lowest first
-    _model("a", "M_I(A^L), A^L extracted", "extracted"),
-    _model("o+a", "M_I(O + A^L), A^L extracted", "extracted"),
-    _model("a+x", "M_I(A^L + X\\~), A^L extracted", "extracted"),
-    _model("o+a+x", "M_I(O + A^L + X\\~), A^L extracted", "extracted"),
-    _model("o", "M_I(O)", "solved"),
-    _model("o+x", "M_I(O + X\\~)", "solved"),
-    _model("x", "M_I(X\\~)", "solved"),
-    _model("a", "M_I(A^L), A^L solved", "solved"),
-    _model("o+a", "M_I(O + A^L), A^L solved", "solved"),
-    _model("a+x", "M_I(A^L + X\\~), A^L solved", "solved"),
-    _model("o+a+x", "M_I(O + A^L + X\\~), A^L solved", "solved"),
-    Line(
-        "M_I(X\\~), X\\~ of the class alone", None,
-        {"kind": "inverter", "inputs": "one_hot"}, "x[cross_entropy]",
-    ),
-    Line("X\\~ alone", _published(ALONE), {"kind": "alone", "objective": "logit_mse"}, ALONE),
-    Line("class average", None, {"kind": "average"}, "class_average"),
-)  # fmt: skip
-
-
-LAST = LINES[3]  # of a shadow model, in the order in which `torch_table_4.pairs` trains
-
-
-def measured() -> dict[str, Any]:
-    """Return the studies by name: settings, machine and rows."""
-    found: dict[str, Any] = json.loads(ORACLE.read_text(encoding="utf-8"))
-    return found
+SHORT = {"optimizer": "adam", "rate": 0.03, "steps": 10}  # brings M_I(X~) nearest to the thesis's
 
 
 def summary(results: Mapping[str, StoredResult]) -> str:
-    """Return Table 4 as the thesis has it, over pairs of models in PyTorch, and in the package."""
-    study = measured()["pairs"]
+    """Return Table 4 as the thesis has it, over pairs of models in PyTorch, with a short search of X~, and in the package."""
+    study, searched = measured()["pairs"], measured()["search"]
     lines = [
-        "| input | thesis | pairs, mean | pairs, SSIM | thesis's SSIM is | "
+        "| input | thesis | pairs, mean | pairs, SSIM | thesis's SSIM is | short search | "
         "package, `paper` | package, `quick` |",
-        "|---|--:|--:|--:|---|--:|--:|",
+        "|---|--:|--:|--:|---|--:|--:|--:|",
     ]
     for line in LINES:
         pairs = over_pairs(study["rows"], line.wanted)
@@ -109,21 +57,32 @@ def summary(results: Mapping[str, StoredResult]) -> str:
             )
         cells = [
             line.label,
-            _both(line.published),
-            _both((fmean(ssim), fmean(each[1] for each in pairs))),
-            _range(ssim),
+            both(line.published),
+            both((fmean(ssim), fmean(each[1] for each in pairs))),
+            span(ssim),
             place,
-            *(_both(of_package(results.get(name), line.name)) for name in (PAPER, QUICK)),
+            both(short_search(searched["rows"], line)),
+            *(both(of_package(results.get(name), line.name)) for name in (PAPER, QUICK)),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    settings, shadows = study["settings"], _shadows(study["rows"])
+    settings, shadows = study["settings"], finished_shadows(study["rows"])
     lines += [
         "",
         f"SSIM / MSE on the {1334:,} test images. A^L extracted, solved: that of the adversary's own images. Pairs: PyTorch at the thesis's sizes, "
         f"{len(shadows)} shadow models against {settings['targets']} target models, X\\~ by Adam with steps of {settings['rate']}; SSIM from the "
-        f"lowest pair to the highest. {_package(results)} A dash: not measured.",
+        f"lowest pair to the highest. Short search: the same, but X\\~ by {SHORT['steps']} steps of {SHORT['rate']}, one shadow model against "
+        f"{searched['settings']['targets']} target models, other ones. {_package(results)} A dash: not measured.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def short_search(rows: Sequence[Row], line: Line) -> Pair | None:
+    """Return a row of the thesis with X~ of the short search."""
+    inputs = line.wanted.get("inputs", "x")
+    way = SHORT if "x" in inputs.split("+") else {"optimizer": None}
+    alone = {"images": "test"} if line.wanted["kind"] == "alone" else {}
+    found = chosen(rows, {"kind": line.wanted["kind"], "inputs": inputs, **way, **alone})
+    return mean_of(map(scores_of, found)) if found and line.published else None
 
 
 def _package(results: Mapping[str, StoredResult]) -> str:
@@ -132,7 +91,7 @@ def _package(results: Mapping[str, StoredResult]) -> str:
     for result in (results[name] for name in (PAPER, QUICK) if name in results):
         precision = ", bfloat16" if any("bfloat16" in each for each in result.changed) else ""
         rate = result.settings["gradient"]["learning_rate"]
-        words.append(f"`{result.preset}`: {_counted(result.runs, 'pair')}, steps of {rate:g}{precision}.")
+        words.append(f"`{result.preset}`: {counted(result.runs, 'pair')}, steps of {rate:g}{precision}.")
     return " ".join(words)
 
 
@@ -146,58 +105,95 @@ def own_answers() -> str:
     for line in LINES:
         if line.wanted["kind"] != "inverter":
             continue
-        own = [_scores(row) for row in _finished(rows, line.wanted) if row.get("answered_by")]
+        own = [scores_of(row) for row in finished(rows, line.wanted) if row.get("answered_by")]
         again: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
-        for row in _finished(rows, dict(line.wanted) | {"repeat": None}):
+        for row in finished(rows, dict(line.wanted) | {"repeat": ...}):
             if row.get("target"):
                 again[row["shadow"], row["target"]].append(row["ssim"])
         spreads = [stdev(ssim) for ssim in again.values() if len(ssim) > 1]
         spread = (
-            f"{min(spreads):.4f} to {max(spreads):.4f} ({_counted(len(spreads), 'pair')})"
+            f"{min(spreads):.4f} to {max(spreads):.4f} ({counted(len(spreads), 'pair')})"
             if spreads
             else MISSING
         )
-        pairs = _both(_mean(over_pairs(rows, line.wanted)))
-        lines.append(f"| {line.label} | {_both(_mean(own))} | {pairs} | {spread} |")
+        pairs = both(mean_of(over_pairs(rows, line.wanted)))
+        lines.append(f"| {line.label} | {both(mean_of(own))} | {pairs} | {spread} |")
     return "\n".join(lines) + "\n"
 
 
+MIXED = {"x": "X\\~", "o+x": "O + X\\~", "a+x": "A^L + X\\~", "o+a+x": "O + A^L + X\\~"}
+
+
 def searches() -> str:
-    """Return M_I(X~) and X~ alone for every search, and what it is nearest to in the thesis."""
+    """Return the rows with X~, and X~ alone, for every search, below what the thesis has."""
     study = measured()["search"]
     rows = study["rows"]
     lines = [
-        "| search of X\\~ | steps | X\\~ alone, validation | X\\~ alone, test | M_I(X\\~) | M_I(X\\~), lowest to highest |",
-        "|---|--:|--:|--:|--:|--:|",
-        f"| *thesis* | | {_both(TABLE_3['class_average'])} | {_both(_published(ALONE))} | {_both(_published('x'))} | |",
+        "| search of X\\~ | steps | X\\~ alone, validation | X\\~ alone, test | "
+        + " | ".join(f"M_I({label})" for label in MIXED.values())
+        + " |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        f"| *thesis* | | {both(TABLE_3['class_average'])} | {both(of_thesis(ALONE))} | "
+        + " | ".join(both(of_thesis(inputs)) for inputs in MIXED)
+        + " |",
     ]
     ways: dict[tuple[str, float, int], None] = {}
     for row in rows:
         if row.get("inputs") == "x":
             ways[row["optimizer"], row["rate"], row["steps"]] = None
     for optimizer, rate, steps in ways:
-        same = {"inputs": "x", "optimizer": optimizer, "rate": rate, "steps": steps}
+        same = {"optimizer": optimizer, "rate": rate, "steps": steps}
         alone = [
-            _rows(rows, {"kind": "alone", "images": images, **same}) for images in ("validation", "test")
+            chosen(rows, {"kind": "alone", "images": images, **same}) for images in ("validation", "test")
         ]
-        drawn = _rows(rows, {"kind": "inverter", **same})
-        if not drawn:
+        drawn = [chosen(rows, {"kind": "inverter", "inputs": inputs, **same}) for inputs in MIXED]
+        if not drawn[0]:
             continue  # cut off before it was trained
-        ssim = [row["ssim"] for row in drawn]
         name = f"{WAYS[optimizer]}, {rate}" if steps else "class average"
-        cells = [
-            name,
-            str(steps),
-            *(_both(_mean(map(_scores, each))) for each in alone),
-            _both(_mean(map(_scores, drawn))),
-        ]
-        lines.append(f"| {' | '.join(cells)} | {_range(ssim)} |")
-    first = _rows(rows, {"kind": "inverter", "inputs": "o"})
-    ssim = [row["ssim"] for row in first]
+        means = [both(mean_of(map(scores_of, each)) if each else None) for each in (*alone, *drawn)]
+        lines.append(f"| {name} | {steps} | {' | '.join(means)} |")
+    without = {
+        inputs: chosen(rows, {"kind": "inverter", "inputs": inputs, "optimizer": None})
+        for inputs in ("o", "a", "o+a")
+    }
+    others = ", ".join(
+        f"M_I({inputs.upper().replace('A', 'A^L').replace('+', ' + ')}) {both(mean_of(map(scores_of, each)))}"
+        for inputs, each in without.items()
+    )
     lines += [
         "",
-        f"SSIM / MSE, means over {len(first)} target models, the first shadow model, trained again from its seed (a GPU's rounding makes it another model), one M_I for each search; test images n = 1,334, validation images n = 1,333. M_I(O) in this study: "
-        f"{_both(_mean(map(_scores, first)))}, {_range(ssim)}. PyTorch, the thesis's sizes.",
+        f"SSIM / MSE, means over {study['settings']['targets']} target models, the first shadow model, trained again from its seed (a GPU's rounding "
+        "makes it another model), one M_I for each search and input; A^L of the adversary's own images extracted. Test images n = 1,334, validation "
+        f"images n = 1,333. Without X\\~ in this study: {others}. PyTorch, the thesis's sizes. A dash: not trained.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def described() -> str:
+    """Return what the pairs of models are like, beside their scores."""
+    rows = measured()["pairs"]["rows"]
+    models = {(row["role"], row["number"]): row for row in rows if row["kind"] == "model"}
+    lines = [
+        "| pair | M_I(O) | M_I(X\\~) | M_I(O + X\\~) | M_I(X\\~) less M_I(O) | validation loss of M_T | validation loss of M_S "
+        "| deviation of M_T's logits | deviation of M_S's logits | cosine of the other nine logits |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for pair in finished(rows, {"kind": "pair"}):
+        who = {"shadow": pair["shadow"], "target": pair["target"]}
+        o, x, both = (
+            chosen(rows, {"kind": "inverter", "inputs": inputs, "known": "solved", "repeat": 1, **who})[0][
+                "ssim"
+            ]
+            for inputs in ("o", "x", "o+x")
+        )
+        target, shadow = models["target", who["target"]], models["shadow", who["shadow"]]
+        cells = [o, x, both, x - o, target["loss"], shadow["loss"], target["scale"], shadow["scale"]]
+        numbers = " | ".join(f"{value:.3f}" for value in (*cells, pair["agreement"]))
+        lines.append(f"| M_S {who['shadow']}, M_T {who['target']} | {numbers} |")
+    lines += [
+        "",
+        "Losses: cross-entropy on the model's own validation set after the last epoch. Deviation: of all logits of the test images. Cosine: of the nine "
+        "logits beside that of M_T's class, each vector less its mean; mean over test images. PyTorch, the thesis's sizes, n = 1,334.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -206,16 +202,16 @@ def steps() -> str:
     """Return how far each step size is from the three validation rows of Table 3, nearest first."""
     study = measured()["steps"]
     ways: defaultdict[step_size.Way, dict[str, Pair]] = defaultdict(dict)
-    rows = _rows(study["rows"], {"kind": "steps"})
+    rows = chosen(study["rows"], {"kind": "steps"})
     for row in rows:
-        ways["logit_mse", row["optimizer"], row["rate"]][row["start"]] = _scores(row)
+        ways["logit_mse", row["optimizer"], row["rate"]][row["start"]] = scores_of(row)
     lines = [
         "| optimizer | step size | mean SSIM distance | mean MSE distance | class average | class instance | noise |",
         "|---|--:|--:|--:|--:|--:|--:|",
-        "| *thesis* | | | | " + " | ".join(_both(TABLE_3[start]) for start in TABLE_3) + " |",
+        "| *thesis* | | | | " + " | ".join(both(TABLE_3[start]) for start in TABLE_3) + " |",
     ]
     for way, ssim, mse in step_size.ranking(ways):
-        scores = " | ".join(_both(ways[way][start]) for start in TABLE_3)
+        scores = " | ".join(both(ways[way][start]) for start in TABLE_3)
         lines.append(f"| {WAYS[way[1]]} | {way[2]} | {ssim:.4f} | {mse:.4f} | {scores} |")
     lines += [
         "",
@@ -224,57 +220,15 @@ def steps() -> str:
     return "\n".join(lines) + "\n"
 
 
-PARTS = {"summary": summary, "own_answers": own_answers, "searches": searches, "steps": steps}
+PARTS = {
+    "summary": summary,
+    "own_answers": own_answers,
+    "described": described,
+    "searches": searches,
+    "steps": steps,
+}
 
 
 def part(name: str, results: Mapping[str, StoredResult]) -> str:
     """Return one of the tables by its name in a document."""
     return summary(results) if name == "summary" else PARTS[name]()  # type: ignore[call-arg]
-
-
-def _rows(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Row]:
-    """Return the rows in which each wanted value is found; a wanted None is any value."""
-    return [
-        row for row in rows if all(value is None or row.get(key) == value for key, value in wanted.items())
-    ]
-
-
-def over_pairs(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Pair]:
-    return [_scores(row) for row in _finished(rows, wanted) if row.get("target")]
-
-
-def _finished(rows: Sequence[Row], wanted: Mapping[str, Any]) -> list[Row]:
-    """Return such rows of the shadow models that came to their last row."""
-    shadows = _shadows(rows)
-    return [row for row in _rows(rows, wanted) if row["shadow"] in shadows]
-
-
-def _shadows(rows: Sequence[Row]) -> set[int]:
-    return {row["shadow"] for row in _rows(rows, LAST.wanted) if row.get("answered_by")}
-
-
-def _scores(row: Row) -> Pair:
-    return row["ssim"], row["mse"]
-
-
-def _mean(pairs: Any) -> Pair:
-    ssim, mse = zip(*pairs, strict=True)
-    return fmean(ssim), fmean(mse)
-
-
-def of_package(result: StoredResult | None, name: str) -> Pair | None:
-    rows = [row for table in result.tables for row in table.rows if row.name == name] if result else []
-    return (rows[0].values["ssim"].mean, rows[0].values["mse"].mean) if rows else None
-
-
-def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.3f}{NO_BREAK}to{NO_BREAK}{max(values):.3f}"
-
-
-def _both(pair: Pair | None) -> str:
-    """Return SSIM / MSE, which stay in one line."""
-    return f"{pair[0]:.3f}{NO_BREAK}/{NO_BREAK}{pair[1]:.3f}" if pair else MISSING
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"

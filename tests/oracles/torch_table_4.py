@@ -10,7 +10,7 @@ Networks and SSIM are those of `make_torch_oracles.py`; losses, updates and trai
 `mi_keras` it takes the images and the seeds of their division alone, which need no TensorFlow. A study is written into the file
 after every row, beside the others. Seeds fix what is drawn, but a GPU rounds sums differently from run to run, and models differ
 by that. Convolutions are in TF32, the GPU's default, or with `--half` those of the search in bfloat16. `torch_table_4.json` holds
-what an H100 gave with PyTorch 2.11 in nine minutes: of `pairs` two of four shadow models, of `search` no plain gradient above 0.01.
+what an H100 gave with PyTorch 2.11 in 14 minutes: all of `steps` and `pairs`; of `search` no plain gradient above 0.01.
 `docs/results.md` shows it.
 `check_torch_steps.py` compares the steps with `make_torch_oracles.py`.
 """
