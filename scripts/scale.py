@@ -37,7 +37,8 @@ def shape():
     from mi_keras.quiet import quiet_libraries
 
     seen, by_name, by_kind = [], {}, {}
-    for each in json.loads(MEASURED.read_text())["timings"]:
+    recorded = json.loads(MEASURED.read_text())
+    for each in recorded["timings"]:
         name, kind = each["stage"].rpartition(" (run")[0], each["stage"].split()[0]
         by_name.setdefault(name, []).append(each["seconds"])
         by_kind.setdefault(kind, []).append(each["seconds"])
@@ -47,7 +48,7 @@ def shape():
             seen.extend(wanted)
             raise Seen
 
-    changes = ["combinations=o,x,o+x", "second_combinations=", "own_answers=o"]  # of the recorded run
+    changes = [each for each in recorded["changed"] if each.partition("=")[0] not in ("runs", "precision")]
     prepared = (
         find("thesis", "5.2")[0].load().prepare(Request("5.2", preset="paper", runs=RUNS, overrides=changes))
     )

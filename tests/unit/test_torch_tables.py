@@ -5,10 +5,12 @@ from itertools import product
 
 import pytest
 
+from mi_keras.experiments.thesis.sec_5_2_search import NEAR
+from mi_keras.experiments.thesis.table_4 import ALONE
 from mi_keras.reports.text import MISSING
 from scripts import torch_rows
 from scripts.torch_rows import LINES, NO_BREAK, measured
-from scripts.torch_tables import part
+from scripts.torch_tables import SHORT, part
 
 SHADOW_ANSWERS = {"answered_by": "shadow"}
 
@@ -78,7 +80,7 @@ def test_a_shadow_model_that_was_cut_off_counts_nowhere(stored):
     assert cells(part("summary", {}), "M_I(O)")[3] == "0.200 to 0.300"
 
 
-WAY = {"optimizer": "adam", "rate": 0.03, "steps": 10}
+WAY = SHORT
 OTHER = {"optimizer": "gradient_descent", "rate": 0.01, "steps": 60}
 WITHOUT = search_rows(None, {"o": 0.3, "a": 0.1, "o+a": 0.2})
 
@@ -96,7 +98,7 @@ def test_every_search_has_its_own_rows_and_what_was_not_trained_a_dash(stored):
     stored([], [*WITHOUT, *rows])
     table = part("searches", {})
     assert cells(table, "Adam, 0.03")[1:] == [
-        "10", "0.310 / 0.050", "0.250 / 0.050", "0.350 / 0.200", "0.250 / 0.200", MISSING, MISSING,
+        "30", "0.310 / 0.050", "0.250 / 0.050", "0.350 / 0.200", "0.250 / 0.200", MISSING, MISSING,
     ]  # fmt: skip
     assert cells(table, "plain gradient, 0.01")[1:5] == [
         "60",
@@ -179,6 +181,28 @@ def test_the_nearest_step_size_stands_first(stored):
         [" 0.1 ", " 0.0000 ", " 0.0000 "],
         [" 0.01 ", " 0.2000 ", " 0.0000 "],
     ]
+
+
+def test_the_short_search_is_the_only_one_that_meets_both_rows_of_table_3():
+    rows = [row for row in measured()["search"]["rows"] if row["kind"] == "alone"]
+    ways = {(row["optimizer"], row["rate"], row["steps"]) for row in rows}
+    wanted = {"validation": torch_rows.TABLE_3["class_average"], "test": torch_rows.of_thesis(ALONE)}
+
+    def meets(way):
+        named = dict(zip(("optimizer", "rate", "steps"), way, strict=True))
+        means = {
+            each: torch_rows.mean_of(
+                map(torch_rows.scores_of, torch_rows.chosen(rows, named | {"images": each}))
+            )
+            for each in wanted
+        }
+        return all(
+            abs(found - true) <= near
+            for each in wanted
+            for found, true, near in zip(means[each], wanted[each], NEAR.values(), strict=True)
+        )
+
+    assert [way for way in ways if meets(way)] == [tuple(SHORT.values())]
 
 
 def test_in_every_pair_all_rows_with_extracted_activations_stay_below_all_others():
