@@ -12,7 +12,7 @@ from scripts.torch_tables import short_search
 
 MARKS: dict[str, dict[str, Any]] = {
     "a pair of models, PyTorch": {"color": "tab:blue", "alpha": 0.5, "ms": 6, "mew": 0},
-    "with a short search of X~, mean of four other pairs": {"color": "tab:orange", "ms": 8, "mew": 0},
+    "with a short search of X~, another pair": {"color": "tab:orange", "alpha": 0.7, "ms": 6, "mew": 0},
     "a pair of models, the package": {"color": "black", "ms": 8, "mew": 2},
     "the thesis": {"color": "tab:red", "ms": 13, "mew": 0},
 }
@@ -28,8 +28,10 @@ def picture(path: Path, results: Mapping[str, StoredResult]) -> None:
     for height, line in enumerate(reversed(shown)):
         ssim = [each[0] for each in over_pairs(rows, line.wanted)]
         axis.plot(ssim, [height] * len(ssim), "o", **MARKS["a pair of models, PyTorch"])
-        if short := short_search(searched, line):
-            axis.plot(short[0], height, "^", **MARKS["with a short search of X~, mean of four other pairs"])
+        short = [each[0] for each in short_search(searched, line)]
+        axis.plot(
+            short, [height - 0.22] * len(short), "^", **MARKS["with a short search of X~, another pair"]
+        )
         if package := of_package(results.get(PAPER), line.name):
             axis.plot(package[0], height, "x", **MARKS["a pair of models, the package"])
         if line.published:

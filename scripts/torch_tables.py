@@ -65,7 +65,7 @@ def summary(results: Mapping[str, StoredResult]) -> str:
             both((fmean(ssim), fmean(each[1] for each in pairs))),
             span(ssim),
             place,
-            both(short_search(searched["rows"], line)),
+            both(mean_of(short) if (short := short_search(searched["rows"], line)) else None),
             *(both(of_package(results.get(name), line.name)) for name in (PAPER, QUICK)),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -80,13 +80,14 @@ def summary(results: Mapping[str, StoredResult]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def short_search(rows: Sequence[Row], line: Line) -> Pair | None:
-    """Return a row of the thesis with X~ of the short search."""
+def short_search(rows: Sequence[Row], line: Line) -> list[Pair]:
+    """Return a row of the thesis with X~ of the short search, by target model."""
+    if not line.published:
+        return []
     inputs = line.wanted.get("inputs", "x")
     way = SHORT if "x" in inputs.split("+") else {"optimizer": None}
     alone = {"images": "test"} if line.wanted["kind"] == "alone" else {}
-    found = chosen(rows, {"kind": line.wanted["kind"], "inputs": inputs, **way, **alone})
-    return mean_of(map(scores_of, found)) if found and line.published else None
+    return list(map(scores_of, chosen(rows, {"kind": line.wanted["kind"], "inputs": inputs, **way, **alone})))
 
 
 def _package(results: Mapping[str, StoredResult]) -> str:
