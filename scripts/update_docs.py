@@ -49,7 +49,8 @@ MORE = (
 )  # settings of `quick` that only add to what it measures
 OTHER_DATA = (("beyond", "images"),)  # sections that are about images which do not come with the package
 # Measured beside the preset as it is, under a name with the setting's own at its end; other data may have fewer images then
-VARIANTS, OF_VARIANTS = ("same_models=true", "classifiers=cnn"), ("elsewhere=", "data.test_per_class=")
+VARIANTS = ("same_models=true", "classifiers=cnn", "faces.size=320")
+OF_VARIANTS = ("elsewhere=", "data.test_per_class=")
 AUDITS = MEASURED / "audits"  # NAME.json: copies of the audit.json of audits
 WITH_PICTURE = "demo"  # the audit whose pictures the README shows
 WITH_TABLES = (
@@ -145,7 +146,8 @@ def _new(results: Path) -> dict[str, tuple[StoredResult, str]]:
             ]
             if result.seed == 1 and own and not (digits and preset == "quick" and other):
                 text = (folder / "result.json").read_text(encoding="utf-8")
-                name = [result.work, result.section, preset, *(each.partition("=")[0] for each in variants)]
+                settings = (each.partition("=")[0].rpartition(".")[2] for each in variants)
+                name = [result.work, result.section, preset, *settings]
                 found[".".join(name)] = result, text
     if not found:
         raise InputError(
