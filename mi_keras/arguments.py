@@ -1,11 +1,13 @@
 """Command-line arguments that choose an experiment, and the request made from them."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from mi_keras.errors import InputError
 from mi_keras.experiments.registry import WORKS
+from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.section import DEFAULT_PRESET, PRESETS, Request
 from mi_keras.machine import FLOAT32, PRECISIONS
 
@@ -100,6 +102,18 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     results = Path("results")
     help_text = f"folder of the results (default: {results})"
     parser.add_argument("--out", type=Path, default=results, metavar="DIR", help=help_text)
+
+
+def resources_of(options: argparse.Namespace, **more: Any) -> Resources:
+    """Return what stages are computed with, from arguments of `add_processes` or `add_threads`, and of `add_cluster`.
+
+    Args:
+        more: fields that stand in place of arguments.
+
+    Raises:
+        InputError: they are out of range, or do not go together.
+    """
+    return Resources(**{each.name: getattr(options, each.name) for each in fields(Resources)} | more)
 
 
 def request_of(options: argparse.Namespace, **more: Any) -> Request:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from mi_keras.arguments import add_arguments, add_machines, add_processes, add_results, request_of
+from mi_keras.arguments import (
+    add_arguments,
+    add_machines,
+    add_processes,
+    add_results,
+    request_of,
+    resources_of,
+)
 from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.commands import COMMANDS, run_command
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections
@@ -41,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _reproduce(options: argparse.Namespace) -> None:
     request = request_of(
-        options, runs=options.runs, out=options.out, force=options.force, workers=options.workers, threads=options.threads,
-        devices=options.devices, ray=options.ray, gpus_per_stage=options.gpus_per_stage, memory_per_stage=options.memory_per_stage,
+        options, runs=options.runs, out=options.out, force=options.force,
+        devices=options.devices, resources=resources_of(options),
     )  # fmt: skip
     from mi_keras.experiments.runner import run  # here: --list and --help answer at once
     from mi_keras.reports.files import read_report, write_reports

@@ -130,7 +130,8 @@ def measured(nodes, stages, scale):
     """Return the seconds that virtual machines of one core take."""
     from ray.cluster_utils import Cluster
 
-    from mi_keras.experiments.ray_tasks import Needs, RayTasks
+    from mi_keras.experiments.ray_tasks import RayTasks
+    from mi_keras.experiments.resources import Resources
     from mi_keras.experiments.store import Store
     from mi_keras.progress import SilentProgress
 
@@ -139,7 +140,7 @@ def measured(nodes, stages, scale):
     for _ in range(nodes - 1):
         cluster.add_node(num_cpus=1)
     with tempfile.TemporaryDirectory() as folder:
-        team = RayTasks("scale:follow", job, cluster.address, Needs(), SilentProgress())
+        team = RayTasks("scale:follow", job, Resources(ray=cluster.address), SilentProgress())
         try:
             return run(Store(Path(folder), team=team), job)
         finally:

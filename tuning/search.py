@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from mi_keras.arguments import add_cluster, add_results, add_settings, add_threads
+from mi_keras.arguments import add_cluster, add_results, add_settings, add_threads, resources_of
 from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.errors import InputError
 from mi_keras.experiments import runner
@@ -22,7 +22,6 @@ from mi_keras.experiments.presets import check_runs, sized
 from mi_keras.experiments.section import Experiment, Request, Section
 from mi_keras.experiments.split import sizes as split_sizes
 from mi_keras.experiments.split.work import SPLIT
-from mi_keras.experiments.team import check_cluster
 from mi_keras.experiments.thesis import search_table, sec_5_1_gradient
 from mi_keras.experiments.thesis.sizes import QUICK, SMOKE, Inverted, Reconstructed
 from mi_keras.experiments.thesis.work import THESIS
@@ -118,16 +117,16 @@ def _search(options: argparse.Namespace) -> None:
     from mi_keras.reports.files import read_report, write_reports  # here: --help answers at once
     from mi_keras.reports.tables import print_result
 
-    check_cluster(options.ray, options.workers or None, options.gpus_per_stage, options.memory_per_stage)
+    workers = Workers(options.workers, options.patience)
+    resources = resources_of(options, workers=options.workers or None)
     if options.ray is not None and options.patience != PATIENCE:
         raise InputError(f"`patience` must be left out with `ray`; got {options.patience:g}.")
-    search = SPACES[options.space](Workers(options.workers, options.patience))
+    search = SPACES[options.space](workers)
     if options.ray is not None:  # other machines find it by its name
         search = replace(search, module=f"mi_keras.tuning.search:{options.space.upper()}", code=None)
     request = Request(
         section=options.space, work=search.work, preset=options.preset, overrides=options.overrides, seed=options.seed,
-        data=options.data, out=options.out, offline=options.offline, precision=options.precision, threads=options.threads,
-        ray=options.ray, gpus_per_stage=options.gpus_per_stage, memory_per_stage=options.memory_per_stage,
+        data=options.data, out=options.out, offline=options.offline, precision=options.precision, resources=resources,
     )  # fmt: skip
     (folder,) = runner.run_experiments([search], request, Console(stderr=True))
     report = read_report(folder)

@@ -16,8 +16,6 @@ def parsed(made: OneLineErrors, arguments: Sequence[str] | None) -> argparse.Nam
     """Return the arguments as `parser` reads them, the adversaries by name."""
     given = made.parse_args(arguments)
     given.adversaries = _names(given)
-    if given.ray and given.threads is None:
-        given.threads = 1  # as many as a stage takes of a machine there
     return given
 
 

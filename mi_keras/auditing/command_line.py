@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from mi_keras.arguments import resources_of
 from mi_keras.auditing.arguments import fix_of, options_of, parsed, parser
 from mi_keras.auditing.options import Options
 from mi_keras.auditing.verdict import parse_limits
@@ -18,12 +19,11 @@ from mi_keras.command import OneLineErrors, console_for_tables, guarded, say_pat
 from mi_keras.display import displayable
 from mi_keras.errors import InputError, interruptible
 from mi_keras.experiments.store import Store, open_store
-from mi_keras.experiments.team import Team, check_cluster
-from mi_keras.experiments.workers import processes, team_of
+from mi_keras.experiments.team import Team
+from mi_keras.experiments.workers import team_of
 from mi_keras.files import check_writable
 from mi_keras.machine import use_threads
 from mi_keras.progress import Progress
-from mi_keras.settings import check_whole
 
 if TYPE_CHECKING:
     from mi_keras.auditing.work import Work
@@ -58,11 +58,8 @@ def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
 def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineErrors) -> int:
     limits = parse_limits(given.fail_above, among=given.among) if given.fail_above is not None else {}
     options = options_of(given)
-    for name in ("workers", "threads"):
-        if (count := getattr(given, name)) is not None:
-            check_whole(name, count, 1)
-    check_cluster(given.ray, given.workers, given.gpus_per_stage, given.memory_per_stage)
-    if given.ray and given.list_points:
+    resources = resources_of(given)
+    if resources.ray and given.list_points:
         raise InputError("`ray` must be left out with `list_points`, which computes nothing.")
     if given.model is not None and given.data is None and not given.list_points:
         raise InputError("`data` must be given with a model: a folder, a .zip or an .npz file; got none.")
@@ -84,8 +81,7 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
         print_line(console, f"{given.out} holds an audit, which this one replaces when it is done.")
     progress = TerminalProgress(console)
     with team_of(
-        f"{__name__}:follow", {"arguments": list(arguments)}, processes(given.workers, given.preset), progress, ray=given.ray,
-        gpus_per_stage=given.gpus_per_stage, memory_per_stage=given.memory_per_stage, threads=given.threads,
+        f"{__name__}:follow", {"arguments": list(arguments)}, resources, resources.processes(given.preset), progress
     ) as team:  # fmt: skip
         store = open_store(precision=given.precision, progress=progress, team=team)
         with interruptible(lambda: store.current or "reading and weighing what is there"):
@@ -113,7 +109,7 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
 
 def _prepare(given: argparse.Namespace) -> None:
     """Load TensorFlow, with so many threads, and let modules of the user's own be found."""
-    use_threads(given.threads)
+    use_threads(resources_of(given).threads_of_each)
     own = given.imports or ":" in (given.model_input or "")
     if own and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # they lie beside the model

@@ -16,7 +16,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from mi_keras.errors import DamagedFile, InputError, LostTooOften
 from mi_keras.experiments.graph import Graph
 from mi_keras.experiments.ray_library import AUTO, PLACE, check_address, library, signals_kept
 from mi_keras.experiments.ray_stage import Failed, Reader, compute_stage, delete, write
+from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.stage_words import told
 from mi_keras.experiments.store import Stage, Store
 from mi_keras.experiments.team import Team
@@ -44,35 +44,14 @@ CARRIED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Needs:
-    """What a stage takes of a machine.
-
-    Attributes:
-        threads: of an operation of TensorFlow; as many cores are taken.
-        gpus: 0.5 lets two stages share one.
-        memory: GB; None where nobody counts it.
-    """
-
-    threads: int = 1
-    gpus: float = 0
-    memory: float | None = None
-
-    @property
-    def resources(self) -> dict[str, float]:
-        """By Ray's names, as far as they are asked for."""
-        asked = {"CPU": self.threads, "GPU": self.gpus, "memory": int((self.memory or 0) * 1e9)}
-        return {name: amount for name, amount in asked.items() if amount}
-
-
 class RayTasks(Team):
     """A team of the machines of a Ray cluster (see `team.Team`); what it is brought joins the job in each task.
 
     Args:
         follow: "MODULE:FUNCTION" of what describes the same experiment in a task (see `workers.Workers`).
         job: JSON values.
-        address: of a cluster that this machine is part of; "auto": that of $RAY_ADDRESS, or one that is started on this machine, for
-            its own processes alone, and ends with this team.
+        resources: what a stage takes of a machine, and where they are: `ray` is the address of a cluster that this machine is part of,
+            or "auto": that of $RAY_ADDRESS, or one that is started on this machine, for its own processes alone, and ends with this team.
         progress: told how many stages are computed at a time.
 
     Raises:
@@ -81,11 +60,10 @@ class RayTasks(Team):
 
     apart = True
 
-    def __init__(
-        self, follow: str, job: Mapping[str, Any], address: str, needs: Needs, progress: Progress
-    ) -> None:
-        self._follow, self._job, self._needs, self._progress = follow, dict(job), needs, progress
-        self._address = (os.environ.get("RAY_ADDRESS") or None) if address == AUTO else address
+    def __init__(self, follow: str, job: Mapping[str, Any], resources: Resources, progress: Progress) -> None:
+        self._follow, self._job, self._progress = follow, dict(job), progress
+        self._needs = resources.of_a_stage
+        self._address = (os.environ.get("RAY_ADDRESS") or None) if resources.ray == AUTO else resources.ray
         if self._address and self._address != AUTO:  # from $RAY_ADDRESS: one that runs on this machine
             check_address(self._address)
         os.environ.setdefault(GROWTH, "true")
@@ -158,10 +136,11 @@ class RayTasks(Team):
 
     def _connect(self, store: Store) -> None:
         ray, needs = self._ray, self._needs
-        variables = dict.fromkeys(OF_LINEAR_ALGEBRA, str(needs.threads))  # else as each machine has them
+        threads = str(needs["CPU"])
+        variables = dict.fromkeys(OF_LINEAR_ALGEBRA, threads)  # else as each machine has them
         variables |= {name: os.environ[name] for name in CARRIED if name in os.environ}
         variables |= {
-            "TF_NUM_INTRAOP_THREADS": str(needs.threads),
+            "TF_NUM_INTRAOP_THREADS": threads,
             "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
             GROWTH: os.environ[GROWTH],
         }
@@ -184,20 +163,20 @@ class RayTasks(Team):
         )(Reader)
         self._reader = reader.remote(store.root.resolve(), store.artifacts.shelf)
         self._task = ray.remote(
-            num_cpus=needs.threads, num_gpus=needs.gpus, memory=needs.resources.get("memory"), max_retries=RAYS_RETRIES,
-            max_calls=1 if needs.gpus else 0,  # what TensorFlow holds of a GPU it gives back when its process ends
+            num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), memory=needs.get("memory"), max_retries=RAYS_RETRIES,
+            max_calls=1 if "GPU" in needs else 0,  # what TensorFlow holds of a GPU it gives back when its process ends
         )(compute_stage)  # fmt: skip
         if not self.slots():
             self.close()
             raise InputError(
-                f"`ray` must be a cluster with a machine that has {needs.resources} for a stage; none has."
+                f"`ray` must be a cluster with a machine that has {needs} for a stage; none has."
             )
 
     def slots(self) -> int:
         """Return how many stages the machines of the cluster can compute at a time."""
-        need, alive = self._needs.resources, [node for node in self._ray.nodes() if node["Alive"]]
+        alive = [node for node in self._ray.nodes() if node["Alive"]]
         rooms = [
-            min(int(node["Resources"].get(name, 0) / amount + 1e-6) for name, amount in need.items())
+            min(int(node["Resources"].get(name, 0) / amount + 1e-6) for name, amount in self._needs.items())
             for node in alive
         ]
         if sum(rooms) != self._said:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from rich.console import Console
 from mi_keras.console import TerminalProgress
 from mi_keras.errors import InputError, interruptible
 from mi_keras.experiments.registry import find
+from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.section import PRESETS, Experiment, Prepared, Request
 from mi_keras.experiments.store import Store, open_store
 from mi_keras.experiments.team import Team
-from mi_keras.experiments.workers import processes, team_of
+from mi_keras.experiments.workers import team_of
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
 from mi_keras.machine import as_change, machine, use_threads, versions
 from mi_keras.progress import Progress
@@ -44,8 +45,7 @@ def run(request: Request, console: Console) -> Iterator[Path]:
 
 def run_experiments(experiments: Sequence[Experiment], request: Request, console: Console) -> Iterator[Path]:
     """Run experiments one after another with one store, and yield the folder of each's results (see `run`)."""
-    request = replace(request, threads=1) if request.ray and request.threads is None else request
-    use_threads(request.threads)
+    use_threads(request.resources.threads_of_each)
     alone = len(experiments) == 1
     ready = [(experiment, experiment.load().prepare(request, alone=alone)) for experiment in experiments]
     for experiment in experiments:
@@ -67,8 +67,9 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
 
 def follow(job: Mapping[str, Any], team: Team, progress: Progress) -> None:
     """Compute the stages of experiments beside the process that runs them (see `workers`); `job`: their fields, and of the request."""
-    request = Request(**{**job["request"], "out": Path(job["request"]["out"])})
-    use_threads(request.threads)
+    asked = job["request"]
+    request = Request(**{**asked, "out": Path(asked["out"]), "resources": Resources(**asked["resources"])})
+    use_threads(request.resources.threads_of_each)
     experiments = [Experiment(**each) for each in job["experiments"]]
     ready = [(each, each.load().prepare(request)) for each in experiments]
     store = open_store(
@@ -85,14 +86,11 @@ def _team(experiments: Sequence[Experiment], request: Request, progress: Progres
     follows = f"{__name__}:follow"
     job: dict[str, Any] = {"request": {**asdict(request), "out": str(request.out)}}
     job["experiments"] = [asdict(each) for each in experiments if known]
-    if request.ray and not known:
+    if request.resources.ray and not known:
         raise InputError(f"`ray` must go with a section of a module; got {experiments[0].title}.")
     alone = not known or request.devices > 1
-    size = 1 if alone else processes(request.workers, request.preset)
-    with team_of(
-        follows, job, size, progress, ray=request.ray, gpus_per_stage=request.gpus_per_stage,
-        memory_per_stage=request.memory_per_stage, threads=request.threads,
-    ) as team:  # fmt: skip
+    size = 1 if alone else request.resources.processes(request.preset)
+    with team_of(follows, job, request.resources, size, progress) as team:
         yield team
 
 

@@ -1,16 +1,17 @@
 """What a section is to the runner: a work's data and benches, settings by preset, and the function that measures."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from mi_keras.errors import InputError
-from mi_keras.experiments.team import check_cluster
+from mi_keras.experiments.resources import Resources
 from mi_keras.machine import FLOAT32
 from mi_keras.overrides import apply_overrides, changed_keys, settings_json
 from mi_keras.progress import Progress
+from mi_keras.settings import check_whole
 
 if TYPE_CHECKING:
     from mi_keras.experiments.store import Store
@@ -75,11 +76,8 @@ class Request:
         offline: never download.
         encoder_weights: of the split attack, in place of the preset's.
         precision: of the store (see `store.Store`).
-        workers: processes that compute, this one included; None for the usual number (see `workers.processes`).
-        threads: of each of them in an operation of TensorFlow; None for one on each core, with `ray` for one. They move sums of floats.
-        devices: GPUs that train one model together, by one process. They move sums of floats, too.
-        ray: where stages are computed in place of processes of this machine; "auto" or an address (see `ray_tasks.RayTasks`).
-        gpus_per_stage, memory_per_stage: what each takes of a machine there; memory in GB, None for uncounted.
+        devices: GPUs that train one model together, by one process. They move sums of floats.
+        resources: what stages are computed with.
     """
 
     section: str
@@ -94,23 +92,16 @@ class Request:
     offline: bool = False
     encoder_weights: str | None = None
     precision: str = FLOAT32
-    workers: int | None = None
-    threads: int | None = None
     devices: int = 1
-    ray: str | None = None
-    gpus_per_stage: float = 0
-    memory_per_stage: float | None = None
+    resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
-        check_cluster(self.ray, self.workers, self.gpus_per_stage, self.memory_per_stage)
-        for name in ("workers", "threads", "devices"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise InputError(f"`{name}` must be a whole number >= 1; got {value!r}.")
-        if self.devices > 1 and self.ray is not None:
+        check_whole("devices", self.devices, 1)
+        ray, workers = self.resources.ray, self.resources.workers
+        if self.devices > 1 and ray is not None:
             raise InputError(f"`devices` must be 1 with `ray`; got {self.devices}.")
-        if self.devices > 1 and self.workers not in (None, 1):
-            raise InputError(f"`workers` must be 1 where `devices` is {self.devices}; got {self.workers}.")
+        if self.devices > 1 and workers not in (None, 1):
+            raise InputError(f"`workers` must be 1 where `devices` is {self.devices}; got {workers}.")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mi_keras.errors import InputError
 from mi_keras.experiments.artifacts import Shelf
 from mi_keras.experiments.graph import Graph
 
@@ -56,18 +55,3 @@ class Team:
     def close(self) -> None:
         """End what the team has started."""
         return None
-
-
-def check_cluster(
-    ray: str | None, workers: int | None, gpus_per_stage: float, memory_per_stage: float | None
-) -> None:
-    """Raise `InputError` unless arguments that say where stages are computed go together."""
-    if ray is not None and not ray:
-        raise InputError("`ray` must be auto or the HOST:PORT of a cluster; got ''.")
-    if ray is None and (gpus_per_stage or memory_per_stage):
-        raise InputError("`gpus_per_stage` and `memory_per_stage` must go with `ray`; got none.")
-    if ray is not None and workers is not None:
-        raise InputError(f"`workers` must be left out with `ray`; got {workers}.")
-    for name, value in (("gpus_per_stage", gpus_per_stage), ("memory_per_stage", memory_per_stage)):
-        if not 0 <= (value or 0) < float("inf"):
-            raise InputError(f"`{name}` must be a finite number >= 0; got {value!r}.")

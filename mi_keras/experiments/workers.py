@@ -24,6 +24,7 @@ from typing import IO, Any
 from mi_keras.display import line_of
 from mi_keras.experiments.events import Bars, Reports
 from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.stage_words import told
 from mi_keras.experiments.store import WAIT, Store
 from mi_keras.experiments.team import Team
@@ -122,24 +123,16 @@ class Workers(Team):
             )
 
 
-def processes(workers: int | None, preset: str) -> int:
-    """Return how many processes compute; where nobody has said it two, where there are two cores and more than wiring to check."""
-    usual = 2 if preset != "smoke" and (os.cpu_count() or 1) > 1 else 1
-    return usual if workers is None else workers
-
-
 @contextmanager
 def team_of(
-    follow: str, job: Mapping[str, Any], size: int, progress: Progress, *, ray: str | None = None,
-    gpus_per_stage: float = 0, memory_per_stage: float | None = None, threads: int | None = None,
-) -> Iterator[Team]:  # fmt: skip
-    """Give a team until the block ends: of so many processes, see `Workers`, or of a cluster, see `ray_tasks.RayTasks`."""
+    follow: str, job: Mapping[str, Any], resources: Resources, size: int, progress: Progress
+) -> Iterator[Team]:
+    """Give a team until the block ends: of a cluster, see `ray_tasks.RayTasks`, or of so many processes, see `Workers`."""
     team: Team
-    if ray is not None:
-        from mi_keras.experiments.ray_tasks import Needs, RayTasks
+    if resources.ray is not None:
+        from mi_keras.experiments.ray_tasks import RayTasks
 
-        needs = Needs(threads or 1, gpus_per_stage, memory_per_stage)
-        team = RayTasks(follow, job, ray, needs, progress)
+        team = RayTasks(follow, job, resources, progress)
     else:
         team = Workers(follow, job, size, progress) if size > 1 else Team()
     try:

@@ -23,6 +23,7 @@ from mi_keras.data.face_sources import DEFAULT_FACES
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments import runner
 from mi_keras.experiments.registry import PRESETS, SECTIONS
+from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.split.bench import SplitBench
 from mi_keras.experiments.store import Store
 from mi_keras.experiments.thesis import work
@@ -73,7 +74,7 @@ def stages_of(section, preset, folder, monkeypatch):
     count = 600 if section.work == "split" else 5000
     data = f"zip:{_pictures(folder, count)}" if faces else None
     request = runner.Request(
-        section=section.number, work=section.work, preset=preset, data=data, out=folder / "out", workers=1,
+        section=section.number, work=section.work, preset=preset, data=data, out=folder / "out", resources=Resources(workers=1),
         encoder_weights="random" if faces else None,
     )  # fmt: skip
     list(runner.run(request, Console(file=io.StringIO())))

@@ -16,8 +16,8 @@ import pytest
 from mi_keras.cli import main
 from mi_keras.errors import InputError, LostTooOften
 from mi_keras.experiments import ray_tasks
-from mi_keras.experiments.ray_tasks import Needs, RayTasks
-from mi_keras.experiments.section import Request
+from mi_keras.experiments.ray_tasks import RayTasks
+from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.store import Store
 from mi_keras.progress import SilentProgress
 
@@ -45,10 +45,10 @@ def compute(cluster, tmp_path):
 
     names = []
 
-    def run(*, progress=None, needs=None, force=False, **more):
+    def run(*, progress=None, threads=1, force=False, **more):
         job = {"root": str(tmp_path), "count": 4, "parent": os.getpid(), "seconds": 0.2, **more}
         progress = progress or SilentProgress()
-        team = RayTasks(FOLLOW, job, cluster.address, needs or Needs(), progress)
+        team = RayTasks(FOLLOW, job, Resources(threads=threads, ray=cluster.address), progress)
         names.append(team._name)
         try:
             store = Store(tmp_path / "store", team=team, progress=progress, force=force, run="a run")
@@ -127,7 +127,7 @@ def test_machines_that_are_too_small_are_refused(compute):
     with pytest.raises(
         InputError, match=r"`ray` must be a cluster with a machine that has {'CPU': 2} for a stage; none has"
     ):
-        compute(needs=Needs(threads=2))
+        compute(threads=2)
 
 
 @pytest.mark.slow
@@ -168,11 +168,12 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 import team_at_work
 from mi_keras.command import guarded
 from mi_keras.experiments.store import Store
-from mi_keras.experiments.ray_tasks import Needs, RayTasks
+from mi_keras.experiments.ray_tasks import RayTasks
+from mi_keras.experiments.resources import Resources
 from mi_keras.progress import SilentProgress
 job = {{"root": {str(tmp_path)!r}, "count": 40, "seconds": 0.5, "parent": os.getpid()}}
 def command():
-    team = RayTasks({FOLLOW!r}, job, "auto", Needs(), SilentProgress())
+    team = RayTasks({FOLLOW!r}, job, Resources(ray="auto"), SilentProgress())
     try:
         team_at_work.run(Store(Path({str(tmp_path)!r}) / "store", team=team, run="a run"), job)
     finally:
@@ -215,24 +216,9 @@ def test_without_ray_a_line_says_what_to_install(monkeypatch, refusal_of, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("asked", "line"),
-    [
-        ({"gpus_per_stage": 1}, "`gpus_per_stage` and `memory_per_stage` must go with `ray`; got none."),
-        ({"ray": "auto", "workers": 2}, "`workers` must be left out with `ray`; got 2."),
-        ({"ray": "auto", "devices": 2}, "`devices` must be 1 with `ray`; got 2."),
-        ({"ray": "auto", "memory_per_stage": -1}, "`memory_per_stage` must be a finite number >= 0; got -1."),
-    ],
-)
-def test_what_does_not_go_together_is_refused(asked, line):
-    with pytest.raises(InputError) as refused:
-        Request("5.2", **asked)
-    assert str(refused.value) == line
-
-
-@pytest.mark.parametrize(
     ("address", "why"), [("ray://x:1", ""), ("here", ""), ("127.0.0.1:1", ": "), ("127.0.0.1:99999", ": ")]
 )
 def test_where_no_cluster_can_be_is_refused_at_once(address, why):
     line = f"`ray` must be auto or HOST:PORT of a cluster that this machine is part of; got {address}{why}"
     with pytest.raises(InputError, match=re.escape(line)):
-        RayTasks(FOLLOW, {}, address, Needs(), SilentProgress())
+        RayTasks(FOLLOW, {}, Resources(ray=address), SilentProgress())

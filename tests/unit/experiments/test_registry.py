@@ -15,6 +15,7 @@ from rich.console import Console
 
 from mi_keras.errors import InputError
 from mi_keras.experiments import registry, runner
+from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.section import Experiment, Request, Section
 from mi_keras.experiments.team import Team
 from mi_keras.experiments.thesis.sizes import Classified
@@ -127,7 +128,7 @@ def test_a_users_section_takes_settings_of_its_own(mine):
 
 
 def test_a_section_that_a_worker_does_not_know_comes_to_it_with_its_job(tmp_path, mine):
-    asked = request(tmp_path, workers=2)
+    asked = request(tmp_path, resources=Resources(workers=2))
     with runner._team([mine], asked, SilentProgress()) as team:
         job = json.loads(team._begin)["job"]
     runner.follow(job, Team(), SilentProgress())

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mi_keras.errors import InputError
+from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.section import Request
 from tests.processes import REPOSITORY
 
@@ -68,6 +69,8 @@ def test_layers_that_look_at_their_own_rows_are_left_to_one_device(found: dict) 
 def test_more_devices_than_there_are_and_workers_beside_them_are_refused(found: dict) -> None:
     assert found["refused"] == "`devices` must be at most 2, as many as TensorFlow sees of kind CPU; got 3."
     with pytest.raises(InputError, match="`workers` must be 1 where `devices` is 2; got 3"):
-        Request("5.2", devices=2, workers=3)
-    with pytest.raises(InputError, match="`devices` must be a whole number >= 1; got 0"):
+        Request("5.2", devices=2, resources=Resources(workers=3))
+    with pytest.raises(InputError, match="`devices` must be 1 with `ray`; got 2"):
+        Request("5.2", devices=2, resources=Resources(ray="auto"))
+    with pytest.raises(InputError, match="`devices` must be >= 1; got 0"):
         Request("5.2", devices=0)
