@@ -12,6 +12,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,15 @@ def _mapped_before(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
 def write_text(path: Path, text: str) -> None:
     """Write a text in UTF-8, with line ends as they are in it."""
     path.write_text(text, encoding="utf-8", newline="")
+
+
+def bytes_below(folder: Path) -> int:
+    """Return how many bytes a folder holds."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # another process has moved it
+            total += path.lstat().st_size
+    return total
 
 
 def check_writable(name: str, folder: Path) -> None:

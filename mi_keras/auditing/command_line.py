@@ -21,7 +21,7 @@ from mi_keras.errors import InputError, interruptible
 from mi_keras.experiments.store import Store, open_store
 from mi_keras.experiments.team import Team
 from mi_keras.experiments.workers import team_of
-from mi_keras.files import check_writable
+from mi_keras.files import bytes_below, check_writable
 from mi_keras.machine import use_threads
 from mi_keras.progress import Progress
 
@@ -94,7 +94,7 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
     else:
         first_screen(report, console_for_tables())
         say_path(console_for_tables(), "Page, model card and JSON", page)
-        kept = f", {store.size() / 1e6:,.0f} MB; delete it when you are done"
+        kept = f", {bytes_below(store.root) / 1e6:,.0f} MB; delete it when you are done"
         say_path(
             console_for_tables(), "Finished steps, with what was rebuilt of the images", store.root, kept
         )

@@ -73,8 +73,7 @@ def demo(store: Store, progress: Progress, *, preset: str, seed: int) -> Demo:
         data=source.fingerprint,
         seed=seed,
     )
-    if store.team.apart:
-        store.compute([stage])
+    store.compute_first([stage])
     model = build_cnn((IMAGE_SIZE, IMAGE_SIZE, 1), classes, channels=settings.channels)
     places = np.concatenate([trained, others])
     images = _images(source, places)

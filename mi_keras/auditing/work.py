@@ -94,7 +94,7 @@ class Work:
 
     def begin(self) -> None:
         """Compute what attacks draw of the images of both sides: at every point, behind its defences, and for the controls."""
-        self._answers()  # by one process, as others that start would make the attacks look slow that are timed next
+        self._answers()  # first, as other processes that start would make the attacks look slow that are timed next
         self.plans = {sent: self._plan(sent) for sent in self.sent}
         self.kept = {
             sent: [[fold[place] for place in plan.places] for fold in self._rungs(sent)]
@@ -145,20 +145,14 @@ class Work:
 
     def _answers(self) -> None:
         """Send all images to all points before anything learns from them: what cannot be sent is known at once."""
-        asked = [
-            (bench, point, subset)
+        self.store.compute_first(
+            bench.raw(point, subset)
             for sent in self.sent
             for bench in self.benches(sent)
             for subset in bench.subject.sides
             for point in (bench.subject.output_name, sent.point)
-        ]
-        if self.store.team.apart:  # these tasks have ended before attacks are timed here
-            self.store.compute(
-                bench.raw(point, subset) for bench, point, subset in asked if bench.stores(point, subset)
-            )
-            return
-        for bench, point, subset in asked:
-            bench.values(point, subset)
+            if bench.stores(point, subset)
+        )
 
     def _rungs(self, sent: Sent) -> list[list[Rung]]:
         benches, queries = self.benches(sent), self.options.queries

@@ -150,14 +150,6 @@ class Store:
         as_json = json.loads(json.dumps(described, default=_as_json))
         return Stage(self, kind, as_json, compute, tuple(upstream), seeds or {}, tuple(words), told)
 
-    def size(self) -> int:
-        """Return the bytes of all that is kept, finished or not."""
-        total = 0
-        for path in self.root.rglob("*"):
-            with suppress(FileNotFoundError):  # another process has moved it
-                total += path.lstat().st_size
-        return total
-
     def has(self, stage: Stage) -> bool:
         """Return whether a stage is finished and whole, so that reading it computes nothing."""
         with suppress(DamagedFile):
@@ -188,6 +180,14 @@ class Store:
                 self.fetch(stage, with_arrays=False)
         finally:
             self._graph = None
+
+    def compute_first(self, stages: Iterable[Stage]) -> None:
+        """Compute stages before any other is begun: all at a time where the team computes elsewhere, else one after another here."""
+        if self.team.apart:
+            self.compute(stages)
+        else:
+            for stage in stages:
+                stage.computed()
 
     def agree(self, value: Callable[[], Any]) -> Any:
         """Return a JSON value on which stages depend, and which one process of a team works out for all."""

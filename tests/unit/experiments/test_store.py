@@ -16,6 +16,7 @@ import pytest
 from mi_keras.errors import InputError
 from mi_keras.experiments.stage_words import all_words, describe
 from mi_keras.experiments.store import Store, home
+from mi_keras.experiments.team import Team
 from mi_keras.files import DiskWorkspace
 
 
@@ -265,6 +266,18 @@ def test_stages_are_told_apart_in_words(tmp_path):
     assert describe(kept) == "defended test largest 3 (run 1)"
     assert describe(after) == "inverter x largest 3 activation relu dropout 0.0 (run 1)"
     assert all_words(after) == ["largest 3", *words]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_comes_first_is_sent_elsewhere_at_once_or_computed_here(tmp_path, apart):
+    calls, asked = [], []
+    team = Team()
+    team.apart, team.meets = apart, lambda wanted: asked.append([stage.key for stage in wanted])
+    store = Store(tmp_path, team=team)
+    stages = [make_stage(store, calls, seed=seed) for seed in (1, 2)]
+    store.compute_first(iter(stages))
+    assert asked == ([[stage.key for stage in stages]] if apart else [])
+    assert calls == ([] if apart else ["thing", "thing"])
 
 
 def test_a_root_that_cannot_be_written_is_refused(tmp_path):
