@@ -119,11 +119,9 @@ def _search(options: argparse.Namespace) -> None:
 
     workers = Workers(options.workers, options.patience)
     resources = resources_of(options, workers=options.workers or None)
-    if options.ray is not None and options.patience != PATIENCE:
+    if resources.ray is not None and options.patience != PATIENCE:
         raise InputError(f"`patience` must be left out with `ray`; got {options.patience:g}.")
-    search = SPACES[options.space](workers)
-    if options.ray is not None:  # other machines find it by its name
-        search = replace(search, module=f"mi_keras.tuning.search:{options.space.upper()}", code=None)
+    search = SPACES[options.space](workers) if resources.ray is None else found_by_name(options.space)
     request = Request(
         section=options.space, work=search.work, preset=options.preset, overrides=options.overrides, seed=options.seed,
         data=options.data, out=options.out, offline=options.offline, precision=options.precision, resources=resources,
@@ -186,8 +184,15 @@ def decoder_search(workers: Workers) -> Experiment:
 
 
 SPACES = {"gradient": gradient_search, "inverter": inverter_search, "decoder": decoder_search}
-# What other machines import, by the names of the spaces
-GRADIENT, INVERTER, DECODER = (search(Workers()).load() for search in SPACES.values())
+# What other machines import
+GRADIENT = gradient_search(Workers()).load()
+INVERTER = inverter_search(Workers()).load()
+DECODER = decoder_search(Workers()).load()
+
+
+def found_by_name(space: str) -> Experiment:
+    """Return the search of a space as other machines find it, where trials are shared out as stages (see `trial_stages`)."""
+    return replace(SPACES[space](Workers()), module=f"mi_keras.tuning.search:{space.upper()}", code=None)
 
 
 def _result(search: "Stage", file: str, title: str, measured: str) -> ExperimentResult:

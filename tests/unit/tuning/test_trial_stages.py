@@ -6,6 +6,7 @@ import pytest
 from mi_keras.experiments.team import Team
 from mi_keras.tuning import gradient_search
 from mi_keras.tuning.gradient_search import SearchSettings, search_stage
+from mi_keras.tuning.search import SPACES, Workers, found_by_name
 from mi_keras.tuning.spaces import coarse_space
 from mi_keras.tuning.tuner import drawn, search
 from tests.unit.experiments.tiny import GRADIENT
@@ -39,6 +40,14 @@ def test_a_search_of_trials_that_are_stages_is_the_search(tmp_path, make_bench, 
     assert spread.info == plain.info
     for name, values in plain.arrays.items():
         np.testing.assert_array_equal(spread.arrays[name], values)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_other_machines_find_the_search_of_a_space_by_its_name(space):
+    named, here = found_by_name(space), SPACES[space](Workers())
+    assert named.code is None
+    assert named.load().presets is here.load().presets
+    assert named.folder == here.folder
 
 
 def test_what_is_drawn_is_what_a_search_tries_however_many_trials_it_has(tmp_path):
