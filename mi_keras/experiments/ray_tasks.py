@@ -22,7 +22,7 @@ from typing import Any
 from mi_keras.display import line_of
 from mi_keras.errors import DamagedFile, InputError, LostTooOften
 from mi_keras.experiments.graph import Graph
-from mi_keras.experiments.ray_library import AUTO, PLACE, check_address, library, signals_kept
+from mi_keras.experiments.ray_library import AUTO, PLACE, check_address, check_answer, library, signals_kept
 from mi_keras.experiments.ray_stage import Failed, Reader, compute_stage, delete, write
 from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.stage_words import told
@@ -68,6 +68,8 @@ class RayTasks(Team):
             check_address(self._address)
         os.environ.setdefault(GROWTH, "true")
         self._ray = library(alone=self._address is None)
+        if self._address and self._address != AUTO:
+            check_answer(self._address)
         self._name = f"mi_keras-{uuid.uuid4().hex}"
         self._started: Path | None = None  # where the Ray that was started here keeps its own
         self._task: Any = None

@@ -3,19 +3,23 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 from mi_keras.cli import main
 from mi_keras.errors import InputError, LostTooOften
-from mi_keras.experiments import ray_tasks
+from mi_keras.experiments import ray_library, ray_tasks
 from mi_keras.experiments.ray_tasks import RayTasks
 from mi_keras.experiments.resources import Resources
 from mi_keras.experiments.store import Store
@@ -222,3 +226,47 @@ def test_where_no_cluster_can_be_is_refused_at_once(address, why):
     line = f"`ray` must be auto or HOST:PORT of a cluster that this machine is part of; got {address}{why}"
     with pytest.raises(InputError, match=re.escape(line)):
         RayTasks(FOLLOW, {}, Resources(ray=address), SilentProgress())
+
+
+@contextmanager
+def closed():
+    """A port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    yield port
+
+
+@contextmanager
+def silent():
+    """A server that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@contextmanager
+def another():
+    """A server of the same protocol that knows no question of Ray's."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None)
+
+
+@pytest.mark.parametrize(
+    ("listens", "why"),
+    [(closed, ": [Errno 111] Connection refused."), (silent, ", where no Ray answers."), (another, ", where no Ray answers.")],
+)  # fmt: skip
+def test_where_something_else_or_nothing_listens_one_line_says_so_within_seconds(
+    tmp_path, monkeypatch, capfd, listens, why
+):
+    """Ray itself tries for a minute and writes lines of its own past Python's streams."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ray_library, "ANSWER", 1.0)
+    with listens() as port:
+        started = time.monotonic()
+        code = main(["--section", "5.2", "--preset", "smoke", "--ray", f"127.0.0.1:{port}"])
+    assert time.monotonic() - started < 30
+    assert code == 2
+    line = "`--ray` must be auto or HOST:PORT of a cluster that this machine is part of; got "
+    assert capfd.readouterr() == ("", f"{line}127.0.0.1:{port}{why}\n")
