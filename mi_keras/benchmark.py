@@ -55,6 +55,9 @@ class Stopwatch:
     def expect(self, steps: int, seconds: float) -> None:
         pass
 
+    def computing(self, words: str) -> None:
+        pass
+
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
         pass
 

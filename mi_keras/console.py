@@ -101,6 +101,9 @@ class TerminalProgress:
             self._expected, self._seconds, self._left = time.monotonic(), seconds, steps
             self._show_all()
 
+    def computing(self, words: str) -> None:
+        pass  # its bars say so
+
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
         with self._lock:
             far = []

@@ -41,6 +41,9 @@ class Progress(Protocol):
     def expect(self, steps: int, seconds: float) -> None:
         """Be told how many stages are left to be computed, and in about what time; 0: nobody knows."""
 
+    def computing(self, words: str) -> None:
+        """Be told which stage is computed from now on, by its words; "": none."""
+
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
         """Be told of a stage that was computed, by its words, and what it took; and what is left, where it was one of those."""
 
@@ -80,6 +83,9 @@ class SilentProgress:
         pass
 
     def expect(self, steps: int, seconds: float) -> None:
+        pass
+
+    def computing(self, words: str) -> None:
         pass
 
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:

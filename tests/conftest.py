@@ -77,6 +77,9 @@ class RecordingProgress:
         self.expected = (steps, seconds)
         self.left.append(steps)
 
+    def computing(self, words: str) -> None:
+        pass
+
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
         self.ended.append(words)
         if left is not None:

@@ -55,6 +55,9 @@ class Reports(logging.Handler):
     def expect(self, steps: int, seconds: float) -> None:
         pass
 
+    def computing(self, words: str) -> None:
+        self.tell(computing=words)
+
     def finished(self, words: str, seconds: float, left: tuple[int, float] | None = None) -> None:
         pass  # who has started the worker finds the stage in the store
 
@@ -80,15 +83,25 @@ class _ToldBar:
 
 
 class Bars:
-    """Shows the events of a worker where this process shows its own."""
+    """Shows the events of a worker where this process shows its own.
+
+    Attributes:
+        open: bars, by their numbers.
+        computing: the stage that it computes, in words; "": none.
+        heard: it has told something since this was last set to False.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self.open: dict[int, tuple[Any, Bar]] = {}
+        self.computing, self.heard = "", False
 
     def show(self, event: Mapping[str, Any]) -> None:
         """Show one event of `Reports`."""
-        if "warning" in event:
+        self.heard = True
+        if "computing" in event:
+            self.computing = event["computing"]
+        elif "warning" in event:
             log.warning("%s", event["warning"])
         elif "announce" in event:
             self._progress.announce(event["announce"])
@@ -102,5 +115,6 @@ class Bars:
 
     def close(self) -> None:
         """Close what a worker left open when it ended."""
+        self.computing = ""
         while self.open:
             self.open.popitem()[1][0].__exit__(None, None, None)

@@ -249,6 +249,7 @@ class Store:
         workspace = DiskWorkspace(self.root / "unfinished" / stage.key)
         self.renewal.begin(stage.key, lambda: shutil.rmtree(workspace.folder, ignore_errors=True))
         outer, self.current = self.current, told(stage)
+        self.progress.computing(self.current)
         started, before = time.perf_counter(), self._computing
         arrays, info = stage.compute(workspace)
         on_the_way = self._computing - before  # stages that have their own entries
@@ -257,6 +258,7 @@ class Store:
         self.artifacts.write(stage.kind, stage.key, stage.identity, arrays, info, seconds, workspace.folder)
         shutil.rmtree(workspace.folder, ignore_errors=True)
         self.current = outer
+        self.progress.computing(outer)
         self._fresh.add(stage.key)
         self.renewal.finish(stage.key)
         self._say_finished(stage, seconds)
@@ -293,7 +295,5 @@ def _give_up() -> None:
 
 def _as_json(value: object) -> dict[str, Any]:
     if not is_dataclass(value) or isinstance(value, type):
-        raise TypeError(
-            f"the identity of a stage must be JSON values and settings dataclasses; got {value!r}."
-        )
+        raise TypeError(f"a stage's identity must be JSON values and settings dataclasses; got {value!r}.")
     return asdict(value)

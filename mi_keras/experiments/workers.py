@@ -31,6 +31,8 @@ from mi_keras.experiments.team import Team
 from mi_keras.progress import Progress
 
 log = logging.getLogger("mi_keras")
+LOOK = 60.0  # seconds between two looks at which workers have given a sign
+LOOKS = 10  # without one until it is said, again and again
 QUIET = 10.0  # seconds without a sign of anything before it is said what is waited for
 GO = "go\n"
 
@@ -53,7 +55,8 @@ class Workers(Team):
         self._readers: list[threading.Thread] = []
         self._shown: list[Bars] = []  # of each worker
         self._told = ""  # to every worker since it was started
-        self._calls, self._allowed, self._closed = 0, 0, False
+        self._calls, self._allowed = 0, 0
+        self._closed = threading.Event()
 
     def compute(self, graph: Graph, store: Store) -> None:
         self._calls += 1
@@ -83,7 +86,7 @@ class Workers(Team):
 
     def close(self) -> None:
         """End the workers, whatever they do; what they saved is there for the next run."""
-        self._closed = True
+        self._closed.set()
         for other in self._others:
             other.kill()
         for other in self._others:
@@ -107,6 +110,7 @@ class Workers(Team):
         """Show what a worker reports, until it ends."""
         bars, why = Bars(self._progress), ""
         self._shown.append(bars)
+        threading.Thread(target=self._watch, args=[worker, bars], daemon=True).start()
         assert worker.stdout is not None
         for line in worker.stdout:
             if not line.endswith("\n"):  # it has ended within it
@@ -116,11 +120,24 @@ class Workers(Team):
             if not why:
                 bars.show(event)
         bars.close()
-        if worker.wait() and not self._closed:
+        if worker.wait() and not self._closed.is_set():
             log.warning(
                 "a worker process has ended (%s); the others compute what it has not",
                 why or worker.returncode,
             )
+
+    def _watch(self, worker: subprocess.Popen[str], bars: Bars) -> None:
+        """Say again and again of a worker that tells nothing of the stage it computes: it may hang, or have nothing to tell."""
+        looks = 0  # and no clock, as this process may be stopped for a while itself
+        while worker.poll() is None and not self._closed.wait(LOOK):
+            stage = bars.computing
+            looks = looks + 1 if stage and not bars.heard else 0
+            bars.heard = False
+            if looks and looks % LOOKS == 0:
+                self._progress.announce(
+                    f"{stage}: process {worker.pid} has given no sign for {looks * LOOK / 60:.3g} minutes. "
+                    f"If it hangs, `kill -9 {worker.pid}`: another process goes on with what it saved."
+                )
 
 
 @contextmanager

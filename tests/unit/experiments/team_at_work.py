@@ -1,6 +1,7 @@
 """What the tests of teams follow: stages that say which process computed them."""
 
 import os
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -46,6 +47,8 @@ def described(store, job):
                 os._exit(7)
             if name == job.get("dies_once") and (root / "computed").read_text().count(f"{name} ") == 1:
                 os._exit(7)
+            if name == job.get("stops") and os.getpid() != job["parent"]:
+                os.kill(os.getpid(), signal.SIGSTOP)
             if name == job.get("of_itself"):
                 raise ERRORS[job["raises"]]("`steps` must be there;\nit is not")
             until = time.monotonic() + 60

@@ -191,7 +191,7 @@ def test_two_processes_that_need_a_stage_compute_it_once(tmp_path):
 @pytest.mark.parametrize("value", [{"a": {1}}, Settings, np.float32(1)])
 def test_an_identity_that_is_no_json_value_is_refused(tmp_path, value):
     found = value["a"] if isinstance(value, dict) else value
-    rule = f"the identity of a stage must be JSON values and settings dataclasses; got {found!r}."
+    rule = f"a stage's identity must be JSON values and settings dataclasses; got {found!r}."
     with pytest.raises(TypeError, match=f"^{re.escape(rule)}$"):
         Store(tmp_path).stage("thing", lambda _: ({}, {}), settings=value)
 

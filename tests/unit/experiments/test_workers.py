@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,6 +86,70 @@ def test_what_a_lost_worker_has_begun_is_computed_by_another(team, tmp_path, cap
     while said not in caplog.text:  # the process may end later than the stages
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_a_worker_that_hangs_is_named_and_what_it_had_begun_is_computed_once_it_is_killed(
+    team, tmp_path, monkeypatch, recording_progress
+):
+    monkeypatch.setattr(workers, "LOOK", 0.06)
+    progress, killed = recording_progress(), []
+
+    def heard(text):
+        progress.said.append(text)
+        process = int(re.search(r"`kill -9 (\d+)`", text).group(1))
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        os.kill(process, signal.SIGKILL)
+        killed.append((process, state))
+
+    def give_up():  # it is never said: end the wait, and fail
+        for process in team_at_work.begun(tmp_path)[1] - {os.getpid()}:
+            os.kill(process, signal.SIGKILL)
+
+    progress.announce = heard
+    waiting = threading.Timer(60, give_up)
+    waiting.start()
+    (_, last), store = team(2, progress=progress, stops="middle 1")
+    waiting.cancel()
+    assert store.has(last)
+    names, processes = team_at_work.begun(tmp_path)
+    assert names["middle 1"] == 2
+    ((process, state),) = killed
+    assert state == "T"  # stopped
+    assert processes == {os.getpid(), process}
+    (said,) = progress.said
+    assert said == (
+        f"middle: process {process} has given no sign for 0.01 minutes. "
+        f"If it hangs, `kill -9 {process}`: another process goes on with what it saved."
+    )
+
+
+def test_only_a_worker_that_computes_and_says_nothing_is_told_of_as_long_as_that_lasts(recording_progress):
+    progress = recording_progress()
+    bars, team = Bars(progress), Workers(FOLLOW, {}, 2, progress)
+
+    def looks():
+        for _ in range(25):  # it waits for others
+            yield
+        bars.show({"computing": "inversions"})
+        bars.show({"bar": 1, "label": "inverting", "total": 99, "unit": "img", "done": 0})
+        for _ in range(25):
+            bars.show({"bar": 1, "amount": 2})
+            yield
+        assert progress.said == []
+        for _ in range(24):  # the first ends what was heard before
+            yield
+        assert [re.search("for (.*) minutes", text).group(1) for text in progress.said] == ["10", "20"]
+        bars.show({"computing": ""})
+        for _ in range(25):
+            yield
+        assert len(progress.said) == 2
+
+    looked = looks()
+    team._closed.wait = lambda seconds: next(looked, "closed") == "closed"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+        team._watch(worker, bars)
+        assert f"`kill -9 {worker.pid}`" in progress.said[0]
+    assert next(looked, "over") == "over"
 
 
 def test_modules_of_the_working_folder_are_no_modules_of_a_worker(team, tmp_path, caplog, monkeypatch):
