@@ -1,6 +1,7 @@
 """Stages that are to be computed, which of them can be now, and how long all of them will take."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from statistics import fmean
@@ -16,6 +17,7 @@ class Record(Protocol):
     def took(self, kind: str) -> Iterator[tuple[dict[str, Any], float]]: ...
 
 
+LATEST = 10  # stages that tell what computing elsewhere takes beside
 # What stages of the same work may differ in, at any depth of their identity
 APART = {"fingerprint", "seed", "run", "number", "attacker", "upstream", "model"}
 
@@ -24,7 +26,8 @@ class Graph:
     """The stages that are wanted and not stored, with all that they are made from and that is not stored either.
 
     Stages are forecast to take as long as others of the same kind and settings took, in this run or ever in this store;
-    else as was measured beforehand, else as others of the kind in this run, else as the mean of what this run has computed.
+    else as was measured beforehand, else as others of the kind in this run, else as the mean of what this run has computed. What
+    computing them elsewhere takes beside that (see `sent`) comes on top: for each the lower quartile of the latest.
 
     Args:
         has: returns whether a stage is stored.
@@ -42,6 +45,8 @@ class Graph:
     ) -> None:
         self._measured, self._later = measured or {}, later
         self.at_once = 1  # how many are computed at a time, for the forecast
+        self.beside: list[float] = []  # seconds of each that came back, beside those of its computing
+        self._sent: dict[str, float] = {}  # when
         self._pending: dict[str, Stage] = {}  # each after what it is made from
         self._alike: dict[str, str] = {}
         seen: set[str] = set()
@@ -85,11 +90,11 @@ class Graph:
 
     def ways(self) -> Mapping[str, float]:
         """Return of each stage the seconds from its start to the end of the longest chain of stages that it begins."""
-        ways: dict[str, float] = {}
+        ways, beside = dict[str, float](), self._beside_each()
         behind: dict[str, float] = {}  # the longest way among those that need it
         for key, stage in reversed(self._pending.items()):
             seconds = self.seconds(stage)
-            ways[key] = (1.0 if seconds is None else seconds) + behind.get(key, 0.0)
+            ways[key] = (1.0 if seconds is None else seconds) + beside + behind.get(key, 0.0)
             for each in stage.upstream:
                 behind[each.key] = max(behind.get(each.key, 0.0), ways[key])
         return ways
@@ -101,8 +106,14 @@ class Graph:
             steps[key] = 1 + max((steps.get(each.key, 0) for each in stage.upstream), default=0)
         return max(Counter(steps.values()).values(), default=0)
 
+    def sent(self, stage: "Stage") -> None:
+        """Note that a stage is sent to be computed elsewhere, from where it comes back when it is `done`."""
+        self._sent[stage.key] = time.monotonic()
+
     def done(self, stage: "Stage", seconds: float) -> None:
-        """Note that a stage is stored, and what it took."""
+        """Note that a stage is stored, and what its computing took."""
+        if (sent := self._sent.pop(stage.key, None)) is not None:
+            self.beside.append(max(time.monotonic() - sent - seconds, 0.0))
         del self._pending[stage.key]
         self._ready = None
         self._took.setdefault(self._alike[stage.key], []).append(seconds)
@@ -125,10 +136,16 @@ class Graph:
         """Return how many stages are left, and the seconds they will take, so many at a time; 0: nothing tells."""
         each = [self.seconds(stage) for stage in self._pending.values()]
         known = [seconds for seconds in each if seconds is not None]
-        count, seconds = len(each) + self._later[0], self._later[1]
+        count = len(each) + self._later[0]
+        seconds = self._later[1] + count * self._beside_each()
         if len(known) < len(each):
             return count, 0.0
         return count, max([(sum(known) + seconds) / self.at_once, *self.ways().values()])
+
+    def _beside_each(self) -> float:
+        """A quartile, as machines that have just joined and others that were waiting with a process are far from the rest."""
+        begun = sorted(self.beside[self.at_once :][-LATEST:])  # the first of them began the processes as well
+        return begun[len(begun) // 4] if begun else 0.0
 
 
 def _alike(kind: str, identity: Mapping[str, Any]) -> str:

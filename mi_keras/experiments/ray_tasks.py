@@ -78,6 +78,7 @@ class RayTasks(Team):
         self._values: dict[str, Any] = {}  # not yet brought to the cluster
         self._brought: dict[str, Any] = {}  # references to those that are
         self._tries: dict[str, int] = {}
+        self._beside: list[float] = []  # see `Graph`; what holds for one call of `compute` holds for the next
         self._said = 0
 
     def narrow(self, **job: Any) -> None:
@@ -100,6 +101,8 @@ class RayTasks(Team):
             name, value = self._values.popitem()
             self._brought[name] = self._ray.put(value)
         running: dict[Any, Stage] = {}
+        graph.at_once, graph.beside = max(self.slots(), 1), self._beside
+        store.progress.expect(*graph.left())
         store.current = "stages on Ray"
         try:
             with self._progress.bar("on Ray", len(graph), "") as bar:
@@ -206,6 +209,7 @@ class RayTasks(Team):
                     os.getcwd(),
                     self._agreed,
                 )
+                graph.sent(stage)
                 running[sent] = stage
 
     def _take(self, reference: Any, stage: Stage, store: Store) -> bool:

@@ -64,6 +64,7 @@ class Workers(Team):
         while len(self._others) < min(self._size, graph.most_at_once()) - 1:
             self._start()
         graph.at_once = self._size
+        store.progress.expect(*graph.left())
         share(graph, store, lambda: any(bars.open for bars in self._shown))
 
     def go_ahead(self) -> None:

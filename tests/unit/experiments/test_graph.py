@@ -1,8 +1,11 @@
 """Which stages can be computed now, in which order, and how long all of them will take."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from mi_keras.experiments import graph as graph_module
 from mi_keras.experiments.graph import Graph
 from mi_keras.experiments.store import Store
 
@@ -60,6 +63,37 @@ def test_the_time_left_is_the_work_over_who_does_it_or_the_longest_way(tmp_path,
     graph = Graph([a, b], lambda stage: False, Known(model=5.0, answers=1.0, a=2.0, b=9.0))
     graph.at_once = at_once
     assert graph.left() == (5, seconds)
+
+
+def test_what_computing_elsewhere_takes_beside_is_in_the_forecast_once_some_stages_are_back(
+    tmp_path, monkeypatch
+):
+    clock = iter([100.0, 101.0, 109.0, 109.5, 110.0, 112.0])
+    monkeypatch.setattr(graph_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    first, second, answers, a, b = stages(Store(tmp_path))
+    graph = Graph([a, b], lambda stage: False, Known(model=5.0, answers=1.0, a=2.0, b=9.0), later=(2, 6.0))
+    assert graph.left() == (7, 28.0)
+    for stage in (first, second):
+        graph.sent(stage)
+    graph.done(first, 5.0)  # 4 s beside: the process began with it
+    assert graph.left() == (6, 5 + 1 + 2 + 9 + 6)
+    graph.done(second, 5.0)  # 3.5 s
+    assert graph.left() == (5, (1 + 2 + 9 + 6) + 5 * 3.5)
+    graph.sent(answers)
+    graph.done(answers, 1.0)  # 1 s
+    assert graph.beside == [4.0, 3.5, 1.0]
+    assert graph.left() == (4, (2 + 9 + 6) + 4 * 1)
+    assert graph.ways() == {a.key: 2 + 1, b.key: 9 + 1}
+    graph.beside = [
+        0.1,
+        *[90.0] * 20,
+        5.0,
+        5.0,
+        8.0,
+        0.5,
+        *[9.0] * 6,
+    ]  # the first and all before the last ten are no matter
+    assert graph.ways() == {a.key: 2 + 5, b.key: 9 + 5}
 
 
 def test_where_nothing_tells_how_long_a_kind_takes_what_this_run_has_computed_does(tmp_path):
