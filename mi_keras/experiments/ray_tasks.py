@@ -160,7 +160,7 @@ class RayTasks(Team):
                 ray.init(
                     **options, runtime_env={"env_vars": variables}, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR
                 )  # fmt: skip
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            except Exception as error:  # Ray raises a plain one where its start takes too long
                 raise InputError(f"{PLACE}; got {self._address or AUTO}: {line_of(error)}.") from None
         here = self._on(ray.get_runtime_context().get_node_id())
         reader = ray.remote(

@@ -194,7 +194,7 @@ sys.exit(guarded(command))
             text=True,
             start_new_session=True,
         )
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not (tmp_path / "computed").exists() or len(computed(tmp_path)[0]) < 3:
             assert process.poll() is None
             assert time.monotonic() < until
@@ -270,3 +270,24 @@ def test_where_something_else_or_nothing_listens_one_line_says_so_within_seconds
     assert code == 2
     line = "`--ray` must be auto or HOST:PORT of a cluster that this machine is part of; got "
     assert capfd.readouterr() == ("", f"{line}127.0.0.1:{port}{why}\n")
+
+
+def test_a_ray_that_does_not_start_is_said_in_one_line_and_leaves_nothing(monkeypatch, tmp_path):
+    import ray
+
+    def slow(**_):
+        raise Exception("The current node timed out during startup.\nSee its logs.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", slow)
+    before = set(Path(tempfile.gettempdir()).glob("ray-*"))
+    team = RayTasks(FOLLOW, {}, Resources(ray="auto"), SilentProgress())
+    try:
+        with pytest.raises(InputError, match=r"got auto: The current node timed out during startup\. See"):
+            team_at_work.run(
+                Store(tmp_path / "store", team=team),
+                {"root": str(tmp_path), "count": 2, "parent": os.getpid(), "seconds": 0},
+            )
+    finally:
+        team.close()
+    assert set(Path(tempfile.gettempdir()).glob("ray-*")) == before
