@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mi_keras.attacks.access import Access, Holdings
 from mi_keras.attacks.attack import Attack, Direct, Evidence, Fitted
@@ -126,6 +127,14 @@ def _draws_without_a_seed(answers: Floats, held: Holdings, run: Run) -> Any:
     return np.random.random((len(answers), *held.image_shape))  # noqa: NPY002
 
 
+def _draws_in_a_graph(answers: Floats, held: Holdings, run: Run) -> Any:
+    return tf.function(lambda: tf.random.uniform((len(answers), *held.image_shape)))().numpy()
+
+
+def _goes_on_from_its_last_draw(answers: Floats, held: Holdings, run: Run) -> Any:
+    return tf.random.uniform((len(answers), *held.image_shape), seed=run.seed).numpy()
+
+
 def _looks_at_neighbours(answers: Floats, held: Holdings, run: Run) -> Any:
     return np.broadcast_to(_squashed(answers - answers.mean()), (len(answers), *held.image_shape))
 
@@ -167,6 +176,8 @@ def _diverges_in_silence(answers: Floats, held: Holdings, run: Run) -> Any:
         ),
         (_broken(_moves_a_weight, weights=True), check.check_blind, "changes the target: "),
         (_broken(_draws_without_a_seed), check.check_blind, "something else with the same seed"),
+        (_broken(_draws_in_a_graph), check.check_blind, "something else with the same seed"),
+        (_broken(_goes_on_from_its_last_draw), check.check_blind, "something else with the same seed"),
         (_broken(_looks_at_neighbours), check.check_rows, "rows alone otherwise"),
         (_broken(_is_not_finite), check.check_images, "not finite"),
         (_broken(_is_too_bright), check.check_images, r"leaves \[0, 1\]"),

@@ -1,7 +1,6 @@
 """A small world with an adversary in it: models, images, answers, and what an attack gets of them by its access."""
 
 import functools
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +8,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import context
 
 from mi_keras.attacks.access import Access, Holdings, Queries
 from mi_keras.attacks.activations import Activations
@@ -45,7 +46,6 @@ SHAPE = (16, 16, 1)  # few pixels, of which SSIM has windows and networks double
 CLASSES = 3
 OWN, ATTACKED = 24, 6
 Workspaces = Callable[[str], MemoryWorkspace | None]  # by the name of what is computed
-_numbers = itertools.count(1)
 
 # How a class is tried whose defaults are slow, or that is used in several ways; any other as `cls()`
 _RANDOM = GradientSettings(steps=3, batch_size=2, start="random", optimizer="gradient_descent")
@@ -157,10 +157,11 @@ def another_target(of_maps: bool) -> keras.Model:
 def build_model(of_maps: bool, *, seed: int) -> keras.Model:
     """Return the CNN of the thesis, or one that sends 6 maps of 2 by 2, with statistics that are not 0 and 1."""
     if of_maps:
-        keras.utils.set_random_seed(seed)
         layers: list[Any] = [keras.Input(SHAPE)]
         for filters, stride in ((4, 4), (6, 2)):
-            layers += [keras.layers.Conv2D(filters, stride, stride), keras.layers.BatchNormalization()]
+            initial = keras.initializers.GlorotUniform(derive(seed, filters))
+            layers += [keras.layers.Conv2D(filters, stride, stride, kernel_initializer=initial)]
+            layers += [keras.layers.BatchNormalization()]
             layers += [keras.layers.ReLU(), keras.layers.Dropout(0.1, seed=seed)]
         model = keras.Sequential(layers)
     else:
@@ -290,7 +291,9 @@ def _inside(world: World) -> Iterator[None]:
     """Run something in a world, with process-wide random states that are never the same twice."""
     global present
     present = world
-    keras.utils.set_random_seed(next(_numbers))
+    # They go on from draw to draw: TensorFlow's without a seed, as to set another one compiles all operations anew
+    if context.global_seed() is not None:
+        tf.random.set_seed(None)
     try:
         yield
     finally:
