@@ -81,7 +81,7 @@ def make_step(answer: Callable[[tf.Tensor], tf.Tensor], spectrum: Spectrum, devi
         direction, first, second = adam_direction(tape.gradient(terms, u), first, second, number)
         return tf.clip_by_value(images, 0.0, 1.0), terms, u - rate * direction, first, second
 
-    return tf.function(step, autograph=False, reduce_retracing=True)
+    return tf.function(step, autograph=False)
 
 
 def walk(
@@ -192,12 +192,16 @@ def _descend(
     report: Callable[[float], None],
     label: str,
 ) -> dict[str, NDArray[Any]]:
+    image, seen = (tf.TensorSpec([None, *rows.shape[1:]], tf.float32) for rows in (drawn, observed))
+    scalar = tf.TensorSpec([], tf.float32)
+    # For any number of images: nothing is traced again for the last batch, which may be smaller
+    take = step.get_concrete_function(image, seen, scalar, image, image, image, scalar, scalar)  # type: ignore[attr-defined]
     place, first, second = tf.constant(u), tf.zeros_like(u), tf.zeros_like(u)  # and Adam's moments
     given = [tf.constant(drawn), tf.constant(observed), tf.constant(weight, tf.float32)]
     for number in range(pace.steps + 1):  # the last one only looks
         rate = 0.5 * pace.learning_rate * (1 + math.cos(math.pi * number / pace.steps))
         told = [tf.constant(n, tf.float32) for n in (number + 1, rate)]
-        images, terms, place, first, second = step(*given, place, first, second, *told)
+        images, terms, place, first, second = take(*given, place, first, second, *told)
         finite = np.isfinite(terms).all(axis=1)
         if not finite.all():
             term = TERMS[int(np.argmin(finite))]
