@@ -39,18 +39,19 @@ def test_a_product_is_of_rounded_factors_summed_without_rounding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "halved"),
+    ("build", "halved"),
     [
-        (build_cnn(channels=(3, 4, 5)), {"conv_0", "conv_1", "conv_2"}),
-        (build_tcnn(10, channels=(4, 3, 2)), {"up_0", "up_1", "up_2", "up_3"}),
+        (lambda: build_cnn(channels=(3, 4, 5)), {"conv_0", "conv_1", "conv_2"}),
+        (lambda: build_tcnn(10, channels=(4, 3, 2)), {"up_0", "up_1", "up_2", "up_3"}),
         (
-            build_decoder("bicubic", (4, 4, 6)),
+            lambda: build_decoder("bicubic", (4, 4, 6)),
             {f"block_{n}_conv" for n in range(4)} | {f"up_{n}" for n in range(4)} | {"normalised_image_conv"},
         ),
     ],
     ids=["cnn", "tcnn", "bicubic"],
 )
-def test_products_alone_are_halved_and_weights_and_outputs_never(model, halved) -> None:
+def test_products_alone_are_halved_and_weights_and_outputs_never(build, halved) -> None:
+    model = build()
     half = twin(model, BFLOAT16)
     assert {layer.name for layer in half.layers if layer.compute_dtype == BFLOAT16} == halved
     assert {layer.compute_dtype for layer in half.layers} == {FLOAT32, BFLOAT16}
@@ -60,17 +61,17 @@ def test_products_alone_are_halved_and_weights_and_outputs_never(model, halved) 
 
 
 @pytest.mark.parametrize(
-    ("model", "inputs", "loss"),
+    ("build", "inputs", "loss"),
     [
-        (build_cnn(channels=(8, 12, 16)), (32, 32, 1), cross_entropy),
-        (build_tcnn(10, channels=(16, 12, 8)), (10,), lambda images, drawn: 1 - ssim(images, drawn)),
-        (build_decoder("compact", (4, 4, 6), (32, 32, 1)), (4, 4, 6), mse),
+        (lambda: build_cnn(channels=(8, 12, 16)), (32, 32, 1), cross_entropy),
+        (lambda: build_tcnn(10, channels=(16, 12, 8)), (10,), lambda images, drawn: 1 - ssim(images, drawn)),
+        (lambda: build_decoder("compact", (4, 4, 6), (32, 32, 1)), (4, 4, 6), mse),
     ],
     ids=["cnn", "tcnn", "compact"],
 )
-def test_losses_and_gradients_are_those_of_float32_to_a_few_roundings(model, inputs, loss) -> None:
+def test_losses_and_gradients_are_those_of_float32_to_a_few_roundings(build, inputs, loss) -> None:
     """Losses within 0.5 %; gradients within 15 % of their length, as units next to their threshold switch; both of float32."""
-    draw = np.random.default_rng(3)
+    model, draw = build(), np.random.default_rng(3)
     given = draw.random((16, *inputs), np.float32)
     wanted = draw.random((16, 32, 32, 1), np.float32) if loss is not cross_entropy else np.arange(16) % 10
     losses, gradients = [], []
