@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mi_keras.progress import Arrays, Bar, MemoryWorkspace
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is first imported
+# Read when TensorFlow and NumPy are first imported
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 for threads in (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
@@ -26,6 +25,9 @@ for threads in (
 os.environ.setdefault(
     "NVIDIA_TF32_OVERRIDE", "0"
 )  # on a GPU: float32 products in float32, as the oracles expect
+
+from mi_keras.progress import Arrays, Bar, MemoryWorkspace  # noqa: E402
+
 sys.path.insert(0, str(Path(__file__).parent))
 # A shell starts what is in the background with Ctrl-C ignored, and what it starts inherits that
 signal.signal(signal.SIGINT, signal.default_int_handler)
