@@ -74,7 +74,7 @@ def further(one, two, pool):
     try:
         fitted("cnn", 2, kept, pool)
     except KeyboardInterrupt:
-        resumed = fitted("cnn", 2, kept)
+        resumed = fitted("cnn", 2, kept, pool)
         found["resumed"] = {"apart": apart(two[0], resumed[0]), "same": two[1] == resumed[1]}
     synchronised, layers.several = layers.several, lambda: None
     found["own_statistics"] = apart(one[0], fitted("cnn", 2)[0])
