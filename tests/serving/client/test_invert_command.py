@@ -69,6 +69,8 @@ def test_png_bytes_are_images_too(server, tmp_path, capsys):
     np.testing.assert_allclose(*images, atol=0.5 / 255 + 1e-6)
 
 
+# Over REST it is slow: what is made of a connection that is lost there has fast tests of its own (`test_client_failures`)
+@pytest.mark.parametrize("rest", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["grpc", "rest"])
 def test_a_server_that_is_killed_mid_request_costs_only_that_request(
     exports, serve, outputs, tmp_path, capsys, rest
 ):
