@@ -69,6 +69,7 @@ def stages_of(section, preset, folder, monkeypatch):
     monkeypatch.setattr(SplitBench, "shown", shown)
     monkeypatch.setattr(work, "make_splits", _divided)
     monkeypatch.setattr(Store, "fetch", fetch)
+    monkeypatch.setattr(runner, "_write", lambda *_: None)  # to pack what is made up takes long
     monkeypatch.setattr(Store, "map_large", lambda self, stage, name: fetch(self, stage)[0][name])
     faces = section.load().work.default_data == DEFAULT_FACES
     count = 600 if section.work == "split" else 5000
