@@ -19,12 +19,12 @@ from mi_keras.progress import SilentProgress
 
 
 def model(channels=3, size=24, activation="linear", **given) -> keras.Model:
-    keras.utils.set_random_seed(1)
+    start = {"kernel_initializer": keras.initializers.GlorotUniform(1)}
     image = keras.Input((size, size, channels), name="image", **given)
     cast = keras.layers.Rescaling(1 / 32)(image)
-    maps = keras.layers.Conv2D(4, 5, strides=2, activation="relu", name="maps")(cast)
-    vector = keras.layers.Dense(6, name="vector")(keras.layers.Flatten()(maps))
-    answer = keras.layers.Dense(4, activation=activation, name="answer")(keras.layers.ReLU()(vector))
+    maps = keras.layers.Conv2D(4, 5, strides=2, activation="relu", name="maps", **start)(cast)
+    vector = keras.layers.Dense(6, name="vector", **start)(keras.layers.Flatten()(maps))
+    answer = keras.layers.Dense(4, activation=activation, name="answer", **start)(keras.layers.ReLU()(vector))
     return keras.Model(image, answer)
 
 
