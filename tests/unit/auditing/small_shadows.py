@@ -20,11 +20,15 @@ SMALL = Sizes(epochs=1, channels=(4, 4, 4), shadows=2, shadow_epochs=1, shadow_s
 
 def model(seed: int = 1, size: int = 16, activation: str | None = None, units: int = CLASSES) -> keras.Model:
     """Return one with a layer of maps and one of vectors before its answer."""
-    keras.utils.set_random_seed(seed)
+    start = {"kernel_initializer": keras.initializers.GlorotUniform(seed)}
     image = keras.Input((size, size, 1))
-    maps = keras.layers.Conv2D(2, 5, strides=4, name="maps")(image)
-    vector = keras.layers.Dense(5, activation="relu", name="vector")(keras.layers.Flatten(name="flat")(maps))
-    return keras.Model(image, keras.layers.Dense(units, activation=activation, name="answer")(vector))
+    flat = keras.layers.Flatten(name="flat")(
+        keras.layers.Conv2D(2, 5, strides=4, name="maps", **start)(image)
+    )
+    vector = keras.layers.Dense(5, activation="relu", name="vector", **start)(flat)
+    return keras.Model(
+        image, keras.layers.Dense(units, activation=activation, name="answer", **start)(vector)
+    )
 
 
 def subject(
