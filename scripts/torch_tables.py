@@ -90,6 +90,22 @@ def short_search(rows: Sequence[Row], line: Line) -> list[Pair]:
     return list(map(scores_of, chosen(rows, {"kind": line.wanted["kind"], "inputs": inputs, **way, **alone})))
 
 
+def short() -> str:
+    """Return the rows of the thesis with the short search, by target model."""
+    rows = measured()["search"]["rows"]
+    lines = [line for line in LINES if line.published]
+    labels = [line.label.replace(", A^L extracted", "") for line in lines]
+    found = [short_search(rows, line) for line in lines]
+    table = [
+        f"| | {' | '.join(labels)} |",
+        f"|---|{'--:|' * len(lines)}",
+        f"| *thesis* | {' | '.join(both(line.published) for line in lines)} |",
+    ]
+    for target, pairs in enumerate(zip(*found, strict=True), 1):
+        table.append(f"| target model {target} | {' | '.join(map(both, pairs))} |")
+    return "\n".join(table) + "\n"
+
+
 def _package(results: Mapping[str, StoredResult]) -> str:
     """Say what the package's columns were measured with."""
     words = []
@@ -229,6 +245,7 @@ PARTS = {
     "summary": summary,
     "own_answers": own_answers,
     "described": described,
+    "short": short,
     "searches": searches,
     "steps": steps,
 }

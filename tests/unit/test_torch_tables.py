@@ -131,6 +131,15 @@ def test_the_short_search_stands_beside_the_rows_of_the_thesis(stored):
     assert short["M_I(A^L), A^L solved"] == MISSING  # not how the short search was made
 
 
+def test_each_target_model_of_the_short_search_has_a_line(stored):
+    ways = ("x", "o+x", "a+x", "o+a+x")
+    trained = search_rows(SHORT, dict.fromkeys(ways, 0.2))
+    stored([], [*WITHOUT, *trained, *([alone(SHORT | {"target": each}, "test", 0.25) for each in (1, 2)])])
+    assert cells(part("short", {}), "target model 2")[1:] == [
+        "0.300 / 0.200", "0.400 / 0.200", *["0.400 / 0.200"] * 2, "0.500 / 0.200", *["0.400 / 0.200"] * 2, "0.250 / 0.050",
+    ]  # fmt: skip
+
+
 def test_repeats_are_of_one_pair_and_what_the_shadow_model_answers_stands_apart(stored):
     rows = rows_of(1, (0.0, 0.1), {"M_I(O)": 0.2})
     first = next(row for row in rows if row.get("inputs") == "o" and row.get("target") == 1)
