@@ -33,13 +33,17 @@ def shape():
     from mi_keras.experiments.stage_words import describe
     from mi_keras.experiments.store import Store
     from mi_keras.experiments.team import Team
+    from mi_keras.machine import BFLOAT16
     from mi_keras.progress import SilentProgress
     from mi_keras.quiet import quiet_libraries
 
     seen, by_name, by_kind = [], {}, {}
     recorded = json.loads(MEASURED.read_text())
     for each in recorded["timings"]:
-        name, kind = each["stage"].rpartition(" (run")[0], each["stage"].split()[0]
+        name = (
+            each["stage"].rpartition(" (run")[0].replace(f" {BFLOAT16}", "")
+        )  # here it is described in float32
+        kind = each["stage"].split()[0]
         by_name.setdefault(name, []).append(each["seconds"])
         by_kind.setdefault(kind, []).append(each["seconds"])
 
@@ -59,9 +63,11 @@ def shape():
     def add(stage):
         if stage.key not in places:
             upstream = [add(each) for each in stage.upstream]
-            known = by_name.get(describe(stage).rpartition(" (run")[0]) or by_kind.get(stage.kind) or [0.1]
+            known = by_name.get(describe(stage).rpartition(" (run")[0]) or by_kind.get(stage.kind)
             places[stage.key] = len(stages)
-            stages.append((stage.kind, fmean(known), upstream))
+            stages.append(
+                (stage.kind, fmean(known or [0.1]), upstream)
+            )  # of averages of images nothing is recorded
         return places[stage.key]
 
     for stage in seen:

@@ -17,9 +17,8 @@ from mi_keras.tuning import step_size
 
 ORACLE = Path(__file__).resolve().parents[1] / "tests/oracles/torch_table_4.json"
 PAPER, QUICK = "thesis.5.2.paper", "thesis.5.2.quick"
-TABLE_3 = {
-    start: (scores[0], scores[1]) for start, scores in step_size.PUBLISHED.items()
-}  # on validation images
+# On validation images
+TABLE_3 = {start: (scores[0], scores[1]) for start, scores in step_size.PUBLISHED.items()}
 NO_BREAK = "\N{NO-BREAK SPACE}"
 WAYS = {"adam": "Adam", "gradient_descent": "plain gradient"}
 Row = Mapping[str, Any]

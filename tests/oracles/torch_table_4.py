@@ -2,7 +2,7 @@
 """Table 4 of the thesis at its own sizes over pairs of models, in PyTorch: a check of the whole chain by other code.
 
     python tests/oracles/torch_table_4.py steps  --out FILE.json                # which step of X~ comes nearest to Table 3
-    python tests/oracles/torch_table_4.py pairs  --out FILE.json --shadows 4    # all rows, each shadow model against each target
+    python tests/oracles/torch_table_4.py pairs  --out FILE.json --shadows 4 --repeats 3    # all rows, each shadow and target model
     python tests/oracles/torch_table_4.py search --out FILE.json --half         # the rows with X~ and the strength of its search
     python tests/oracles/torch_table_4.py pairs  --out FILE.json --small             # a minute on a CPU: does it run
 
@@ -10,7 +10,8 @@ Networks and SSIM are those of `make_torch_oracles.py`; losses, updates and trai
 `mi_keras` it takes the images and the seeds of their division alone, which need no TensorFlow. A study is written into the file
 after every row, beside the others. Seeds fix what is drawn, but a GPU rounds sums differently from run to run, and models differ
 by that. Convolutions are in TF32, the GPU's default, or with `--half` those of the search in bfloat16. `torch_table_4.json` holds
-what an H100 gave with PyTorch 2.11 in 14 minutes: all of `steps` and `pairs`; of `search` no plain gradient above 0.01.
+what an H100 gave with PyTorch 2.11 in 14 minutes: all of `steps` and `pairs`; of `search` no plain gradient above 0.01. `steps` was measured
+when networks were trained one by one, in another order of the images.
 `docs/results.md` shows it.
 `check_torch_steps.py` compares the steps with `make_torch_oracles.py`.
 """
@@ -50,10 +51,8 @@ STUDIED = (0.01, 0.03, 0.1)  # of both optimizers, in `search`
 MIXED = 60  # up to so many steps, `search` also gives X~ beside other inputs
 STARTS = ("class_average", "class_instance", "random")
 
-OWN, SHADOW = (
-    0,
-    -1,
-)  # who answers: M_S to the adversary's own images, M_S to the attacked ones; 1 and more, a target to these
+# Who answers: M_S to the adversary's own images, M_S to the attacked ones; 1 and more, a target model to these
+OWN, SHADOW = 0, -1
 Held = dict[Any, dict[str, Tensor]]  # by who answers: O, A^L, X~
 Plan = tuple[
     str, dict[str, Any], Held

@@ -25,28 +25,21 @@ class Training:
 
 
 def classifiers(sizes: Sizes, images: Tensor, labels: Tensor, seeds: Sequence[int]) -> list[nn.Module]:
-    return _trained(
-        [
-            Training(network.to(memory_format=torch.channels_last), images, labels, F.cross_entropy, seed)
-            for seed in seeds
-            for network in [_seeded(seed, lambda: cnn_of_figure_25(1, sizes.channels, 10))]
-        ],
-        sizes.epochs,
-    )
+    asked = []
+    for seed in seeds:
+        network = _seeded(seed, lambda: cnn_of_figure_25(1, sizes.channels, 10))
+        network = network.to(memory_format=torch.channels_last)
+        asked.append(Training(network, images, labels, F.cross_entropy, seed))
+    return _trained(asked, sizes.epochs)
 
 
 def inverters(sizes: Sizes, asked: Sequence[tuple[Tensor, int]], images: Tensor) -> list[nn.Module]:
     """Train an inversion model for each input and seed."""
-    return _trained(
-        [
-            Training(network, inputs[:, :, None, None], images, _one_less_ssim, seed)
-            for inputs, seed in asked
-            for network in [
-                _seeded(seed, lambda width=inputs.shape[1]: tcnn_of_figure_26(width, sizes.inverter, 1))
-            ]
-        ],
-        sizes.epochs,
-    )
+    trainings = []
+    for inputs, seed in asked:
+        network = _seeded(seed, lambda width=inputs.shape[1]: tcnn_of_figure_26(width, sizes.inverter, 1))
+        trainings.append(Training(network, inputs[:, :, None, None], images, _one_less_ssim, seed))
+    return _trained(trainings, sizes.epochs)
 
 
 def _seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
@@ -65,7 +58,7 @@ def _trained(trainings: Sequence[Training], epochs: int) -> list[nn.Module]:
 
 
 def fit(trainings: Sequence[Training], epochs: int) -> None:
-    """Train each network with Adam, all of them side by side on as many rows.
+    """Train each network with Adam, all of them side by side; each has equally many rows.
 
     On a GPU one step of all of them is recorded, each on a stream of its own, and replayed for every full batch: that spares the
     time between kernels, and one such network alone leaves most of the GPU idle.
