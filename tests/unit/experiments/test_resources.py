@@ -51,3 +51,5 @@ def test_arguments_of_a_command_make_them():
     assert resources_of(given) == Resources(threads=2, ray="auto", memory_per_stage=3)
     with pytest.raises(InputError, match="`workers` must be left out with `ray`; got 2"):
         resources_of(given, workers=2)
+    del given.workers
+    assert resources_of(given, workers=None) == Resources(threads=2, ray="auto", memory_per_stage=3)
