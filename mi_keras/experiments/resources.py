@@ -15,7 +15,7 @@ class Resources:
         workers: processes of this machine that compute, this one included; None for the usual number (see `processes`).
         threads: of each of them in an operation of TensorFlow; None for the usual number (see `threads_of_each`).
         ray: a cluster, in place of processes of this machine; "auto" or an address (see `ray_tasks.RayTasks`).
-        gpus_per_stage: that a stage takes of a machine there; 0.5 lets two stages share one.
+        gpus_per_stage: that a stage takes of a machine there; 0.5 lets two stages share one. Above 1 a whole number.
         memory_per_stage: GB that a stage takes of a machine there; None where nobody counts it.
 
     Raises:
@@ -40,6 +40,10 @@ class Resources:
             raise InputError(f"`workers` must be left out with `ray`; got {self.workers}.")
         check_not_negative("gpus_per_stage", self.gpus_per_stage)
         check_not_negative("memory_per_stage", self.memory_per_stage or 0)
+        if self.gpus_per_stage > 1 and self.gpus_per_stage % 1:  # as Ray has it
+            raise InputError(
+                f"`gpus_per_stage` must be at most 1 or a whole number; got {self.gpus_per_stage}."
+            )
 
     @property
     def threads_of_each(self) -> int | None:
