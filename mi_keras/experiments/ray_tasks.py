@@ -21,7 +21,7 @@ from typing import Any
 
 from mi_keras.display import line_of
 from mi_keras.errors import DamagedFile, InputError, LostTooOften
-from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.graph import Beside, Graph
 from mi_keras.experiments.ray_library import AUTO, PLACE, check_address, check_answer, library, signals_kept
 from mi_keras.experiments.ray_stage import Failed, Reader, compute_stage, delete, write
 from mi_keras.experiments.resources import Resources
@@ -78,7 +78,7 @@ class RayTasks(Team):
         self._values: dict[str, Any] = {}  # not yet brought to the cluster
         self._brought: dict[str, Any] = {}  # references to those that are
         self._tries: dict[str, int] = {}
-        self._beside: list[float] = []  # see `Graph`; what holds for one call of `compute` holds for the next
+        self._beside = Beside()  # what holds for one call of `compute` holds for the next
         self._said = 0
 
     def narrow(self, **job: Any) -> None:
