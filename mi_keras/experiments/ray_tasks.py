@@ -94,6 +94,7 @@ class RayTasks(Team):
 
     def compute(self, graph: Graph, store: Store) -> None:
         if not len(graph):
+            super().compute(graph, store)
             return
         if self._task is None:
             self._connect(store)

@@ -173,7 +173,6 @@ class Store:
             return
         has = lambda stage: self.renewal.is_new(stage.key) and self.has(stage)  # noqa: E731
         self._graph = Graph(wanted, has, self.artifacts, measured, later)
-        self.progress.expect(*self._graph.left())
         try:
             self.team.compute(self._graph, self)
             for stage in wanted:
