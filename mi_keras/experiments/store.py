@@ -205,7 +205,9 @@ class Store:
             time.sleep(WAIT)
         if found is None:
             waiting = f"another process computes {told(stage)}: waiting for it"
+            self.progress.computing("")  # as long as the lock is waited for
             with locked(self.root / "locks" / stage.key, lambda: log.warning(waiting)):
+                self.progress.computing(self.current)
                 found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
         return found
 
