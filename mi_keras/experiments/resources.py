@@ -47,12 +47,14 @@ class Resources:
 
     @property
     def threads_of_each(self) -> int | None:
-        """Threads of each process; where nobody has said it one on a cluster, None on this machine: as TensorFlow has it."""
+        """Threads of each process. Where nobody has said it: on a cluster one; on this machine None, which leaves it to TensorFlow."""
         return 1 if self.threads is None and self.ray is not None else self.threads
 
     def processes(self, preset: str) -> int:
-        """Return how many processes of this machine compute; where nobody has said it two, where there are two cores and
-        more than wiring to check."""
+        """Return how many processes of this machine compute.
+
+        Where nobody has said it: two; one with preset smoke, and on a machine of one core.
+        """
         usual = 2 if preset != "smoke" and (os.cpu_count() or 1) > 1 else 1
         return usual if self.workers is None else self.workers
 
