@@ -35,12 +35,8 @@ log = logging.getLogger("mi_keras")
 TRIES = 3  # that a stage is sent out, each with Ray's own retries
 RAYS_RETRIES = 2
 WAIT_AT_MOST = 1.0  # seconds until it is looked again whether machines have come or gone
-OF_A_START = (
-    ConnectionError,
-    RuntimeError,
-    ValueError,
-    OSError,
-)  # that Ray raises where it does not start or is not found
+# That Ray raises where it does not start or is not found
+OF_A_START = ConnectionError, RuntimeError, ValueError, OSError
 GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"  # else this process, or the first of two stages that share a GPU, takes all of its memory
 OF_LINEAR_ALGEBRA = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"  # threads of NumPy's
 # What numbers may depend on, beside the threads; passed on where it is set here
