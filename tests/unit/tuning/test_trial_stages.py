@@ -62,7 +62,7 @@ def scoring(arrays, settings):
 
 COARSE = "coarse", lambda _: coarse_space(), 3
 FINE = "fine", lambda found: fine_space(best_trial(found).values), 2
-ROUNDS = {  # of the spaces of the searches, by their names; how many, these tests say
+ROUNDS = {  # of the searches' spaces; their names and numbers of trials are the test's own
     "gradient": [COARSE, FINE],
     "inverter": [("inverter", lambda _: inverter_space(), 3)],
     "decoder": [("decoder", lambda _: decoder_space(), 4)],
