@@ -108,12 +108,13 @@ def resources_of(options: argparse.Namespace, **more: Any) -> Resources:
     """Return what stages are computed with, from arguments of `add_processes` or `add_threads`, and of `add_cluster`.
 
     Args:
-        more: fields that stand in place of arguments.
+        more: fields that stand in place of arguments, which need not be there.
 
     Raises:
         InputError: they are out of range, or do not go together.
     """
-    return Resources(**{each.name: getattr(options, each.name) for each in fields(Resources)} | more)
+    named = [each.name for each in fields(Resources) if each.name not in more]
+    return Resources(**{name: getattr(options, name) for name in named}, **more)
 
 
 def request_of(options: argparse.Namespace, **more: Any) -> Request:

@@ -24,7 +24,7 @@ from mi_keras.auditing.pool import Pool
 from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.sizes import SIZES
 from mi_keras.auditing.stronger import attacks
-from mi_keras.auditing.subject import MEMBERS
+from mi_keras.auditing.subject import BATCH, MEMBERS
 from mi_keras.display import displayable
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Stage, Store, open_store
@@ -144,15 +144,27 @@ class Work:
         ]
 
     def _answers(self) -> None:
-        """Send all images to all points before anything learns from them: what cannot be sent is known at once."""
-        self.store.compute_first(
-            bench.raw(point, subset)
+        """Ask the model at all points before anything learns from what it sends: what cannot be asked is known at once.
+
+        All images are sent where the answers are stored, else one batch of each side.
+        """
+        asked = [
+            (bench, point, subset)
             for sent in self.sent
             for bench in self.benches(sent)
             for subset in bench.subject.sides
             for point in (bench.subject.output_name, sent.point)
-            if bench.stores(point, subset)
+        ]
+        self.store.compute_first(
+            bench.raw(point, subset) for bench, point, subset in asked if bench.stores(point, subset)
         )
+
+        def ask_once() -> None:
+            for bench, point, subset in asked:
+                if not bench.stores(point, subset):
+                    _ = bench.values(point, subset)[:BATCH]
+
+        self.store.agree(ask_once)  # in one process for all
 
     def _rungs(self, sent: Sent) -> list[list[Rung]]:
         benches, queries = self.benches(sent), self.options.queries

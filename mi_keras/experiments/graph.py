@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,19 @@ class Record(Protocol):
 LATEST = 10  # stages that tell what computing elsewhere takes beside
 # What stages of the same work may differ in, at any depth of their identity
 APART = {"fingerprint", "seed", "run", "number", "attacker", "upstream", "model"}
+
+
+@dataclass
+class Beside:
+    """What stages that came back from elsewhere took beside their computing.
+
+    Attributes:
+        seconds: of each, in the order in which they came.
+        first: how many of them began a process as well; 0: none is sent yet.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    first: int = 0
 
 
 class Graph:
@@ -45,7 +59,7 @@ class Graph:
     ) -> None:
         self._measured, self._later = measured or {}, later
         self.at_once = 1  # how many are computed at a time, for the forecast
-        self.beside: list[float] = []  # seconds of each that came back, beside those of its computing
+        self.beside = Beside()
         self._sent: dict[str, float] = {}  # when
         self._pending: dict[str, Stage] = {}  # each after what it is made from
         self._alike: dict[str, str] = {}
@@ -108,12 +122,13 @@ class Graph:
 
     def sent(self, stage: "Stage") -> None:
         """Note that a stage is sent to be computed elsewhere, from where it comes back when it is `done`."""
+        self.beside.first = self.beside.first or self.at_once
         self._sent[stage.key] = time.monotonic()
 
     def done(self, stage: "Stage", seconds: float) -> None:
         """Note that a stage is stored, and what its computing took."""
         if (sent := self._sent.pop(stage.key, None)) is not None:
-            self.beside.append(max(time.monotonic() - sent - seconds, 0.0))
+            self.beside.seconds.append(max(time.monotonic() - sent - seconds, 0.0))
         del self._pending[stage.key]
         self._ready = None
         self._took.setdefault(self._alike[stage.key], []).append(seconds)
@@ -143,8 +158,11 @@ class Graph:
         return count, max([(sum(known) + seconds) / self.at_once, *self.ways().values()])
 
     def _beside_each(self) -> float:
-        """A quartile, as machines that have just joined and others that were waiting with a process are far from the rest."""
-        begun = sorted(self.beside[self.at_once :][-LATEST:])  # the first of them began the processes as well
+        """Return the seconds that a stage takes beside its computing: the lower quartile of the latest; 0 where nothing tells.
+
+        A quartile, as machines that have just joined and others that were waiting with a process are far from the rest.
+        """
+        begun = sorted(self.beside.seconds[self.beside.first :][-LATEST:])
         return begun[len(begun) // 4] if begun else 0.0
 
 

@@ -30,7 +30,7 @@ def check_address(address: str) -> None:
 def check_answer(address: str) -> None:
     """Raise `InputError` unless what listens at an address answers as a cluster of the Ray that is installed here does.
 
-    It is asked what every process that joins asks first. That it does not tell us is an answer too: Ray can be told to ask for a token.
+    It is asked what every process that joins asks first. Ray can be told to ask for a token: a refusal for want of one is an answer too.
     """
     try:
         import grpc

@@ -21,7 +21,7 @@ from typing import Any
 
 from mi_keras.display import line_of
 from mi_keras.errors import DamagedFile, InputError, LostTooOften
-from mi_keras.experiments.graph import Graph
+from mi_keras.experiments.graph import Beside, Graph
 from mi_keras.experiments.ray_library import AUTO, PLACE, check_address, check_answer, library, signals_kept
 from mi_keras.experiments.ray_stage import Failed, Reader, compute_stage, delete, write
 from mi_keras.experiments.resources import Resources
@@ -35,6 +35,8 @@ log = logging.getLogger("mi_keras")
 TRIES = 3  # that a stage is sent out, each with Ray's own retries
 RAYS_RETRIES = 2
 WAIT_AT_MOST = 1.0  # seconds until it is looked again whether machines have come or gone
+# That Ray raises where it does not start or is not found
+OF_A_START = ConnectionError, RuntimeError, ValueError, OSError
 GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"  # else this process, or the first of two stages that share a GPU, takes all of its memory
 OF_LINEAR_ALGEBRA = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"  # threads of NumPy's
 # What numbers may depend on, beside the threads; passed on where it is set here
@@ -55,7 +57,7 @@ class RayTasks(Team):
         progress: told how many stages are computed at a time.
 
     Raises:
-        InputError: Ray is not installed, or nobody listens at the address.
+        InputError: Ray is not installed, or no Ray answers at the address.
     """
 
     apart = True
@@ -64,11 +66,10 @@ class RayTasks(Team):
         self._follow, self._job, self._progress = follow, dict(job), progress
         self._needs = resources.of_a_stage
         self._address = (os.environ.get("RAY_ADDRESS") or None) if resources.ray == AUTO else resources.ray
-        if self._address and self._address != AUTO:  # from $RAY_ADDRESS: one that runs on this machine
-            check_address(self._address)
         os.environ.setdefault(GROWTH, "true")
         self._ray = library(alone=self._address is None)
-        if self._address and self._address != AUTO:
+        if self._address and self._address != AUTO:  # from $RAY_ADDRESS: one that runs on this machine
+            check_address(self._address)
             check_answer(self._address)
         self._name = f"mi_keras-{uuid.uuid4().hex}"
         self._started: Path | None = None  # where the Ray that was started here keeps its own
@@ -78,7 +79,7 @@ class RayTasks(Team):
         self._values: dict[str, Any] = {}  # not yet brought to the cluster
         self._brought: dict[str, Any] = {}  # references to those that are
         self._tries: dict[str, int] = {}
-        self._beside: list[float] = []  # see `Graph`; what holds for one call of `compute` holds for the next
+        self._beside = Beside()  # what holds for one call of `compute` holds for the next
         self._said = 0
 
     def narrow(self, **job: Any) -> None:
@@ -94,6 +95,7 @@ class RayTasks(Team):
 
     def compute(self, graph: Graph, store: Store) -> None:
         if not len(graph):
+            super().compute(graph, store)
             return
         if self._task is None:
             self._connect(store)
@@ -160,7 +162,10 @@ class RayTasks(Team):
                 ray.init(
                     **options, runtime_env={"env_vars": variables}, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR
                 )  # fmt: skip
-            except Exception as error:  # Ray raises a plain one where its start takes too long
+            except Exception as error:
+                # Where its start takes too long, Ray raises a plain one
+                if type(error) is not Exception and not isinstance(error, OF_A_START):
+                    raise
                 raise InputError(f"{PLACE}; got {self._address or AUTO}: {line_of(error)}.") from None
         here = self._on(ray.get_runtime_context().get_node_id())
         reader = ray.remote(

@@ -15,7 +15,7 @@ class Resources:
         workers: processes of this machine that compute, this one included; None for the usual number (see `processes`).
         threads: of each of them in an operation of TensorFlow; None for the usual number (see `threads_of_each`).
         ray: a cluster, in place of processes of this machine; "auto" or an address (see `ray_tasks.RayTasks`).
-        gpus_per_stage: that a stage takes of a machine there; 0.5 lets two stages share one.
+        gpus_per_stage: that a stage takes of a machine there; 0.5 lets two stages share one. Above 1 a whole number.
         memory_per_stage: GB that a stage takes of a machine there; None where nobody counts it.
 
     Raises:
@@ -40,15 +40,21 @@ class Resources:
             raise InputError(f"`workers` must be left out with `ray`; got {self.workers}.")
         check_not_negative("gpus_per_stage", self.gpus_per_stage)
         check_not_negative("memory_per_stage", self.memory_per_stage or 0)
+        if self.gpus_per_stage > 1 and self.gpus_per_stage % 1:  # as Ray has it
+            raise InputError(
+                f"`gpus_per_stage` must be at most 1 or a whole number; got {self.gpus_per_stage}."
+            )
 
     @property
     def threads_of_each(self) -> int | None:
-        """Threads of each process; where nobody has said it one on a cluster, None on this machine: as TensorFlow has it."""
+        """Threads of each process. Where nobody has said it: on a cluster one; on this machine None, which leaves it to TensorFlow."""
         return 1 if self.threads is None and self.ray is not None else self.threads
 
     def processes(self, preset: str) -> int:
-        """Return how many processes of this machine compute; where nobody has said it two, where there are two cores and
-        more than wiring to check."""
+        """Return how many processes of this machine compute.
+
+        Where nobody has said it: two; one with preset smoke, and on a machine of one core.
+        """
         usual = 2 if preset != "smoke" and (os.cpu_count() or 1) > 1 else 1
         return usual if self.workers is None else self.workers
 

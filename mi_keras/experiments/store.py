@@ -173,7 +173,6 @@ class Store:
             return
         has = lambda stage: self.renewal.is_new(stage.key) and self.has(stage)  # noqa: E731
         self._graph = Graph(wanted, has, self.artifacts, measured, later)
-        self.progress.expect(*self._graph.left())
         try:
             self.team.compute(self._graph, self)
             for stage in wanted:
@@ -206,7 +205,9 @@ class Store:
             time.sleep(WAIT)
         if found is None:
             waiting = f"another process computes {told(stage)}: waiting for it"
+            self.progress.computing("")  # as long as the lock is waited for
             with locked(self.root / "locks" / stage.key, lambda: log.warning(waiting)):
+                self.progress.computing(self.current)
                 found = self._find(stage, with_arrays=with_arrays) or self._produce(stage)
         return found
 

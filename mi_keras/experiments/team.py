@@ -26,7 +26,11 @@ class Team:
     shelf: Shelf | None = None
 
     def compute(self, graph: Graph, store: "Store") -> None:
-        """Return when the store holds every stage of the graph; what it still lacks then, this process computes."""
+        """Tell the store's progress what is left, and return when the store holds every stage of the graph.
+
+        What it still lacks then, this process computes.
+        """
+        store.progress.expect(*graph.left())
 
     def meets(self, wanted: Sequence["Stage"]) -> bool:
         """Be told what a call of `Store.compute` wants, before any of it is looked for; False: this process needs none of it."""

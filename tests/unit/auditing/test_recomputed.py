@@ -16,6 +16,7 @@ from mi_keras.auditing.recomputed import Recomputed
 from mi_keras.auditing.sent import Sent
 from mi_keras.auditing.subject import ATTACKED, OWN
 from mi_keras.auditing.views import View
+from mi_keras.auditing.work import work_of
 from mi_keras.errors import InputError
 from mi_keras.experiments.store import Store
 from mi_keras.progress import SilentProgress
@@ -69,6 +70,20 @@ def test_what_is_not_finite_is_refused_when_it_is_read(
     monkeypatch.setattr(benches, "MOST_STORED", 0)
     with pytest.raises(InputError, match="`model` must send finite numbers; map sent NaN or infinity"):
         bench.values("map", OWN)[:2]
+
+
+def test_a_model_that_cannot_be_asked_is_refused_before_anything_is_planned_or_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options(model_input="0..1", class_of="all", at=("map",), budget=0)
+    work = work_of(with_map(), pictures(), options, store=Store(tmp_path))
+    for subject in work.contract.subjects:
+        head = subject.target("map").head
+        head.set_weights([np.full_like(weight, np.inf) for weight in head.get_weights()])
+    monkeypatch.setattr(benches, "MOST_STORED", 0)
+    monkeypatch.setattr(work, "_plan", lambda _: pytest.fail("it is planned"))
+    with pytest.raises(InputError, match="`model` must send finite numbers; map sent NaN or infinity"):
+        work.begin()
 
 
 @pytest.mark.slow

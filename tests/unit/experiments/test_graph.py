@@ -81,10 +81,10 @@ def test_what_computing_elsewhere_takes_beside_is_in_the_forecast_once_some_stag
     assert graph.left() == (5, (1 + 2 + 9 + 6) + 5 * 3.5)
     graph.sent(answers)
     graph.done(answers, 1.0)  # 1 s
-    assert graph.beside == [4.0, 3.5, 1.0]
+    assert graph.beside.seconds == [4.0, 3.5, 1.0]
     assert graph.left() == (4, (2 + 9 + 6) + 4 * 1)
     assert graph.ways() == {a.key: 2 + 1, b.key: 9 + 1}
-    graph.beside = [
+    graph.beside.seconds = [
         0.1,
         *[90.0] * 20,
         5.0,
@@ -93,6 +93,8 @@ def test_what_computing_elsewhere_takes_beside_is_in_the_forecast_once_some_stag
         0.5,
         *[9.0] * 6,
     ]  # the first and all before the last ten are no matter
+    assert graph.ways() == {a.key: 2 + 5, b.key: 9 + 5}
+    graph.at_once = 40  # machines have joined
     assert graph.ways() == {a.key: 2 + 5, b.key: 9 + 5}
 
 

@@ -20,6 +20,7 @@ from mi_keras.experiments.resources import Resources
         ({"memory_per_stage": 2}, "`gpus_per_stage` and `memory_per_stage` must go with `ray`; got none."),
         ({"ray": "auto", "workers": 2}, "`workers` must be left out with `ray`; got 2."),
         ({"ray": "auto", "memory_per_stage": -1}, "`memory_per_stage` must be a finite number >= 0; got -1."),
+        ({"ray": "auto", "gpus_per_stage": 1.5}, "`gpus_per_stage` must be at most 1 or a whole number; got 1.5."),
         ({"ray": "auto", "gpus_per_stage": float("inf")}, "`gpus_per_stage` must be a finite number >= 0; got inf."),
     ],
 )  # fmt: skip
@@ -42,6 +43,7 @@ def test_what_nobody_has_said_is_said_here(monkeypatch):
 
 def test_a_stage_takes_of_a_machine_what_was_asked_for():
     assert Resources(ray="auto").of_a_stage == {"CPU": 1}
+    assert Resources(ray="auto", gpus_per_stage=2.0).of_a_stage == {"CPU": 1, "GPU": 2}
     asked = Resources(ray="auto", threads=4, gpus_per_stage=0.5, memory_per_stage=1.5)
     assert asked.of_a_stage == {"CPU": 4, "GPU": 0.5, "memory": 1_500_000_000}
 
@@ -51,3 +53,5 @@ def test_arguments_of_a_command_make_them():
     assert resources_of(given) == Resources(threads=2, ray="auto", memory_per_stage=3)
     with pytest.raises(InputError, match="`workers` must be left out with `ray`; got 2"):
         resources_of(given, workers=2)
+    del given.workers
+    assert resources_of(given, workers=None) == Resources(threads=2, ray="auto", memory_per_stage=3)

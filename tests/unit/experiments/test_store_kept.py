@@ -68,6 +68,27 @@ def test_who_waits_for_another_process_says_so(tmp_path, caplog):
     assert caplog.messages == ["another process computes thing: waiting for it"]
 
 
+def test_a_stage_that_waits_for_another_process_is_not_computed_meanwhile(
+    tmp_path, caplog, recording_progress
+):
+    """Else a process that waits would be taken for one that hangs."""
+    progress, words = recording_progress(), []
+    progress.computing = words.append
+    store = Store(tmp_path, progress=progress)
+    inner = make_stage(store, [], seed=1)
+    outer = store.stage("outer", lambda _: ({}, inner.info))
+    with open(tmp_path / "locks" / inner.key, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=outer.computed)
+        waiting.start()
+        while not caplog.messages:
+            time.sleep(0.01)
+        assert "outer" in words
+        assert words[-1] == ""
+    waiting.join()
+    assert words[words.index("outer") :] == ["outer", "", "outer", "thing", "outer", ""]
+
+
 def forced_run(root, level, *, force, seen=None, stop_at=None):
     """Three stages of one run; cut off in the one `stop_at`, and ended properly where none is."""
     store = Store(root, force=force, run="a run")

@@ -52,6 +52,7 @@ def test_each_stage_is_computed_once_by_one_of_several_processes(team, tmp_path,
     assert len(processes) == 3
     assert total == 6 * 3 * len("middle 1")
     assert store.has(last)
+    assert progress.left == [*range(7, -1, -1), 1, 0]  # of two calls, each told once and as stages end
     assert Counter(words.split()[0] for words in progress.ended) == {
         "first": 1,
         "middle": 6,

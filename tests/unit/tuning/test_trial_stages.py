@@ -62,7 +62,7 @@ def scoring(arrays, settings):
 
 COARSE = "coarse", lambda _: coarse_space(), 3
 FINE = "fine", lambda found: fine_space(best_trial(found).values), 2
-ROUNDS = {
+ROUNDS = {  # of the searches' spaces; their names and numbers of trials are the test's own
     "gradient": [COARSE, FINE],
     "inverter": [("inverter", lambda _: inverter_space(), 3)],
     "decoder": [("decoder", lambda _: decoder_space(), 4)],
@@ -70,7 +70,9 @@ ROUNDS = {
 
 
 @pytest.mark.parametrize("rounds", ROUNDS.values(), ids=ROUNDS)
-def test_each_round_tries_as_often_as_it_says_what_it_would_draw_elsewhere(tmp_path, make_bench, rounds):
+def test_phases_of_each_space_try_as_often_as_they_say_what_would_be_drawn_elsewhere(
+    tmp_path, make_bench, rounds
+):
     """Each number of each round once, of settings in its space that differ; a later round sees the one before."""
     bench, found = make_bench(tmp_path), {}
     bench.store.team = Elsewhere()
