@@ -47,15 +47,18 @@ def test_an_early_end_is_one_line_and_an_exit_code(error, code, line, capsys):
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
 def test_what_ends_a_process_without_a_word_ends_it_like_ctrl_c(name, code, capsys):
     number = getattr(signal, name)
-    before = signal.getsignal(number)
+    before = signal.signal(number, signal.SIG_DFL)  # nohup, under which tests may run, has it ignored
 
     def work():
         with interruptible(lambda: "classifier target"):
             signal.raise_signal(number)
 
-    assert guarded(work, "Again.") == code
-    assert capsys.readouterr().err.strip() == f"stopped by {name} in: classifier target. Again."
-    assert signal.getsignal(number) is before
+    try:
+        assert guarded(work, "Again.") == code
+        assert capsys.readouterr().err.strip() == f"stopped by {name} in: classifier target. Again."
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_signal_that_the_caller_ignores_stays_ignored(monkeypatch, capsys):
