@@ -289,13 +289,11 @@ def test_a_ray_that_does_not_start_is_said_in_one_line_and_leaves_nothing(
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray, "init", slow)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    team = RayTasks(FOLLOW, {}, Resources(ray="auto"), SilentProgress())
+    job = {"root": str(tmp_path), "count": 2, "parent": os.getpid(), "seconds": 0}
+    team = RayTasks(FOLLOW, job, Resources(ray="auto"), SilentProgress())
     try:
         with pytest.raises(raised, match=said):
-            team_at_work.run(
-                Store(tmp_path / "store", team=team),
-                {"root": str(tmp_path), "count": 2, "parent": os.getpid(), "seconds": 0},
-            )
+            team_at_work.run(Store(tmp_path / "store", team=team), job)
     finally:
         team.close()
     assert not list(tmp_path.glob("ray-*"))

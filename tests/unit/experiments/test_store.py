@@ -280,16 +280,6 @@ def test_what_comes_first_is_sent_elsewhere_at_once_or_computed_here(tmp_path, a
     assert calls == ([] if apart else ["thing", "thing"])
 
 
-def test_what_is_left_is_told_once_and_by_the_team(tmp_path, recording_progress):
-    progress = recording_progress()
-    store = Store(tmp_path, progress=progress)
-    stages = [make_stage(store, [], seed=seed) for seed in (1, 2)]
-    store.compute(stages)
-    assert progress.left == [2, 1, 0]
-    store.compute(stages)
-    assert progress.left == [2, 1, 0, 0]
-
-
 def test_a_root_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "nowhere").symlink_to(tmp_path / "missing" / "folder")

@@ -5,6 +5,7 @@ import fcntl
 import os
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -54,17 +55,25 @@ def test_what_another_process_left_is_removed_and_what_one_holds_is_spared(tmp_p
         assert not left.exists()
 
 
-def test_who_waits_for_another_process_says_so(tmp_path, caplog):
-    store = Store(tmp_path)
-    stage = make_stage(store, [], seed=1)
-    with open(tmp_path / "locks" / stage.key, "w") as file:
+@contextmanager
+def waiting_for(store, inner, wanted, caplog):
+    """Compute `wanted` while another holds `inner`; the block is entered when that was said, and at its end all is computed."""
+    with open(store.root / "locks" / inner.key, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        waiting = threading.Thread(target=stage.computed)
+        waiting = threading.Thread(target=wanted.computed)
         waiting.start()
         while not caplog.messages:
             time.sleep(0.01)
         assert waiting.is_alive()
+        yield
     waiting.join()
+
+
+def test_who_waits_for_another_process_says_so(tmp_path, caplog):
+    store = Store(tmp_path)
+    stage = make_stage(store, [], seed=1)
+    with waiting_for(store, stage, stage, caplog):
+        pass
     assert caplog.messages == ["another process computes thing: waiting for it"]
 
 
@@ -77,16 +86,20 @@ def test_a_stage_that_waits_for_another_process_is_not_computed_meanwhile(
     store = Store(tmp_path, progress=progress)
     inner = make_stage(store, [], seed=1)
     outer = store.stage("outer", lambda _: ({}, inner.info))
-    with open(tmp_path / "locks" / inner.key, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        waiting = threading.Thread(target=outer.computed)
-        waiting.start()
-        while not caplog.messages:
-            time.sleep(0.01)
+    with waiting_for(store, inner, outer, caplog):
         assert "outer" in words
         assert words[-1] == ""
-    waiting.join()
     assert words[words.index("outer") :] == ["outer", "", "outer", "thing", "outer", ""]
+
+
+def test_what_is_left_is_told_once_and_by_the_team(tmp_path, recording_progress):
+    progress = recording_progress()
+    store = Store(tmp_path, progress=progress)
+    stages = [make_stage(store, [], seed=seed) for seed in (1, 2)]
+    store.compute(stages)
+    assert progress.left == [2, 1, 0]
+    store.compute(stages)
+    assert progress.left == [2, 1, 0, 0]
 
 
 def forced_run(root, level, *, force, seen=None, stop_at=None):
