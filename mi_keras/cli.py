@@ -20,9 +20,14 @@ from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.commands import COMMANDS, run_command
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections
 from mi_keras.experiments.section import folder_of
+from mi_keras.machine import use_onednn
 
-# Whatever the user's other programs run on: this one has layers for TensorFlow alone, and draws into files
-OURS = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+
+def prepare_libraries() -> None:
+    """Set, before they are loaded, what libraries of this process read when they are."""
+    # Whatever the user's other programs run on: this one has layers for TensorFlow alone, and draws into files
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+    use_onednn()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Where the first argument is one of `COMMANDS`, that command reads the others; else they are of a reproduction.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    os.environ |= OURS
+    prepare_libraries()
     if arguments and arguments[0] in COMMANDS:
         return run_command(arguments[0], arguments[1:])
     parser = _parser()

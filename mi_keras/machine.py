@@ -74,6 +74,16 @@ def use_threads(threads: int | None) -> None:
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # before it is loaded, and for other processes
 
 
+def use_onednn() -> None:
+    """Have TensorFlow use the kernels of oneDNN on x86, unless the user has said whether to; before it is loaded.
+
+    By itself it does on processors with instructions for neural networks (AVX512_VNNI and newer) only. On others these
+    kernels are faster than its own, too: docs/performance.md.
+    """
+    if platform.machine().lower() in ("x86_64", "amd64") and "tensorflow" not in sys.modules:
+        os.environ.setdefault(ONEDNN, "1")
+
+
 def as_change(precision: str) -> list[str]:
     """Return a precision that is not float32 as a setting that was changed."""
     return [] if precision == FLOAT32 else [f"precision={precision}"]

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Measure throughput, nothing else running: of every training loop and attack, or with --serving of an exported model."""
 
-import os
 import sys
 
-from mi_keras.cli import OURS
+from mi_keras.cli import prepare_libraries
 
 if __name__ == "__main__":
-    os.environ |= OURS  # before Keras is imported
+    prepare_libraries()
     if "--serving" in sys.argv:
         from mi_keras.serving.load import main
     else:

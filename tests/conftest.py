@@ -26,7 +26,10 @@ os.environ.setdefault(
     "NVIDIA_TF32_OVERRIDE", "0"
 )  # on a GPU: float32 products in float32, as the oracles expect
 
+from mi_keras.machine import use_onednn  # noqa: E402
 from mi_keras.progress import Arrays, Bar, MemoryWorkspace  # noqa: E402
+
+use_onednn()  # as commands do
 
 sys.path.insert(0, str(Path(__file__).parent))
 # A shell starts what is in the background with Ctrl-C ignored, and what it starts inherits that

@@ -1,0 +1,48 @@
+"""TensorFlow uses oneDNN on any x86 processor in a command, but where the user or a loaded TensorFlow has it otherwise."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mi_keras import machine as machines
+from mi_keras.machine import ONEDNN, machine, use_onednn
+
+
+@pytest.fixture
+def nothing_set(monkeypatch):
+    monkeypatch.delenv(ONEDNN, raising=False)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("processor", "expected"), [("x86_64", "on"), ("AMD64", "on"), ("aarch64", "as TensorFlow has it")]
+)
+def test_it_is_used_on_x86(nothing_set, monkeypatch, processor, expected):
+    monkeypatch.setattr(machines.platform, "machine", lambda: processor)
+    use_onednn()
+    assert machine()["oneDNN"] == expected
+
+
+def test_what_the_user_says_holds(nothing_set, monkeypatch):
+    monkeypatch.setenv(ONEDNN, "0")
+    use_onednn()
+    assert machine()["oneDNN"] == "off"
+
+
+def test_a_tensorflow_that_is_loaded_is_left_as_it_is(nothing_set, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", machines)
+    use_onednn()
+    assert ONEDNN not in os.environ
+
+
+@pytest.mark.skipif(machines.platform.machine() != "x86_64", reason="oneDNN is switched on for x86 alone")
+def test_tensorflow_says_in_a_command_that_it_uses_it(monkeypatch):
+    monkeypatch.delenv(ONEDNN, raising=False)
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    program = "from mi_keras.cli import prepare_libraries; prepare_libraries(); import tensorflow"
+    told = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert "oneDNN custom operations are on" in told.stderr
