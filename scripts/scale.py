@@ -1,9 +1,11 @@
 """How well stages on Ray fill machines: the stages of a section, each a sleep of the length that was measured, on virtual machines.
 
     python scripts/scale.py --nodes 1 2 4 8 16
+    python scripts/scale.py --grid --seconds 960 --nodes 4 8 16
 
 The stages, and what each is made from, are those of section 5.2, preset paper, with the recorded seconds of one run for each of
-its runs. The bound is the longest of two: all seconds over the machines, and the seconds of the longest chain of stages.
+its runs; with --grid those of section 5.3 with all combinations of inputs behind three defences, which take as long as the like
+of them in 5.2. The bound is the longest of two: all seconds over the machines, and the seconds of the longest chain of stages.
 """
 
 import argparse
@@ -20,13 +22,14 @@ from statistics import fmean
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEASURED = REPOSITORY / "docs" / "measured" / "thesis.5.2.paper.json"
 RUNS = 5
+GRID = ["combinations=o,a,x,o+a,o+x,a+x,o+a+x", "decimals=0,1"]  # the answers as they are, and rounded
 
 
 class Seen(Exception):
     """What the section asks for is known, and nothing of it computed."""
 
 
-def shape():
+def shape(grid=False):
     """Return kind, seconds and positions of upstream of each stage that the section computes, each after what it is made from."""
     from mi_keras.experiments.registry import find
     from mi_keras.experiments.section import Request
@@ -53,9 +56,9 @@ def shape():
             raise Seen
 
     changes = [each for each in recorded["changed"] if each.partition("=")[0] not in ("runs", "precision")]
-    prepared = (
-        find("thesis", "5.2")[0].load().prepare(Request("5.2", preset="paper", runs=RUNS, overrides=changes))
-    )
+    number, changes = ("5.3", GRID) if grid else ("5.2", changes)
+    request = Request(number, preset="paper", runs=RUNS, overrides=changes)
+    prepared = find("thesis", number)[0].load().prepare(request)
     with quiet_libraries(), tempfile.TemporaryDirectory() as folder, suppress(Seen):
         prepared.run(Store(Path(folder), team=Looking()), SilentProgress())
     places, stages = {}, []
@@ -162,6 +165,7 @@ def main():
     parser.add_argument(
         "--seconds", type=float, default=120, help="that one machine sleeps for (default: 120)"
     )
+    parser.add_argument("--grid", action="store_true", help="all combinations of inputs, three defences")
     options = parser.parse_args()
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -170,7 +174,7 @@ def main():
     }
     logging.getLogger("ray").setLevel(logging.ERROR)
     sys.path.insert(0, str(Path(__file__).parent))
-    stages = shape()
+    stages = shape(options.grid)
     total = sum(seconds for _, seconds, _ in stages)
     print(f"{len(stages)} stages, {total:.0f} s as measured, slept in {options.seconds:.0f}\n", flush=True)
     print(

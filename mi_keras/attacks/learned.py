@@ -180,6 +180,7 @@ def assemble(parts: Sequence[Rows], *, flat: bool) -> Rows:
     return np.concatenate([np.asarray(part[:]).reshape(len(part), -1) for part in parts], axis=1)
 
 
-# One at a time: a fit of the widest M_I holds half a gigabyte. Decoders behind one defence after another share it.
-_fitters = FitterPool(size=1)
-_drawers = DrawerPool(size=4)
+# The seven combinations of inputs take turns: all of preset quick are kept, of the published size one or two. Decoders behind
+# one defence after another share one.
+_fitters = FitterPool(size=8, memory=2**27)
+_drawers = DrawerPool(size=8)

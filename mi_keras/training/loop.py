@@ -1,6 +1,7 @@
 """The one training loop: mini-batch fitting with exact resume, for every model that is trained (thesis 4.2, 5.2)."""
 
 import gc
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
@@ -174,10 +175,11 @@ class FitterPool:
 
     Args:
         size: fitters kept at most, those used last; each holds a model and twice its size for Adam.
+        memory: bytes that the kept ones and the next may hold together; one alone may hold more.
     """
 
-    def __init__(self, *, size: int) -> None:
-        self._size = size
+    def __init__(self, *, size: int, memory: float = math.inf) -> None:
+        self._size, self._memory = size, memory
         self._unused: dict[Hashable, Fitter] = {}  # oldest first
 
     def fit(
@@ -207,7 +209,7 @@ class FitterPool:
         kind = (architecture, run.precision, devices)
         fitter = self._unused.pop(kind, None)
         if fitter is None:
-            while len(self._unused) >= self._size:
+            while self._unused and not self._has_room_for(model):
                 del self._unused[next(iter(self._unused))]
                 gc.collect()  # optimizer and traced step refer to themselves in circles: else 100 MB wait, fit after fit
             with (devices or tf.distribute.get_strategy()).scope():
@@ -220,6 +222,15 @@ class FitterPool:
         finally:
             self._unused[kind] = fitter
         return history
+
+    def _has_room_for(self, model: keras.Model) -> bool:
+        held = sum(_bytes(kept.model) for kept in self._unused.values())
+        return len(self._unused) < self._size and held + _bytes(model) <= self._memory
+
+
+def _bytes(model: keras.Model) -> int:
+    """Return what a fitter of a model holds: float32 variables, and Adam's two values of each."""
+    return 3 * 4 * int(model.count_params())
 
 
 def _order(training: Examples, draw: np.random.Generator) -> NDArray[np.int64]:

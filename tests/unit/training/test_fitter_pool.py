@@ -59,15 +59,25 @@ def test_a_pool_traces_one_architecture_once_and_each_fit_is_as_if_alone() -> No
     assert len(traces) == 2
 
 
-def test_a_pool_keeps_as_many_fitters_as_asked_for() -> None:
-    for size, expected in ((1, 4), (2, 2)):
-        recorder = Recorder()
-        pool = FitterPool(size=size)
-        for architecture in ("one", "other", "one", "other"):
-            pool.fit(
-                linear_model(), architecture, numbered(10), FitSettings(1, 5, 0.01), loss=recorder, run=Run()
-            )
-        assert recorder.traces == expected
+ONE = 12 * linear_model().count_params()  # bytes of weights and Adam's two values of each
+
+
+@pytest.mark.parametrize(
+    ("pool", "expected"),
+    [
+        ({"size": 1}, 4),
+        ({"size": 2}, 2),
+        ({"size": 2, "memory": 2 * ONE}, 2),
+        ({"size": 2, "memory": 2 * ONE - 1}, 4),
+        ({"size": 2, "memory": 0}, 4),
+    ],
+)
+def test_a_pool_keeps_as_many_fitters_as_asked_for(pool: dict, expected: int) -> None:
+    recorder, pooled = Recorder(), FitterPool(**pool)
+    for architecture in ("one", "other", "one", "other"):
+        settings = FitSettings(1, 5, 0.01)
+        pooled.fit(linear_model(), architecture, numbered(10), settings, loss=recorder, run=Run())
+    assert recorder.traces == expected
 
 
 def test_a_fit_within_a_fit_disturbs_neither() -> None:
