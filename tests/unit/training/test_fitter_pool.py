@@ -65,16 +65,14 @@ ONE = 12 * linear_model().count_params()  # bytes of weights and Adam's two valu
 @pytest.mark.parametrize(
     ("pool", "expected"),
     [
-        ({"size": 1}, 4),
-        ({"size": 2}, 2),
+        ({"size": 1}, 3),
         ({"size": 2, "memory": 2 * ONE}, 2),
-        ({"size": 2, "memory": 2 * ONE - 1}, 4),
-        ({"size": 2, "memory": 0}, 4),
+        ({"size": 2, "memory": 2 * ONE - 1}, 3),
     ],
 )
 def test_a_pool_keeps_as_many_fitters_as_asked_for(pool: dict, expected: int) -> None:
     recorder, pooled = Recorder(), FitterPool(**pool)
-    for architecture in ("one", "other", "one", "other"):
+    for architecture in ("one", "other", "one"):
         settings = FitSettings(1, 5, 0.01)
         pooled.fit(linear_model(), architecture, numbered(10), settings, loss=recorder, run=Run())
     assert recorder.traces == expected

@@ -66,7 +66,7 @@ def test_three_epochs_of_one_batch_equal_pytorch(network: str) -> None:
         layer, weight = name.split("/")
         if weight == "bias" and layer in ("conv_0", "conv_1", "conv_2", "up_0", "up_1", "up_2"):
             continue  # batch normalisation takes it away: its gradient is rounding, which Adam blows up ...
-        atol = 2e-3 if weight == "moving_mean" else 2e-6  # ... and which only the running mean sees
+        atol = 2e-3 if weight == "moving_mean" else 5e-6  # ... and which only the running mean sees
         np.testing.assert_allclose(weights[name].numpy(), value, rtol=0, atol=atol, err_msg=name)
 
 

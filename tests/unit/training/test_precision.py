@@ -70,7 +70,7 @@ def test_products_alone_are_halved_and_weights_and_outputs_never(build, halved) 
     ids=["cnn", "tcnn", "compact"],
 )
 def test_losses_and_gradients_are_those_of_float32_to_a_few_roundings(build, inputs, loss) -> None:
-    """Losses within 0.5 %; gradients within 15 % of their length, as units next to their threshold switch; both of float32."""
+    """Losses within 0.5 %; gradients within a quarter of their length, as units next to their threshold switch; both of float32."""
     model, draw = build(), np.random.default_rng(3)
     given = draw.random((16, *inputs), np.float32)
     wanted = draw.random((16, 32, 32, 1), np.float32) if loss is not cross_entropy else np.arange(16) % 10
@@ -85,7 +85,7 @@ def test_losses_and_gradients_are_those_of_float32_to_a_few_roundings(build, inp
         gradients.append(np.concatenate([gradient.numpy().ravel() for gradient in found]))
     whole, half = gradients
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.005)
-    assert 0 < np.linalg.norm(half - whole) < 0.15 * np.linalg.norm(whole)
+    assert 0 < np.linalg.norm(half - whole) < 0.25 * np.linalg.norm(whole)
 
 
 class _Stopped(Exception):
