@@ -98,7 +98,7 @@ def test_no_part_or_too_many_are_refused(combination: str, flat: bool, count: in
 # What it learns
 
 
-@pytest.mark.parametrize("shape", [SHAPE, (24, 40, 3), pytest.param((64, 48, 1), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("shape", [SHAPE, *(pytest.param(each, marks=pytest.mark.slow) for each in ((24, 40, 3), (64, 48, 1)))])
 def test_it_learns_to_draw_what_the_vector_tells(shape: tuple[int, int, int]) -> None:
     vectors, images = _two_kinds_of_stripes(64, shape)
     attack = Learned(settings=replace(SMALL, epochs=25))

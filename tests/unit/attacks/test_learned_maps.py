@@ -105,7 +105,7 @@ def test_a_decoder_learns_colours_that_the_maps_hold(decoder: str):
     [
         pytest.param("compact", (4, 4, 6), (32, 32, 3), marks=pytest.mark.slow),  # stride 8
         pytest.param("compact", (1, 2, 6), (32, 64, 1), marks=pytest.mark.slow),  # stride 32
-        ("compact", (3, 4, 6), (20, 30, 3)),  # a ratio that is no power of two
+        pytest.param("compact", (3, 4, 6), (20, 30, 3), marks=pytest.mark.slow),  # a ratio that is no power of two
         ("compact", (10,), (24, 32, 1)),  # a vector
         # in colour: of a single channel behind the ReLU of a published decoder nothing is left once it has died
         pytest.param("bicubic", (4, 4, 6), (32, 32, 3), marks=pytest.mark.slow),
@@ -119,7 +119,9 @@ def test_maps_of_any_stride_and_vectors_give_images_of_any_size(
     assert_learned(decoder, *examples(12, shape, image_shape))
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize(
+    "decoder", [each if each != "large" else pytest.param(each, marks=pytest.mark.slow) for each in DECODERS]
+)
 @pytest.mark.parametrize(("stride", "channels"), [(8, 1), pytest.param(32, 3, marks=pytest.mark.slow)])
 def test_every_decoder_draws_maps_that_are_not_square_at_another_stride(
     decoder: str, stride: int, channels: int

@@ -125,7 +125,7 @@ def test_principal_axes_are_those_of_the_singular_value_decomposition(shape) -> 
     np.testing.assert_allclose(np.abs(np.sum(axes * expected, axis=1)), 1, atol=1e-4)
 
 
-@pytest.mark.parametrize("loss", ["mse", "ssim"])
+@pytest.mark.parametrize("loss", [pytest.param("mse", marks=pytest.mark.slow), "ssim"])
 def test_the_network_draws_more_than_the_class(loss: str) -> None:
     images, numbers, classes, _ = world()
     smooth = np.tile(np.linspace(-1, 1, 16), (16, 1))  # what a small network can draw

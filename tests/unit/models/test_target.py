@@ -82,7 +82,7 @@ class Forgetful(keras.layers.Layer):
 @pytest.mark.parametrize(
     "name",
     [
-        "Conv1_relu",
+        pytest.param("Conv1_relu", marks=pytest.mark.slow),
         "block_6_expand_relu",
         pytest.param("block_13_project_BN", marks=pytest.mark.slow),
         "predictions",
