@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 
@@ -20,14 +19,7 @@ from mi_keras.command import OneLineErrors, guarded, say_path
 from mi_keras.commands import COMMANDS, run_command
 from mi_keras.experiments.registry import ALL, PRESETS, all_sections
 from mi_keras.experiments.section import folder_of
-from mi_keras.machine import use_onednn
-
-
-def prepare_libraries() -> None:
-    """Set, before they are loaded, what libraries of this process read when they are."""
-    # Whatever the user's other programs run on: this one has layers for TensorFlow alone, and draws into files
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
-    use_onednn()
+from mi_keras.machine import prepare_libraries
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

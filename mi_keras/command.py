@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 
 from mi_keras.display import displayable
 from mi_keras.errors import DamagedFile, InputError, Interrupted, LostTooOften
+from mi_keras.machine import prepare_libraries
 from mi_keras.streams import prepare_streams
 
 STOPPED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as shells report it
@@ -74,6 +75,7 @@ def guarded(command: Callable[[], object], go_on: str = "", parser: OneLineError
     """
     ended: list[signal.Signals] = []
     prepare_streams()
+    prepare_libraries()  # commands load them within `command`
     atexit.register(gc.freeze)  # what is left goes with the process: to look through it first takes a second
     messages = Console(stderr=True)
     handler = RichHandler(console=messages, show_time=False, show_path=False)

@@ -74,11 +74,19 @@ def use_threads(threads: int | None) -> None:
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # before it is loaded, and for other processes
 
 
-def use_onednn() -> None:
-    """Have TensorFlow use the kernels of oneDNN on x86, unless the user has said whether to; before it is loaded.
+def prepare_libraries() -> None:
+    """Set what Keras, Matplotlib and TensorFlow read when they are loaded; to be called before that."""
+    # Whatever the user's other programs run on: this one has layers for TensorFlow alone, and draws into files
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+    use_onednn()
 
-    By itself it does on processors with instructions for neural networks (AVX512_VNNI and newer) only. On others these
-    kernels are faster than its own, too: docs/performance.md.
+
+def use_onednn() -> None:
+    """Have TensorFlow use the kernels of oneDNN on x86.
+
+    Does nothing where the user has set it, or where TensorFlow is loaded already. By itself TensorFlow uses them only on
+    processors with instructions for neural networks (AVX512_VNNI and newer). On others they are faster than its own,
+    too: docs/performance.md.
     """
     if platform.machine().lower() in ("x86_64", "amd64") and "tensorflow" not in sys.modules:
         os.environ.setdefault(ONEDNN, "1")

@@ -3,7 +3,7 @@
 
 import sys
 
-from mi_keras.cli import prepare_libraries
+from mi_keras.machine import prepare_libraries
 
 if __name__ == "__main__":
     prepare_libraries()

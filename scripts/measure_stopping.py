@@ -16,6 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_keras.machine import prepare_libraries
+
+prepare_libraries()  # before what follows loads TensorFlow
+# ruff: noqa: E402
 from mi_keras.attacks.gradient import GradientImage, _make_step, start_images
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits

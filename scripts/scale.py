@@ -4,8 +4,8 @@
     python scripts/scale.py --grid --seconds 960 --nodes 4 8 16
 
 The stages, and what each is made from, are those of section 5.2, preset paper, with the recorded seconds of one run for each of
-its runs; with --grid those of section 5.3 with all combinations of inputs behind three defences, which take as long as the like
-of them in 5.2. The bound is the longest of two: all seconds over the machines, and the seconds of the longest chain of stages.
+its runs; with --grid those of section 5.3 with all combinations of inputs, without a defence and behind two, which take as long
+as those of the same kind in 5.2. The bound is the longest of two: all seconds over the machines, and the seconds of the longest chain of stages.
 """
 
 import argparse
@@ -22,7 +22,10 @@ from statistics import fmean
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEASURED = REPOSITORY / "docs" / "measured" / "thesis.5.2.paper.json"
 RUNS = 5
-GRID = ["combinations=o,a,x,o+a,o+x,a+x,o+a+x", "decimals=0,1"]  # the answers as they are, and rounded
+GRID = [
+    "combinations=o,a,x,o+a,o+x,a+x,o+a+x",
+    "decimals=0,1",
+]  # without a defence, rounded to one decimal and to none
 
 
 class Seen(Exception):
@@ -165,7 +168,9 @@ def main():
     parser.add_argument(
         "--seconds", type=float, default=120, help="that one machine sleeps for (default: 120)"
     )
-    parser.add_argument("--grid", action="store_true", help="all combinations of inputs, three defences")
+    parser.add_argument(
+        "--grid", action="store_true", help="of section 5.3, with all combinations of inputs, in place of 5.2"
+    )
     options = parser.parse_args()
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -182,5 +182,6 @@ def assemble(parts: Sequence[Rows], *, flat: bool) -> Rows:
 
 # The seven combinations of inputs take turns: all of preset quick are kept, of the published size one or two. Decoders behind
 # one defence after another share one.
-_fitters = FitterPool(size=8, memory=2**27)
-_drawers = DrawerPool(size=8)
+KEPT, MEMORY = 8, 2**27  # fitters, bytes
+_fitters = FitterPool(size=KEPT, memory=MEMORY)
+_drawers = DrawerPool(size=KEPT)  # for the same reason; a model each

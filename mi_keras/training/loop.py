@@ -224,12 +224,12 @@ class FitterPool:
         return history
 
     def _has_room_for(self, model: keras.Model) -> bool:
-        held = sum(_bytes(kept.model) for kept in self._unused.values())
+        held = sum(_bytes(kept.model) for kept in list(self._unused.values()))
         return len(self._unused) < self._size and held + _bytes(model) <= self._memory
 
 
 def _bytes(model: keras.Model) -> int:
-    """Return what a fitter of a model holds: float32 variables, and Adam's two values of each."""
+    """Return what a model's variables and Adam's two values of each take; a traced step, 10 MB or so, is not counted."""
     return 3 * 4 * int(model.count_params())
 
 

@@ -15,6 +15,8 @@ from mi_keras.attacks.attack import Answers, all_needs
 from mi_keras.attacks.gradient import GradientImage
 from mi_keras.attacks.learned import First, Learned, assemble
 from mi_keras.errors import InputError
+from mi_keras.experiments.thesis.sizes import QUICK
+from mi_keras.models.tcnn import build_tcnn
 from mi_keras.models.variables import weights_of
 from mi_keras.progress import Run
 from mi_keras.settings import COMBINATIONS, DecoderSettings, InverterSettings
@@ -32,6 +34,13 @@ def fitters() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learned, "_fitters", FitterPool(size=8))
         yield
+
+
+def test_all_combinations_of_preset_quick_keep_their_traced_steps() -> None:
+    channels = QUICK["inverter"].channels
+    weights = [build_tcnn(width, SHAPE, channels=channels).count_params() for width in WIDTHS.values()]
+    assert len(weights) <= learned.KEPT
+    assert 3 * 4 * sum(weights) <= learned.MEMORY  # of float32, with Adam's two values of each
 
 
 def _numbered(combination: str, count: int = 3) -> list[np.ndarray]:
@@ -98,7 +107,9 @@ def test_no_part_or_too_many_are_refused(combination: str, flat: bool, count: in
 # What it learns
 
 
-@pytest.mark.parametrize("shape", [SHAPE, *(pytest.param(each, marks=pytest.mark.slow) for each in ((24, 40, 3), (64, 48, 1)))])
+@pytest.mark.parametrize(
+    "shape", [SHAPE, *(pytest.param(each, marks=pytest.mark.slow) for each in ((24, 40, 3), (64, 48, 1)))]
+)
 def test_it_learns_to_draw_what_the_vector_tells(shape: tuple[int, int, int]) -> None:
     vectors, images = _two_kinds_of_stripes(64, shape)
     attack = Learned(settings=replace(SMALL, epochs=25))

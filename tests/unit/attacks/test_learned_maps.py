@@ -105,7 +105,9 @@ def test_a_decoder_learns_colours_that_the_maps_hold(decoder: str):
     [
         pytest.param("compact", (4, 4, 6), (32, 32, 3), marks=pytest.mark.slow),  # stride 8
         pytest.param("compact", (1, 2, 6), (32, 64, 1), marks=pytest.mark.slow),  # stride 32
-        pytest.param("compact", (3, 4, 6), (20, 30, 3), marks=pytest.mark.slow),  # a ratio that is no power of two
+        pytest.param(
+            "compact", (3, 4, 6), (20, 30, 3), marks=pytest.mark.slow
+        ),  # a ratio that is no power of two
         ("compact", (10,), (24, 32, 1)),  # a vector
         # in colour: of a single channel behind the ReLU of a published decoder nothing is left once it has died
         pytest.param("bicubic", (4, 4, 6), (32, 32, 3), marks=pytest.mark.slow),

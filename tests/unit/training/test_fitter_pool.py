@@ -59,23 +59,30 @@ def test_a_pool_traces_one_architecture_once_and_each_fit_is_as_if_alone() -> No
     assert len(traces) == 2
 
 
-ONE = 12 * linear_model().count_params()  # bytes of weights and Adam's two values of each
+def _large_model() -> keras.Model:
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), keras.layers.Dense(2)])
+
+
+SMALL, LARGE = 12 * 8, 12 * 20  # bytes of the weights of both models, and of Adam's two values of each
 
 
 @pytest.mark.parametrize(
-    ("pool", "expected"),
+    ("pool", "fits", "traced"),
     [
-        ({"size": 1}, 3),
-        ({"size": 2, "memory": 2 * ONE}, 2),
-        ({"size": 2, "memory": 2 * ONE - 1}, 3),
+        ({"size": 1}, "one other one", 3),
+        ({"size": 2}, "one other one third one", 3),  # the one that was not used for longest goes
+        ({"size": 2, "memory": 2 * SMALL}, "one other one", 2),
+        ({"size": 2, "memory": 2 * SMALL - 1}, "one other one", 3),
+        ({"size": 3, "memory": LARGE}, "one other large other", 4),  # and as many as are in the way
+        ({"size": 2, "memory": 0}, "one one", 1),  # alone it may hold more
     ],
 )
-def test_a_pool_keeps_as_many_fitters_as_asked_for(pool: dict, expected: int) -> None:
-    recorder, pooled = Recorder(), FitterPool(**pool)
-    for architecture in ("one", "other", "one"):
-        settings = FitSettings(1, 5, 0.01)
-        pooled.fit(linear_model(), architecture, numbered(10), settings, loss=recorder, run=Run())
-    assert recorder.traces == expected
+def test_a_pool_keeps_as_many_fitters_as_asked_for(pool: dict, fits: str, traced: int) -> None:
+    recorder, pooled, settings = Recorder(), FitterPool(**pool), FitSettings(1, 5, 0.01)
+    for architecture in fits.split():
+        model = _large_model() if architecture == "large" else linear_model()
+        pooled.fit(model, architecture, numbered(10), settings, loss=recorder, run=Run())
+    assert recorder.traces == traced
 
 
 def test_a_fit_within_a_fit_disturbs_neither() -> None:

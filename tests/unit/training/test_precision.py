@@ -61,16 +61,21 @@ def test_products_alone_are_halved_and_weights_and_outputs_never(build, halved) 
 
 
 @pytest.mark.parametrize(
-    ("build", "inputs", "loss"),
+    ("build", "inputs", "loss", "share"),
     [
-        (lambda: build_cnn(channels=(8, 12, 16)), (32, 32, 1), cross_entropy),
-        (lambda: build_tcnn(10, channels=(16, 12, 8)), (10,), lambda images, drawn: 1 - ssim(images, drawn)),
-        (lambda: build_decoder("compact", (4, 4, 6), (32, 32, 1)), (4, 4, 6), mse),
+        (lambda: build_cnn(channels=(8, 12, 16)), (32, 32, 1), cross_entropy, 0.25),
+        (
+            lambda: build_tcnn(10, channels=(16, 12, 8)),
+            (10,),
+            lambda images, drawn: 1 - ssim(images, drawn),
+            0.05,
+        ),
+        (lambda: build_decoder("compact", (4, 4, 6), (32, 32, 1)), (4, 4, 6), mse, 0.15),
     ],
     ids=["cnn", "tcnn", "compact"],
 )
-def test_losses_and_gradients_are_those_of_float32_to_a_few_roundings(build, inputs, loss) -> None:
-    """Losses within 0.5 %; gradients within a quarter of their length, as units next to their threshold switch; both of float32."""
+def test_losses_and_gradients_are_nearly_those_of_float32(build, inputs, loss, share) -> None:
+    """Losses within 0.5 %; gradients within a share of their length, as units next to their threshold switch; both of float32."""
     model, draw = build(), np.random.default_rng(3)
     given = draw.random((16, *inputs), np.float32)
     wanted = draw.random((16, 32, 32, 1), np.float32) if loss is not cross_entropy else np.arange(16) % 10
@@ -85,7 +90,7 @@ def test_losses_and_gradients_are_those_of_float32_to_a_few_roundings(build, inp
         gradients.append(np.concatenate([gradient.numpy().ravel() for gradient in found]))
     whole, half = gradients
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.005)
-    assert 0 < np.linalg.norm(half - whole) < 0.25 * np.linalg.norm(whole)
+    assert 0 < np.linalg.norm(half - whole) < share * np.linalg.norm(whole)
 
 
 class _Stopped(Exception):
