@@ -14,6 +14,7 @@ from mi_keras.errors import InputError
 log = logging.getLogger("mi_keras")
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow's switch of kernels that round otherwise
+SWITCHED = {"0": "off", "false": "off", "1": "on", "true": "on"}  # what it understands
 PRECISIONS = FLOAT32, BFLOAT16 = "float32", "bfloat16"  # of products in the networks of adversaries
 WITH_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # instructions that make it faster, as Linux calls them on x86
 
@@ -27,7 +28,7 @@ def machine(precision: str = FLOAT32) -> dict[str, str]:
         "machine": platform.machine(),
         "instructions": ", ".join(_instructions("avx2", "avx512f", "avx512_bf16", "amx_tile")) or "not known",
         "threads": str(_threads()),
-        "oneDNN": {"0": "off", "1": "on"}.get(os.environ.get(ONEDNN, ""), "as TensorFlow has it"),
+        "oneDNN": SWITCHED.get(os.environ.get(ONEDNN, "").lower(), "as TensorFlow has it"),
         **(
             {} if precision == FLOAT32 else {"precision": f"products of adversaries' networks in {precision}"}
         ),
@@ -89,7 +90,7 @@ def use_onednn() -> None:
     too: docs/performance.md.
     """
     if platform.machine().lower() in ("x86_64", "amd64") and "tensorflow" not in sys.modules:
-        os.environ.setdefault(ONEDNN, "1")
+        os.environ[ONEDNN] = os.environ.get(ONEDNN) or "1"  # to TensorFlow, empty is not set
 
 
 def as_change(precision: str) -> list[str]:

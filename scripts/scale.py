@@ -183,7 +183,7 @@ def main():
     total = sum(seconds for _, seconds, _ in stages)
     print(f"{len(stages)} stages, {total:.0f} s as measured, slept in {options.seconds:.0f}\n", flush=True)
     print(
-        "| machines | bound (s) | handed out in no time (s) | measured (s) | share of the bound | share of what can be |"
+        "| machines | bound (s) | handed out in no time (s) | measured (s) | bound / measured | handed out in no time / measured |"
     )
     print("|--:|--:|--:|--:|--:|--:|", flush=True)
     scale = options.seconds / total

@@ -27,10 +27,12 @@ def test_it_is_used_on_x86(nothing_set, monkeypatch, processor, expected):
     assert machine()["oneDNN"] == expected
 
 
-def test_what_the_user_says_holds(nothing_set, monkeypatch):
-    monkeypatch.setenv(ONEDNN, "0")
+@pytest.mark.parametrize(("said", "expected"), [("0", "off"), ("False", "off"), ("true", "on"), ("", "on")])
+def test_what_the_user_says_holds(nothing_set, monkeypatch, said, expected):
+    monkeypatch.setattr(machines.platform, "machine", lambda: "x86_64")
+    monkeypatch.setenv(ONEDNN, said)
     use_onednn()
-    assert machine()["oneDNN"] == "off"
+    assert machine()["oneDNN"] == expected
 
 
 def test_a_tensorflow_that_is_loaded_is_left_as_it_is(nothing_set, monkeypatch):
