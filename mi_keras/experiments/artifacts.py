@@ -21,7 +21,7 @@ from mi_keras.files import (
     write_arrays,
     write_text,
 )
-from mi_keras.machine import versions
+from mi_keras.machine import machine, versions
 from mi_keras.progress import Arrays
 from mi_keras.whole import sync_folder, sync_tree, temporary_folder
 
@@ -178,7 +178,7 @@ class Artifacts:
             write_arrays(new / ARRAYS, arrays)
             large = sorted(unfinished.glob(f"*{LARGE}"))
             meta = {"kind": kind, "identity": identity, "info": info, "seconds": seconds,
-                    "versions": versions(), "sha256": sha256(new / ARRAYS)}  # fmt: skip
+                    "versions": versions(), "machine": machine(), "sha256": sha256(new / ARRAYS)}  # fmt: skip
             if large:
                 meta["large"] = {path.name: sha256(path) for path in large}
             write_text(new / META, json.dumps(meta | {"seal": seal_of(meta)}, indent=1, allow_nan=False))

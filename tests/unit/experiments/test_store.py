@@ -18,6 +18,7 @@ from mi_keras.experiments.stage_words import all_words, describe
 from mi_keras.experiments.store import Store, home
 from mi_keras.experiments.team import Team
 from mi_keras.files import DiskWorkspace
+from mi_keras.machine import machine, versions
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,13 @@ def test_every_part_of_the_identity_changes_the_key(tmp_path):
     assert make_stage(Store(tmp_path / "elsewhere"), [], seed=1).key == base.key
 
 
-@pytest.mark.parametrize(
-    "damage", ["flip", "truncate", "no_meta", "bad_json", "no_arrays", "changed_info", "moved"]
-)
+def test_an_artifact_tells_what_it_was_computed_with(tmp_path):
+    assert make_stage(Store(tmp_path), [], seed=1).info
+    meta = json.loads(next(tmp_path.glob("stages/thing/*/meta.json")).read_text())
+    assert (meta["machine"], meta["versions"]) == (machine(), versions())
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "no_meta", "bad_json", "no_arrays", "info", "moved"])
 def test_a_damaged_artifact_is_noticed_said_and_computed_again(tmp_path, damage, caplog):
     calls = []
     assert make_stage(Store(tmp_path), calls, seed=1).info
@@ -71,13 +76,13 @@ def test_a_damaged_artifact_is_noticed_said_and_computed_again(tmp_path, damage,
         content = bytearray(arrays.read_bytes())
         content[len(content) // 2] ^= 1
         arrays.write_bytes(content)
-    elif damage == "truncate":
+    elif damage == "cut":
         arrays.write_bytes(arrays.read_bytes()[:-20])
     elif damage == "no_meta":
         meta.unlink()
     elif damage == "bad_json":
         meta.write_text("{")
-    elif damage == "changed_info":
+    elif damage == "info":
         meta.write_text(meta.read_text().replace('"value": 1.0', '"value": 7.0'))
     elif damage == "moved":  # a whole artifact of another stage in this one's place
         assert make_stage(Store(tmp_path), [], value=5.0, seed=2).info
