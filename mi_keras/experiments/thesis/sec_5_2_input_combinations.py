@@ -9,7 +9,7 @@ Measured:     quick, 2 runs, seed 1, n = 1,334: M_I(X~) 0.376 +- 0.057, M_I(O) 0
               paper, 1 run, bfloat16: M_I(X~) 0.279 and M_I(O) 0.279; M_I(A^L) 0.284 solved and 0.139 extracted; with M_S's
               answers M_I(O) 0.619. Pairs of the text's sizes in PyTorch, and which search of X~ explains the text's M_I(X~):
               docs/results.md
-Cost:         on 2 CPU cores `quick` about 6 minutes, 12 without AVX-512; `paper` about four CPU hours a run with `--precision bfloat16`.
+Cost:         on 2 CPU cores with AVX-512 `quick` about 6 minutes; `paper` about four CPU hours a run with `--precision bfloat16`.
 Threat model: gray box. The adversary knows the architecture of M_T, has 10,000 images of the same distribution
               (disjoint from M_T's), and sees the output vectors of M_T on the images it reconstructs.
 Deviations:   X~ is computed for two readings of its objective (see `attacks.gradient`): rows named by the
