@@ -5,7 +5,8 @@
 
 The stages, and what each is made from, are those of section 5.2, preset paper, with the recorded seconds of one run for each of
 its runs; with --grid those of section 5.3 with all combinations of inputs, without a defence and behind two, which take as long
-as those of the same kind in 5.2. The bound is the longest of two: all seconds over the machines, and the seconds of the longest chain of stages.
+as those of the same kind in 5.2. The bound is the larger of two: all seconds
+divided by the machines, and the seconds of the longest chain of stages.
 """
 
 import argparse
@@ -22,10 +23,8 @@ from statistics import fmean
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEASURED = REPOSITORY / "docs" / "measured" / "thesis.5.2.paper.json"
 RUNS = 5
-GRID = [
-    "combinations=o,a,x,o+a,o+x,a+x,o+a+x",
-    "decimals=0,1",
-]  # without a defence, rounded to one decimal and to none
+# Without a defence, rounded to one decimal and to none
+GRID = ["combinations=o,a,x,o+a,o+x,a+x,o+a+x", "decimals=0,1"]
 
 
 class Seen(Exception):

@@ -53,10 +53,7 @@ def test_the_split_export_is_verified(split_export):
 
 @pytest.mark.slow
 def test_an_export_is_verified_with_other_kernels_and_threads_which_are_said(export_of, monkeypatch):
-    folder, ours = (
-        export_of("o+a+x").folder,
-        machine()["oneDNN"],
-    )  # it was written with the kernels of this process
+    folder, ours = export_of("o+a+x").folder, machine()["oneDNN"]
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     verification = verify(folder)
