@@ -1,6 +1,6 @@
 """Figures of losses over time: training curves of all models, loss terms of the gradient reconstruction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mi_keras.progress import Arrays
 from mi_keras.reports.style import (
     SMALL_SIZE,
+    as_dot,
     legend_height,
     legend_strip,
     line_look,
@@ -75,7 +76,8 @@ def training_curves(spec: TrainingCurves, result: StoredResult, arrays: Arrays) 
         _draw_panels(figure, [line[column] for column in range(own, len(panels) + own)], panels, looks)
         if names:
             strip = grid[2 * number + 1]
-            legend_strip(figure, strip, [labels.get(name, name) for name in names], list(looks.values()))
+            shown = _in_legend(looks.values(), [curve for panel in panels for curve in panel.curves.values()])
+            legend_strip(figure, strip, [labels.get(name, name) for name in names], shown)
     return figure
 
 
@@ -109,7 +111,7 @@ def gradient_curves(spec: GradientCurves, result: StoredResult, arrays: Arrays) 
             log_ticks(axes.yaxis)
         title = f"objective: {objective}" + (f"\n(zero: {', '.join(zero)})" if zero else "")
         style_axes(axes, title, "step", "weighted loss term per image")
-    legend_strip(figure, grid[1, :], labels, looks)
+    legend_strip(figure, grid[1, :], labels, _in_legend(looks, losses.values()))
     return figure
 
 
@@ -154,10 +156,18 @@ def _classifier_panel(
         look, label = line_look(number), labels.get(name, name)
         for curves, style, mark in ((training, "-", ""), (validation, "--", ", validation")):
             if name in curves:
-                plot_runs(axes, curves[name], look | {"linestyle": style})
-                axes.plot([], [], **look | {"linestyle": style}, label=label + mark)
+                drawn = look | {"linestyle": style}
+                plot_runs(axes, curves[name], drawn)
+                (shown,) = _in_legend([drawn], [curves[name]])
+                axes.plot([], [], **shown, label=label + mark)
     style_axes(axes, "Classifiers", "epoch", _CROSS_ENTROPY)
     axes.legend(fontsize=SMALL_SIZE, edgecolor="none", framealpha=0.8)
+
+
+def _in_legend(looks: Iterable[dict[str, Any]], drawn: Iterable[NDArray[Any]]) -> list[dict[str, Any]]:
+    """Return the looks of lines as `plot_runs` draws them: as dots where all are `(runs, 1)`."""
+    once = all(values.shape[1] == 1 for values in drawn)
+    return [as_dot(look) if once else look for look in looks]
 
 
 def _footer(result: StoredResult) -> str:

@@ -17,6 +17,7 @@ from mi_keras.results.figures import MAX_CHOSEN
 
 COLUMNS = MAX_CHOSEN  # always as many, so that images have one size in all figures
 _HEIGHT = 0.82  # inches of an image
+_TRUE = " · headings: the true class; the model may have answered another"
 
 
 def best_per_class(spec: BestPerClass, result: StoredResult, arrays: Arrays) -> Figure:
@@ -46,7 +47,8 @@ def chosen_images(spec: ChosenImages, result: StoredResult, arrays: Arrays) -> F
     headers = [
         f"image {number}\n{_header(class_name(result, arrays['labels'][number]))}" for number in chosen
     ]
-    return _grid(spec.title, drawn_rows(spec, result), headers, _lines(spec, result, arrays, chosen))
+    footer = drawn_rows(spec, result) + _TRUE
+    return _grid(spec.title, footer, headers, _lines(spec, result, arrays, chosen))
 
 
 def class_images(spec: ClassImages, result: StoredResult, arrays: Arrays) -> Figure:
@@ -89,7 +91,7 @@ def _picked_per_class(
     chosen = np.array([indices[pick(score[indices])] for indices in members])
     note = f" · per class the image with the {rule} SSIM of {labels[scored[0]]} in the first run"
     headers = [_header(class_name(result, number)) for number in classes[:COLUMNS]]
-    footer = drawn_rows(spec, result) + note + _first_of(len(classes))
+    footer = drawn_rows(spec, result) + note + _first_of(len(classes)) + _TRUE
     return _grid(spec.title, footer, headers, _lines(spec, result, arrays, chosen))
 
 

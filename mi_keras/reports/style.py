@@ -134,6 +134,11 @@ def line_look(number: int) -> dict[str, Any]:
     }
 
 
+def as_dot(look: dict[str, Any]) -> dict[str, Any]:
+    """Return the look of a line that is one point: nothing is seen of its style, so its marker stands for that."""
+    return look | {"marker": MARKERS[LINE_STYLES.index(look["linestyle"])]}
+
+
 def baseline_look(number: int) -> dict[str, Any]:
     """Return the look of the `number`-th line that marks what scores are compared with: black, and never solid."""
     styles = ("--", ":", "-.")
@@ -143,10 +148,10 @@ def baseline_look(number: int) -> dict[str, Any]:
 def plot_runs(axes: Axes, curves: NDArray[Any], look: dict[str, Any]) -> None:
     """Draw the mean over runs of `(runs, points)` against 1, 2, ..., and each run as a thin line if there are more."""
     points = np.arange(1, curves.shape[1] + 1)
+    look = as_dot(look) if len(points) == 1 else look
     if len(curves) > 1:
-        axes.plot(points, curves.T, **look, linewidth=0.6, alpha=0.4)
-    marker = "o" if len(points) == 1 else None  # a line of one point would be invisible
-    axes.plot(points, curves.mean(axis=0), **look, linewidth=1.8, marker=marker)
+        axes.plot(points, curves.T, **look, linewidth=0.6, alpha=0.4, markersize=3)
+    axes.plot(points, curves.mean(axis=0), **look, linewidth=1.8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
 
 

@@ -41,6 +41,19 @@ def test_the_legend_tells_rows_of_one_label_apart(make, draw_kind):
     assert len(set(names)) == len(set(looks)) == 11
 
 
+def test_curves_of_one_epoch_are_dots_that_the_legend_tells_apart(make, draw_kind):
+    result, arrays = make(size=4)
+    once = {name: curve[:, :1] for name, curve in arrays.items() if name.startswith("curve.")}
+    longer = {name: curve[:, :2] for name, curve in arrays.items() if name.startswith("curve.target")}
+    classifiers, inverters, strip = draw_kind("training_curves", result, arrays | once | longer).axes
+    dots = [(line.get_color(), line.get_marker()) for line in inverters.lines if line.get_linewidth() > 1]
+    told = [(line.get_color(), line.get_marker()) for line in strip.get_legend().get_lines()]
+    assert len(set(dots)) == 11
+    assert sorted(dots) == sorted(told)
+    both = [line.get_marker() for line in classifiers.get_legend().get_lines()]
+    assert both == ["None", "None", "o", "^"]  # training and validation of either model
+
+
 def test_validation_curves_of_inversion_models_get_a_panel(make, draw_kind):
     result, arrays = make(size=4)
     arrays["curve.x.validation_loss"] = np.linspace(1, 0.5, 16).reshape(2, 8)

@@ -83,7 +83,9 @@ def test_colour_images_and_many_classes(make, draw_kind):
         assert len(places) == count
         assert places[0, 0].values.shape == (12, 12, 3)
         assert places[0, 3].header == "thing 3"
-        assert "first 10 of 12 classes" in " ".join(figure.texts[-1].get_text().split())
+        footer = " ".join(figure.texts[-1].get_text().split())
+        assert "first 10 of 12 classes" in footer
+        assert ("headings: the true class" in footer) == (kind == "best_per_class")
 
 
 def test_a_row_without_images_leaves_the_others(make, draw_kind):
