@@ -158,8 +158,8 @@ class Attack(Described):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """A text that distinguishes its stages from others of the same kind, for progress and timings."""
-        return ()
+        """What distinguishes its stages from others of the same kind, for progress and timings."""
+        return (self.label,)
 
     @property
     def start(self) -> "Attack | None":

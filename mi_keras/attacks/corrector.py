@@ -137,10 +137,6 @@ class Corrected(Attack):
         return f"corrected by {self.rounds} {'query' if self.rounds == 1 else 'queries'} an image"
 
     @property
-    def words(self) -> tuple[str, ...]:
-        return (self.label,)
-
-    @property
     def needs(self) -> Access:
         return Access(images=True, queries=self.queries)
 

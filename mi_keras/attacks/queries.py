@@ -75,10 +75,6 @@ class Queried(Attack):
         return f"{self.queries:,} queries, {'network trained further' if self.tuned else 'affine map'}"
 
     @property
-    def words(self) -> tuple[str, ...]:
-        return (self.label,)
-
-    @property
     def needs(self) -> Access:
         return Access(True, "surrogate", self.sources, self.queries, population=True)
 

@@ -82,7 +82,7 @@ class FromShadows(Attack):
 
     @property
     def words(self) -> tuple[str, ...]:
-        return (self.label, *(["statistics"] if self.observes else []))
+        return (*super().words, *(["statistics"] if self.observes else []))
 
     @property
     def needs(self) -> Access:

@@ -62,10 +62,6 @@ class Transfer(Attack):
         return f"{self.networks.label}{words[self.alignment]}{seen}{last}"
 
     @property
-    def words(self) -> tuple[str, ...]:
-        return (self.label,)
-
-    @property
     def needs(self) -> Access:
         return Access(images=True, answers="surrogate", surrogates=self.sources, population=True)
 

@@ -156,10 +156,6 @@ class NetworkWithinClass(Attack):
         return Access(images=True, answers="surrogate")
 
     @property
-    def words(self) -> tuple[str, ...]:
-        return (self.label,)
-
-    @property
     def seed_names(self) -> list[tuple[object, ...]]:
         return [(type(self).__name__, self.loss)]
 

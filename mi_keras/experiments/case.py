@@ -113,10 +113,11 @@ def plan(case: Case, bench: Bench, *, scores: Sequence[str] = ()) -> Plan:
         images = attack.reconstruct(learned, evidence(observed, seen), held, run)
         return bench.score(images, subset, scores), {}
 
+    by = [] if case.answered_by == TARGET else [f"answered by the {case.answered_by} model"]
     before = [*([fitted] if fitted else []), *(part.stage for part in seen)]
     scored = bench.score_stage(
         attack, observed, scores, compute, upstream=[*before, *bench.upstream(needs, case.defense, expected)],
-        seeds=observed.seeds, words=observed.words, **({} if fitted else attack.identity),
+        seeds=observed.seeds, words=[attack.label, *observed.words, *by], **({} if fitted else attack.identity),
     )  # fmt: skip
     return Plan(case, observed, seen, known, fitted, scored)
 

@@ -1,5 +1,7 @@
 """Stages in words: for progress, for timings, for messages."""
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,11 +21,32 @@ def describe(stage: "Stage") -> str:
         text for name, text in stage.identity.items() if isinstance(text, str) and text and name not in UNSAID
     ]
     run = stage.identity.get("run")
-    return " ".join([stage.kind, *texts, *all_words(stage), *([f"(run {run})"] if run else [])])
+    again = stage.kind.replace("_", " ")  # an attack may be called as its stage is
+    words = [word for word in all_words(stage) if word != again]
+    return " ".join([stage.kind, *texts, *words, *([f"(run {run})"] if run else [])])
 
 
 def all_words(stage: "Stage") -> list[str]:
-    """Return the words of a stage and of all that it is made from, each once."""
-    return list(
-        dict.fromkeys([*stage.words, *(word for earlier in stage.upstream for word in all_words(earlier))])
-    )
+    """Return the words of a stage and of all that it is made from, each once; "shadow 1 to 10" of ten that are numbered."""
+    return list(itertools.chain(*map(_in_short, _numbered(dict.fromkeys(_each_word(stage))))))
+
+
+def _each_word(stage: "Stage") -> Iterator[str]:
+    yield from stage.words
+    for earlier in stage.upstream:
+        yield from _each_word(earlier)
+
+
+def _numbered(words: Iterable[str]) -> Iterator[list[str]]:
+    """Yield words in lists: consecutive words that differ only in a last number that counts up share one."""
+
+    def place(each: tuple[int, str]) -> tuple[str, int | None]:
+        name, _, number = each[1].rpartition(" ")
+        return (name, int(number) - each[0]) if number.isdecimal() else (each[1], None)
+
+    for _, alike in itertools.groupby(enumerate(words), place):
+        yield [word for _, word in alike]
+
+
+def _in_short(words: list[str]) -> list[str]:
+    return words if len(words) < 3 else [f"{words[0]} to {words[-1].rpartition(' ')[2]}"]

@@ -116,7 +116,7 @@ class BeyondBench(ThesisBench):
 
         stage = self.stage(
             "bank_shadow", compute, seeds=[(BANK, number)], settings=self.settings, number=number,
-            words=(f"shadow {number}",), half=True, **self.architecture,
+            words=(f"shadow {number}" if number <= self.bank else "played by a shadow",), half=True, **self.architecture,
         )  # fmt: skip
         return stage
 

@@ -170,7 +170,7 @@ def test_a_decoder_and_its_defence_are_named_in_words(stored, make_bench, record
     attacked = plan(Case(replace(COMPACT, images=5), QuantizedMaps(3)), bench)
     words = QuantizedMaps(3).words
     assert describe(attacked.learned) == f"decoder compact decoder {words} (run 1)"
-    assert describe(attacked.scored) == f"scored {words} compact decoder (run 1)"
+    assert describe(attacked.scored) == f"scored compact decoder {words} (run 1)"
     make_bench(stored).maps(TRAINING).computed()
     with pytest.raises(KeyboardInterrupt):
         attacked.learned.computed()
