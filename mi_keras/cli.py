@@ -95,7 +95,3 @@ def _parser() -> OneLineErrors:
     parser.add_argument("--list", action="store_true", help="list the sections")
     parser.add_argument("--json", action="store_true", help="print result.json instead of the tables")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

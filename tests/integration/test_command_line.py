@@ -94,8 +94,8 @@ def test_list_and_help_answer_within_a_second_without_tensorflow(tmp_path, argum
     assert not (tmp_path / "store").exists()
 
 
-def test_its_module_is_the_command_too(tmp_path):
-    module = ("-m", "mi_keras.cli")
+def test_the_package_is_the_command_too(tmp_path):
+    module = ("-m", "mi_keras")
     assert call(tmp_path, "--list", program=module).stdout == call(tmp_path, "--list").stdout != ""
     refused = call(tmp_path, "audits", program=module)
     assert refused.returncode == 2
