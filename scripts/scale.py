@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
+from mi_keras.machine import prepare_libraries
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEASURED = REPOSITORY / "docs" / "measured" / "thesis.5.2.paper.json"
 RUNS = 5
@@ -171,11 +173,8 @@ def main():
         "--grid", action="store_true", help="of section 5.3, with all combinations of inputs, in place of 5.2"
     )
     options = parser.parse_args()
-    os.environ |= {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "KERAS_BACKEND": "tensorflow",
-    }
+    prepare_libraries()
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     logging.getLogger("ray").setLevel(logging.ERROR)
     sys.path.insert(0, str(Path(__file__).parent))
     stages = shape(options.grid)

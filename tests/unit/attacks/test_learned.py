@@ -1,7 +1,6 @@
 """The learned attack on vectors, M_I: its input, what it learns, exact resume, and fits that follow each other."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -26,14 +25,6 @@ from tests.unit.attacks.drawing import assert_same_fit, drawn, evidence, held
 WIDTHS = {"o": 10, "a": 50, "x": 1024, "o+a": 60, "o+x": 1034, "a+x": 1074, "o+a+x": 1084}
 SMALL = InverterSettings(channels=(16, 12, 8), epochs=3, batch_size=8, learning_rate=3e-3)
 SHAPE = (32, 32, 1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fitters() -> Iterator[None]:
-    """The tests share traced steps, each of which serves several: that a fit does not notice is shown below."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learned, "_fitters", FitterPool(size=8))
-        yield
 
 
 def test_all_combinations_of_preset_quick_keep_their_traced_steps() -> None:

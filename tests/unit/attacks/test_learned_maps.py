@@ -1,6 +1,5 @@
 """The learned attack on feature maps: losses against NumPy, what can be learned is learned, any stride, exact resume."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import keras
@@ -21,14 +20,6 @@ from tests.unit.attacks.drawing import assert_same_fit, drawn, evidence, held
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 SMALL = DecoderSettings("compact", epochs=2, batch_size=4, learning_rate=5e-3, schedule="cosine")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fitters() -> Iterator[None]:
-    """The tests share traced steps, each of which serves several: that a fit does not notice is shown below."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learned, "_fitters", FitterPool(size=8))
-        yield
 
 
 def examples(
