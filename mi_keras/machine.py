@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,9 @@ log = logging.getLogger("mi_keras")
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow's switch of kernels that round otherwise
 SWITCHED = {"0": "off", "false": "off", "1": "on", "true": "on"}  # what it understands
+X86 = ("x86_64", "amd64")
+# Processors with any of these have it on where nothing is set, as Linux calls them
+WITH_ONEDNN = ("avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
 PRECISIONS = FLOAT32, BFLOAT16 = "float32", "bfloat16"  # of products in the networks of adversaries
 WITH_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # instructions that make it faster, as Linux calls them on x86
 
@@ -28,7 +32,7 @@ def machine(precision: str = FLOAT32) -> dict[str, str]:
         "machine": platform.machine(),
         "instructions": ", ".join(_instructions("avx2", "avx512f", "avx512_bf16", "amx_tile")) or "not known",
         "threads": str(_threads()),
-        "oneDNN": SWITCHED.get(os.environ.get(ONEDNN, "").lower(), "as TensorFlow has it"),
+        "oneDNN": SWITCHED.get(os.environ.get(ONEDNN, "").lower()) or _onednn_unset(),
         **(
             {} if precision == FLOAT32 else {"precision": f"products of adversaries' networks in {precision}"}
         ),
@@ -89,7 +93,7 @@ def use_onednn() -> None:
     processors with instructions for neural networks (AVX512_VNNI and newer). On others they are faster than its own,
     too: docs/performance.md.
     """
-    if platform.machine().lower() in ("x86_64", "amd64") and "tensorflow" not in sys.modules:
+    if platform.machine().lower() in X86 and "tensorflow" not in sys.modules:
         os.environ[ONEDNN] = os.environ.get(ONEDNN) or "1"  # to TensorFlow, empty is not set
 
 
@@ -105,10 +109,29 @@ def versions() -> dict[str, str]:
     }
 
 
+def computed_otherwise(computed_with: Iterable[Mapping[str, str]]) -> list[str]:
+    """Say so where some stages were computed with other versions, kernels, instructions or threads than this process would.
+
+    Args:
+        computed_with: `versions` and `machine` as they were then, or as much of them as is known.
+    """
+    now = versions() | machine()
+    others = {(name, by[name]) for by in computed_with for name in by if by[name] != now.get(name)}
+    told = "; ".join(f"{name}: {then} (now {now.get(name, 'none')})" for name, then in sorted(others))
+    return [f"Some stages were computed otherwise than this run does: {told}."] if others else []
+
+
 @functools.cache
 def _version(package: str) -> str:
     """Look it up once: every stage that is stored says it, and the file it stands in is parsed as an e-mail."""
     return version(package)
+
+
+def _onednn_unset() -> str:
+    """Return whether TensorFlow uses oneDNN where nobody has said it."""
+    by_instructions = platform.machine().lower() in X86 and Path("/proc/cpuinfo").exists()
+    known = "on" if _instructions(*WITH_ONEDNN) else "off"
+    return known if by_instructions else "as TensorFlow has it"
 
 
 def _instructions(*names: str) -> list[str]:

@@ -38,7 +38,7 @@ from mi_keras.auditing.stronger import (
 from mi_keras.auditing.verdict import Judgement, Tolerance, judge
 from mi_keras.auditing.work import Work, on_answers, work_of
 from mi_keras.experiments.store import Store
-from mi_keras.machine import machine, versions
+from mi_keras.machine import computed_otherwise, machine, versions
 from mi_keras.models.scope import own_models
 from mi_keras.progress import Progress
 from mi_keras.types import Floats
@@ -78,6 +78,8 @@ def audit(
     if unknown := sorted(settings.keys() - {field.name for field in fields(Options)}):
         refuse_unknown(unknown[0], ("options", "store", "progress", "name", "data_name", "imports"))
     options = replace(options or Options(), **settings)
+    if store is not None:
+        store.start_record()  # what an earlier audit used is not this one's
     work = work_of(model, data, options, store=store, progress=progress, name=name, imports=imports)
     return report_of(work, data_name)
 
@@ -136,7 +138,7 @@ class _Audit:
             ),
             points=points, defences=defences, controls=(*dict.fromkeys(itertools.chain(*checks.values())), same),
             assumed=(*self.work.contract.assumed, *shadow_facts(climbed)), not_tried=tuple(not_tried(benches, self.work.adversaries(*self.work.sent), self.work.sizes, why, behind)),
-            warnings=(*smoke(options.preset), *self.work.contract.warnings, *weak_shadows(climbed), *indistinct(any_point, self.work.benches(self.work.sent[0]), self.work.contract.names), *self.left_out), cheapest=cheapest(points, defences),
+            warnings=(*smoke(options.preset), *self.work.contract.warnings, *weak_shadows(climbed), *indistinct(any_point, self.work.benches(self.work.sent[0]), self.work.contract.names), *self.left_out, *computed_otherwise(self.work.store.computed_with)), cheapest=cheapest(points, defences),
             versions={"python": platform.python_version()} | versions(), machine=machine(self.work.store.precision), pictures=self.pictures,
             curves=tuple(self.curves),
         )  # fmt: skip

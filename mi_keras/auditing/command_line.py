@@ -94,7 +94,7 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
     else:
         first_screen(report, console_for_tables())
         say_path(console_for_tables(), "Page, model card and JSON", page)
-        kept = f", {bytes_below(store.root) / 1e6:,.0f} MB; delete it when you are done"
+        kept = f", {bytes_below(store.root) / 1e6:,.0f} MB with those of all runs that use it; delete it when you need none of them"
         say_path(
             console_for_tables(), "Finished steps, with what was rebuilt of the images", store.root, kept
         )

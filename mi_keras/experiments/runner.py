@@ -23,7 +23,7 @@ from mi_keras.experiments.store import Store, open_store
 from mi_keras.experiments.team import Team
 from mi_keras.experiments.workers import team_of
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
-from mi_keras.machine import as_change, machine, use_threads, versions
+from mi_keras.machine import as_change, computed_otherwise, machine, use_threads, versions
 from mi_keras.progress import Progress
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA, ExperimentResult
@@ -58,6 +58,10 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
         for number, (experiment, prepared) in enumerate(ready, start=1):
             team.narrow(experiments=[asdict(experiment)])
             result = _measure(prepared, store)
+            if alone and all(stage["reused"] for stage in store.timings[:-1]):
+                progress.announce(
+                    f"All {len(store.timings) - 1} steps were stored already: none was computed."
+                )
             if number < len(ready):
                 team.go_ahead()
             _write(experiment, prepared, result, request, store)
@@ -138,7 +142,7 @@ def _write(
         "changed": [*prepared.changed, *as_change(store.precision)], "runs": prepared.runs, "seed": request.seed, "settings": prepared.settings,
         "versions": {"python": platform.python_version()} | versions(), "machine": machine(store.precision) | ({"devices": str(store.devices)} if store.devices > 1 else {}), "timings": store.timings,
         "written": datetime.now(UTC).isoformat(timespec="seconds"), "measured": result.measured,
-        "notes": [*result.notes, *_other_versions(store), PRESETS[request.preset]],
+        "notes": [*result.notes, *computed_otherwise(store.computed_with), PRESETS[request.preset]],
         "tables": [table.to_json() for table in result.tables], "claims": [claim.to_json() for claim in result.claims],
         "figures": [figure.to_json() for figure in result.figures], "arrays_sha256": sha256(folder / "arrays.npz"), **prepared.about,
     }  # fmt: skip
@@ -158,12 +162,3 @@ def _remove_reports(folder: Path) -> None:
     for name in names:
         if Path(name).name == name and name.endswith((".csv", ".png")):
             (folder / name).unlink(missing_ok=True)
-
-
-def _other_versions(store: Store) -> list[str]:
-    """Say so where a stored stage was computed with other versions than this run's."""
-    now = versions()
-    others = {
-        f"{name} {used[name]}" for used in store.versions for name in used if used[name] != now.get(name)
-    }
-    return [f"Some stages were computed with {', '.join(sorted(others))}."] if others else []

@@ -23,7 +23,7 @@ from mi_keras.experiments.renewal import Renewal
 from mi_keras.experiments.stage_words import describe, told
 from mi_keras.experiments.team import Team
 from mi_keras.files import DiskWorkspace, check_writable
-from mi_keras.machine import FLOAT32, usable_precision, versions
+from mi_keras.machine import FLOAT32, machine, usable_precision, versions
 from mi_keras.progress import Arrays, Progress, SilentProgress, Workspace
 from mi_keras.whole import locked, remove_leftovers
 
@@ -129,9 +129,9 @@ class Store:
         self.renewal = Renewal(root, run, force=force)
 
     def start_record(self) -> None:
-        """Begin to record anew which stages are used: `timings`, and `versions`, one entry per distinct set."""
+        """Begin to record anew which stages are used: `timings`; and what computed them, `computed_with`, each distinct one once."""
         self.timings: list[dict[str, Any]] = []
-        self.versions: list[dict[str, str]] = []
+        self.computed_with: list[dict[str, str]] = []
         self._noted, self._earlier = set[str](), set(self._fresh)
 
     def stage(
@@ -243,7 +243,7 @@ class Store:
             self._fresh.add(stage.key)
             self._say_finished(stage, meta["seconds"])
         reused = stage.key not in self._fresh or stage.key in self._earlier
-        self._note(stage, meta["seconds"], meta["versions"], reused=reused)
+        self._note(stage, meta["seconds"], meta["versions"] | meta.get("machine", {}), reused=reused)
         return arrays, meta["info"]
 
     def _produce(self, stage: Stage) -> Result:
@@ -263,7 +263,7 @@ class Store:
         self._fresh.add(stage.key)
         self.renewal.finish(stage.key)
         self._say_finished(stage, seconds)
-        self._note(stage, seconds, versions(), reused=False)
+        self._note(stage, seconds, versions() | machine(), reused=False)
         return {key: np.asarray(value) for key, value in arrays.items()}, json.loads(json.dumps(info))
 
     def _say_finished(self, stage: Stage, seconds: float) -> None:
@@ -273,12 +273,12 @@ class Store:
             left = self._graph.left()
         self.progress.finished(told(stage), seconds, left)
 
-    def _note(self, stage: Stage, seconds: float, used: dict[str, str], *, reused: bool) -> None:
+    def _note(self, stage: Stage, seconds: float, by: dict[str, str], *, reused: bool) -> None:
         if stage.key not in self._noted:
             self._noted.add(stage.key)
             self.timings.append({"stage": describe(stage), "seconds": seconds, "reused": reused})
-            if used not in self.versions:
-                self.versions.append(used)
+            if by not in self.computed_with:
+                self.computed_with.append(by)
 
 
 def open_store(**options: Any) -> Store:

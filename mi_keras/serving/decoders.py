@@ -47,7 +47,7 @@ def read_decoder(bench: SplitBench, config: Config, name: str) -> Trained:
         "attack": f"{name} decoder", "output_kind": FEATURE_MAPS, "decoder": name, "cut": bench.encoder.cut,
         "scores": summary(attacked.scored, METRICS), "baseline": {"name": "mean face", **summary(baseline.scored, METRICS)},
         "stages": {"decoder": attacked.learned.key, "scores": attacked.scored.key},
-        "trained_with": bench.store.versions, "samples": "smooth pictures made of waves; nobody's face",
+        "trained_with": bench.store.computed_with, "samples": "smooth pictures made of waves; nobody's face",
         "licence": f"{licence(source.name, source.note)} The head is MobileNetV3-Large with weights "
                    f"{config.encoder.weights}; those of imagenet are as Keras Applications publishes them.",
     }  # fmt: skip

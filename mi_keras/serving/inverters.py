@@ -73,7 +73,7 @@ def read_inverter(bench: ThesisBench, config: Inverted, combination: str, object
         "scores": summary(attacked.scored, METRICS),
         "baseline": {"name": "class prototype", **summary(prototype.scored, METRICS)},
         "stages": {name: stage.key for name, stage in stages.items()},
-        "trained_with": bench.store.versions, "samples": words, "in_graph": _words(config, letters),
+        "trained_with": bench.store.computed_with, "samples": words, "in_graph": _words(config, letters),
         "licence": licence(source, "CC BY-SA 3.0 (MNIST)" if source == DEFAULT_SOURCE else ""),
     }  # fmt: skip
     return Trained(signatures, samples, about)

@@ -1,6 +1,7 @@
 """TensorFlow uses oneDNN on any x86 processor in a command, but where the user or a loaded TensorFlow has it otherwise."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from mi_keras import cli
 from mi_keras import machine as machines
 from mi_keras.command import guarded
-from mi_keras.machine import ONEDNN, machine, use_onednn
+from mi_keras.machine import ONEDNN, computed_otherwise, machine, use_onednn, versions
 
 
 @pytest.fixture
@@ -51,7 +52,23 @@ def test_every_command_uses_it(nothing_set, monkeypatch, command):
 
 
 @pytest.mark.skipif(machines.platform.machine() != "x86_64", reason="commands leave it as it is but on x86")
-def test_tensorflow_does_as_it_is_told_in_these_tests():
-    from tensorflow.python.util._pywrap_util_port import IsMklEnabled
+@pytest.mark.parametrize("said", ["1", "0", None])
+def test_what_a_machine_says_of_it_is_what_tensorflow_does(said):
+    environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
+    environment |= {} if said is None else {ONEDNN: said}
+    code = (
+        "from mi_keras.machine import machine; said = machine()['oneDNN'] == 'on'\n"
+        "from tensorflow.python.util._pywrap_util_port import IsMklEnabled; assert said == IsMklEnabled()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
-    assert machine()["oneDNN"] == {True: "on", False: "off"}[IsMklEnabled()]
+
+def test_what_was_computed_otherwise_is_said_once():
+    here = versions() | machine()
+    assert computed_otherwise([here, {"keras": here["keras"]}, {}]) == []  # an earlier version wrote no more
+    others = [here | {"keras": "2.0", "threads": "96"}, here | {"threads": "96"}]
+    assert computed_otherwise(others) == [
+        f"Some stages were computed otherwise than this run does: keras: 2.0 (now {here['keras']}); "
+        f"threads: 96 (now {here['threads']})."
+    ]

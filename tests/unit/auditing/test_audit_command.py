@@ -149,7 +149,9 @@ def test_inputs_beside_the_image_are_held(
     assert "Input age is held at 40, 1." in (tmp_path / "audit" / "audit.md").read_text()
     size = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.is_file()) / 1e6
     last = told.out.splitlines()[-1]
-    assert last.endswith(f": {tmp_path}/store, {size:,.0f} MB; delete it when you are done")
+    assert last.endswith(
+        f": {tmp_path}/store, {size:,.0f} MB with those of all runs that use it; delete it when you need none of them"
+    )
 
 
 LIMIT = ["--fail-above", "found=0.2"]

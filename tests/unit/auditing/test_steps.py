@@ -14,6 +14,7 @@ from mi_keras.auditing.sent import COMPONENTS, SHUFFLED, Sent, answered, learned
 from mi_keras.auditing.subject import SIDES
 from mi_keras.auditing.views import View
 from mi_keras.experiments.store import Store
+from mi_keras.machine import ONEDNN, machine
 
 __all__ = ["linear"]
 
@@ -39,12 +40,12 @@ def test_what_was_done_is_said_without_kinds_and_classes() -> None:
 
 
 def test_a_log_has_a_line_of_words_for_each_step_and_counts_those_that_are_left(
-    tmp_path: Path, linear: None, recording_progress: Any
+    tmp_path: Path, linear: None, recording_progress: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = recording_progress()
     store = Store(tmp_path, progress=progress)
     images, settings = pictures(), {**WORKED_OUT, "at": ("label", "flat")}
-    audit(network(), images, store=store, progress=progress, **settings)
+    first = audit(network(), images, store=store, progress=progress, **settings)
     said = progress.ended
     answers = [words for words in said if words.startswith("answers at ")]
     steps = len(said) - len(answers)
@@ -55,8 +56,16 @@ def test_a_log_has_a_line_of_words_for_each_step_and_counts_those_that_are_left(
     assert not [words for words in said if re.search(r"[A-Z]|_|\(run", words)]
     assert len(set(said)) == len(said)
     progress.left.clear()
-    audit(network(), images, store=store, progress=progress, **settings)
+    kernels = machine()["oneDNN"]
+    monkeypatch.setenv(
+        ONEDNN, "1" if kernels == "off" else "0"
+    )  # TensorFlow is loaded: what is recorded changes
+    again = audit(network(), images, store=store, progress=progress, **settings)
     assert progress.left == [0, 0]
+    otherwise = [warning for warning in again.warnings if warning not in first.warnings]
+    assert [re.sub(r" \(now .*", "", warning) for warning in otherwise] == [
+        f"Some stages were computed otherwise than this run does: oneDNN: {kernels}"
+    ]
 
 
 @pytest.mark.slow

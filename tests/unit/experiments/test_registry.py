@@ -20,6 +20,7 @@ from mi_keras.experiments.section import Experiment, Request, Section
 from mi_keras.experiments.team import Team
 from mi_keras.experiments.thesis.sizes import Classified
 from mi_keras.experiments.thesis.work import THESIS as THESIS_WORK
+from mi_keras.machine import ONEDNN, machine
 from mi_keras.progress import SilentProgress
 from mi_keras.reports.files import load_result
 
@@ -104,6 +105,28 @@ def test_a_section_of_a_users_package_runs_and_writes_a_result_like_any_other(tm
     assert len(timings) > 2
     assert all(entry["reused"] for entry in timings if entry["stage"] != "all")
     assert {entry["stage"] for entry in timings} <= {entry["stage"] for entry in written}
+
+
+def test_a_run_says_what_it_took_from_the_store_and_how_that_was_computed(tmp_path, mine, monkeypatch):
+    registry.register(mine)
+    kernels, said, notes = machine()["oneDNN"], [], []
+    for number in range(3):
+        if number == 2:
+            monkeypatch.setenv(
+                ONEDNN, "0" if kernels != "off" else "1"
+            )  # TensorFlow is loaded: what is recorded changes
+        said.append(io.StringIO())
+        (folder,) = runner.run(request(tmp_path), Console(file=said[-1], width=300))
+        notes.append(json.loads((folder / "result.json").read_text())["notes"])
+    stored = [
+        bool(re.search(r"^All \d+ steps were stored already: none was computed\.", each.getvalue()))
+        for each in said
+    ]
+    assert stored == [False, True, True]
+    otherwise = [[each for each in found if "otherwise" in each] for found in notes]
+    assert otherwise[:2] == [[], []]
+    assert len(otherwise[2]) == 1
+    assert f"otherwise than this run does: oneDNN: {kernels} (now o" in otherwise[2][0]
 
 
 def test_the_section_of_the_walk_through_runs(tmp_path, mine):
