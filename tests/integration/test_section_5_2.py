@@ -82,9 +82,11 @@ def test_a_changed_setting_shows_in_table_and_files(two_runs):
 def test_the_second_run_reads_everything_from_the_store_and_says_the_same(uninterrupted):
     folder, printed = uninterrupted
     stored = {path: path.stat().st_mtime_ns for path in (folder / "store" / "stages").rglob("*")}
-    assert here(folder, *TINY) == (printed, "")
+    again, said = here(folder, *TINY)
     timings = [entry for entry in load(folder, "5.2")["timings"] if entry["stage"] != "all"]
     assert len(timings) > 10
+    assert again == printed
+    assert said == f"All {len(timings)} steps were stored already: none was computed.\n"
     assert all(entry["reused"] for entry in timings)
     assert {path: path.stat().st_mtime_ns for path in (folder / "store" / "stages").rglob("*")} == stored
 
