@@ -8,9 +8,10 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce.py"
 COLUMNS = "120"  # of the terminal that the tables are printed for
+LONGEST = 1200  # seconds of a command, on a slow machine beside other tests
 
 
-def call(folder, *arguments, program=(SCRIPT,), timeout=300):
+def call(folder, *arguments, program=(SCRIPT,), timeout=LONGEST):
     """Return the finished process, however it ended."""
     environment = os.environ | {"MI_KERAS_HOME": str(folder / "store"), "COLUMNS": COLUMNS}
     return subprocess.run(
@@ -19,7 +20,7 @@ def call(folder, *arguments, program=(SCRIPT,), timeout=300):
     )  # fmt: skip
 
 
-def reproduce(folder, *arguments, timeout=300):
+def reproduce(folder, *arguments, timeout=LONGEST):
     finished = call(folder, *arguments, timeout=timeout)
     assert finished.returncode == 0, finished.stderr
     return finished
