@@ -118,7 +118,12 @@ def computed_otherwise(computed_with: Iterable[Mapping[str, str]]) -> list[str]:
     now = versions() | machine()
     others = {(name, by[name]) for by in computed_with for name in by if by[name] != now.get(name)}
     told = "; ".join(f"{name}: {then} (now {now.get(name, 'none')})" for name, then in sorted(others))
-    return [f"Some stages were computed otherwise than this run does: {told}."] if others else []
+    if not others:
+        return []
+    return [
+        f"What was stored already was computed with other means, wholly or in part: {told}. Numbers may differ by more than rounding: a "
+        "model that is trained otherwise is another draw. To mix nothing, compute all anew (`--force`) or take another MI_KERAS_HOME."
+    ]
 
 
 @functools.cache

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mi_keras.auditing.work import Work
 
 ENDS = {3: "an upper bound is above a limit", 4: "a verdict is void, or there are too few images to say"}
+# The demonstration has its own
+OF_A_MODEL = ("pixels", "model_input", "output", "trained_on", "labels", "groups", "size")
 GO_ON = "What is finished is kept; run the same command again to go on."
 
 
@@ -65,6 +67,8 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
         raise InputError("`data` must be given with a model: a folder, a .zip or an .npz file; got none.")
     if given.model is None and given.data is not None:
         raise InputError(f"`MODEL` must be given with --data; got --data {given.data} alone.")
+    if given.model is None:
+        _check_demonstration(options)
     if not given.list_points:
         check_writable("out", given.out)
     _prepare(given)
@@ -77,8 +81,6 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
     from mi_keras.console import TerminalProgress, print_line
 
     console = Console(stderr=True)
-    if (given.out / DOCUMENT).exists():
-        print_line(console, f"{given.out} holds an audit, which this one replaces when it is done.")
     progress = TerminalProgress(console)
     with team_of(
         f"{__name__}:follow", {"arguments": list(arguments)}, resources, resources.processes(given.preset), progress
@@ -86,6 +88,8 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
         store = open_store(precision=given.precision, progress=progress, team=team)
         with interruptible(lambda: store.current or "reading and weighing what is there"):
             work, data_name = _described(given, options, store)
+            if (given.out / DOCUMENT).exists():
+                print_line(console, f"The audit in {given.out} is replaced when this one is done.")
             report = report_of(work, data_name)
     report = report.worded(made.in_options)
     page = write(report, given.out)
@@ -105,6 +109,18 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
                 print_line(console, f"{point.name}: {above}.")
         print_line(console, f"--fail-above {given.fail_above}: {ENDS[code]}, exit code {code}.")
     return code
+
+
+def _check_demonstration(options: Options) -> None:
+    """Refuse what describes a model or images of the user's own where there are none.
+
+    Raises:
+        InputError: such an option is given.
+    """
+    default = Options()
+    for name in OF_A_MODEL:
+        if (value := getattr(options, name)) != getattr(default, name):
+            raise InputError(f"`{name}` must go with a model of your own (MODEL); got {value!r}.")
 
 
 def _prepare(given: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from mi_keras.attacks.attack import Answers, Attack, Described, Evidence, Fitted
 from mi_keras.defenses.defense import Defense
 from mi_keras.errors import InputError
 from mi_keras.experiments.bench import TARGET, Asked, Bench
+from mi_keras.experiments.stage_words import all_words
 from mi_keras.experiments.store import Stage
 from mi_keras.progress import Workspace
 from mi_keras.types import Rows
@@ -117,7 +118,9 @@ def plan(case: Case, bench: Bench, *, scores: Sequence[str] = ()) -> Plan:
     before = [*([fitted] if fitted else []), *(part.stage for part in seen)]
     scored = bench.score_stage(
         attack, observed, scores, compute, upstream=[*before, *bench.upstream(needs, case.defense, expected)],
-        seeds=observed.seeds, words=[attack.label, *observed.words, *by], **({} if fitted else attack.identity),
+        seeds=observed.seeds, words=[attack.label, *observed.words, *by],
+        told=bench.label(f"{attack.label} on {subset}", [*_said(observed), *by, "scored"]),
+        **({} if fitted else attack.identity),
     )  # fmt: skip
     return Plan(case, observed, seen, known, fitted, scored)
 
@@ -130,6 +133,11 @@ def parts(inputs: Sequence[Input], asked: Asked, expected: Defense | None, bench
 def evidence(asked: Asked, found: Sequence[Part]) -> Evidence:
     """Read what the inputs of an attack derived from answers, computing it if need be."""
     return Evidence(asked.read(), [part.values() for part in found])
+
+
+def _said(asked: Asked) -> list[str]:
+    """Return the words of whoever answers, and of the defence that answers pass."""
+    return list(dict.fromkeys([*asked.words, *(word for stage in asked.stages for word in all_words(stage))]))
 
 
 def _check(case: Case, bench: Bench) -> None:
@@ -165,6 +173,7 @@ def _part(each: Input, asked: Asked, expected: Defense | None, bench: Bench) -> 
     stage = bench.stage(
         each.kind, compute, upstream=[*asked.stages, *bench.upstream(each.needs, expected, expected)],
         seeds=[*each.seed_names(asked.images), *asked.seeds], words=asked.words, half=each.gains_in_half,
+        told=bench.label(f"{each.label} of {asked.images}", _said(asked)),
         **asked.identity, **each.identity,
     )  # fmt: skip
     return Part(stage, lambda: stage.arrays[each.array])
@@ -198,6 +207,7 @@ def _fitted(
         ],
         seeds=[*attack.seed_names, *(asked.seeds if asked else ())],
         words=[*attack.words, *(asked.words if asked else ())], half=attack.gains_in_half,
+        told=bench.label(", ".join(attack.words) or attack.label, [*(asked.words if asked else ()), "learned"]),
         **(asked.identity if asked else {}), **attack.identity,
     )  # fmt: skip
     return known, stage

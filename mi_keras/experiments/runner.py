@@ -59,9 +59,7 @@ def run_experiments(experiments: Sequence[Experiment], request: Request, console
             team.narrow(experiments=[asdict(experiment)])
             result = _measure(prepared, store)
             if alone and all(stage["reused"] for stage in store.timings[:-1]):
-                progress.announce(
-                    f"All {len(store.timings) - 1} steps were stored already: none was computed."
-                )
+                progress.announce("Nothing was computed: all of it was stored already.")
             if number < len(ready):
                 team.go_ahead()
             _write(experiment, prepared, result, request, store)

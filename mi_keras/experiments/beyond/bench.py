@@ -29,6 +29,7 @@ from mi_keras.training.classifier import train_classifier
 from mi_keras.types import Floats, Images, Observation, Redrawn
 
 ADVERSARY = 1  # the run whose stages are the adversary's own, whichever target it attacks
+PLAYED = "played by a shadow"  # the target, in words
 BANK = "bank"
 HALF, ALL = "half", "all"  # of the adversary's images: what the shadow that plays the target was trained on
 PLAYERS = (HALF, ALL)
@@ -114,9 +115,10 @@ class BeyondBench(ThesisBench):
             right = accuracy(observe(cnn, validation.images).vectors, validation.labels)
             return weights_of(cnn), {"history": history, "accuracy": right}
 
+        word = f"shadow {number}" if number <= self.bank else PLAYED
         stage = self.stage(
             "bank_shadow", compute, seeds=[(BANK, number)], settings=self.settings, number=number,
-            words=(f"shadow {number}" if number <= self.bank else "played by a shadow",), half=True, **self.architecture,
+            words=(word,), told=self.label(word if number <= self.bank else "the shadow that plays the target"), half=True, **self.architecture,
         )  # fmt: skip
         return stage
 
@@ -145,6 +147,9 @@ class BeyondBench(ThesisBench):
         return self._hardened(self.bank + 1, defense) if self.player else super().model(role, defense)
 
     # Answers
+
+    def called(self, role: str) -> str:
+        return role.replace(f"{BANK}/", "shadow ") if role.startswith(BANK) else super().called(role)
 
     def output_vector(self, role: str, subset: str, defense: Defense | None = None) -> Stage:
         if role != TARGET and self is not self.adversary:

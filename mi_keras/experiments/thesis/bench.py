@@ -102,11 +102,12 @@ class ThesisBench(Bench):
             return weights_of(cnn), {"history": history, "f1": f1, "confusion": confusion.tolist()}
 
         changed: dict[str, Any] = {} if head == DEFAULT_HEAD else {"head": head}
+        words = [f"{name} {value}" for name, value in asdict(head).items()] if changed else []
         stage = self.stage(
             "classifier", compute, seeds=[("classifier", role)], settings=self.settings, role=role, **changed,
             half=role == SHADOW,  # the target model is not the adversary's
             **self.architecture,
-            words=[f"{name} {value}" for name, value in asdict(head).items()] if changed else (),
+            words=words, told=self.label(f"{role} model", words),
         )  # fmt: skip
         return stage
 
@@ -140,6 +141,10 @@ class ThesisBench(Bench):
         )  # fmt: skip
         return stage
 
+    def called(self, role: str) -> str:
+        """Return a model in words for progress."""
+        return f"the {role} model"
+
     def load(self, stage: Stage) -> keras.Model:
         """Rebuild a classifier from its stored weights."""
         head = stage.identity.get("head")
@@ -161,7 +166,8 @@ class ThesisBench(Bench):
             accuracy = float(np.mean(observation.predicted_class == images.labels))
             return {"output_vector": observation.vectors}, {"accuracy": accuracy}
 
-        plain = self.stage("output_vector", answer, upstream=[model], subset=subset)
+        told = self.label(f"answers of {self.called(role)} to {subset}")
+        plain = self.stage("output_vector", answer, upstream=[model], subset=subset, told=told)
         if defense is None or (defense.hardens and type(defense).apply is Defense.apply):
             return plain  # nothing is done to what the model sends
 

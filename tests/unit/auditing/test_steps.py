@@ -63,9 +63,8 @@ def test_a_log_has_a_line_of_words_for_each_step_and_counts_those_that_are_left(
     again = audit(network(), images, store=store, progress=progress, **settings)
     assert progress.left == [0, 0]
     otherwise = [warning for warning in again.warnings if warning not in first.warnings]
-    assert [re.sub(r" \(now .*", "", warning) for warning in otherwise] == [
-        f"Some stages were computed otherwise than this run does: oneDNN: {kernels}"
-    ]
+    assert len(otherwise) == 1
+    assert f": oneDNN: {kernels} (now o" in otherwise[0]
 
 
 @pytest.mark.slow
