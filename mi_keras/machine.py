@@ -121,8 +121,8 @@ def computed_otherwise(computed_with: Iterable[Mapping[str, str]]) -> list[str]:
     if not others:
         return []
     return [
-        f"What was stored already was computed with other means, wholly or in part: {told}. Numbers may differ by more than rounding: a "
-        "model that is trained otherwise is another draw. To mix nothing, compute all anew (`--force`) or take another MI_KERAS_HOME."
+        f"Some or all of what was stored already was computed with other versions or settings: {told}. Numbers may differ by more than "
+        "rounding, as a model that is trained otherwise is another draw. To mix nothing, take another MI_KERAS_HOME."
     ]
 
 

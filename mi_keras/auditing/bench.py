@@ -225,16 +225,14 @@ class AuditBench(Bench):
             described["upstream"] = [*described["upstream"], self.raw(self.subject.output_name, OWN)]
         counted = {} if self._own_groups is None else {"counted": "by group"}
         other = {} if self.attacker == 1 else {"attacker": self.attacker}
-        described["told"] = self.label(learned(attack, self.sent, self.attacker, described["words"]))
+        described["told"] = learned(attack, self.sent, self.attacker, described["words"])
         return super().fit_stage(attack, compute, **described, **counted, **other)
 
     def score_stage(
         self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
     ) -> Stage:
         """Describe the stage of what an attack draws of the images of one side."""
-        described["told"] = self.label(
-            rebuilt(attack, self.sent, self.attacker, described["words"], asked.images)
-        )
+        described["told"] = rebuilt(attack, self.sent, self.attacker, described["words"], asked.images)
         return super().score_stage(attack, asked, scores, compute, **described)
 
     def label(self, text: str, words: Iterable[str] = ()) -> str:

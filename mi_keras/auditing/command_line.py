@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mi_keras.auditing.work import Work
 
 ENDS = {3: "an upper bound is above a limit", 4: "a verdict is void, or there are too few images to say"}
-# The demonstration has its own
+# The demonstration sets these itself
 OF_A_MODEL = ("pixels", "model_input", "output", "trained_on", "labels", "groups", "size")
 GO_ON = "What is finished is kept; run the same command again to go on."
 

@@ -120,12 +120,14 @@ class Bench:
 
     def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
         """Describe the stage of what an attack learns."""
+        described["told"] = self.label(described["told"])
         return self.stage(attack.kinds[0], compute, **described)
 
     def score_stage(
         self, attack: Attack, asked: Asked, scores: Sequence[str], compute: Compute, /, **described: Any
     ) -> Stage:
         """Describe the stage of an attack's reconstructions and their scores."""
+        described["told"] = self.label(described["told"])
         return self.stage(attack.kinds[1], compute, subset=asked.images, **described, **asked.identity)
 
     # What all have in common

@@ -101,7 +101,8 @@ def plan(case: Case, bench: Bench, *, scores: Sequence[str] = ()) -> Plan:
     subset = case.images or bench.attacked
     observed = bench.asked(case.answered_by, subset, case.defense)
     expected = case.defense if access.defense else None  # what the adversary reckons with
-    seen = parts(attack.inputs, observed, expected, bench)
+    by = [] if case.answered_by == TARGET else [f"answered by the {case.answered_by} model"]
+    seen = parts(attack.inputs, observed, expected, bench, by)
     known, fitted = _fitted(case, observed, expected, bench) if attack.kinds[0] else ((), None)
 
     def compute(workspace: Workspace) -> Fitted:
@@ -114,20 +115,26 @@ def plan(case: Case, bench: Bench, *, scores: Sequence[str] = ()) -> Plan:
         images = attack.reconstruct(learned, evidence(observed, seen), held, run)
         return bench.score(images, subset, scores), {}
 
-    by = [] if case.answered_by == TARGET else [f"answered by the {case.answered_by} model"]
     before = [*([fitted] if fitted else []), *(part.stage for part in seen)]
     scored = bench.score_stage(
         attack, observed, scores, compute, upstream=[*before, *bench.upstream(needs, case.defense, expected)],
         seeds=observed.seeds, words=[attack.label, *observed.words, *by],
-        told=bench.label(f"{attack.label} on {subset}", [*_said(observed), *by, "scored"]),
+        told=", ".join([*_said(attack, observed, before), *by, f"scored on {subset.replace('_', ' ')}"]),
         **({} if fitted else attack.identity),
     )  # fmt: skip
     return Plan(case, observed, seen, known, fitted, scored)
 
 
-def parts(inputs: Sequence[Input], asked: Asked, expected: Defense | None, bench: Bench) -> tuple[Part, ...]:
-    """Describe what inputs of an attack derive from answers; `expected`: the defence that the adversary reckons with."""
-    return tuple(_part(each, asked, expected, bench) for each in inputs)
+def parts(
+    inputs: Sequence[Input], asked: Asked, expected: Defense | None, bench: Bench, by: Sequence[str] = ()
+) -> tuple[Part, ...]:
+    """Describe what inputs of an attack derive from answers.
+
+    Args:
+        expected: the defence that the adversary reckons with.
+        by: who answered, in words, where that is not the target.
+    """
+    return tuple(_part(each, asked, expected, bench, by) for each in inputs)
 
 
 def evidence(asked: Asked, found: Sequence[Part]) -> Evidence:
@@ -135,9 +142,21 @@ def evidence(asked: Asked, found: Sequence[Part]) -> Evidence:
     return Evidence(asked.read(), [part.values() for part in found])
 
 
-def _said(asked: Asked) -> list[str]:
-    """Return the words of whoever answers, and of the defence that answers pass."""
-    return list(dict.fromkeys([*asked.words, *(word for stage in asked.stages for word in all_words(stage))]))
+def _said(attack: Attack, asked: Asked | None, made_from: Sequence[Stage]) -> list[str]:
+    """Return in words whose answers pass which defence to an attack, after the attack itself."""
+    name = ", ".join(attack.words) or attack.label
+    texts = [text for each in attack.inputs for text in (*_texts(each), *_texts(each.for_own))]
+    answers = [*asked.words, *all_words(*asked.stages)] if asked else []
+    return [
+        word
+        for word in dict.fromkeys([name, *texts, *answers, *all_words(*made_from)])
+        if word not in attack.words[1:]
+    ]
+
+
+def _texts(described: Described) -> list[str]:
+    """Return what tells an input from others of its label, such as the objective of X~."""
+    return [text.replace("_", " ") for text in described.identity.values() if isinstance(text, str)]
 
 
 def _check(case: Case, bench: Bench) -> None:
@@ -160,7 +179,7 @@ def _check(case: Case, bench: Bench) -> None:
             )
 
 
-def _part(each: Input, asked: Asked, expected: Defense | None, bench: Bench) -> Part:
+def _part(each: Input, asked: Asked, expected: Defense | None, bench: Bench, by: Sequence[str]) -> Part:
     if isinstance(each, Answers):  # they need no stage of their own
         return Part(asked.stages[0], lambda: asked.read().values)
 
@@ -173,7 +192,9 @@ def _part(each: Input, asked: Asked, expected: Defense | None, bench: Bench) -> 
     stage = bench.stage(
         each.kind, compute, upstream=[*asked.stages, *bench.upstream(each.needs, expected, expected)],
         seeds=[*each.seed_names(asked.images), *asked.seeds], words=asked.words, half=each.gains_in_half,
-        told=bench.label(f"{each.label} of {asked.images}", _said(asked)),
+        told=bench.label(
+            f"{each.label} of {asked.images.replace('_', ' ')}", [*_texts(each), *asked.words, *all_words(*asked.stages), *by]
+        ),
         **asked.identity, **each.identity,
     )  # fmt: skip
     return Part(stage, lambda: stage.arrays[each.array])
@@ -207,7 +228,7 @@ def _fitted(
         ],
         seeds=[*attack.seed_names, *(asked.seeds if asked else ())],
         words=[*attack.words, *(asked.words if asked else ())], half=attack.gains_in_half,
-        told=bench.label(", ".join(attack.words) or attack.label, [*(asked.words if asked else ()), "learned"]),
+        told=", ".join([*_said(attack, asked, bench.upstream(needs, case.defense, expected)), "learned"]),
         **(asked.identity if asked else {}), **attack.identity,
     )  # fmt: skip
     return known, stage

@@ -26,9 +26,10 @@ def describe(stage: "Stage") -> str:
     return " ".join([stage.kind, *texts, *words, *([f"(run {run})"] if run else [])])
 
 
-def all_words(stage: "Stage") -> list[str]:
-    """Return the words of a stage and of all that it is made from, each once; "shadow 1 to 10" of ten that are numbered."""
-    return list(itertools.chain(*map(_in_short, _numbered(dict.fromkeys(_each_word(stage))))))
+def all_words(*stages: "Stage") -> list[str]:
+    """Return the words of stages and of all that they are made from, each once; "shadow 1 to 10" of ten that are numbered."""
+    words = dict.fromkeys(word for stage in stages for word in _each_word(stage))
+    return list(itertools.chain(*map(_in_short, _numbered(words))))
 
 
 def _each_word(stage: "Stage") -> Iterator[str]:

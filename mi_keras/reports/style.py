@@ -135,8 +135,8 @@ def line_look(number: int) -> dict[str, Any]:
 
 
 def as_dot(look: dict[str, Any]) -> dict[str, Any]:
-    """Return the look of a line that is one point: a marker stands for its style, and tells its colour apart too."""
-    number = COLORS.index(look["color"]) + LINE_STYLES.index(look["linestyle"])
+    """Return the look of a line that is one point: a marker for its colour and style, of which seven are told apart by it alone."""
+    number = COLORS.index(look["color"]) + 3 * LINE_STYLES.index(look["linestyle"])
     return look | {"marker": MARKERS[number % len(MARKERS)], "linestyle": ""}
 
 

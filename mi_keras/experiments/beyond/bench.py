@@ -13,7 +13,7 @@ from mi_keras.attacks.access import UNLIMITED, Access
 from mi_keras.attacks.attack import Attack, all_needs
 from mi_keras.data.splits import Splits
 from mi_keras.defenses.defense import Defense
-from mi_keras.experiments.bench import SHADOW, TARGET, Asked
+from mi_keras.experiments.bench import SHADOW, TARGET, Asked, Bench
 from mi_keras.experiments.beyond.sizes import AMONG
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.experiments.thesis.bench import EVERYTHING, ThesisBench
@@ -29,7 +29,7 @@ from mi_keras.training.classifier import train_classifier
 from mi_keras.types import Floats, Images, Observation, Redrawn
 
 ADVERSARY = 1  # the run whose stages are the adversary's own, whichever target it attacks
-PLAYED = "played by a shadow"  # the target, in words
+PLAYED, PLAYER = "played by a shadow", "the shadow that plays the target"  # in words
 BANK = "bank"
 HALF, ALL = "half", "all"  # of the adversary's images: what the shadow that plays the target was trained on
 PLAYERS = (HALF, ALL)
@@ -115,10 +115,14 @@ class BeyondBench(ThesisBench):
             right = accuracy(observe(cnn, validation.images).vectors, validation.labels)
             return weights_of(cnn), {"history": history, "accuracy": right}
 
-        word = f"shadow {number}" if number <= self.bank else PLAYED
+        word, told = (
+            (f"shadow {number}", f"shadow {number}, trained")
+            if number <= self.bank
+            else (PLAYED, f"{PLAYER}, trained")
+        )
         stage = self.stage(
             "bank_shadow", compute, seeds=[(BANK, number)], settings=self.settings, number=number,
-            words=(word,), told=self.label(word if number <= self.bank else "the shadow that plays the target"), half=True, **self.architecture,
+            words=(word,), told=self.label(told), half=True, **self.architecture,
         )  # fmt: skip
         return stage
 
@@ -149,7 +153,9 @@ class BeyondBench(ThesisBench):
     # Answers
 
     def called(self, role: str) -> str:
-        return role.replace(f"{BANK}/", "shadow ") if role.startswith(BANK) else super().called(role)
+        if role.startswith(BANK):
+            return role.replace(f"{BANK}/", "shadow ")
+        return PLAYER if role == TARGET and self.player else super().called(role)
 
     def output_vector(self, role: str, subset: str, defense: Defense | None = None) -> Stage:
         if role != TARGET and self is not self.adversary:
@@ -219,4 +225,4 @@ class BeyondBench(ThesisBench):
         needs = all_needs(attack)
         of_target = needs.population or needs.queries or needs.weights or self.answered
         bench = self if of_target else self.adversary
-        return bench.stage(attack.kinds[0], compute, **described)
+        return Bench.fit_stage(bench, attack, compute, **described)

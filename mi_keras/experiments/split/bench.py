@@ -213,7 +213,7 @@ class SplitBench(Bench):
 
     def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
         if not attack.shared:
-            return self.stage(attack.kinds[0], compute, **described)
+            return super().fit_stage(attack, compute, **described)
         return self.store.stage(attack.kinds[0], compute, upstream=[self.images()], **attack.identity)
 
     def score_stage(
@@ -223,6 +223,7 @@ class SplitBench(Bench):
             return self._of_encoder(attack.kinds[1], compute, described["upstream"], answer=attack.label)
         other: dict[str, Any] = {} if asked.images == HELD_OUT else {"subset": asked.images}
         names = list(scores or IMAGE_SCORES)
+        described["told"] = self.label(described["told"])
         return self.stage(attack.kinds[1], compute, scores=names, **described, **asked.identity, **other)
 
     def score(self, images: Iterable[Floats], subset: str, scores: Sequence[str]) -> Arrays:

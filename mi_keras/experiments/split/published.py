@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mi_keras.attacks.attack import Attack
 from mi_keras.data.preprocess import as_unit
-from mi_keras.experiments.bench import Asked
+from mi_keras.experiments.bench import Asked, Bench
 from mi_keras.experiments.split.bench import BATCH, HELD_OUT, TRAINING, SplitBench
 from mi_keras.experiments.split.sending import NoisyPictures
 from mi_keras.experiments.store import Compute, Stage
@@ -117,7 +117,7 @@ class PublishedBench(SplitBench):
 
     def fit_stage(self, attack: Attack, compute: Compute, /, **described: Any) -> Stage:
         if attack.shared:  # it sees nothing of the maps, in whose keys the rest stands
-            return self.stage(attack.kinds[0], compute, **described, **self._as_published)
+            return Bench.fit_stage(self, attack, compute, **described, **self._as_published)
         return super().fit_stage(attack, compute, **described)
 
     def score_stage(

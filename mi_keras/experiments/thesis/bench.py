@@ -14,6 +14,7 @@ from mi_keras.data.splits import Splits
 from mi_keras.defenses.defense import Defended, Defense
 from mi_keras.experiments.bench import SHADOW, TARGET, Asked, Bench
 from mi_keras.experiments.case import Plan
+from mi_keras.experiments.stage_words import all_words
 from mi_keras.experiments.store import Compute, Stage, Store
 from mi_keras.metrics.classification import confusion_matrix, weighted_f1
 from mi_keras.metrics.image import score
@@ -107,7 +108,7 @@ class ThesisBench(Bench):
             "classifier", compute, seeds=[("classifier", role)], settings=self.settings, role=role, **changed,
             half=role == SHADOW,  # the target model is not the adversary's
             **self.architecture,
-            words=words, told=self.label(f"{role} model", words),
+            words=words, told=self.label(f"{role} model", [*self.architecture.values(), *words, "trained"]),
         )  # fmt: skip
         return stage
 
@@ -137,7 +138,8 @@ class ThesisBench(Bench):
 
         stage = self.stage(
             "hardened", compute, upstream=[model], seeds=[("harden", role, *number)], words=[defense.words],
-            role=role, **_identity(defense),
+            told=self.label(" ".join([role, "model", *map(str, number)]), [defense.words, "trained"]), role=role,
+            **_identity(defense),
         )  # fmt: skip
         return stage
 
@@ -166,7 +168,7 @@ class ThesisBench(Bench):
             accuracy = float(np.mean(observation.predicted_class == images.labels))
             return {"output_vector": observation.vectors}, {"accuracy": accuracy}
 
-        told = self.label(f"answers of {self.called(role)} to {subset}")
+        told = self.label(f"answers of {self.called(role)} to {subset.replace('_', ' ')}", all_words(model))
         plain = self.stage("output_vector", answer, upstream=[model], subset=subset, told=told)
         if defense is None or (defense.hardens and type(defense).apply is Defense.apply):
             return plain  # nothing is done to what the model sends
@@ -177,7 +179,7 @@ class ThesisBench(Bench):
 
         stage = self.stage(
             "defended_output_vector", defend, upstream=[plain], seeds=[("defense", subset)] if defense.draws else (),
-            words=[defense.words], subset=subset, **_identity(defense),
+            words=[defense.words], told=f"{told}, {defense.words}", subset=subset, **_identity(defense),
         )  # fmt: skip
         return stage
 
@@ -198,7 +200,8 @@ class ThesisBench(Bench):
             again = ("repetition", self.repetition)
             seeds = [(*names, *again) for names in described["seeds"]]
             words = [*described["words"], f"repetition {self.repetition}"]
-            described |= {"seeds": seeds, "words": words, "repetition": self.repetition}
+            told = f"{described['told']}, repetition {self.repetition}"
+            described |= {"seeds": seeds, "words": words, "told": told, "repetition": self.repetition}
         return super().fit_stage(attack, compute, **described)
 
     def own_images(self) -> Images:

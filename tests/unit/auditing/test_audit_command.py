@@ -286,20 +286,3 @@ def test_a_number_of_processes_or_threads_that_is_none_is_refused(
 ) -> None:
     code, said = command([argument, "0"], tmp_path, capsys, monkeypatch)
     assert (code, said) == (2, f"`{argument}` must be >= 1; got 0.\n")
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [("--pixels", "0..255"), ("--model-input", "torch"), ("--trained-on", "seen"), ("--groups", "folder"), ("--size", "8,8")],
-)  # fmt: skip
-def test_the_demonstration_takes_nothing_that_describes_a_model_of_ones_own(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    option: str,
-    value: str,
-) -> None:
-    code, said = command([option, value], tmp_path, capsys, monkeypatch)
-    assert (code, said.count("\n")) == (2, 1)
-    assert said.startswith(f"`{option}` must go with a model of your own (MODEL); got ")
-    assert not stages(tmp_path)

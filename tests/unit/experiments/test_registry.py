@@ -120,7 +120,7 @@ def test_a_run_says_what_it_took_from_the_store_and_how_that_was_computed(tmp_pa
         notes.append(json.loads((folder / "result.json").read_text())["notes"])
     stored = [each.getvalue() == "Nothing was computed: all of it was stored already.\n" for each in said]
     assert stored == [False, True, True]
-    otherwise = [[each for each in found if "with other means" in each] for found in notes]
+    otherwise = [[each for each in found if "with other versions or settings" in each] for found in notes]
     assert otherwise[:2] == [[], []]
     assert len(otherwise[2]) == 1
     assert f": oneDNN: {kernels} (now o" in otherwise[2][0]

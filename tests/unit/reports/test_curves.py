@@ -51,7 +51,7 @@ def test_curves_of_one_epoch_are_dots_that_the_legend_tells_apart(make, draw_kin
     assert len(set(dots)) == 11
     assert sorted(dots) == sorted(told)
     both = [line.get_marker() for line in classifiers.get_legend().get_lines()]
-    assert both == ["None", "None", "^", "s"]  # training and validation of either model
+    assert both == ["None", "None", "^", "v"]  # training and validation of either model
 
 
 def test_validation_curves_of_inversion_models_get_a_panel(make, draw_kind):
