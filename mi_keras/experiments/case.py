@@ -220,15 +220,16 @@ def _fitted(
         arrays, info = attack.fit(evidence(asked, known) if asked else None, held, run, before)
         return arrays, info if held.query is None else {**info, SPENT: held.query.asked}
 
+    models = bench.upstream(needs, case.defense, expected)
     stage = bench.fit_stage(
         attack, compute,
         upstream=[
-            *(part.stage for part in known), *bench.upstream(needs, case.defense, expected), *([start] if start else []),
+            *(part.stage for part in known), *models, *([start] if start else []),
             *(observed.stages if needs.population else ()),
         ],
         seeds=[*attack.seed_names, *(asked.seeds if asked else ())],
         words=[*attack.words, *(asked.words if asked else ())], half=attack.gains_in_half,
-        told=", ".join([*_said(attack, asked, bench.upstream(needs, case.defense, expected)), "learned"]),
+        told=", ".join([*_said(attack, asked, models), "learned"]),
         **(asked.identity if asked else {}), **attack.identity,
     )  # fmt: skip
     return known, stage
