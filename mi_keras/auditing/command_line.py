@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 ENDS = {3: "an upper bound is above a limit", 4: "a verdict is void, or there are too few images to say"}
 # The demonstration sets these itself
-OF_A_MODEL = ("pixels", "model_input", "output", "trained_on", "labels", "groups", "size")
+OF_A_MODEL = (
+    "pixels", "model_input", "output", "output_kind", "class_names", "trained_on", "labels", "groups", "size",
+)  # fmt: skip
 GO_ON = "What is finished is kept; run the same command again to go on."
 
 
@@ -68,7 +70,7 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
     if given.model is None and given.data is not None:
         raise InputError(f"`MODEL` must be given with --data; got --data {given.data} alone.")
     if given.model is None:
-        _check_demonstration(options)
+        _check_demonstration(given, options)
     if not given.list_points:
         check_writable("out", given.out)
     _prepare(given)
@@ -111,15 +113,16 @@ def _run(given: argparse.Namespace, arguments: Sequence[str], made: OneLineError
     return code
 
 
-def _check_demonstration(options: Options) -> None:
+def _check_demonstration(given: argparse.Namespace, options: Options) -> None:
     """Refuse what describes a model or images of the user's own where there are none.
 
     Raises:
         InputError: such an option is given.
     """
     default = Options()
-    for name in OF_A_MODEL:
-        if (value := getattr(options, name)) != getattr(default, name):
+    asked = [(name, getattr(options, name), getattr(default, name)) for name in OF_A_MODEL]
+    for name, value, unset in (*asked, ("imports", given.imports, [])):
+        if value != unset:
             raise InputError(f"`{name}` must go with a model of your own (MODEL); got {value!r}.")
 
 

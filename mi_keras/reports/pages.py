@@ -10,7 +10,7 @@ from mi_keras.reports.elements import Markup, element, join, link, nested_table,
 from mi_keras.reports.glossary import terms
 from mi_keras.reports.layout import BASELINES, Layout, Line, lay_out
 from mi_keras.reports.leaf import FILE
-from mi_keras.reports.tables import VERDICTS
+from mi_keras.reports.tables import UNDECIDED, VERDICTS
 from mi_keras.reports.text import claim_sentence, preset, provenance, section_title
 from mi_keras.results import AnyFigure, Claim, StoredResult
 
@@ -121,7 +121,7 @@ def _table(layout: Layout) -> Markup:
 def _claims(claims: Sequence[Claim]) -> Markup:
     if not claims:
         return element("p", "No claims were held against this run.")
-    return element("ul", *(
+    listed = element("ul", *(
         element(
             "li", element("strong", VERDICTS[claim.holds]),
             element("span", f" {claim_sentence(claim)}"),
@@ -129,6 +129,8 @@ def _claims(claims: Sequence[Claim]) -> Markup:
         )
         for claim in claims
     ), class_="claims")  # fmt: skip
+    told = element("p", UNDECIDED) if any(claim.holds is None for claim in claims) else ""
+    return join(listed, told)
 
 
 def _figure(spec: AnyFigure, png: bytes) -> Markup:

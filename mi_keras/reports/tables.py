@@ -16,6 +16,7 @@ from mi_keras.results import StoredResult
 from mi_keras.results.rows import StoredTable
 
 VERDICTS = {True: "holds", False: "does not hold", None: "undecided"}
+UNDECIDED = "Undecided: the difference is negligible in its metric, or not larger than its spread over runs, or a row was not measured."
 MIN_WIDTH = 100  # of a table that goes to a file or pipe, where no window limits it
 _PROVENANCE = ("work", "section", "table", "preset", "changed", "data", "runs", "seed")
 _ROW_FIELDS = ("name", "label", "group", "note", "images")
@@ -114,6 +115,8 @@ def _print_claims(result: StoredResult, console: Console, width: int) -> None:
         verdict = Text(VERDICTS[claim.holds], style=_COLORS[claim.holds])
         grid.add_row(verdict, Text(claim_sentence(claim)))
     console.print(grid, crop=False)
+    if undecided:
+        console.print(Text(UNDECIDED, style="dim"))
 
 
 def _markdown_line(layout: Layout, line: Line) -> str:

@@ -6,10 +6,13 @@ import pytest
 
 from mi_keras.auditing.command_line import OF_A_MODEL, main
 
-VALUES = {"pixels": "0..255", "model_input": "torch", "output": "out", "trained_on": "seen", "size": "8,8"}
+VALUES = {
+    "pixels": "0..255", "model_input": "torch", "output": "out", "output_kind": "embedding", "class_names": "cat,dog",
+    "trained_on": "seen", "size": "8,8", "import": "my_layers",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OF_A_MODEL)
+@pytest.mark.parametrize("name", [*OF_A_MODEL, "import"])
 def test_an_option_of_a_model_of_ones_own_is_refused_before_anything_is_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
