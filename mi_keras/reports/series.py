@@ -1,6 +1,7 @@
 """What sweeps and trade-offs share: scores of rows in series, their looks, and the baselines they are held against."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,18 +9,34 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from mi_keras.reports.style import MARKERS, baseline_look, line_look
-from mi_keras.reports.text import provenance, rows_named
+from mi_keras.reports.text import half_interval, provenance, rows_by_name, rows_named
 from mi_keras.results import StoredResult
 from mi_keras.results.rows import Score, StoredRow
 
 Look = dict[str, Any]
 Rows = Mapping[str, StoredRow]
+_BARS = {False: "sample standard deviation", True: "half the 95 % t-interval"}
 
 
-def series_footer(result: StoredResult, names: Iterable[str]) -> str:
+def series_footer(result: StoredResult, names: Collection[str]) -> str:
     """Return the provenance of the rows in the series, and what their bars are where they have any."""
-    bars = " · bars: sample standard deviation over runs" if result.runs > 1 else ""
+    kinds = {
+        table.interval for table in result.tables if not {row.name for row in table.rows}.isdisjoint(names)
+    }
+    bars = " and ".join(_BARS[kind] for kind in sorted(kinds))
+    bars = f" · bars: {bars} over runs" if kinds and result.runs > 1 else ""
     return provenance(result, rows_named(result, names)) + bars
+
+
+def rows_with_bars(result: StoredResult) -> Rows:
+    """Return rows by name, with the spread that their table shows: half an interval, or a deviation."""
+    tables = [
+        replace(table, rows=[replace(row, values=_intervals(row.values)) for row in table.rows])
+        if table.interval
+        else table
+        for table in result.tables
+    ]
+    return rows_by_name(replace(result, tables=tables))
 
 
 def series_looks(count: int) -> list[Look]:
@@ -54,3 +71,7 @@ def means_and_spreads(
     means = [score.mean if score else np.nan for score in scores]
     spreads = [np.nan if score is None or score.std is None else score.std for score in scores]
     return np.array(means, np.float64), np.array(spreads, np.float64)
+
+
+def _intervals(scores: Mapping[str, Score]) -> dict[str, Score]:
+    return {metric: half_interval(score) for metric, score in scores.items()}

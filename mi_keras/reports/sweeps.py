@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mi_keras.progress import Arrays
 from mi_keras.reports import series as shared
 from mi_keras.reports.style import legend_height, legend_strip, new_figure, style_axes, write_message
-from mi_keras.reports.text import metric_label, rows_by_name
+from mi_keras.reports.text import metric_label
 from mi_keras.results import StoredResult, Sweep
 
 _COLUMNS, _PANEL_HEIGHT = 3, 3.2  # inches
@@ -23,7 +23,7 @@ def sweep(spec: Sweep, result: StoredResult, arrays: Arrays) -> Figure:
 
     The mean of a baseline is a dashed line where it has the metric. A row that the run lacks leaves a gap.
     """
-    rows, series = rows_by_name(result), spec.series
+    rows, series = shared.rows_with_bars(result), spec.series
     looks = shared.series_looks(len(series))
     compared = shared.baseline_looks(rows, spec.baseline, spec.metrics)
     legend = [*(entry.label for entry in series), *(rows[name].label for name in compared)]

@@ -19,7 +19,7 @@ from mi_keras.reports.style import (
     style_axes,
     write_message,
 )
-from mi_keras.reports.text import metric_label, rows_by_name
+from mi_keras.reports.text import metric_label
 from mi_keras.results import Panel, StoredResult, TradeOff, TradeOffSeries
 
 MAX_NAMED = 16  # points whose names have room in each of several panels
@@ -37,7 +37,7 @@ def trade_off(spec: TradeOff, result: StoredResult, arrays: Arrays) -> Figure:
     Baselines are dashed lines at their score, the row `reference` is a star. A row that the run lacks leaves a gap.
     Many points have their texts in the first panel only, which is wider then.
     """
-    rows, series, panels = rows_by_name(result), spec.series, spec.panels
+    rows, series, panels = shared.rows_with_bars(result), spec.series, spec.panels
     looks = shared.series_looks(len(series))
     legend = {entry.label: look for entry, look in zip(series, looks, strict=True)}
     if any(_has(rows, spec.reference, panel) for panel in panels):

@@ -13,8 +13,12 @@ def drawn(axes):
     return found
 
 
-def test_means_and_spreads_are_those_of_the_tables(make, draw_kind):
+@pytest.mark.parametrize("interval", [False, True])
+def test_means_and_spreads_are_those_of_the_tables(make, draw_kind, interval):
+    """Half a 95 % t-interval of two runs is 12.706 deviations / sqrt(2), from a table of Student's t."""
     result, _ = make(size=4)
+    result["tables"][0]["interval"] = interval
+    share = 12.7062 / 2**0.5 if interval else 1.0
     rows = {row["name"]: row["values"] for row in result["tables"][0]["rows"]}
     figure = draw_kind("sweep", result, {})
     *panels, strip = figure.axes
@@ -23,15 +27,16 @@ def test_means_and_spreads_are_those_of_the_tables(make, draw_kind):
         assert [tick.get_text() for tick in axes.get_xticklabels()] == ["10", "5", "1"]
         for (line, bars), names in zip(drawn(axes), (["o", "a", "o+a"], ["x", "o+x", "a+x"]), strict=True):
             means = np.array([rows[name][metric]["mean"] for name in names])
-            spreads = np.array([rows[name][metric]["std"] for name in names])
+            spreads = np.array([rows[name][metric]["std"] for name in names]) * share
             np.testing.assert_allclose(line.get_ydata(), means)
             assert np.abs(line.get_xdata() - np.arange(3)).max() < 0.1
-            np.testing.assert_allclose(bars, np.stack([means - spreads, means + spreads], axis=1))
+            np.testing.assert_allclose(bars, np.stack([means - spreads, means + spreads], axis=1), rtol=1e-4)
         dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
         assert [line.get_ydata()[0] for line in dashed] == [rows["class_prototype"][metric]["mean"]]
     names = [text.get_text() for text in strip.get_legend().get_texts()]
     assert names == ["without X~", "with X~", "class prototype"]
-    assert "bars: sample standard deviation over runs" in figure.texts[-1].get_text()
+    bars = "half the 95 % t-interval" if interval else "sample standard deviation"
+    assert f"bars: {bars} over runs" in figure.texts[-1].get_text()
 
 
 def test_series_differ_in_colour_and_marker(make, draw_kind):
