@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mi_keras.machine import FLOAT32, PRECISIONS, usable_precision
+from mi_keras.machine import FLOAT32, PRECISIONS, let_idle_threads_sleep, usable_precision
 from mi_keras.progress import Bar, Run
 from mi_keras.quiet import quiet_libraries
 from mi_keras.types import Floats, Images, Observation
@@ -89,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with quiet_libraries():
         import tensorflow as tf
 
+        let_idle_threads_sleep()
     clock, precision = CLOCKS[options.clock], usable_precision(options.precision)
     gflops = _matmul_gflops(options.steps, clock)
     out: dict[str, float | str] = {

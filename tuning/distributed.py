@@ -24,6 +24,7 @@ from typing import Any
 import keras_tuner
 
 from mi_keras.files import read_arrays, write_arrays, write_text
+from mi_keras.machine import let_idle_threads_sleep
 from mi_keras.progress import Arrays, Progress, SilentProgress
 from mi_keras.tuning.trials import Records, Trial
 from mi_keras.tuning.tuner import Evaluate, SsimSearch, forget_project, search
@@ -200,6 +201,7 @@ def _log(description: Path, role: str) -> Path:
 def main(description: Path) -> None:
     """Be the chief or a worker, as the environment says, of the search described in a file."""
     _end_with_supervisor()
+    let_idle_threads_sleep()
     job = json.loads(description.read_text(encoding="utf-8"))
     chief = CHIEF in os.environ["KERASTUNER_TUNER_ID"]
     task = Task(

@@ -23,7 +23,14 @@ from mi_keras.experiments.store import Store, open_store
 from mi_keras.experiments.team import Team
 from mi_keras.experiments.workers import team_of
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
-from mi_keras.machine import as_change, computed_otherwise, machine, use_threads, versions
+from mi_keras.machine import (
+    as_change,
+    computed_otherwise,
+    let_idle_threads_sleep,
+    machine,
+    use_threads,
+    versions,
+)
 from mi_keras.progress import Progress
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA, ExperimentResult
@@ -119,6 +126,8 @@ def _measure(prepared: Prepared, store: Store) -> ExperimentResult:
         with quiet_libraries():  # TensorFlow is imported here, and takes seconds to
             from mi_keras.models.scope import check_keras
             from mi_keras.training.devices import mirrored
+
+            let_idle_threads_sleep()
         check_keras()
         mirrored(store.devices)
         if first:  # what libraries hold stays: the collector need not go through it again and again
