@@ -86,12 +86,14 @@ def let_idle_threads_sleep() -> None:
     No result depends on it.
     """
     from tensorflow.core.protobuf.config_pb2 import ConfigProto
-    from tensorflow.python.eager import (
-        context,
-    )  # nothing public reaches a context that TensorFlow made when it was loaded
+
+    # Nothing public reaches a context that TensorFlow made when it was loaded
+    from tensorflow.python.eager import context
 
     process = context.context()
-    if process._config is None:  # else somebody has set their own
+    if (
+        process._config is None and process._context_handle is None
+    ):  # else somebody has set their own, or it works
         process._config = ConfigProto(experimental=ConfigProto.Experimental(disable_thread_spinning=True))
 
 

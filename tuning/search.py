@@ -224,7 +224,13 @@ def _parser() -> OneLineErrors:
     )  # fmt: skip
     add = parser.add_argument
     add("--space", default="gradient", choices=tuple(SPACES), help="what to search (default: gradient)")
-    add("--workers", type=int, default=0, metavar="N", help="processes that share the trials (default: 0)")
+    add(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes beside this one that run the trials; 0 runs them in this one (default: 0)",
+    )
     wait = "end the search if no trial finishes within this time (default: %(default)g)"
     add("--patience", type=float, default=PATIENCE, metavar="SECONDS", help=wait)
     add_threads(parser)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ENDS = {3: "an upper bound is above a limit", 4: "a verdict is void, or there are too few images to say"}
 # The demonstration sets these itself
 OF_A_MODEL = (
-    "pixels", "model_input", "output", "output_kind", "class_names", "trained_on", "labels", "groups", "size",
+    "pixels", "model_input", "output", "output_kind", "class_names", "trained_on", "labels", "groups", "size", "fix",
 )  # fmt: skip
 GO_ON = "What is finished is kept; run the same command again to go on."
 

@@ -42,7 +42,7 @@ NUMBERS = {
     "[94..99]": "The 95 % interval over the attacked images.",
     "Could be up to": (
         "The upper bounds: with 95 % confidence each of the two numbers is not higher. The interval in brackets leaves 2.5 % on "
-        "either side and these leave 5 % above, so they lie a little below its upper end."
+        "either side and these leave 5 % above, so they are never above its upper end."
     ),
     "Most exposed tenth": (
         "The mean over the tenth of the images that fare worst. As they are chosen by these very numbers they fare badly "

@@ -10,7 +10,7 @@ from mi_keras.reports.elements import Markup, element, join, link, nested_table,
 from mi_keras.reports.glossary import terms
 from mi_keras.reports.layout import BASELINES, Layout, Line, lay_out
 from mi_keras.reports.leaf import FILE
-from mi_keras.reports.tables import UNDECIDED, VERDICTS
+from mi_keras.reports.tables import VERDICTS, WHY_UNDECIDED
 from mi_keras.reports.text import claim_sentence, preset, provenance, section_title
 from mi_keras.results import AnyFigure, Claim, StoredResult
 
@@ -129,7 +129,7 @@ def _claims(claims: Sequence[Claim]) -> Markup:
         )
         for claim in claims
     ), class_="claims")  # fmt: skip
-    told = element("p", UNDECIDED) if any(claim.holds is None for claim in claims) else ""
+    told = element("p", WHY_UNDECIDED, class_="quiet") if any(claim.holds is None for claim in claims) else ""
     return join(listed, told)
 
 
@@ -144,14 +144,17 @@ def _figure(spec: AnyFigure, png: bytes) -> Markup:
 
 def _run(result: StoredResult) -> Markup:
     written = [element("p", f"Written {result.written}.")] if result.written else []
+    stages = result.timings[:-1]  # the last is all of it
+    told = ["reused" if entry.reused else "computed" for entry in stages]
+    told.append(f"{told.count('computed')} of {len(stages)} computed")
     timings = [
         element(
             "tr",
             element("td", entry.stage),
             element("td", f"{entry.seconds:,.1f}", class_="number"),
-            element("td", "reused" if entry.reused else "computed"),
+            element("td", how),
         )
-        for entry in result.timings
+        for entry, how in zip(result.timings, told, strict=False)  # a file of somebody else's may have none
     ]
     headings = [element("th", text, scope="col") for text in ("stage", "seconds", "in this run")]
     table = element("table", element("thead", element("tr", *headings)), element("tbody", *timings))

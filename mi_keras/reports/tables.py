@@ -16,7 +16,9 @@ from mi_keras.results import StoredResult
 from mi_keras.results.rows import StoredTable
 
 VERDICTS = {True: "holds", False: "does not hold", None: "undecided"}
-UNDECIDED = "Undecided: the difference is negligible in its metric, or not larger than its spread over runs, or a row was not measured."
+WHY_UNDECIDED = (
+    "Undecided: not measured, or too near to what is negligible or to its spread over runs to say."
+)
 MIN_WIDTH = 100  # of a table that goes to a file or pipe, where no window limits it
 _PROVENANCE = ("work", "section", "table", "preset", "changed", "data", "runs", "seed")
 _ROW_FIELDS = ("name", "label", "group", "note", "images")
@@ -116,7 +118,7 @@ def _print_claims(result: StoredResult, console: Console, width: int) -> None:
         grid.add_row(verdict, Text(claim_sentence(claim)))
     console.print(grid, crop=False)
     if undecided:
-        console.print(Text(UNDECIDED, style="dim"))
+        console.print(Text(WHY_UNDECIDED, style="dim"), soft_wrap=True)
 
 
 def _markdown_line(layout: Layout, line: Line) -> str:

@@ -61,19 +61,29 @@ def test_tensorflow_does_as_it_is_told_in_these_tests():
 @pytest.mark.skipif(
     (sys.platform, machines.platform.machine()) != ("linux", "x86_64"), reason="elsewhere nothing tells it"
 )
-def test_what_tensorflow_does_untold_is_known_and_its_threads_sleep_when_told():
+def test_what_tensorflow_does_untold_is_known():
     environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
     code = (
-        "from mi_keras.machine import let_idle_threads_sleep, machine; said = machine()['oneDNN']\n"
+        "from mi_keras.machine import machine; said = machine()['oneDNN']\n"
         "from tensorflow.python.util._pywrap_util_port import IsMklEnabled\n"
-        "assert said == ('on' if IsMklEnabled() else 'off'), said\n"
-        "let_idle_threads_sleep()\n"
-        "import tensorflow as tf; tf.config.threading.set_intra_op_parallelism_threads(3); tf.zeros(1)\n"
-        "from tensorflow.python.eager import context; works_with = context.context().config\n"
-        "assert works_with.experimental.disable_thread_spinning\n"
-        "assert works_with.intra_op_parallelism_threads == 3"
+        "assert said == ('on' if IsMklEnabled() else 'off'), said"
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_idle_threads_sleep_unless_it_is_too_late():
+    """In a process of its own, as TensorFlow reads it once; told afterwards, its configuration says what it works with."""
+    code = (
+        "import tensorflow as tf; from tensorflow.python.eager import context\n"
+        "from mi_keras.machine import let_idle_threads_sleep\n"
+        "def sleeps(): return context.context().config.experimental.disable_thread_spinning\n"
+        "let_idle_threads_sleep(); tf.config.threading.set_intra_op_parallelism_threads(3); tf.zeros(1)\n"
+        "assert sleeps() and context.context().config.intra_op_parallelism_threads == 3\n"
+        "context.context()._config = None; let_idle_threads_sleep()\n"
+        "assert not sleeps()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -101,7 +101,7 @@ def pictures(config: Config, shown: Sequence[tuple[str, ...]]) -> list[Figure]:
         figures.Sweep(
             file="noise.png", x_label="deviation of the noise, after averaging", ticks=["0", *(f"{level:.2g}" for level, _ in rising)],
             series=series, metrics=["found_10", "ssim"], title="Noise on logits: what attacks find, and the best possible pick",
-            caption="Mean and standard deviation over targets.",
+            caption="Mean over targets.",
         ),
         *medians,
     ]  # fmt: skip

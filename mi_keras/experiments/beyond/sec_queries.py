@@ -121,7 +121,7 @@ def _figures(config: Config, shown: list[str], worst: list[int]) -> list[Figure]
             file="queries.png", x_label="queries", ticks=ticks,
             series=[SweepSeries("affine map", maps), SweepSeries("network trained further", tuned)],
             metrics=["ssim", "mse", "found_10", "detail"], title="What queries are worth",
-            caption="Mean and standard deviation over targets.",
+            caption="Mean over targets.",
         ),
         figures.MedianPerClass(
             file="median_per_class.png", title="The median image of each class, by number of queries", rows=shown,

@@ -128,7 +128,7 @@ def _figures(config: Config, shown: list[str], worst: list[int]) -> list[Figure]
             file="observed.png", x_label="observed answers", ticks=[*(f"{n:,}" for n in config.observed), "all"],
             series=[SweepSeries("the whole", along)], metrics=["ssim", "mse", "found_10", "detail"],
             title="The whole recipe against the number of observed answers",
-            caption="Mean and standard deviation over targets.",
+            caption="Mean over targets.",
         ),
         figures.Histogram(
             file="ssim_histograms.png", rows=shown, title="SSIM per test image and target",

@@ -8,7 +8,7 @@ from mi_keras.auditing.command_line import OF_A_MODEL, main
 
 VALUES = {
     "pixels": "0..255", "model_input": "torch", "output": "out", "output_kind": "embedding", "class_names": "cat,dog",
-    "trained_on": "seen", "size": "8,8", "import": "my_layers",
+    "trained_on": "seen", "size": "8,8", "fix": "age=40", "import": "my_layers",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from mi_keras.reports.elements import POLICY, element, nested_table
 from mi_keras.reports.files import read_report, write_reports
 from mi_keras.reports.html import write_overview
 from mi_keras.reports.pages import Report, overview_page, result_page
-from mi_keras.reports.tables import UNDECIDED
+from mi_keras.reports.tables import WHY_UNDECIDED
 from mi_keras.reports.text import format_score
 from mi_keras.results import read_result
 
@@ -101,14 +101,15 @@ def test_the_page_shows_every_number_claim_figure_and_setting(report):
         assert f"{verdict} {claim.text.rstrip('.')} ({claim.source})." in page.text
     classes = [item["class"] for item in page.named("li") if "class" in item]
     assert classes == ["holds", "fails", "undecided"]
-    assert UNDECIDED in page.text
+    assert WHY_UNDECIDED in page.text
     for spec, image in zip(result.figures, page.named("img"), strict=True):
         assert image["alt"] == f"Title of {spec.kind}. Caption of {spec.kind}."
         assert (image["width"], image["height"]) == ("1200", "400")
         assert base64.b64decode(image["src"].partition(",")[2]) == PNG
     assert ["steps", "60"] in page.rows
     assert ["widths", "8, 16"] in page.rows
-    assert ["all", "61.2", "computed"] in page.rows
+    assert ["classifier target (run 1)", "55.0", "reused"] in page.rows
+    assert ["all", "61.2", "1 of 2 computed"] in page.rows
     assert ["python", "3.11"] in page.rows
     assert "preset quick · MNIST, embedded subset · 2 runs · seed 1 · n = 30 to 60 images" in page.text
     assert "A note." in page.text
