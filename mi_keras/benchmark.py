@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mi_keras.machine import FLOAT32, PRECISIONS, let_idle_threads_sleep, usable_precision
+from mi_keras.machine import FLOAT32, PRECISIONS, usable_precision
 from mi_keras.progress import Bar, Run
 from mi_keras.quiet import quiet_libraries
 from mi_keras.types import Floats, Images, Observation
@@ -88,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"`--steps` must be >= 1; got {options.steps}.")
     with quiet_libraries():
         import tensorflow as tf
+
+        from mi_keras.models.scope import let_idle_threads_sleep
 
         let_idle_threads_sleep()
     clock, precision = CLOCKS[options.clock], usable_precision(options.precision)

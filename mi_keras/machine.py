@@ -79,24 +79,6 @@ def use_threads(threads: int | None) -> None:
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # before it is loaded, and for other processes
 
 
-def let_idle_threads_sleep() -> None:
-    """Load TensorFlow and have its threads sleep while they have nothing to do; of no effect once it works.
-
-    By itself it lets them look for work again and again, which takes time from other processes of the same cores: docs/performance.md.
-    No result depends on it.
-    """
-    from tensorflow.core.protobuf.config_pb2 import ConfigProto
-
-    # Nothing public reaches a context that TensorFlow made when it was loaded
-    from tensorflow.python.eager import context
-
-    process = context.context()
-    if (
-        process._config is None and process._context_handle is None
-    ):  # else somebody has set their own, or it works
-        process._config = ConfigProto(experimental=ConfigProto.Experimental(disable_thread_spinning=True))
-
-
 def prepare_libraries() -> None:
     """Set what Keras, Matplotlib and TensorFlow read when they are loaded; to be called before that."""
     # Whatever the user's other programs run on: this one has layers for TensorFlow alone, and draws into files

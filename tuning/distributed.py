@@ -24,7 +24,7 @@ from typing import Any
 import keras_tuner
 
 from mi_keras.files import read_arrays, write_arrays, write_text
-from mi_keras.machine import let_idle_threads_sleep
+from mi_keras.models.scope import let_idle_threads_sleep
 from mi_keras.progress import Arrays, Progress, SilentProgress
 from mi_keras.tuning.trials import Records, Trial
 from mi_keras.tuning.tuner import Evaluate, SsimSearch, forget_project, search

@@ -17,7 +17,7 @@ from mi_keras.console import TerminalProgress
 from mi_keras.data.sources import DEFAULT_SOURCE, load_source
 from mi_keras.data.splits import make_splits
 from mi_keras.experiments.store import Stage, Store, open_store
-from mi_keras.machine import FLOAT32, PRECISIONS, let_idle_threads_sleep
+from mi_keras.machine import FLOAT32, PRECISIONS
 from mi_keras.progress import Arrays, Run, SilentProgress, Workspace
 from mi_keras.quiet import quiet_libraries
 from mi_keras.seeds import derive
@@ -110,6 +110,7 @@ def _cells(values: Sequence[float]) -> str:
 def _bench(width: str, precision: str, seed: int) -> "ThesisBench":
     with quiet_libraries():
         from mi_keras.experiments.thesis.bench import ThesisBench, describe_data
+        from mi_keras.models.scope import let_idle_threads_sleep
 
         let_idle_threads_sleep()
     source, split_seed = load_source(DEFAULT_SOURCE), derive(seed, "data")

@@ -22,7 +22,7 @@ from mi_keras.experiments.store import Store, open_store
 from mi_keras.experiments.team import Team
 from mi_keras.experiments.workers import team_of
 from mi_keras.files import bytes_below, check_writable
-from mi_keras.machine import let_idle_threads_sleep, use_threads
+from mi_keras.machine import use_threads
 from mi_keras.progress import Progress
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _prepare(given: argparse.Namespace) -> None:
     from mi_keras.quiet import quiet_libraries  # here: --help answers at once
 
     with quiet_libraries():
-        from mi_keras.models.scope import check_keras  # it loads TensorFlow
+        from mi_keras.models.scope import check_keras, let_idle_threads_sleep  # it loads TensorFlow
 
         let_idle_threads_sleep()
     check_keras()

@@ -26,7 +26,6 @@ from mi_keras.files import check_writable, sha256, write_arrays, write_text
 from mi_keras.machine import (
     as_change,
     computed_otherwise,
-    let_idle_threads_sleep,
     machine,
     use_threads,
     versions,
@@ -124,7 +123,7 @@ def _measure(prepared: Prepared, store: Store) -> ExperimentResult:
     first = "tensorflow" not in sys.modules
     with interruptible(lambda: store.current or "reading the store"):
         with quiet_libraries():  # TensorFlow is imported here, and takes seconds to
-            from mi_keras.models.scope import check_keras
+            from mi_keras.models.scope import check_keras, let_idle_threads_sleep
             from mi_keras.training.devices import mirrored
 
             let_idle_threads_sleep()

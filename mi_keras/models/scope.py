@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
+from tensorflow.core.protobuf.config_pb2 import ConfigProto
 from tensorflow.python.eager import context
 
 from mi_keras.errors import InputError
@@ -20,6 +21,18 @@ def check_keras() -> None:
                 f"`{name}` of Keras must be {needed} here; got {found} (from keras.json in ~/.keras or $KERAS_HOME, "
                 "the environment, or `keras.config`)."
             )
+
+
+def let_idle_threads_sleep() -> None:
+    """Have TensorFlow's threads sleep while they have nothing to do; of no effect once it works.
+
+    By itself it lets them look for work again and again, which takes time from other processes of the same cores: docs/performance.md.
+    No result depends on it.
+    """
+    process = context.context()  # nothing public reaches it, and it is made when TensorFlow is loaded
+    is_untouched = process._config is None and process._context_handle is None
+    if is_untouched:  # else somebody has set their own, or it works
+        process._config = ConfigProto(experimental=ConfigProto.Experimental(disable_thread_spinning=True))
 
 
 @contextmanager

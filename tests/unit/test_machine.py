@@ -72,21 +72,6 @@ def test_what_tensorflow_does_untold_is_known():
     assert done.returncode == 0, done.stderr
 
 
-def test_idle_threads_sleep_unless_it_is_too_late():
-    """In a process of its own, as TensorFlow reads it once; told afterwards, its configuration says what it works with."""
-    code = (
-        "import tensorflow as tf; from tensorflow.python.eager import context\n"
-        "from mi_keras.machine import let_idle_threads_sleep\n"
-        "def sleeps(): return context.context().config.experimental.disable_thread_spinning\n"
-        "let_idle_threads_sleep(); tf.config.threading.set_intra_op_parallelism_threads(3); tf.zeros(1)\n"
-        "assert sleeps() and context.context().config.intra_op_parallelism_threads == 3\n"
-        "context.context()._config = None; let_idle_threads_sleep()\n"
-        "assert not sleeps()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 def test_what_was_computed_otherwise_is_said_once():
     here = versions() | machine()
     assert computed_otherwise([here, {"keras": here["keras"]}, {}]) == []  # an earlier version wrote no more

@@ -44,7 +44,6 @@ from mi_keras.experiments.split.rows import (
 )
 from mi_keras.experiments.split.sizes import COMPACT, QUICK, SMOKE, check_decoders
 from mi_keras.experiments.split.work import SPLIT
-from mi_keras.machine import let_idle_threads_sleep
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import Claim, ExperimentResult, Figure, Row, Table, figures
 from mi_keras.results.claims import ahead
@@ -138,6 +137,7 @@ def check(config: Config, _: Faces) -> None:
     """
     with quiet_libraries():
         from mi_keras.models.mobilenet import map_count
+        from mi_keras.models.scope import let_idle_threads_sleep
 
         let_idle_threads_sleep()  # the encoder is built here
         there = map_count(config.encoder, config.faces.size)

@@ -1,5 +1,8 @@
 """Models of ours amid those of the user."""
 
+import subprocess
+import sys
+
 import keras
 import pytest
 
@@ -39,3 +42,18 @@ def test_a_keras_that_would_build_other_models_is_refused(channels_first):
         InputError, match="`image_data_format` of Keras must be channels_last here; got channels_first"
     ):
         audit("model.keras", "images")
+
+
+def test_idle_threads_sleep_unless_it_is_too_late():
+    """In a process of its own, as TensorFlow reads it once; told afterwards, its configuration says what it works with."""
+    code = (
+        "import tensorflow as tf; from tensorflow.python.eager import context\n"
+        "from mi_keras.models.scope import let_idle_threads_sleep\n"
+        "def sleeps(): return context.context().config.experimental.disable_thread_spinning\n"
+        "let_idle_threads_sleep(); tf.config.threading.set_intra_op_parallelism_threads(3); tf.zeros(1)\n"
+        "assert sleeps() and context.context().config.intra_op_parallelism_threads == 3\n"
+        "context.context()._config = None; let_idle_threads_sleep()\n"
+        "assert not sleeps()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
