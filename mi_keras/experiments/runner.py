@@ -23,13 +23,7 @@ from mi_keras.experiments.store import Store, open_store
 from mi_keras.experiments.team import Team
 from mi_keras.experiments.workers import team_of
 from mi_keras.files import check_writable, sha256, write_arrays, write_text
-from mi_keras.machine import (
-    as_change,
-    computed_otherwise,
-    machine,
-    use_threads,
-    versions,
-)
+from mi_keras.machine import as_change, computed_otherwise, machine, use_threads, versions
 from mi_keras.progress import Progress
 from mi_keras.quiet import quiet_libraries
 from mi_keras.results import SCHEMA, ExperimentResult
